@@ -1,0 +1,91 @@
+"""Content ids, candidate order by hash, and the exact round trip through a file."""
+
+import math
+from collections import Counter
+from itertools import permutations
+
+import pytest
+
+from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples, write_parquet
+from w2s_rm.errors import DataError
+from w2s_rm.types import Example
+
+
+def example(i, candidates=("good", "bad"), gold=0):
+    return Example(f"id{i}", f"g{i}", f"p{i}", tuple(f"{text} {i}" for text in candidates), gold)
+
+
+def swapped(one):
+    return Example(one.id, one.group, one.prompt, one.candidates[::-1], len(one.candidates) - 1 - one.gold)
+
+
+def test_content_id_ignores_order_only():
+    assert content_id("p", ["a", "b"]) == content_id("p", ["b", "a"])
+    assert len({content_id("p", ["a", "b"]), content_id("q", ["a", "b"]), content_id("p", ["a", "c"])}) == 3
+    # No concatenation: the same characters cut elsewhere are other content.
+    assert content_id("p", ["ab", "c"]) != content_id("p", ["a", "bc"])
+
+
+def test_hash_order_moves_gold_along_and_ignores_data_order():
+    for i in range(200):
+        one = example(i, ("x", "y", "z", "w"), gold=i % 4)
+        ordered = hash_order(one)
+        assert ordered.candidates[ordered.gold] == one.candidates[one.gold]
+        assert sorted(ordered.candidates) == sorted(one.candidates)
+        assert hash_order(swapped(one)) == ordered == hash_order(ordered)
+    assert hash_order(example(0, gold=None)).gold is None
+
+
+def test_gold_position_is_a_coin_toss():
+    # Chosen first in all 4,000 rows: the count of gold at 0 is Binomial(4000, 1/2); 5 standard errors are 5 * sqrt(1000) = 158.
+    first = sum(hash_order(example(i)).gold == 0 for i in range(4000))
+    assert abs(first - 2000) < 5 * math.sqrt(4000 / 4)
+
+
+def test_every_permutation_is_equally_likely():
+    # 6 permutations of 3 in 6,000 draws: 1,000 each, standard error sqrt(6000 * 1/6 * 5/6) = 29.
+    names = ("x", "y", "z")
+    counts = Counter(tuple(text[0] for text in hash_order(example(i, names)).candidates) for i in range(6000))
+    assert set(counts) == set(permutations(names))
+    assert all(abs(count - 1000) < 5 * 29 for count in counts.values())
+
+
+def test_round_trip_is_exact(tmp_path):
+    messages = ({"role": "user", "content": "Hé 🐝"}, {"role": "assistant", "content": "", "tool_calls": [{"a": 1}]})
+    examples = [
+        Example("1", "g", "plain\r\n\t\x00 \u2028 ü", (" a", "a"), 1),
+        Example("2", "g", "", ("half \ud83d", "\udc00 half"), None),
+        Example("3", "h", messages, (messages[:1], messages[1:], messages), 2),
+        Example("4", "h", (), (messages, messages[:1]), 0),
+    ]
+    write_examples(tmp_path / "new" / "examples.parquet", examples)
+    assert read_examples(tmp_path / "new" / "examples.parquet") == examples
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["examples.parquet"]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    path = tmp_path / "examples.parquet"
+    write_examples(path, [example(1)])
+
+    def fail(table, place):
+        place.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pyarrow.parquet, "write_table", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_parquet(path, pa.table({}))
+    assert read_examples(path) == [example(1)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_reading_another_file_is_an_error(tmp_path):
+    import pyarrow as pa
+
+    with pytest.raises(DataError, match=r"missing\.parquet: not a file of examples"):
+        read_examples(tmp_path / "missing.parquet")
+    write_parquet(tmp_path / "other.parquet", pa.table({"id": ["1"]}))
+    with pytest.raises(DataError, match=r"other\.parquet: not a file of examples"):
+        read_examples(tmp_path / "other.parquet")

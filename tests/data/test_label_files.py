@@ -1,0 +1,112 @@
+"""Labels are read from every form a supervisor may write, and cells that are no numbers are named with their line."""
+
+import csv
+import json
+
+import pytest
+
+from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, write_labels
+from w2s_rm.errors import DataError
+
+LABELS = [WeakLabel("1", ("a", "b"), (0.25, 0.75)), WeakLabel("2", ("c", "d"), (1.0, 0.0))]
+
+
+def write_jsonl(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def write_csv(path, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_round_trip_is_exact(tmp_path):
+    labels = [
+        WeakLabel("1", ("a", "b"), (0.1, 0.9), (-1.5, 1e-300)),
+        WeakLabel("2", ("a", "b", "c"), (1 / 3, 1 / 3, 1 / 3), None),
+    ]
+    write_labels(tmp_path / "weak_labels.parquet", labels)
+    assert read_labels(tmp_path / "weak_labels.parquet") == labels
+    assert [path.name for path in tmp_path.iterdir()] == ["weak_labels.parquet"]
+
+
+def test_wide_form(tmp_path):
+    rows = [
+        {"id": x.id, "candidate_ids": list(x.candidate_ids), "probabilities": list(x.probabilities)} for x in LABELS
+    ]
+    assert read_labels(write_jsonl(tmp_path / "a.jsonl", rows)) == LABELS
+    cells = [{key: value if key == "id" else json.dumps(value) for key, value in row.items()} for row in rows]
+    assert read_labels(write_csv(tmp_path / "a.csv", cells)) == LABELS
+
+
+def test_long_form(tmp_path):
+    rows = [
+        {"id": label.id, "candidate_id": name, "probability": value}
+        for label in LABELS
+        for name, value in zip(label.candidate_ids, label.probabilities, strict=True)
+    ]
+    assert read_labels(write_jsonl(tmp_path / "a.jsonl", rows)) == LABELS
+    assert read_labels(write_csv(tmp_path / "a.csv", rows)) == LABELS
+
+
+def test_trl_form(tmp_path):
+    row = {"prompt": "Q:", "chosen": "yes", "rejected": "no", "chosen_probability": 0.75}
+    id, candidate_ids = loose_ids("Q:", ("yes", "no"))
+    expected = [WeakLabel(id, candidate_ids, (0.75, 0.25))]
+    assert read_labels(write_jsonl(tmp_path / "a.jsonl", [row])) == expected
+    assert read_labels(write_csv(tmp_path / "a.csv", [row])) == expected
+    assert read_labels(write_jsonl(tmp_path / "b.jsonl", [{**row, "id": 7}])) == [
+        WeakLabel("7", candidate_ids, (0.75, 0.25))
+    ]
+
+
+def test_loose_ids_see_the_text_not_its_white_space():
+    explicit = loose_ids("Q: who?", ("I am", "You are"))
+    assert explicit == loose_ids("Q: who?", (" I am", " You are")) == loose_ids("", ("Q: who? I am", "Q: who? You are"))
+    assert explicit[0] == loose_ids("Q: who?", ("You are", "I am"))[0]
+    assert explicit[1] == loose_ids("Q: who?", ("You are", "I am"))[1][::-1]
+    assert explicit[0] != loose_ids("Q: how?", ("I am", "You are"))[0]
+    # White space counts where nothing else tells the candidates apart.
+    assert len(set(loose_ids("Q", ("a b", "ab"))[1])) == 2
+
+
+def test_loose_ids_of_conversations():
+    ask, one, two = ({"role": "user", "content": "Q"},), *(({"role": "assistant", "content": c},) for c in "ab")
+    assert loose_ids(ask, (one, two)) == loose_ids((), (ask + one, ask + two)) == loose_ids("Q", (ask + one, ask + two))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"id": "1", "candidate_ids": ["a"], "probabilities": ["high"]},
+            r"a\.jsonl:2: probabilities holds 'high', not a number",
+        ),
+        ({"id": "1", "candidate_ids": ["a"], "probabilities": [None]}, "probabilities holds None, not a number"),
+        ({"id": "1", "candidate_ids": "a b", "probabilities": [1]}, "candidate_ids is 'a b', not a JSON list"),
+        ({"id": "1", "candidate_ids": None, "probabilities": [1]}, "candidate_ids is None, not a list"),
+        ({"id": None, "candidate_ids": ["a"], "probabilities": [1]}, r"a\.jsonl:2: id is empty"),
+    ],
+)
+def test_cells_that_cannot_be_read(tmp_path, row, message):
+    good = {"id": "0", "candidate_ids": ["a", "b"], "probabilities": [0.5, 0.5]}
+    with pytest.raises(DataError, match=message):
+        read_labels(write_jsonl(tmp_path / "a.jsonl", [good, row]))
+
+
+def test_all_bad_rows_are_reported_together(tmp_path):
+    rows = [{"id": str(i), "candidate_id": "a", "probability": "x"} for i in range(3)]
+    with pytest.raises(DataError, match=r"(?s)a\.jsonl: labels that cannot be read.*:1: .*:2: .*:3: "):
+        read_labels(write_jsonl(tmp_path / "a.jsonl", rows))
+    rows = [{"prompt": "p", "chosen": None, "rejected": "b", "chosen_probability": 1}]
+    with pytest.raises(DataError, match="chosen is None, not text"):
+        read_labels(write_jsonl(tmp_path / "b.jsonl", rows))
+
+
+def test_another_file_names_the_columns_it_needs(tmp_path):
+    with pytest.raises(DataError, match=r"needs the columns \(id, candidate_ids, probabilities\) or .*, has id, label"):
+        read_labels(write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "label": 1}]))

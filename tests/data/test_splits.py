@@ -1,0 +1,154 @@
+"""Groups never span splits, nothing depends on row order, and data that is too small says what would fit."""
+
+import random
+import re
+
+import pytest
+
+from w2s_rm.data.splits import Splits, SplitSizes, split_examples
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.types import Example
+
+NAMES = ("weak", "relabel", "validation", "test")
+
+
+def example(i, group=None, gold=0, candidates=("yes", "no")):
+    return Example(f"id{i}", f"g{i // 3}" if group is None else group, f"prompt {i}", candidates, gold)
+
+
+def examples(n):
+    return [example(i) for i in range(n)]
+
+
+def ids(splits: Splits):
+    return {name: [one.id for one in getattr(splits, name)] for name in NAMES}
+
+
+def test_sizes_are_exact_and_the_pool_is_halved():
+    splits = split_examples(examples(3000), SplitSizes(n_train=1001, n_validation=100, n_test=300), "t")
+    assert [len(getattr(splits, name)) for name in NAMES] == [500, 501, 100, 300]
+
+
+def test_groups_stay_together():
+    splits = split_examples(examples(3000), SplitSizes(n_train=1000, n_validation=100, n_test=300), "t")
+    groups = [{one.group for one in getattr(splits, name)} for name in NAMES]
+    assert sum(map(len, groups)) == len(set.union(*groups))
+
+
+def test_default_shares():
+    splits = split_examples(examples(30_000), SplitSizes(), "t")
+    assert not splits.validation
+    assert sum(len(getattr(splits, name)) for name in NAMES) == 30_000
+    # Shares .4, .4, .2 of 10,000 groups: standard errors of at most 50 groups, which are 150 examples.
+    for name, share in (("weak", 0.4), ("relabel", 0.4), ("test", 0.2)):
+        assert abs(len(getattr(splits, name)) - share * 30_000) < 5 * 150, name
+
+
+def test_one_size_missing_takes_all_that_fall_there():
+    some = split_examples(examples(3000), SplitSizes(n_test=200), "t")
+    assert len(some.test) == 200 and len(some.weak) + len(some.relabel) > 2200
+    some = split_examples(examples(3000), SplitSizes(n_train=800, n_validation=50), "t")
+    assert (len(some.weak), len(some.relabel), len(some.validation)) == (400, 400, 50)
+    assert len(some.test) > 400
+    some = split_examples(examples(3000), SplitSizes(n_validation=50), "t")
+    assert len(some.validation) == 50 and len(some.test) > 300 and len(some.weak) > 900
+
+
+def test_row_order_does_not_matter():
+    rows = examples(600)
+    shuffled = random.Random(0).sample(rows, len(rows))
+    sizes = SplitSizes(n_train=200, n_validation=20, n_test=50)
+    assert split_examples(rows, sizes, "t") == split_examples(shuffled, sizes, "t")
+
+
+@pytest.mark.parametrize(
+    "sizes", [SplitSizes(200, 20, 50), SplitSizes(n_test=50), SplitSizes(n_train=200), SplitSizes()]
+)
+def test_new_rows_move_no_group(sizes):
+    def places(rows):
+        splits = split_examples(rows, sizes, "t")
+        return {one.group: name for name in NAMES for one in getattr(splits, name)}
+
+    before, after = places(examples(600)), places(examples(1200))
+    common = before.keys() & after.keys()
+    assert len(common) > 50
+    assert all(before[group] == after[group] for group in common)
+
+
+def test_every_example_is_equally_likely_to_be_taken_from_a_full_split():
+    # Taken by hash, not by position: the taken half of the ids must not be the first half.
+    taken = split_examples(examples(3000), SplitSizes(n_train=1200, n_test=300), "t").weak
+    numbers = [int(one.id[2:]) for one in taken]
+    assert min(numbers) < 100 and max(numbers) > 2900 and 1300 < sum(numbers) / len(numbers) < 1700
+
+
+def test_identical_rows_become_one():
+    rows = examples(300)
+    twice = [*rows, *rows[:40], rows[0]]
+    splits = split_examples(twice, SplitSizes(), "t")
+    assert (splits.duplicates, splits.contradictions) == (41, 0)
+    assert ids(splits) == ids(split_examples(rows, SplitSizes(), "t"))
+
+
+def test_majority_decides_between_contradicting_rows():
+    rows = examples(300)
+    against = Example(rows[7].id, rows[7].group, rows[7].prompt, ("no", "yes"), 0)
+    splits = split_examples([*rows, against, against], SplitSizes(), "t")
+    assert (splits.duplicates, splits.contradictions) == (1, 1)
+    kept = next(one for name in NAMES for one in getattr(splits, name) if one.id == "id7")
+    assert kept.candidates[kept.gold] == "no"
+
+
+def test_a_tie_does_not_depend_on_row_order():
+    rows = examples(100)
+    against = [Example(one.id, one.group, one.prompt, ("no", "yes"), 0) for one in rows]
+    one, other = (split_examples(both, SplitSizes(), "t") for both in (rows + against, against + rows))
+    assert one == other and one.contradictions == 100
+    winners = [x.candidates[x.gold] for name in NAMES for x in getattr(one, name)]
+    assert 25 < winners.count("yes") < 75  # Binomial(100, 1/2), five standard errors of 5
+
+
+def test_a_labelled_row_wins_over_an_unlabelled_one():
+    rows = examples(300)
+    unknown = Example("id7", "g2", "prompt 7", ("yes", "no"), None)
+    splits = split_examples([unknown, *rows], SplitSizes(), "t")
+    assert (splits.duplicates, splits.contradictions) == (1, 0)
+    assert all(one.gold == 0 for name in NAMES for one in getattr(splits, name))
+
+
+def test_one_id_for_different_rows_is_an_error():
+    with pytest.raises(DataError, match="(?s)t: ids must be unique.*'id1' names 2 rows.*'id2' names 2 rows"):
+        split_examples(
+            [*examples(9), example(1, candidates=("a", "b")), example(2, candidates=("a", "c"))], SplitSizes(), "t"
+        )
+
+
+def test_too_few_names_counts_and_sizes_that_fit():
+    rows = examples(3000)
+    with pytest.raises(DataError) as raised:
+        split_examples(rows, SplitSizes(n_train=8000, n_validation=100, n_test=2000), "pairs")
+    message = str(raised.value)
+    assert "pairs: too few for the splits (3000 examples in 1000 groups, the largest of 3)" in message
+    assert re.search(r"weak: \d+ groups with \d+ examples, 4000 needed", message)
+    fitting = re.search(r"these sizes fit: n_train: (\d+), n_validation: (\d+), n_test: (\d+)", message)
+    n_train, n_validation, n_test = map(int, fitting.groups())
+    assert 2000 < n_train <= 2400 and 500 < n_test <= 600
+    splits = split_examples(rows, SplitSizes(n_train, n_validation, n_test), "pairs")
+    assert len(splits.weak) + len(splits.relabel) == n_train
+
+
+@pytest.mark.parametrize("sizes", [SplitSizes(), SplitSizes(100, 0, 20)])
+def test_one_giant_group_asks_for_a_group_column(sizes):
+    rows = [example(i, group="all") for i in range(500)]
+    with pytest.raises(DataError, match="(?s)500 examples in 1 groups, the largest of 500.*name a group_column"):
+        split_examples(rows, sizes, "t")
+
+
+def test_no_rows_at_all():
+    with pytest.raises(DataError, match="0 examples in 0 groups"):
+        split_examples([], SplitSizes(), "t")
+
+
+def test_impossible_sizes():
+    with pytest.raises(ConfigError, match="n_train is 1.*n_test is 0.*n_validation is -1"):
+        SplitSizes(n_train=1, n_validation=-1, n_test=0)

@@ -1,0 +1,52 @@
+"""The `evaluate` forms: offline, in batches and combined, the same numbers as the functions."""
+
+from pathlib import Path
+
+import evaluate
+import pytest
+
+from w2s_rm.metrics.modules import Accuracy, Agreement, PerformanceGapRecovered
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_accuracy_compute_and_add_batch(tmp_path: Path) -> None:
+    metric = Accuracy(cache_dir=str(tmp_path))
+    assert metric.compute(predictions=[[1.0, 2.0], [0.0, 0.0, 1.0], [1.0, 1.0]], references=[1, 0, 0]) == {
+        "accuracy": 0.5
+    }
+    metric.add_batch(predictions=[[1.0, 2.0]], references=[1])
+    metric.add_batch(predictions=[[0.0, 0.0, 1.0], [1.0, 1.0], [3.0, 1.0]], references=[0, 0, 1])
+    assert metric.compute() == {"accuracy": 1.5 / 4}
+
+
+def test_accuracy_combines(tmp_path: Path) -> None:
+    both = evaluate.combine([Accuracy(cache_dir=str(tmp_path / "a")), Accuracy(cache_dir=str(tmp_path / "b"))], True)
+    both.add_batch(predictions=[[1.0, 2.0], [2.0, 1.0]], references=[1, 1])
+    assert sorted(both.compute().values()) == [0.5, 0.5]
+
+
+def test_agreement(tmp_path: Path) -> None:
+    result = Agreement(cache_dir=str(tmp_path)).compute(
+        predictions=[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
+        supervisor=[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]],
+        references=[0, 0, 0],
+    )
+    assert result == {"agreement": pytest.approx(2 / 3), "agreement_when_right": 1.0, "agreement_when_wrong": 0.5}
+
+
+def test_pgr_groups_rows_by_seed(tmp_path: Path) -> None:
+    right, wrong = [0.0, 1.0], [1.0, 0.0]
+    result = PerformanceGapRecovered(cache_dir=str(tmp_path)).compute(
+        predictions=[right, wrong, wrong, wrong],
+        weak=[wrong] * 4,
+        ceiling=[right] * 4,
+        references=[1] * 4,
+        ids=["a", "b", "b", "a"],
+        seeds=[0, 0, 1, 1],
+    )
+    assert (result["pgr"], result["gap"], result["reliable"]) == (0.25, 1.0, True)
+    assert (result["n_examples"], result["n_seeds"]) == (2, 2)

@@ -1,0 +1,144 @@
+"""Preference data in all of TRL's forms becomes the same comparison; what is none is refused with its place."""
+
+import json
+
+import pytest
+
+from w2s_rm.data.examples import hash_order
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.tasks.preference import Preference
+from w2s_rm.types import Row
+
+USER, YES, NO = ({"role": r, "content": c} for r, c in (("user", "Up?"), ("assistant", "Yes."), ("assistant", "No.")))
+
+
+def example(values, **options):
+    return Preference("pairs.jsonl", **options).to_example(Row("pairs.jsonl:7", values))
+
+
+def test_explicit_text():
+    one = example({"prompt": "Up?", "chosen": " Yes.", "rejected": " No."})
+    assert (one.prompt, one.candidates, one.gold) == ("Up?", (" Yes.", " No."), 0)
+
+
+def test_implicit_text():
+    one = example({"chosen": "Up? Yes.", "rejected": "Up? No."}, prompt_column=None)
+    assert (one.prompt, one.candidates, one.gold) == ("Up?", (" Yes.", " No."), 0)
+
+
+def test_explicit_and_implicit_conversation():
+    explicit = example({"prompt": [USER], "chosen": [YES], "rejected": [NO]})
+    assert (explicit.prompt, explicit.candidates, explicit.gold) == ((USER,), ((YES,), (NO,)), 0)
+    assert example({"chosen": [USER, YES], "rejected": [USER, NO]}, prompt_column=None) == explicit
+
+
+def test_agrees_with_trl_on_conversations():
+    data_utils = pytest.importorskip("trl.data_utils")
+    row = {"chosen": [USER, YES], "rejected": [USER, NO]}
+    theirs, ours = data_utils.extract_prompt(row), example(row, prompt_column=None)
+    assert (theirs["prompt"], theirs["chosen"], theirs["rejected"]) == ([*ours.prompt], *map(list, ours.candidates))
+
+
+def test_id_ignores_which_is_preferred():
+    a = example({"prompt": "p", "chosen": "a", "rejected": "b"})
+    b = example({"prompt": "p", "chosen": "b", "rejected": "a"})
+    assert a.id == b.id and a.candidates == b.candidates[::-1]
+    assert hash_order(a).candidates == hash_order(b).candidates
+    assert hash_order(a).gold == 1 - hash_order(b).gold
+    assert example({"prompt": "q", "chosen": "a", "rejected": "b"}).id != a.id
+
+
+def test_columns_are_options():
+    row = {"question": "p", "better": "a", "worse": "b", "pair": 12, "topic": "bees"}
+    options = {"prompt_column": "question", "chosen_column": "better", "rejected_column": "worse"}
+    one = example(row, **options, id_column="pair", group_column="topic")
+    assert one.id == "12"
+    assert one.group == example({**row, "question": "q"}, **options, group_column="topic").group
+    assert one.group != example({**row, "topic": "ants"}, **options, group_column="topic").group
+
+
+def test_separator_goes_between():
+    assert example({"prompt": "p", "chosen": "a", "rejected": "b"}, separator=" ").candidates == (" a", " b")
+    with pytest.raises(DataError, match=r"pairs\.jsonl:7: response 1 is empty"):
+        example({"prompt": "p", "chosen": "", "rejected": "b"}, separator=" x ")
+    with pytest.raises(DataError, match="separator is for plain text"):
+        example({"prompt": [USER], "chosen": [YES], "rejected": [NO]}, separator=" ")
+
+
+AB = {"response_a_column": "a", "response_b_column": "b"}
+
+
+def test_without_ground_truth():
+    assert example({"prompt": "p", "a": "x", "b": "y"}, **AB).gold is None
+
+
+@pytest.mark.parametrize(
+    ("preferred", "gold"),
+    [("a", 0), ("B", 1), (0, 0), (1, 1), ("1", 1), (1.0, 1), (None, None), ("", None), (float("nan"), None)],
+)
+def test_preferred_column(preferred, gold):
+    row = {"prompt": "p", "a": "x", "b": "y", "which": preferred}
+    one = example(row, **AB, preferred_column="which")
+    assert (one.candidates, one.gold) == (("x", "y"), gold)
+
+
+@pytest.mark.parametrize("preferred", ["tie", 2, True, ["a"], 0.5])
+def test_preferred_column_holds_something_else(preferred):
+    with pytest.raises(DataError, match=r"pairs\.jsonl:7: 'which' is .*; write a, b, 0, 1, or null"):
+        example({"prompt": "p", "a": "x", "b": "y", "which": preferred}, **AB, preferred_column="which")
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"chosen": ""}, {}, "response 1 is empty"),
+        ({"rejected": "a"}, {}, "identical"),
+        ({"chosen": None}, {}, r"'chosen' is empty \(null\)"),
+        ({"prompt": float("nan")}, {}, r"'prompt' is empty \(null\)"),
+        ({"rejected": 5}, {}, "'rejected' is int"),
+        ({"rejected": [YES]}, {}, "mixed"),
+        ({"chosen": [USER, YES], "rejected": [USER, NO]}, {}, "mixed.*prompt_column: null"),
+        ({"chosen": [{"role": "user"}]}, {}, r"'chosen'\[0\]: a message needs text under 'content'"),
+        ({"topic": None}, {"group_column": "topic"}, "group_column is empty in this row"),
+        ({"topic": ""}, {"id_column": "topic"}, "id_column is empty in this row"),
+        ({}, {"prompt_column": "promt"}, r"no column 'promt' \(option prompt_column\); did you mean 'prompt'"),
+        ({"chosen": " ", "rejected": " "}, {"prompt_column": None}, "response 1 and 2 is empty"),
+        ({"chosen": "a b", "rejected": "a b"}, {"prompt_column": None}, "identical"),
+        ({"chosen": [USER, YES], "rejected": "b"}, {"prompt_column": None}, "mixed"),
+        (
+            {"chosen": [USER, YES], "rejected": [USER, {**NO, "content": ""}]},
+            {"prompt_column": None},
+            "response 2 is empty",
+        ),
+    ],
+)
+def test_bad_rows_name_their_place(change, options, message):
+    with pytest.raises(DataError, match=rf"(?s)^pairs\.jsonl:7: .*{message}"):
+        example({"prompt": "p", "chosen": "a", "rejected": "b", **change}, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"response_a_column": "a"}, "belong together"),
+        ({"preferred_column": "which"}, "name them too"),
+        ({"separator": " ", "prompt_column": None}, "remove one of them"),
+    ],
+)
+def test_options_that_do_not_fit(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Preference("pairs.jsonl", **options)
+
+
+def test_rows_are_read_and_columns_checked_before_the_first(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"{i}", "chosen": "a", "rejected": "b"}) + "\n" for i in range(3)))
+    task = Preference(str(path))
+    assert [task.to_example(row).prompt for row in task.rows()] == ["0", "1", "2"]
+    assert task.content_version().startswith("sha256:")
+    with pytest.raises(DataError, match=r"pairs\.jsonl:1: no column 'choosen' .*did you mean 'chosen'"):
+        Preference(str(path), chosen_column="choosen").rows()
+
+
+def test_hub_version():
+    assert Preference("owner/name", revision="abc").content_version() == "hub:owner/name@abc"

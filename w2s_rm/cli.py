@@ -1,0 +1,102 @@
+"""The command line: `w2s-rm plan | run | report | list`. Quick, because torch waits until a stage needs it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from w2s_rm import __version__, catalog
+from w2s_rm.errors import W2SError
+
+EXIT_USER_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv (`Sequence[str]`, *optional*): Arguments; those of the process by default.
+
+    Returns:
+        `int`: 0, or 2 after an error of the user's making, told in one message.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except W2SError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser: the public surface, pinned by a test."""
+    parser = argparse.ArgumentParser(prog="w2s-rm", description="Weak-to-strong generalization, reward models first.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("plan", _plan, "show the stages of a recipe, cached or not, with the command of each"),
+        ("run", _run, "run what is missing of a recipe, then write its report"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file, for example recipes/quickstart.yaml")
+        command.add_argument("overrides", nargs="*", metavar="key=value", help="replaces a value, for example seeds=[0]")
+        command.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+        command.set_defaults(run=run)
+    report = commands.add_parser("report", help="one table across runs")
+    report.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="for example runs/quickstart")
+    report.add_argument("--output", type=Path, help="folder for the files (default: the run's, or runs/report for several)")
+    report.set_defaults(run=_report)
+    listing = commands.add_parser("list", help="what there is: tasks, losses or settings")
+    listing.add_argument("kind", choices=["tasks", "losses", "settings"])
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from w2s_rm.experiment.plan import make_plan
+    from w2s_rm.experiment.recipe import load_recipe
+
+    plan = make_plan(load_recipe(arguments.recipe, arguments.overrides), arguments.runs)
+    for number, stage in enumerate(plan.stages, start=1):
+        print(f"{number:3d}  {'cached ' if stage.cached else 'missing'}  {stage.title}")
+        print(f"     {shlex.join(stage.command())}")
+    missing = sum(not stage.cached for stage in plan.stages)
+    print(f"{len(plan.stages)} stages, {missing} to run; report in {plan.run_folder}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from w2s_rm.experiment.plan import make_plan
+    from w2s_rm.experiment.recipe import load_recipe
+    from w2s_rm.experiment.run import print_line, run_plan
+
+    plan = make_plan(load_recipe(arguments.recipe, arguments.overrides), arguments.runs)
+    files = run_plan(plan, print_line)
+    _print_summary([plan.run_folder], files)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from w2s_rm.report import write_report
+
+    single = arguments.folders[0] if len(arguments.folders) == 1 else Path("runs/report")
+    files = write_report(arguments.folders, arguments.output or single)
+    _print_summary(arguments.folders, files)
+
+
+def _print_summary(folders: Sequence[Path], files: Sequence[Path]) -> None:
+    from w2s_rm.report import collect, summary_text
+
+    print(summary_text([row for folder in folders for row in collect(folder)]))
+    print("\n".join(str(file) for file in files))
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    for name in catalog.names(arguments.kind):
+        print(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Configuration of the trainers, in TRL's form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from trl import RewardConfig
+
+from w2s_rm import catalog
+from w2s_rm.errors import ConfigError, nearest
+from w2s_rm.types import Loss
+
+
+@dataclass
+class W2SRewardConfig(RewardConfig):
+    r"""
+    Configuration class for the [`W2SRewardTrainer`].
+
+    It adds the weak-to-strong options to [`~trl.RewardConfig`]; everything else keeps TRL's names and defaults, with one
+    difference in meaning: `max_length` (tokens) cuts examples and never drops one.
+
+    Parameters:
+        loss (`dict[str, Any]` or `str`, *optional*, defaults to `{"name": "cross_entropy"}`):
+            Name of a file in `w2s_rm/losses` and its options. On the command line a JSON object.
+        label_column (`str`, *optional*, defaults to `"chosen_probability"`):
+            Column with the probability in [0, 1] that `chosen` is better. Without it labels are hard.
+    """
+
+    _VALID_DICT_FIELDS = RewardConfig._VALID_DICT_FIELDS + ["loss"]
+
+    loss: dict[str, Any] | str = field(
+        default_factory=lambda: {"name": "cross_entropy"},
+        metadata={"help": "Loss name and options, for example '{\"name\": \"log_confidence\", \"max_weight\": 0.5}'."},
+    )
+    label_column: str = field(
+        default="chosen_probability",
+        metadata={"help": "Column with the probability in [0, 1] that `chosen` is better."},
+    )
+
+
+def build_loss(options: dict[str, Any] | str) -> Loss:
+    """Build a loss from its recipe entry.
+
+    Args:
+        options (`dict[str, Any]` or `str`): `name` and the fields of that loss; a plain string is a name.
+
+    Raises:
+        ConfigError: No name, or an option that the loss does not have.
+        UnknownNameError: No such loss.
+    """
+    given = {"name": options} if isinstance(options, str) else dict(options)
+    if "name" not in given:
+        raise ConfigError(f"loss {given} has no name; known: {', '.join(catalog.names('losses'))}")
+    loss_class = catalog.lookup("losses", given.pop("name"))
+    known = [option.name for option in fields(loss_class)]
+    wrong = [f"{name!r} ({nearest(name, known)})" for name in given if name not in known]
+    if wrong:
+        raise ConfigError(f"loss {loss_class.__name__} has no option {', '.join(wrong)}")
+    loss: Loss = loss_class(**given)
+    return loss

@@ -1,0 +1,1 @@
+"""Datasets on disk: reading, splitting, encoding, and the store of weak labels."""

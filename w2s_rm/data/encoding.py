@@ -1,0 +1,135 @@
+"""From a prompt and its candidates to tokens: the one seam that every head and layout reads.
+
+A row is tokenised as TRL does it, prompt and candidate together, so that scores agree with TRL's to the last token. What
+the rows of an example share from the left is the prompt, the rest are the candidates; a layout may then feed the
+shared part once per candidate or once per example without changing a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.types import Encoded, Text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_SMALLEST_MAX_LENGTH = 8
+
+
+def encode_batch(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    candidates: Sequence[Sequence[Text]],
+    max_length: int | None,
+    template_kwargs: Sequence[Mapping[str, Any]] | None = None,
+) -> list[Encoded]:
+    """Tokenise examples, cut to `max_length`, never dropping one.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        prompts (`Sequence` of text or messages): One for each example; empty when the prompt is implicit.
+        candidates (`Sequence` of sequences of text or messages): K continuations for each example.
+        max_length (`int`, *optional*): Most tokens in a row. Longer prompts lose tokens on the left, longer candidates
+            on the right; leading and closing special tokens stay.
+        template_kwargs (`Sequence[Mapping]`, *optional*): For each example, keyword arguments of the chat template.
+
+    Raises:
+        ConfigError: `max_length` is too small, or messages come without a chat template.
+    """
+    if max_length is not None and max_length < _SMALLEST_MAX_LENGTH:
+        raise ConfigError(f"max_length is {max_length} tokens; use at least {_SMALLEST_MAX_LENGTH}")
+    kwargs = template_kwargs or [{}] * len(prompts)
+    texts: list[str] = []
+    for prompt, options, extra in zip(prompts, candidates, kwargs, strict=True):
+        texts.append(_render_prompt(tokenizer, prompt, extra))
+        texts.extend(_render(tokenizer, prompt, candidate, extra) for candidate in options)
+    from_template = bool(prompts) and not isinstance(candidates[0][0], str)
+    rows: list[list[int]] = tokenizer(texts, add_special_tokens=not from_template)["input_ids"] if texts else []
+    encoded, position = [], 0
+    for options in candidates:
+        own = rows[position : position + 1 + len(options)]
+        position += 1 + len(options)
+        encoded.append(_cut(tokenizer, *_separate(tokenizer, own[0], own[1:]), max_length))
+    return encoded
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, prompt: Text, candidate: Text, extra: Mapping[str, Any]) -> str:
+    if isinstance(candidate, str):
+        text = str(prompt) + candidate
+        eos = tokenizer.eos_token
+        return text if eos is None or text.endswith(eos) else text + eos
+    return _apply_template(tokenizer, [*prompt, *candidate], extra)
+
+
+def _render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Text, extra: Mapping[str, Any]) -> str:
+    if isinstance(prompt, str) or not prompt:
+        return str(prompt) if prompt else ""
+    return _apply_template(tokenizer, list(prompt), extra)
+
+
+def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], extra: Mapping[str, Any]) -> str:
+    if tokenizer.chat_template is None:
+        raise ConfigError(
+            f"the examples are conversations but the tokenizer {tokenizer.name_or_path!r} has no chat template; "
+            "set chat_template_path, or give the task plain text"
+        )
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, **extra))
+
+
+def _separate(
+    tokenizer: PreTrainedTokenizerBase, prompt_row: list[int], rows: list[list[int]]
+) -> tuple[list[int], list[list[int]]]:
+    """Split rows at the end of what they share; every candidate keeps at least one token."""
+    shared = min(len(row) for row in rows) - 1
+    prompt_row = prompt_row[: len(prompt_row) - _closing(tokenizer, prompt_row)]
+    # An implicit prompt gives no row of its own to compare with: only special tokens, or nothing at all.
+    compared = rows if len(prompt_row) <= _opening(tokenizer, prompt_row) else [prompt_row, *rows]
+    shared = min(shared, *(len(row) for row in compared))
+    for position in range(shared):
+        if any(row[position] != compared[0][position] for row in compared):
+            shared = position
+            break
+    return rows[0][:shared], [row[shared:] for row in rows]
+
+
+def _cut(
+    tokenizer: PreTrainedTokenizerBase, prompt: list[int], candidates: list[list[int]], max_length: int | None
+) -> Encoded:
+    longest = max(len(candidate) for candidate in candidates)
+    if max_length is None or len(prompt) + longest <= max_length:
+        return Encoded(prompt, candidates)
+    room = min(longest, max(max_length - len(prompt), max_length // 2))
+    kept_candidates = [_cut_right(candidate, room, _closing(tokenizer, candidate)) for candidate in candidates]
+    opening = _opening(tokenizer, prompt)
+    kept_prompt = _cut_left(prompt, max_length - room, opening)
+    return Encoded(
+        kept_prompt,
+        kept_candidates,
+        cut_prompt_tokens=len(prompt) - len(kept_prompt),
+        cut_candidate_tokens=sum(map(len, candidates)) - sum(map(len, kept_candidates)),
+    )
+
+
+def _cut_right(tokens: list[int], length: int, closing: int) -> list[int]:
+    if len(tokens) <= length:
+        return tokens
+    closing = min(closing, length)
+    return tokens[: length - closing] + tokens[len(tokens) - closing :]
+
+
+def _cut_left(tokens: list[int], length: int, opening: int) -> list[int]:
+    if len(tokens) <= length:
+        return tokens
+    opening = min(opening, length)
+    return tokens[:opening] + tokens[len(tokens) - (length - opening) :]
+
+
+def _opening(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> int:
+    return int(bool(tokens) and tokens[0] in (tokenizer.bos_token_id, tokenizer.cls_token_id))
+
+
+def _closing(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> int:
+    return int(bool(tokens) and tokens[-1] in (tokenizer.eos_token_id, tokenizer.sep_token_id))

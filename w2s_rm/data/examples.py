@@ -1,0 +1,112 @@
+"""Examples as content: ids by content, candidate order by hash, and an exact round trip through Parquet. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from w2s_rm.errors import DataError
+from w2s_rm.types import Example, Text, content_hash, hash_fraction
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def content_id(prompt: Text, candidates: Iterable[Text]) -> str:
+    """Return an id that depends on the prompt and on which candidates there are, not on their order.
+
+    Args:
+        prompt (`str` or `Messages`): The prompt.
+        candidates (`Iterable` of `str` or `Messages`): The candidates in any order.
+    """
+    return content_hash(prompt, sorted(content_hash(candidate) for candidate in candidates))
+
+
+def hash_order(example: Example) -> Example:
+    """Put the candidates into an order that depends on nothing but the example's id and their content.
+
+    Each permutation is equally likely over ids, so no position says anything about the gold label: datasets that store
+    the preferred answer first would otherwise leak it into every loss that thresholds a score. Idempotent.
+
+    Args:
+        example (`Example`): Candidates in any order.
+    """
+    keys = [hash_fraction("order", example.id, candidate_id) for candidate_id in example.candidate_ids]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    gold = None if example.gold is None else order.index(example.gold)
+    return replace(example, candidates=tuple(example.candidates[k] for k in order), gold=gold)
+
+
+def write_examples(path: Path, examples: Sequence[Example]) -> None:
+    """Write examples to a Parquet file, atomically.
+
+    Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null). JSON with ASCII escapes keeps
+    text that is not valid UTF-8 (lone surrogates) exact.
+
+    Args:
+        path (`Path`): File to write.
+        examples (`Sequence[Example]`): Kept in this order.
+    """
+    import pyarrow as pa
+
+    columns = {
+        "id": pa.array([example.id for example in examples], pa.string()),
+        "group": pa.array([example.group for example in examples], pa.string()),
+        "prompt": pa.array([json.dumps(example.prompt) for example in examples], pa.string()),
+        "candidates": pa.array([[json.dumps(text) for text in e.candidates] for e in examples], pa.list_(pa.string())),
+        "gold": pa.array([example.gold for example in examples], pa.int64()),
+    }
+    write_parquet(path, pa.table(columns))
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read what [`write_examples`] wrote.
+
+    Args:
+        path (`Path`): File to read.
+
+    Raises:
+        DataError: The file is missing or was not written by [`write_examples`].
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = ["id", "group", "prompt", "candidates", "gold"]
+    try:
+        table = pyarrow.parquet.ParquetFile(path).read(columns)
+        rows = table.select(columns).to_pylist()
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
+    return [_example(row) for row in rows]
+
+
+def write_parquet(path: Path, table: pyarrow.Table) -> None:
+    """Write a table beside its place and rename it, so that the file is whole or not there.
+
+    Args:
+        path (`Path`): File to write; its folder is made.
+        table (`pyarrow.Table`): The content.
+    """
+    import pyarrow.parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        pyarrow.parquet.write_table(table, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _example(row: dict[str, Any]) -> Example:
+    candidates = tuple(_text(candidate) for candidate in row["candidates"])
+    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, row["gold"])
+
+
+def _text(written: str) -> Text:
+    value = json.loads(written)
+    return value if isinstance(value, str) else tuple(value)

@@ -1,0 +1,189 @@
+"""Files of weak labels: ours, and those that others wrote (humans, another model). No torch."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.data.examples import write_parquet
+from w2s_rm.data.reading import read_rows
+from w2s_rm.errors import DataError, join_problems
+from w2s_rm.types import Row, Text, content_hash
+
+_WIDE = ("id", "candidate_ids", "probabilities")
+_LONG = ("id", "candidate_id", "probability")
+_TRL = ("chosen", "rejected", "chosen_probability")
+
+
+@dataclass(frozen=True)
+class WeakLabel:
+    """A supervisor's distribution over the candidates of one example.
+
+    Args:
+        id (`str`): Example id, or content id of a comparison that came without one.
+        candidate_ids (`tuple[str, ...]`): Content hashes of the K candidates, in the supervisor's order.
+        probabilities (`tuple[float, ...]`): K numbers in [0, 1] that sum to 1.
+        scores (`tuple[float, ...]`, *optional*): K raw scores, where the supervisor has them.
+    """
+
+    id: str
+    candidate_ids: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    scores: tuple[float, ...] | None = None
+
+
+def write_labels(path: Path, labels: Sequence[WeakLabel]) -> None:
+    """Write labels to a Parquet file, atomically: id, candidate_ids, probabilities, scores (null where there are none).
+
+    Args:
+        path (`Path`): File to write.
+        labels (`Sequence[WeakLabel]`): Kept in this order.
+    """
+    import pyarrow as pa
+
+    columns = {
+        "id": pa.array([label.id for label in labels], pa.string()),
+        "candidate_ids": pa.array([label.candidate_ids for label in labels], pa.list_(pa.string())),
+        "probabilities": pa.array([label.probabilities for label in labels], pa.list_(pa.float64())),
+        "scores": pa.array([label.scores for label in labels], pa.list_(pa.float64())),
+    }
+    write_parquet(path, pa.table(columns))
+
+
+def loose_ids(prompt: Text, candidates: Sequence[Text]) -> tuple[str, tuple[str, ...]]:
+    """Ids of a comparison and its candidates by what a reader would read: prompt and response together, no white space.
+
+    A supervisor who was given prompt, chosen and rejected hands them back without the separator that the recipe put in
+    between, or as whole texts; this is what all of these have in common.
+
+    Args:
+        prompt (`str` or `Messages`): The prompt; empty where the candidates hold everything.
+        candidates (`Sequence` of `str` or `Messages`): The candidates.
+    """
+    whole = [whole_text(prompt, candidate) for candidate in candidates]
+    read = ["".join(text.split()) if isinstance(text, str) else text for text in whole]
+    if len({content_hash(text) for text in read}) < len(read):
+        read = whole
+    ids = tuple(content_hash(text) for text in read)
+    return content_hash("loose", sorted(ids)), ids
+
+
+def whole_text(prompt: Text, candidate: Text) -> Text:
+    """Prompt and candidate in one; a conversation that comes with a plain text prompt holds it already.
+
+    Args:
+        prompt (`str` or `Messages`): The prompt.
+        candidate (`str` or `Messages`): The candidate.
+    """
+    if isinstance(prompt, str) and isinstance(candidate, str):
+        return prompt + candidate
+    if isinstance(prompt, str) or isinstance(candidate, str):
+        return candidate
+    return prompt + candidate
+
+
+def read_labels(path: str | Path) -> list[WeakLabel]:
+    """Read labels from JSONL, CSV (both also gzipped), Parquet, or a folder of these, in one of three forms.
+
+    - wide, one row an example: id, candidate_ids, probabilities, perhaps scores (in CSV the lists are JSON);
+    - long, one row a candidate: id, candidate_id, probability;
+    - TRL's preference format: chosen, rejected, chosen_probability, perhaps prompt and id. Without id they join by
+      content; white space does not count.
+
+    Args:
+        path (`str` or `Path`): File or folder.
+
+    Raises:
+        DataError: Unreadable, in none of the forms, or a value is not a number: all such rows with their lines.
+    """
+    rows = list(read_rows(path))
+    columns = set(rows[0].values)
+    forms: list[tuple[tuple[str, ...], Callable[[Sequence[Row]], list[WeakLabel]]]] = [
+        (_WIDE, lambda rows: _each(path, rows, _wide)),
+        (_LONG, lambda rows: _long(path, rows)),
+        (_TRL, lambda rows: _each(path, rows, _trl)),
+    ]
+    for names, read in forms:
+        if columns >= set(names):
+            return read(rows)
+    wanted = " or ".join(f"({', '.join(names)})" for names, _ in forms)
+    raise DataError(f"{path}: not a file of labels; needs the columns {wanted}, has {', '.join(sorted(columns))}")
+
+
+def _each(path: str | Path, rows: Sequence[Row], parse: Callable[[Row], Any]) -> list[Any]:
+    """Parse all rows; report all that cannot be parsed."""
+    parsed, problems = [], []
+    for row in rows:
+        try:
+            parsed.append(parse(row))
+        except DataError as error:
+            problems.append(f"{row.place}: {error}")
+    if problems:
+        raise DataError(join_problems(f"{path}: labels that cannot be read", problems))
+    return parsed
+
+
+def _wide(row: Row) -> WeakLabel:
+    ids = tuple(str(name) for name in _list(row, "candidate_ids"))
+    probabilities = tuple(_number(value, "probabilities") for value in _list(row, "probabilities"))
+    scores = None
+    if row.values.get("scores") not in (None, ""):
+        scores = tuple(_number(value, "scores") for value in _list(row, "scores"))
+    return WeakLabel(_name(row, "id"), ids, probabilities, scores)
+
+
+def _long(path: str | Path, rows: Sequence[Row]) -> list[WeakLabel]:
+    values: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for id, candidate, probability in _each(path, rows, _long_row):
+        values[id].append((candidate, probability))
+    return [WeakLabel(id, tuple(c for c, _ in pairs), tuple(p for _, p in pairs)) for id, pairs in values.items()]
+
+
+def _long_row(row: Row) -> tuple[str, str, float]:
+    return _name(row, "id"), _name(row, "candidate_id"), _number(row.values.get("probability"), "probability")
+
+
+def _trl(row: Row) -> WeakLabel:
+    prompt = _text(row, "prompt") if "prompt" in row.values else ""
+    id, candidate_ids = loose_ids(prompt, (_text(row, "chosen"), _text(row, "rejected")))
+    first = _number(row.values.get("chosen_probability"), "chosen_probability")
+    return WeakLabel(_name(row, "id") if "id" in row.values else id, candidate_ids, (first, 1.0 - first))
+
+
+def _text(row: Row, column: str) -> Text:
+    value = row.values.get(column)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return tuple({key: item for key, item in message.items() if item is not None} for message in value)
+    raise DataError(f"{column} is {value!r}, not text or messages")
+
+
+def _name(row: Row, column: str) -> str:
+    value = row.values.get(column)
+    if value is None or value == "":
+        raise DataError(f"{column} is empty")
+    return str(value)
+
+
+def _number(value: Any, column: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{column} holds {value!r}, not a number") from error
+
+
+def _list(row: Row, column: str) -> list[Any]:
+    value = row.values.get(column)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{column} is {value!r}, not a JSON list") from error
+    if not isinstance(value, list):
+        raise DataError(f"{column} is {value!r}, not a list")
+    return value

@@ -1,0 +1,130 @@
+"""Weak labels join examples by example id and candidate id, strictly, and leave as a dataset for TRL. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.data.examples import write_parquet
+from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, whole_text, write_labels
+from w2s_rm.errors import DataError, join_problems
+from w2s_rm.types import Example
+
+__all__ = ["WeakLabel", "join_labels", "read_labels", "to_trl_rows", "write_labels", "write_trl_dataset"]
+
+_SUM_TOLERANCE = 1e-4
+
+
+def join_labels(
+    examples: Sequence[Example],
+    labels: Iterable[WeakLabel],
+    *,
+    source: str = "weak labels",
+    others: Iterable[Example] = (),
+) -> list[tuple[float, ...]]:
+    """Give each example its label, in the order of its own candidates.
+
+    Args:
+        examples (`Sequence[Example]`): What must be labelled.
+        labels (`Iterable[WeakLabel]`): One for each example, in any order.
+        source (`str`, *optional*, defaults to `"weak labels"`): Where the labels come from, for messages.
+        others (`Iterable[Example]`, *optional*): Examples of other splits; labels for these are ignored.
+
+    Raises:
+        DataError: All labels that are missing, duplicate, unknown, or no distribution, with their ids.
+    """
+    labels = list(labels)
+    by_id = {label.id: label for label in labels}
+    problems = [f"id {id!r}: {count} labels" for id, count in Counter(x.id for x in labels).items() if count > 1]
+    known = {name for example in others for name in (example.id, loose_ids(example.prompt, example.candidates)[0])}
+    joined: list[tuple[float, ...]] = []
+    for example in examples:
+        loose_id, loose_candidates = loose_ids(example.prompt, example.candidates)
+        known |= {example.id, loose_id}
+        label = by_id.get(example.id) or by_id.get(loose_id)
+        found = (
+            f"id {example.id!r}: no label"
+            if label is None
+            else _problem(label, example.candidate_ids, loose_candidates)
+        )
+        if label is None or found:
+            problems.append(str(found))
+            continue
+        exact = set(label.candidate_ids) == set(example.candidate_ids)
+        values = dict(zip(label.candidate_ids, label.probabilities, strict=True))
+        joined.append(tuple(values[key] for key in (example.candidate_ids if exact else loose_candidates)))
+    problems += [f"id {id!r}: unknown, no example has it" for id in by_id if id not in known]
+    if problems:
+        raise DataError(join_problems(f"{source}: do not fit the {len(examples)} examples; mend or remove", problems))
+    return joined
+
+
+def to_trl_rows(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> list[dict[str, Any]]:
+    """Write labelled pairs in TRL's preference format, `chosen` being what the supervisor prefers.
+
+    Args:
+        examples (`Sequence[Example]`): Pairs, all text or all conversations.
+        labels (`Iterable[WeakLabel]`): One for each.
+
+    Returns:
+        `list[dict]`: id, prompt, chosen, rejected, chosen_probability (at least 0.5; the first candidate where both are
+        equal). Conversations come without the column prompt if one of them has no common beginning, because TRL reads
+        no empty conversation: chosen and rejected then hold all messages.
+
+    Raises:
+        DataError: An example has more than two candidates, kinds are mixed, or labels do not fit.
+    """
+    examples = list(examples)
+    if any(len(example.candidates) != 2 for example in examples):
+        raise DataError("only comparisons of two candidates have a TRL preference format; this task has more")
+    if len({isinstance(example.prompt, str) for example in examples}) > 1:
+        raise DataError("some examples are text and some conversations; TRL reads a dataset of one kind")
+    implicit = any(example.prompt == () for example in examples)
+    return [
+        _trl_row(example, probabilities, implicit)
+        for example, probabilities in zip(examples, join_labels(examples, labels), strict=True)
+    ]
+
+
+def write_trl_dataset(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a folder that `datasets.load_dataset(folder)` loads as its split train.
+
+    Args:
+        folder (`Path`): Folder to write `train.parquet` into.
+        rows (`Sequence[dict]`): From [`to_trl_rows`].
+    """
+    import pyarrow as pa
+
+    write_parquet(folder / "train.parquet", pa.Table.from_pylist(list(rows)))
+
+
+def _problem(label: WeakLabel, exact_ids: Sequence[str], loose_candidates: Sequence[str]) -> str | None:
+    """What is wrong with the label of an example, if anything."""
+    if len(label.candidate_ids) != len(label.probabilities):
+        return f"id {label.id!r}: {len(label.candidate_ids)} candidates, {len(label.probabilities)} probabilities"
+    if len(set(label.candidate_ids)) < len(label.candidate_ids):
+        return f"id {label.id!r}: a candidate occurs twice"
+    given = set(label.candidate_ids)
+    wanted = set(loose_candidates) if given & set(loose_candidates) else set(exact_ids)
+    if given - wanted:
+        return f"id {label.id!r}: unknown candidates {', '.join(sorted(given - wanted))}"
+    if wanted - given:
+        return f"id {label.id!r}: no probability for candidates {', '.join(sorted(wanted - given))}"
+    outside = [value for value in label.probabilities if not 0.0 <= value <= 1.0]
+    if outside:
+        return f"id {label.id!r}: probability {outside[0]} is not in [0, 1]"
+    total = sum(label.probabilities)
+    if abs(total - 1.0) > _SUM_TOLERANCE:
+        return f"id {label.id!r}: probabilities sum to {total:.6g}, not 1"
+    return None
+
+
+def _trl_row(example: Example, probabilities: Sequence[float], implicit: bool) -> dict[str, Any]:
+    best = 0 if probabilities[0] >= probabilities[1] else 1
+    texts = {"prompt": example.prompt, "chosen": example.candidates[best], "rejected": example.candidates[1 - best]}
+    if implicit:
+        texts = {key: whole_text(example.prompt, texts[key]) for key in ("chosen", "rejected")}
+    cells = {key: text if isinstance(text, str) else list(map(dict, text)) for key, text in texts.items()}
+    return {"id": example.id, **cells, "chosen_probability": max(probabilities)}

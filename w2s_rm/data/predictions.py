@@ -1,0 +1,48 @@
+"""The parquet file of a model's scores on a split."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from w2s_rm.errors import ArtifactError
+from w2s_rm.types import Predictions
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write `id`, `scores` and `gold`, completely or not at all.
+
+    Args:
+        path (`Path`): The parquet file.
+        predictions ([`~w2s_rm.types.Predictions`]): What to write.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "id": pa.array(predictions.ids, pa.string()),
+            "scores": pa.array([list(row) for row in predictions.scores], pa.list_(pa.float64())),
+            "gold": pa.array(predictions.gold, pa.int64()),
+        }
+    )
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    pq.write_table(table, temporary)
+    temporary.replace(path)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what [`write_predictions`] wrote.
+
+    Args:
+        path (`Path`): The parquet file.
+
+    Raises:
+        ArtifactError: There is no such file.
+    """
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing; remove its stage folder and run the recipe again")
+    columns = pq.read_table(path).to_pydict()
+    return Predictions(tuple(columns["id"]), tuple(tuple(row) for row in columns["scores"]), tuple(columns["gold"]))

@@ -1,0 +1,223 @@
+"""Splits by a hash of the group, so that related examples stay together and new rows move nothing. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from w2s_rm.data.examples import hash_order, read_examples, write_examples
+from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.types import Example, content_hash, hash_fraction
+
+__all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_examples", "write_examples"]
+
+NAMES = ("test", "validation", "weak", "relabel")
+_TRAIN_PER_TEST = 4
+
+
+@dataclass(frozen=True)
+class SplitSizes:
+    """How many examples an experiment uses.
+
+    Args:
+        n_train (`int`, *optional*): Pool for both halves: the weak supervisor trains on `n_train // 2`, the student and
+            the ceiling on the rest. `None` takes all there are.
+        n_validation (`int`, *optional*, defaults to `0`): Held out for tuning.
+        n_test (`int`, *optional*): Held out for the report. `None` takes all there are.
+
+    Raises:
+        ConfigError: A size no experiment can have.
+    """
+
+    n_train: int | None = None
+    n_validation: int = 0
+    n_test: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        problems = []
+        for option, value, least in (("n_train", self.n_train, 2), ("n_test", self.n_test, 1)):
+            if value is not None and value < least:
+                problems.append(f"{option} is {value}; use at least {least}, or null for all there is")
+        if self.n_validation < 0:
+            problems.append(f"n_validation is {self.n_validation}; use 0 or more")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    @property
+    def wanted(self) -> dict[str, int | None]:
+        """Examples asked for in each split; `None` for all that fall into it."""
+        half = None if self.n_train is None else self.n_train // 2
+        rest = None if self.n_train is None or half is None else self.n_train - half
+        return {"test": self.n_test, "validation": self.n_validation, "weak": half, "relabel": rest}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Width of each split's interval, before division by their sum.
+
+        Sizes that are given are widths. A missing one follows from train : test = 4 : 1, validation without any other
+        size is a tenth of the rest. So widths never depend on how many rows there are.
+        """
+        test = self.n_test or (self.n_train / _TRAIN_PER_TEST if self.n_train else 0.2)
+        train = self.n_train or test * _TRAIN_PER_TEST
+        validation = float(self.n_validation)
+        if self.n_train is None and self.n_test is None:
+            validation = 0.1 if self.n_validation else 0.0
+        return {"test": test, "validation": validation, "weak": train / 2, "relabel": train / 2}
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Disjoint in groups; each in an order that only depends on the ids.
+
+    Args:
+        weak (`tuple[Example, ...]`): The weak supervisor's training set.
+        relabel (`tuple[Example, ...]`): Labelled by the supervisor; student and ceiling train on it.
+        validation (`tuple[Example, ...]`): May be empty.
+        test (`tuple[Example, ...]`): For the report.
+        duplicates (`int`): Rows dropped because another has the same content and does not disagree.
+        contradictions (`int`): Rows dropped because the kept row of the same content has the opposite label.
+    """
+
+    weak: tuple[Example, ...]
+    relabel: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+    duplicates: int
+    contradictions: int
+
+
+def split_examples(examples: Iterable[Example], sizes: SplitSizes, task_name: str) -> Splits:
+    """Draw the splits of an experiment.
+
+    Each group has a fixed number in [0, 1) and falls into the split whose interval holds it; where more examples than
+    asked for fall into a split, those with the smallest hash of their id are taken. So neither the order of the rows
+    nor new rows move a group from one split to another.
+
+    Rows of the same content become one. Where they disagree on the gold label, the majority decides, and between equals
+    a hash: annotators who contradict each other are noise in the data, not a mistake in it.
+
+    Args:
+        examples (`Iterable[Example]`): All examples of a task.
+        sizes (`SplitSizes`): How many to use.
+        task_name (`str`): For messages.
+
+    Raises:
+        DataError: One id with different contents, or too few examples in a split; says what would fit.
+    """
+    kept, duplicates, contradictions = _unique(examples, task_name)
+    numbers = {group: hash_fraction("split", group) for group in {example.group for example in kept}}
+    pools: dict[str, list[Example]] = {name: [] for name in NAMES}
+    intervals = _intervals(sizes)
+    for example in sorted(kept, key=lambda example: content_hash("take", example.id)):
+        pools[_split_of(numbers[example.group], intervals)].append(example)
+    if not _fits(_counts(pools), sizes):
+        raise DataError(_too_few(kept, pools, sizes, numbers, task_name))
+    taken = {name: tuple(pools[name][: sizes.wanted[name]]) for name in NAMES}
+    return Splits(**taken, duplicates=duplicates, contradictions=contradictions)
+
+
+def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example], int, int]:
+    by_id: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        by_id[example.id].append(example)
+    kept, duplicates, contradictions, problems = [], 0, 0, []
+    for id, same in by_id.items():
+        if len({content_hash(one.prompt, sorted(one.candidate_ids)) for one in same}) > 1:
+            problems.append(f"id {id!r} names {len(same)} rows of different content")
+            continue
+        gold = _majority(id, same)
+        agreeing = [one for one in same if _gold_id(one) == gold]
+        against = sum(_gold_id(one) not in (gold, None) for one in same)
+        kept.append(min(agreeing, key=lambda one: one.group))
+        contradictions += against
+        duplicates += len(same) - 1 - against
+    if problems:
+        raise DataError(join_problems(f"{task_name}: ids must be unique; use another id_column, or none", problems))
+    return kept, duplicates, contradictions
+
+
+def _gold_id(example: Example) -> str | None:
+    return None if example.gold is None else content_hash(example.candidates[example.gold])
+
+
+def _majority(id: str, same: Sequence[Example]) -> str | None:
+    votes = Counter(gold for gold in map(_gold_id, same) if gold is not None)
+    return max(votes, key=lambda gold: (votes[gold], content_hash(id, gold)), default=None)
+
+
+def _intervals(sizes: SplitSizes) -> list[tuple[float, str]]:
+    """Upper end of each split's interval in [0, 1)."""
+    weights = sizes.weights
+    total, end, intervals = sum(weights.values()), 0.0, []
+    for name in NAMES:
+        end += weights[name] / total
+        intervals.append((end, name))
+    return intervals
+
+
+def _split_of(number: float, intervals: Sequence[tuple[float, str]]) -> str:
+    return next((name for end, name in intervals if number < end), NAMES[-1])
+
+
+def _counts(pools: Mapping[str, Sequence[Example]]) -> dict[str, int]:
+    return {name: len(pool) for name, pool in pools.items()}
+
+
+def _fits(counts: Mapping[str, int], sizes: SplitSizes) -> bool:
+    least = {name: 1 if wanted is None else wanted for name, wanted in sizes.wanted.items()}
+    return all(counts[name] >= least[name] for name in NAMES)
+
+
+def _too_few(
+    kept: Sequence[Example],
+    pools: Mapping[str, Sequence[Example]],
+    sizes: SplitSizes,
+    numbers: Mapping[str, float],
+    task_name: str,
+) -> str:
+    groups = Counter(example.group for example in kept)
+    lines = [
+        f"{name}: {len({example.group for example in pool})} groups with {len(pool)} examples, "
+        f"{'at least 1' if sizes.wanted[name] is None else sizes.wanted[name]} needed"
+        for name, pool in pools.items()
+    ]
+    fitting = _largest_fitting(groups, numbers, sizes, _counts(pools))
+    if fitting is None:
+        lines.append("a group never spans splits: name a group_column with more and smaller groups, or add data")
+    else:
+        given = {name: value for name, value in asdict(fitting).items() if value is not None}
+        lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in given.items()))
+    return join_problems(
+        f"{task_name}: too few for the splits ({len(kept)} examples in {len(groups)} groups, "
+        f"the largest of {max(groups.values(), default=0)})",
+        lines,
+    )
+
+
+def _largest_fitting(
+    groups: Mapping[str, int], numbers: Mapping[str, float], sizes: SplitSizes, counts: Mapping[str, int]
+) -> SplitSizes | None:
+    """The largest sizes found in the proportions asked for; rounding moves intervals, so each one is counted anew."""
+    shares = [counts[name] / wanted for name, wanted in sizes.wanted.items() if wanted]
+    most = min(shares, default=0.0)
+    for step in range(100):
+        smaller = _scaled(sizes, most * (1 - step / 100))
+        if smaller is None:
+            return None
+        intervals, found = _intervals(smaller), Counter[str]()
+        for group, count in groups.items():
+            found[_split_of(numbers[group], intervals)] += count
+        if _fits(found, smaller):
+            return smaller
+    return None
+
+
+def _scaled(sizes: SplitSizes, factor: float) -> SplitSizes | None:
+    n_train = None if sizes.n_train is None else int(sizes.n_train * factor)
+    n_test = None if sizes.n_test is None else int(sizes.n_test * factor)
+    n_validation = int(sizes.n_validation * factor)
+    if (n_train is not None and n_train < 2) or n_test == 0 or (sizes.n_validation and not n_validation):
+        return None
+    return SplitSizes(n_train, n_validation, n_test)

@@ -1,0 +1,71 @@
+"""Errors a user can act on: each names the place, the cause and the remedy.
+
+Every error derives from [`W2SError`] and from the builtin that describes it best, so that callers may catch either.
+The command line turns a `W2SError` into one message and exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class W2SError(Exception):
+    """Base of all errors raised on purpose by w2s-rm."""
+
+
+class ConfigError(W2SError, ValueError):
+    """A recipe, a stage config or an option is wrong."""
+
+
+class DataError(W2SError, ValueError):
+    """A dataset, an example or a label file is wrong."""
+
+
+class UnknownNameError(W2SError, KeyError):
+    """A task, loss, setting or method name does not exist."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InUseError(W2SError, RuntimeError):
+    """A folder is locked by another live process."""
+
+
+class ArtifactError(W2SError, RuntimeError):
+    """A stage folder is incomplete or does not fit the plan."""
+
+
+class NonFiniteError(W2SError, ArithmeticError):
+    """A loss or a score became NaN or infinite during training."""
+
+
+class StageError(W2SError, RuntimeError):
+    """A stage failed in its own process."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint naming the known word nearest to `name`, or the whole list when none is near.
+
+    Args:
+        name (`str`): The unknown word.
+        known (`Iterable[str]`): All valid words.
+    """
+    known = sorted(known)
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(known)}"
+
+
+def join_problems(heading: str, problems: Sequence[str], *, most: int = 20) -> str:
+    """Format several problems as one message, so that a user mends all of them at once.
+
+    Args:
+        heading (`str`): What was being checked, with the place (file).
+        problems (`Sequence[str]`): One line each.
+        most (`int`, *optional*, defaults to `20`): How many to print; the rest are counted.
+    """
+    lines = [f"  - {problem}" for problem in problems[:most]]
+    if len(problems) > most:
+        lines.append(f"  … and {len(problems) - most} more")
+    return "\n".join([heading, *lines])

@@ -1,0 +1,1 @@
+"""From a recipe to a plan, from a plan to finished stages. Loads without torch."""

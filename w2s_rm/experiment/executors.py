@@ -1,0 +1,60 @@
+"""Two ways to run a stage: in this process, or by its own `accelerate launch`."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+from w2s_rm.errors import StageError
+from w2s_rm.experiment.plan import Stage
+
+Executor = Callable[[Stage], None]
+_PARENT_VARIABLE = "W2S_RM_PARENT"
+
+
+def run_inline(stage: Stage) -> None:
+    """Run a stage in this process and free its model afterwards.
+
+    Args:
+        stage ([`~w2s_rm.experiment.plan.Stage`]): What to run; its config is written already.
+    """
+    module = importlib.import_module(stage.module())
+    main = getattr(module, stage.module().rsplit(".", 1)[1])
+    try:
+        main(stage.arguments())
+    finally:
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def run_accelerate(stage: Stage) -> None:
+    """Run a stage as a program of its own, on all processes that its accelerate config names.
+
+    Args:
+        stage ([`~w2s_rm.experiment.plan.Stage`]): What to run; its config is written already.
+
+    Raises:
+        StageError: The program failed; its own message stands above.
+    """
+    if stage.stage == "prepare":
+        run_inline(stage)
+        return
+    environment = {**os.environ, _PARENT_VARIABLE: str(os.getpid())}
+    process = subprocess.Popen(stage.command(), env=environment, start_new_session=True)
+    try:
+        code = process.wait()
+    except BaseException:
+        # Ctrl-C reaches only this process: the stage has its own session.
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if code != 0:
+        raise StageError(f"stage {stage.title} failed with exit code {code}; its message stands above; rerun it with: "
+                         + " ".join(stage.command()))

@@ -1,0 +1,95 @@
+"""The option names of trainers, models and losses, read from their source without importing it.
+
+Importing transformers or torch takes seconds; a recipe is checked in a fraction of one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from w2s_rm import catalog
+from w2s_rm.errors import ConfigError
+
+_TRAINING = (
+    ("transformers", "training_args.py", "TrainingArguments"),
+    ("trl", "trainer/base_config.py", "_BaseConfig"),
+    ("trl", "trainer/reward_config.py", "RewardConfig"),
+)
+_SIMPLE: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "bool": bool, "str": str}
+
+
+def class_fields(path: Path, name: str) -> dict[str, str]:
+    """Return the annotated fields of a class with their annotations as text.
+
+    Args:
+        path (`Path`): A Python file.
+        name (`str`): A class in it.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    return {
+        node.target.id: ast.unparse(node.annotation)
+        for node in body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and "ClassVar" not in ast.unparse(node.annotation)
+    }
+
+
+@functools.cache
+def training_fields() -> dict[str, str]:
+    """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions."""
+    found: dict[str, str] = {}
+    for package, file, name in _TRAINING:
+        found |= class_fields(package_folder(package) / file, name)
+    return {name: annotation for name, annotation in found.items() if not name.startswith("_")}
+
+
+@functools.cache
+def model_fields() -> dict[str, str]:
+    """Names and annotations of TRL's `ModelConfig`."""
+    return class_fields(package_folder("trl") / "trainer/model_config.py", "ModelConfig")
+
+
+@functools.cache
+def loss_fields(name: str) -> dict[str, str]:
+    """Names and annotations of a loss's options.
+
+    Args:
+        name (`str`): A registered loss.
+    """
+    folder = Path(catalog.__file__).parent / "losses"
+    return class_fields(folder / f"{name}.py", catalog.class_name(name))
+
+
+def package_folder(name: str) -> Path:
+    """Return the folder of an installed package without importing it.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the package {name} is not installed; install it with pip install {name}")
+    return Path(spec.origin).parent
+
+
+def type_problem(value: Any, annotation: str) -> str | None:
+    """Say what is wrong with a value's type, for the plain annotations; `None` if nothing is.
+
+    Args:
+        value (`Any`): From YAML.
+        annotation (`str`): For example `"float | None"`.
+    """
+    options = [option.strip() for option in annotation.replace("Optional[", "").replace("]", " | None").split("|")]
+    if value is None or not all(option in _SIMPLE or option == "None" for option in options):
+        return None
+    allowed = [option for option in options if option != "None"]
+    for option in allowed:
+        if isinstance(value, _SIMPLE[option]) and not (isinstance(value, bool) and option != "bool"):
+            return None
+    return f"{value!r} is no {' or '.join(allowed)}"

@@ -1,0 +1,298 @@
+"""A recipe: one YAML file that says everything about an experiment. Checked strictly, all mistakes at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from w2s_rm import catalog
+from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+from w2s_rm.experiment.fields import loss_fields, model_fields, training_fields, type_problem
+from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
+from w2s_rm.types import Task
+
+SIZES = ("n_train", "n_validation", "n_test")
+_TOP = ("name", "task", "weak", "strong", "methods", "train", "seeds", "accelerate_config")
+_MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config")
+_WEAK = (*_MODEL, "labels", "trained")
+_METHOD = ("loss", "train")
+# What the toolkit sets itself, with where the user says it instead.
+_RESERVED = {
+    "output_dir": "the run's folder",
+    "seed": "seeds",
+    "run_name": "name",
+    "deepspeed": "accelerate_config",
+    "resume_from_checkpoint": "nothing: an interrupted run resumes by itself",
+    "max_train_samples": "task.n_train",
+}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where a model comes from and how it is trained.
+
+    Args:
+        model_name_or_path (`str`, *optional*): Hub id, folder, or `package:<module>/<folder>`.
+        pretrain (`Mapping`, *optional*): Options of an embedded model; instead of a path.
+        labels (`str`, *optional*): Only for `weak`: a file of labels that stands in for a model.
+        trained (`bool`, *optional*, defaults to `False`): Only for `weak`: the model is a reward model already.
+        options (`Mapping`): Fields of TRL's `ModelConfig`: LoRA, quantisation, dtype, attention.
+        train (`Mapping`): Fields of `TrainingArguments` and `RewardConfig` for this model only.
+        accelerate_config (`str`, *optional*): Name in `deepspeed_configs/` or a path.
+    """
+
+    model_name_or_path: str | None = None
+    pretrain: Mapping[str, Any] | None = None
+    labels: str | None = None
+    trained: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    accelerate_config: str | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A loss with its options, and training options of its own.
+
+    Args:
+        loss (`Mapping`): `name` and the fields of that loss.
+        train (`Mapping`): Fields of `TrainingArguments` and `RewardConfig` for this method only.
+    """
+
+    loss: Mapping[str, Any]
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe.
+
+    Args:
+        name (`str`): Folder of the run below `runs/`.
+        task_name (`str`): Registered task.
+        task_options (`Mapping`): Fields of the task.
+        sizes (`Mapping`): `n_train`, `n_validation`, `n_test` (examples).
+        weak ([`ModelSpec`]): The supervisor.
+        strong ([`ModelSpec`]): Student and ceiling.
+        methods (`Mapping[str, Method]`): By name.
+        train (`Mapping`): Training options of all models.
+        seeds (`tuple[int, ...]`): Each is a whole repetition of the training.
+        accelerate_config (`str`, *optional*): For both models.
+        content (`Mapping`): What was read, overrides applied.
+    """
+
+    name: str
+    task_name: str
+    task_options: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    weak: ModelSpec
+    strong: ModelSpec
+    methods: Mapping[str, Method]
+    train: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    accelerate_config: str | None
+    content: Mapping[str, Any]
+
+    def task(self) -> Task:
+        """Build the task from its options."""
+        task: Task = catalog.lookup("tasks", self.task_name)(**self.task_options)
+        return task
+
+
+def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path (`Path`): The YAML file.
+        overrides (`Iterable[str]`): `key=value` pairs that replace what the file says.
+
+    Raises:
+        ConfigError: All mistakes, each with its line and the nearest right name.
+    """
+    marked = load_marked(path, list(overrides))
+    checker = _Checker(marked)
+    recipe = checker.recipe()
+    if checker.problems:
+        raise ConfigError(join_problems(f"{path}: {len(checker.problems)} mistakes", checker.problems, most=50))
+    return recipe
+
+
+class _Checker:
+    """Walks the data once and collects what is wrong."""
+
+    def __init__(self, marked: MarkedYaml) -> None:
+        self.marked = marked
+        self.problems: list[str] = []
+
+    def problem(self, path: KeyPath, text: str) -> None:
+        self.problems.append(f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
+
+    def recipe(self) -> Recipe:
+        data = self.marked.data
+        self.keys((), data, _TOP)
+        for name in ("name", "task", "weak", "strong"):
+            if name not in data:
+                self.problem((name,), "is missing")
+        task = self.mapping(("task",), data.get("task"))
+        options, sizes = self.task(task)
+        return Recipe(
+            name=self.run_name(data.get("name")),
+            task_name=str(task.get("name")),
+            task_options=options,
+            sizes=sizes,
+            weak=self.model("weak", data.get("weak")),
+            strong=self.model("strong", data.get("strong")),
+            methods=self.methods(data.get("methods", {"naive": {"loss": {"name": "cross_entropy"}}})),
+            train=self.train(("train",), data.get("train")),
+            seeds=self.seeds(data.get("seeds", [0])),
+            accelerate_config=self.text(("accelerate_config",), data.get("accelerate_config")),
+            content=data,
+        )
+
+    def keys(self, path: KeyPath, data: Mapping[str, Any], known: Iterable[str]) -> None:
+        known = list(known)
+        for name in data:
+            if name not in known:
+                self.problem((*path, str(name)), f"unknown key; {nearest(str(name), known)}")
+
+    def mapping(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.problem(path, f"{value!r} is no mapping of keys to values")
+        return {}
+
+    def text(self, path: KeyPath, value: Any) -> str | None:
+        if value is None or isinstance(value, str):
+            return value
+        self.problem(path, f"{value!r} is no text")
+        return None
+
+    def run_name(self, value: Any) -> str:
+        if not isinstance(value, str) or not value or "/" in value or value.startswith(".") or value == "stages":
+            self.problem(("name",), f"{value!r} cannot name a folder; use letters, digits and _")
+        return str(value)
+
+    def task(self, task: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+        sizes = {name: task[name] for name in SIZES if name in task}
+        for name, value in sizes.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < (0 if name == "n_validation" else 1):
+                self.problem(("task", name), f"{value!r} is no number of examples")
+        options = {name: value for name, value in task.items() if name not in (*SIZES, "name")}
+        if "name" not in task:
+            self.problem(("task", "name"), f"is missing; known: {', '.join(catalog.names('tasks'))}")
+            return options, sizes
+        if task["name"] not in catalog.names("tasks"):
+            self.problem(("task", "name"), f"no task {task['name']!r}; {nearest(str(task['name']), catalog.names('tasks'))}")
+            return options, sizes
+        self.task_options(str(task["name"]), options)
+        return options, sizes
+
+    def task_options(self, name: str, options: dict[str, Any]) -> None:
+        task_class = catalog.lookup("tasks", name)
+        known = {option.name: str(option.type) for option in dataclasses.fields(task_class)}
+        before = len(self.problems)
+        self.keys(("task",), options, [*known, "name", *SIZES])
+        required = [option.name for option in dataclasses.fields(task_class) if _is_required(option)]
+        for option in required:
+            if option not in options:
+                self.problem(("task", option), f"is missing; task {name} needs it")
+        self.types(("task",), options, known)
+        if len(self.problems) == before:
+            self.attempt(("task",), lambda: task_class(**options))
+
+    def types(self, path: KeyPath, options: Mapping[str, Any], known: Mapping[str, str]) -> None:
+        for name, value in options.items():
+            wrong = type_problem(value, known.get(name, "Any"))
+            if wrong:
+                self.problem((*path, name), wrong)
+
+    def attempt(self, path: KeyPath, build: Any) -> None:
+        try:
+            build()
+        except W2SError as error:
+            self.problem(path, str(error))
+
+    def model(self, role: str, value: Any) -> ModelSpec:
+        path, data = (role,), self.mapping((role,), value)
+        own = _WEAK if role == "weak" else _MODEL
+        options_known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
+        self.keys(path, data, [*own, *options_known])
+        options = {name: data[name] for name in data if name in options_known}
+        self.types(path, options, options_known)
+        sources = [name for name in ("model_name_or_path", "pretrain", "labels") if data.get(name) is not None]
+        if value is not None and len(sources) != 1:
+            allowed = "model_name_or_path, pretrain" + (" or labels" if role == "weak" else "")
+            self.problem(path, f"give exactly one of {allowed}" + (f", not {' and '.join(sources)}" if sources else ""))
+        trained = data.get("trained", False)
+        if not isinstance(trained, bool) or (trained and "model_name_or_path" not in sources):
+            self.problem((*path, "trained"), "is true or false, and goes with model_name_or_path")
+        return ModelSpec(
+            model_name_or_path=self.text((*path, "model_name_or_path"), data.get("model_name_or_path")),
+            pretrain=self.pretrain((*path, "pretrain"), data.get("pretrain")),
+            labels=self.text((*path, "labels"), data.get("labels")) if role == "weak" else None,
+            trained=bool(trained),
+            options=options,
+            train=self.train((*path, "train"), data.get("train")),
+            accelerate_config=self.text((*path, "accelerate_config"), data.get("accelerate_config")),
+        )
+
+    def pretrain(self, path: KeyPath, value: Any) -> Mapping[str, Any] | None:
+        if value is None:
+            return None
+        from w2s_rm.testbed.pretraining import Pretraining
+
+        data, before = self.mapping(path, value), len(self.problems)
+        known = {option.name: str(option.type) for option in dataclasses.fields(Pretraining)}
+        self.keys(path, data, known)
+        self.types(path, data, known)
+        if len(self.problems) == before:
+            self.attempt(path, lambda: Pretraining(**data))
+        return data
+
+    def methods(self, value: Any) -> dict[str, Method]:
+        methods = {}
+        for name, entry in self.mapping(("methods",), value).items():
+            path = ("methods", str(name))
+            data = self.mapping(path, entry)
+            self.keys(path, data, _METHOD)
+            loss = data.get("loss", {})
+            loss = {"name": loss} if isinstance(loss, str) else self.mapping((*path, "loss"), loss)
+            self.loss((*path, "loss"), loss)
+            methods[str(name)] = Method(loss, self.train((*path, "train"), data.get("train")))
+        if not methods:
+            self.problem(("methods",), "names no method; for example naive: {loss: {name: cross_entropy}}")
+        return methods
+
+    def loss(self, path: KeyPath, loss: Mapping[str, Any]) -> None:
+        known = catalog.names("losses")
+        if loss.get("name") not in known:
+            self.problem((*path, "name"), f"no loss {loss.get('name')!r}; {nearest(str(loss.get('name')), known)}")
+            return
+        options = {name: value for name, value in loss.items() if name != "name"}
+        fields = loss_fields(loss["name"])
+        self.keys(path, options, fields)
+        self.types(path, options, fields)
+
+    def train(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
+        data = self.mapping(path, value)
+        for name in data:
+            if name in _RESERVED:
+                self.problem((*path, name), f"is set by {_RESERVED[name]}")
+        self.keys(path, {name: data[name] for name in data if name not in _RESERVED}, training_fields())
+        self.types(path, data, training_fields())
+        return data
+
+    def seeds(self, value: Any) -> tuple[int, ...]:
+        if not isinstance(value, list) or not value or any(not isinstance(seed, int) for seed in value):
+            self.problem(("seeds",), f"{value!r} is no list of whole numbers, for example [0, 1, 2]")
+            return ()
+        if len(set(value)) != len(value):
+            self.problem(("seeds",), f"{value} repeats a seed")
+        return tuple(value)
+
+
+def _is_required(option: dataclasses.Field[Any]) -> bool:
+    return option.default is dataclasses.MISSING and option.default_factory is dataclasses.MISSING

@@ -1,0 +1,143 @@
+"""Run what a plan lacks, in order, then write the report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
+from w2s_rm.experiment.executors import run_accelerate, run_inline
+from w2s_rm.experiment.plan import Plan, Stage
+from w2s_rm.experiment.recipe import ModelSpec
+
+Say = Callable[[str], None]
+
+
+def run_plan(plan: Plan, say: Say) -> list[Path]:
+    """Run a plan's missing stages and write its report.
+
+    Args:
+        plan ([`~w2s_rm.experiment.plan.Plan`]): What to run.
+        say (`Callable[[str], None]`): Receives one line for each stage.
+
+    Returns:
+        `list[Path]`: The files of the report.
+
+    Raises:
+        W2SError: Of the first stage that fails; all finished stages are kept.
+    """
+    from w2s_rm.report import write_report
+
+    with lock(plan.run_folder):
+        write_yaml(plan.run_folder / "recipe.yaml", dict(plan.recipe.content))
+        write_json(plan.run_folder / "plan.json", plan.record())
+        missing = [stage for stage in plan.stages if not stage.cached]
+        if missing:
+            _check_before(plan, missing)
+        for number, stage in enumerate(plan.stages, start=1):
+            _run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", plan, say)
+        return write_report([plan.run_folder], plan.run_folder)
+
+
+def _run_stage(stage: Stage, title: str, plan: Plan, say: Say) -> None:
+    if stage.cached:
+        say(f"{title}: cached")
+        return
+    say(f"{title} …")
+    started = time.perf_counter()
+    write_yaml(stage.folder / "config.yaml", dict(stage.config))
+    execute = run_accelerate if uses_accelerate(plan) else run_inline
+    execute(stage)
+    StageFolder(stage.folder).manifest()
+    say(f"{title}: done in {time.perf_counter() - started:.1f} s")
+
+
+def uses_accelerate(plan: Plan) -> bool:
+    """Whether stages get their own launches: as soon as the recipe names an accelerate config."""
+    recipe = plan.recipe
+    return any((recipe.accelerate_config, recipe.weak.accelerate_config, recipe.strong.accelerate_config))
+
+
+def _check_before(plan: Plan, missing: list[Stage]) -> None:
+    """Find what would fail later: options, hardware, tokenizers. Nothing heavy is loaded.
+
+    Raises:
+        ConfigError: All that is wrong.
+    """
+    problems: list[str] = []
+    trained = [stage for stage in missing if stage.stage in ("weak", "student", "ceiling")]
+    for stage in missing:
+        if stage.accelerate_config is not None and stage.distributed:
+            problems += hardware_problems(stage.accelerate_config)
+    problems += _option_problems(plan, trained)
+    used = {"weak": plan.recipe.weak, "strong": plan.recipe.strong}
+    for role, spec in used.items():
+        problems += [f"{role}: {text}" for text in _tokenizer_problems(spec)] if trained else []
+    if problems:
+        raise ConfigError(join_problems("the recipe cannot run here:", list(dict.fromkeys(problems))))
+
+
+def hardware_problems(config: Path) -> list[str]:
+    """Say what an accelerate config asks for that this machine lacks.
+
+    Args:
+        config (`Path`): The accelerate config.
+    """
+    import torch
+    import yaml
+
+    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    if content.get("use_cpu") or content.get("distributed_type") in ("MULTI_CPU", "NO"):
+        return []
+    machines = int(content.get("num_machines", 1))
+    needed = -(-int(content.get("num_processes", 1)) // machines)
+    found = torch.cuda.device_count()
+    if found >= needed:
+        return []
+    return [
+        f"accelerate_config {config.name} asks for {needed} GPUs on this machine, {found} found; "
+        "set num_processes in a copy of it, or use a cpu_ config"
+    ]
+
+
+def _option_problems(plan: Plan, trained: list[Stage]) -> list[str]:
+    from w2s_rm.config import build_loss
+
+    problems = []
+    for name, method in plan.recipe.methods.items():
+        try:
+            build_loss(dict(method.loss))
+        except ConfigError as error:
+            problems.append(f"methods.{name}.loss: {error}")
+    if uses_accelerate(plan):
+        return problems
+    from w2s_rm.stages._common import check_arguments
+
+    for stage in trained[:1] + [stage for stage in trained if stage.method]:
+        problems += check_arguments(stage.config)
+    return problems
+
+
+def _tokenizer_problems(spec: ModelSpec) -> list[str]:
+    from w2s_rm.experiment.plan import resolve_model
+    from w2s_rm.modeling import load_tokenizer
+
+    if spec.model_name_or_path is None:
+        return []
+    try:
+        load_tokenizer(
+            resolve_model(spec.model_name_or_path),
+            revision=str(spec.options.get("model_revision", "main")),
+            trust_remote_code=bool(spec.train.get("trust_remote_code", False)),
+        )
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
+def print_line(text: str) -> None:
+    """Say a line on standard error, where progress belongs."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,142 @@
+"""What the losses share: log-probabilities that ignore padding, hardening, warm-up, checks of options.
+
+Shape suffixes: B examples of a batch, N examples of a global batch, K candidates of an example (padded).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from w2s_rm.errors import ConfigError, join_problems
+
+
+class LossBase:
+    """The part of the `Loss` protocol that is the same for every loss without batch statistics."""
+
+    @property
+    def needs_batch_statistics(self) -> bool:
+        """Whether `batch_statistics` returns something."""
+        return False
+
+    def batch_statistics(self, scores_NK: Tensor, targets_NK: Tensor, mask_NK: Tensor) -> Tensor | None:
+        """Return `None`: each example's loss depends on that example alone."""
+        return None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The valid range of an option.
+
+    Args:
+        low (`float`): Lower end.
+        high (`float`): Upper end.
+        open_low (`bool`, *optional*, defaults to `False`): Whether `low` itself is excluded.
+        open_high (`bool`, *optional*, defaults to `False`): Whether `high` itself is excluded.
+    """
+
+    low: float
+    high: float
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        return f"{'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+
+
+def check_options(loss: str, *options: tuple[str, object, Interval]) -> None:
+    """Check the options of a loss, all of them at once.
+
+    Args:
+        loss (`str`): Registered name of the loss, for the message.
+        options (`tuple[str, object, Interval]`): Name, value and valid range of each option.
+
+    Raises:
+        ConfigError: Names every option that is not a number in its range, its value and the range.
+    """
+    problems = [
+        f"{name} is {value!r}; give a number in {valid}" for name, value, valid in options if value not in valid
+    ]
+    if problems:
+        raise ConfigError(join_problems(f"loss {loss!r}: invalid options", problems))
+
+
+def masked_log_softmax(scores_BK: Tensor, mask_BK: Tensor) -> Tensor:
+    """Return log-probabilities over the real candidates, and 0 at padding.
+
+    Zero at padding (not a huge negative number) makes products with targets vanish there, and neither value nor
+    gradient depends on what the padding holds.
+
+    Args:
+        scores_BK (`Tensor` of shape `(B, K)`): Scores, anything at padding.
+        mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates, at least one in each row.
+    """
+    floor = torch.finfo(scores_BK.dtype).min
+    log_probs_BK = torch.log_softmax(scores_BK.masked_fill(~mask_BK, floor), dim=-1)
+    return log_probs_BK.masked_fill(~mask_BK, 0.0)
+
+
+def soft_cross_entropy(log_probs_BK: Tensor, targets_BK: Tensor) -> Tensor:
+    """Return `-sum_k targets_k log_probs_k` for each example, shape `(B,)`.
+
+    Args:
+        log_probs_BK (`Tensor` of shape `(B, K)`): From `masked_log_softmax`.
+        targets_BK (`Tensor` of shape `(B, K)`): Distribution over candidates, 0 at padding.
+    """
+    return -(targets_BK * log_probs_BK).sum(dim=-1)
+
+
+def entropy(log_probs_BK: Tensor, mask_BK: Tensor) -> Tensor:
+    """Return the entropy `-sum_k p_k log p_k` of each example in nats, shape `(B,)`.
+
+    Args:
+        log_probs_BK (`Tensor` of shape `(B, K)`): From `masked_log_softmax`.
+        mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates.
+    """
+    return soft_cross_entropy(log_probs_BK, log_probs_BK.exp() * mask_BK)
+
+
+@torch.no_grad()
+def harden(log_probs_BK: Tensor, mask_BK: Tensor, thresholds_K: Tensor | None = None) -> Tensor:
+    """Return the hardened prediction: all mass on the candidate furthest above its threshold, shape `(B, K)`, detached.
+
+    Candidates that tie share the mass equally. Taking the first of them would make the target depend on the order of
+    the candidates: a student that still scores everything alike would be told that the first one is right.
+
+    Args:
+        log_probs_BK (`Tensor` of shape `(B, K)`): From `masked_log_softmax`.
+        mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates.
+        thresholds_K (`Tensor` of shape `(K,)`, *optional*): Log-probability that each class has to exceed. `None` takes
+            the most probable candidate.
+    """
+    margins_BK = log_probs_BK if thresholds_K is None else log_probs_BK - thresholds_K
+    margins_BK = margins_BK.masked_fill(~mask_BK, -torch.inf)
+    best_BK = (margins_BK == margins_BK.amax(dim=-1, keepdim=True)).to(log_probs_BK.dtype)
+    return best_BK / best_BK.sum(dim=-1, keepdim=True)
+
+
+def warmed_up(max_weight: float, warmup_fraction: float, progress: float) -> float:
+    """Return a weight that rises linearly from 0 to `max_weight`, without a jump, then stays there.
+
+    Args:
+        max_weight (`float`): Weight after the warm-up.
+        warmup_fraction (`float`): Share of training it takes; 0 gives `max_weight` from the start.
+        progress (`float`): Share of the optimizer steps done, in [0, 1].
+    """
+    if warmup_fraction == 0:
+        return max_weight
+    return max_weight * min(1.0, progress / warmup_fraction)
+
+
+def constant_metric(value: float, like_B: Tensor) -> Tensor:
+    """Return a setting of the moment as a per-example metric, shape `(B,)`."""
+    return torch.full_like(like_B, value, requires_grad=False)

@@ -1,0 +1,192 @@
+"""Loading reward models so that only the recipe decides what comes in, and saving them so that anyone can load them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.integrations import is_deepspeed_zero3_enabled
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+from transformers.utils import logging as transformers_logging
+from trl import ModelConfig, get_peft_config, get_quantization_config
+
+from w2s_rm.config import W2SRewardConfig
+from w2s_rm.errors import ArtifactError, ConfigError
+
+
+def load_tokenizer(path: str, *, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """Load a tokenizer that can pad.
+
+    Args:
+        path (`str`): Local folder or hub id.
+        revision (`str`, *optional*, defaults to `"main"`): Hub revision.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the tokenizer.
+
+    Raises:
+        ConfigError: Nothing loads from `path`, or the tokenizer has neither a pad nor an eos token.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no tokenizer loads from model_name_or_path {path!r}: {error}") from error
+    if tokenizer.pad_token is None and tokenizer.eos_token is None:
+        raise ConfigError(
+            f"the tokenizer of {path!r} has neither a pad nor an eos token, so rows cannot be padded; "
+            "set one and save the tokenizer beside the model"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    result: PreTrainedTokenizerBase = tokenizer
+    return result
+
+
+def load_reward_model(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrainedModel:
+    """Load a sequence-classification model with one output; a new score head depends on the seed alone.
+
+    Args:
+        model_args ([`~trl.ModelConfig`]): Path, revision, dtype, attention, quantization.
+        args ([`W2SRewardConfig`]): `seed`, `trust_remote_code`, `model_init_kwargs`.
+
+    Raises:
+        ConfigError: The folder holds no safetensors weights, or its head has more than one output.
+    """
+    quantization = get_quantization_config(model_args)
+    settings: dict[str, Any] = {
+        "revision": model_args.model_revision,
+        "dtype": model_args.dtype,
+        "attn_implementation": model_args.attn_implementation,
+        "trust_remote_code": args.trust_remote_code,
+        "quantization_config": quantization,
+        "device_map": {"": PartialState().local_process_index} if quantization is not None else None,
+        **(args.model_init_kwargs or {}),  # type: ignore[dict-item]
+    }
+    with quiet_loading():
+        try:
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                model_args.model_name_or_path,
+                num_labels=1,
+                use_safetensors=True,
+                output_loading_info=True,
+                **{name: value for name, value in settings.items() if value is not None},
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"no model loads from model_name_or_path {model_args.model_name_or_path!r}: {error}") from error
+    _initialise(model, sorted(info["missing_keys"]), args.seed)
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Silence the report of missing head weights: a new head is what loading a language model here means."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+def _initialise(model: PreTrainedModel, names: Sequence[str], seed: int) -> None:
+    # Each engine draws new weights in its own way; drawn here, one process and ZeRO-3 start from the same head.
+    generator = torch.Generator().manual_seed(seed)
+    parameters = dict(model.named_parameters())
+    for name in names:
+        if name not in parameters:
+            continue
+        parameter = parameters[name]
+        with _whole([parameter]), torch.no_grad():
+            if parameter.dim() > 1:
+                std = float(model.config.initializer_range)
+                parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))
+            else:
+                parameter.fill_(1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0)
+
+
+def _whole(parameters: list[nn.Parameter]) -> contextlib.AbstractContextManager[Any]:
+    if not is_deepspeed_zero3_enabled():
+        return contextlib.nullcontext()
+    import deepspeed
+
+    context: contextlib.AbstractContextManager[Any] = deepspeed.zero.GatheredParameters(parameters, modifier_rank=0)
+    return context
+
+
+def peft_config(model_args: ModelConfig) -> Any:
+    """Return the LoRA configuration of a reward model, or `None`: the score head is always trained and saved.
+
+    Args:
+        model_args ([`~trl.ModelConfig`]): `use_peft` and the `lora_*` fields.
+    """
+    # TRL's default task type is for language models: PEFT then leaves a fresh score head untrained and unsaved.
+    model_args.lora_task_type = "SEQ_CLS"
+    return get_peft_config(model_args)
+
+
+def merge_adapter(model_args: ModelConfig, args: W2SRewardConfig, adapter: Path, output: Path) -> None:
+    """Merge a saved adapter into its base and save an ordinary folder.
+
+    Args:
+        model_args ([`~trl.ModelConfig`]): The base; a quantised one is loaded as it was trained, then dequantised.
+        args ([`W2SRewardConfig`]): As in [`load_reward_model`].
+        adapter (`Path`): Folder of the adapter.
+        output (`Path`): Folder to write.
+    """
+    from peft import PeftModel
+
+    model: Any = load_reward_model(model_args, args)
+    if model_args.load_in_4bit or model_args.load_in_8bit:
+        model = model.dequantize()
+    merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    tokenizer = AutoTokenizer.from_pretrained(str(adapter))
+    merged.config.pad_token_id = tokenizer.pad_token_id
+    merged.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+
+
+def verify_saved(folder: Path, batch: dict[str, Tensor], expected_R: Tensor, device: torch.device, bf16: bool) -> float:
+    """Load a saved reward model afresh and compare its scores with those seen in training.
+
+    Args:
+        folder (`Path`): The saved model.
+        batch (`dict[str, Tensor]`): `input_ids` and `attention_mask` of shape `(R, T)`.
+        expected_R (`Tensor` of shape `(R,)`): The scores before saving.
+        device (`torch.device`): Where to compute.
+        bf16 (`bool`): Training ran under bf16 autocast; the comparison does too, with its rounding.
+
+    Returns:
+        `float`: The largest difference relative to `max(1, |score|)`.
+
+    Raises:
+        ArtifactError: The scores differ: the folder does not hold the model that was trained.
+    """
+    unset_hf_deepspeed_config()
+    with quiet_loading():
+        model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype="auto").to(device).eval()
+    precise = not bf16 and model.dtype == torch.float32
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        scores_R = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.squeeze(-1).float().cpu()
+    expected_R = expected_R.float().cpu()
+    difference = float(((scores_R - expected_R).abs() / expected_R.abs().clamp(min=1.0)).max())
+    if not difference <= (1e-5 if precise else 5e-2):
+        raise ArtifactError(f"{folder}: reloaded scores differ from those in training by {difference:.2g}, relative")
+    return difference
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Put a finished folder in its place, removing what an earlier try left there."""
+    if target.exists():
+        shutil.rmtree(target)
+    source.rename(target)

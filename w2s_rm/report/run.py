@@ -1,0 +1,192 @@
+"""Read what a finished run left in its folders: the plan, the manifests, the predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.errors import ArtifactError, join_problems
+from w2s_rm.types import Predictions
+
+_PLAN_KEYS = (
+    "recipe", "setting", "task", "weak_model", "strong_model", "supervisor", "seeds", "methods", "stages",
+)  # fmt: skip
+_STAGE_KEYS = ("stage", "of", "method", "seed", "folder")
+_READ_STAGES = ("prepare", "relabel", "evaluate")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a plan.
+
+    Args:
+        stage (`str`): Which kind of work, such as `"evaluate"`.
+        of (`str` or `None`): Whose model: `"weak"`, `"student"` or `"ceiling"`.
+        method (`str` or `None`): The method it belongs to; `None` when all methods share it.
+        seed (`int` or `None`): The seed it belongs to; `None` when all seeds share it.
+        folder (`Path`): Where its results are.
+    """
+
+    stage: str
+    of: str | None
+    method: str | None
+    seed: int | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        recipe (`str`): Name of the recipe.
+        setting (`str`): The setting.
+        task (`str`): The task.
+        weak_model (`str` or `None`): Name for display.
+        strong_model (`str`): Name for display.
+        supervisor (`str`): `"model"` or `"labels"`.
+        seeds (`tuple[int, ...]`): All seeds.
+        methods (`tuple[str, ...]`): All methods, in the recipe's order.
+        stages (`tuple[Stage, ...]`): All stages.
+    """
+
+    recipe: str
+    setting: str
+    task: str
+    weak_model: str | None
+    strong_model: str
+    supervisor: str
+    seeds: tuple[int, ...]
+    methods: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+    def find(self, stage: str, of: str | None, method: str | None, seed: int | None) -> Stage | None:
+        """Return the stage that serves a method and seed: its own if there is one, otherwise one shared by all.
+
+        Args:
+            stage (`str`): Which kind of work.
+            of (`str` or `None`): Whose model; `None` takes any.
+            method (`str` or `None`): The method.
+            seed (`int` or `None`): The seed.
+        """
+        fitting = [
+            one
+            for one in self.stages
+            if one.stage == stage and of in (None, one.of) and one.method in (None, method) and one.seed in (None, seed)
+        ]
+        return max(fitting, key=lambda one: (one.method is not None, one.seed is not None), default=None)
+
+
+def read_run(run_dir: Path) -> Run:
+    """Read `plan.json` of a run and check that the stages the report needs are finished.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+
+    Raises:
+        ArtifactError: No plan, a broken plan, or unfinished stages (all are named).
+    """
+    place = run_dir / "plan.json"
+    if not place.is_file():
+        raise ArtifactError(f"{place}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
+    plan = _read_json(place)
+    missing = [f"{key!r} is missing" for key in _PLAN_KEYS if key not in plan]
+    stages = plan.get("stages", [])
+    missing += [f"stage {i}: {key!r} is missing" for i, one in enumerate(stages) for key in _STAGE_KEYS if key not in one]
+    if missing:
+        raise ArtifactError(join_problems(f"{place}: not a whole plan; write it again with `w2s-rm run`:", missing))
+    run = Run(
+        recipe=plan["recipe"],
+        setting=plan["setting"],
+        task=plan["task"],
+        weak_model=plan["weak_model"] and display_name(plan["weak_model"]),
+        strong_model=display_name(plan["strong_model"]),
+        supervisor=plan["supervisor"],
+        seeds=tuple(plan["seeds"]),
+        methods=tuple(plan["methods"]),
+        stages=tuple(Stage(**{**one, "folder": _locate(run_dir, Path(one["folder"]))}) for one in stages),
+    )
+    _check_finished(run, place)
+    return run
+
+
+def read_counts(stage: Stage) -> Mapping[str, Any]:
+    """Return `counts` of a stage's manifest.
+
+    Args:
+        stage (`Stage`): A finished stage.
+
+    Raises:
+        ArtifactError: The manifest is broken or has no counts.
+    """
+    place = stage.folder / "manifest.json"
+    manifest = _read_json(place)
+    if not isinstance(manifest.get("counts"), dict):
+        raise ArtifactError(f"{place}: has no 'counts'; delete the folder and run the recipe again")
+    return manifest["counts"]
+
+
+def read_predictions(stage: Stage) -> Predictions:
+    """Read the scores that an `evaluate` stage wrote.
+
+    Args:
+        stage (`Stage`): A finished `evaluate` stage.
+
+    Raises:
+        ArtifactError: The file is missing, broken or lacks a column.
+    """
+    # Imported here so that the command line starts without it.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = stage.folder / "predictions.parquet"
+    try:
+        table = pq.read_table(place, columns=["id", "scores", "gold"])
+        columns = {name: table.column(name).to_pylist() for name in ("id", "scores", "gold")}
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise ArtifactError(f"{place}: cannot be read ({error}); delete the folder and run the recipe again") from error
+    return Predictions(tuple(columns["id"]), tuple(map(tuple, columns["scores"])), tuple(columns["gold"]))
+
+
+def display_name(model: str) -> str:
+    """Name a model for a report: a hub id as it is, a folder by its last part, so that no private path is printed.
+
+    A folder called `model` says nothing and is named by the folder it lies in.
+
+    Args:
+        model (`str`): A hub id or a path.
+    """
+    if not model.startswith(("/", "~", "./", "../")):
+        return model
+    path = Path(model)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name
+
+
+def _locate(run_dir: Path, folder: Path) -> Path:
+    """Prefer the folder as planned; if `runs/` was moved or copied, its place beside the run."""
+    moved = run_dir.parent / "stages" / folder.name
+    return moved if not folder.is_dir() and moved.is_dir() else folder
+
+
+def _check_finished(run: Run, place: Path) -> None:
+    problems = [
+        f"{one.stage} {one.of or ''} {one.method or ''} seed {one.seed}: no manifest in {one.folder}"
+        for one in run.stages
+        if one.stage in _READ_STAGES and not (one.folder / "manifest.json").is_file()
+    ]
+    if problems:
+        heading = f"{place}: {len(problems)} stages are not finished; continue with `w2s-rm run`, which skips the others:"
+        raise ArtifactError(join_problems(heading, problems))
+
+
+def _read_json(place: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{place}: cannot be read as JSON ({error}); run the recipe again") from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{place}: holds no JSON object; run the recipe again")
+    return content

@@ -1,0 +1,252 @@
+"""The rows of a report: one for each method of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from w2s_rm.errors import ArtifactError
+from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
+from w2s_rm.metrics.bootstrap import Interval, accuracy_interval
+from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.pairing import paired_correctness, with_gold
+from w2s_rm.metrics.pgr import PGR, gap_recovered, pgr
+from w2s_rm.report.run import Run, read_counts, read_predictions, read_run
+from w2s_rm.types import Predictions
+
+Models = Mapping[str, Sequence[Predictions]]
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What one seed gave.
+
+    Args:
+        seed (`int`): The seed.
+        weak (`float` or `None`): Accuracy of the weak supervisor.
+        student (`float` or `None`): Accuracy of the student.
+        ceiling (`float` or `None`): Accuracy of the ceiling.
+        pgr (`float` or `None`): Performance gap recovered.
+    """
+
+    seed: int
+    weak: float | None
+    student: float | None
+    ceiling: float | None
+    pgr: float | None
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """One method of one run. Accuracies are shares in [0, 1], `_low` and `_high` the ends of 95 % intervals.
+
+    Args:
+        recipe (`str`): Name of the recipe.
+        setting (`str`): The setting, such as `"reward_modeling"`.
+        task (`str`): The task.
+        weak_model (`str` or `None`): Name of the weak model; `None` when the labels came from a file.
+        strong_model (`str`): Name of the strong model.
+        supervisor (`str`): `"model"` or `"labels"`.
+        method (`str`): Name of the method.
+        seeds (`tuple[int, ...]`): Seeds that the numbers are means over.
+        n_test (`int`): Test examples.
+        n_scored (`int`): Those of them that have ground truth; accuracies and PGR are over these.
+        chance (`float`): Accuracy of guessing: mean of 1/K.
+        weak_accuracy (`float` or `None`): Mean over seeds; `None` without weak predictions or ground truth.
+        weak_low (`float` or `None`): Lower end.
+        weak_high (`float` or `None`): Upper end.
+        student_accuracy (`float` or `None`): Mean over seeds; `None` without ground truth.
+        student_low (`float` or `None`): Lower end.
+        student_high (`float` or `None`): Upper end.
+        ceiling_accuracy (`float` or `None`): Mean over seeds; `None` without ceiling or ground truth.
+        ceiling_low (`float` or `None`): Lower end.
+        ceiling_high (`float` or `None`): Upper end.
+        gap (`float` or `None`): Ceiling minus weak accuracy.
+        gap_low (`float` or `None`): Lower end.
+        gap_high (`float` or `None`): Upper end.
+        pgr (`float` or `None`): Performance gap recovered, of the mean accuracies.
+        pgr_low (`float` or `None`): Lower end; `None` also when unbounded.
+        pgr_high (`float` or `None`): Upper end; `None` also when unbounded.
+        reliable (`bool` or `None`): Whether the interval of the gap is above zero; `None` when there is no gap.
+        agreement (`float` or `None`): Share of test examples on which the student chooses as its supervisor does.
+        agreement_when_right (`float` or `None`): The same where the supervisor is right.
+        agreement_when_wrong (`float` or `None`): The same where the supervisor is wrong.
+        label_accuracy (`float` or `None`): Accuracy of the weak labels the student was trained on.
+        n_labelled (`int` or `None`): Number of weak labels.
+        counts (`Mapping[str, float]`): What the data preparation counted: examples, groups, truncations.
+        per_seed (`tuple[SeedResult, ...]`): Each seed on its own.
+    """
+
+    recipe: str
+    setting: str
+    task: str
+    weak_model: str | None
+    strong_model: str
+    supervisor: str
+    method: str
+    seeds: tuple[int, ...]
+    n_test: int
+    n_scored: int
+    chance: float
+    weak_accuracy: float | None
+    weak_low: float | None
+    weak_high: float | None
+    student_accuracy: float | None
+    student_low: float | None
+    student_high: float | None
+    ceiling_accuracy: float | None
+    ceiling_low: float | None
+    ceiling_high: float | None
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    pgr: float | None
+    pgr_low: float | None
+    pgr_high: float | None
+    reliable: bool | None
+    agreement: float | None
+    agreement_when_right: float | None
+    agreement_when_wrong: float | None
+    label_accuracy: float | None
+    n_labelled: int | None
+    counts: Mapping[str, float]
+    per_seed: tuple[SeedResult, ...]
+
+
+def collect(run_dir: Path) -> list[ReportRow]:
+    """Compute the rows of one run, a row for each method in the recipe's order.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+
+    Raises:
+        ArtifactError: The run is not finished or its files are broken.
+        DataError: Weak, student and ceiling were not scored on identical test examples.
+    """
+    run = read_run(run_dir)
+    return [_row(run, method) for method in run.methods]
+
+
+def _row(run: Run, method: str) -> ReportRow:
+    models = _predictions(run, method)
+    students = models["student"]
+    scored = with_gold(students[0])
+    credits = _credits(models) if scored.ids else {}
+    accuracies = {of: accuracy_interval(credits_SN) for of, credits_SN in credits.items()}
+    whole = {"weak", "student", "ceiling"} <= credits.keys()
+    result = pgr(credits["weak"], credits["student"], credits["ceiling"]) if whole else None
+    label_accuracy, n_labelled = _labels(run, method)
+    return ReportRow(
+        recipe=run.recipe,
+        setting=run.setting,
+        task=run.task,
+        weak_model=run.weak_model,
+        strong_model=run.strong_model,
+        supervisor=run.supervisor,
+        method=method,
+        seeds=run.seeds,
+        n_test=len(students[0].ids),
+        n_scored=len(scored.ids),
+        chance=float(np.mean([1 / len(one) for one in (scored.scores or students[0].scores)])),
+        **_accuracy_fields(accuracies),
+        **_pgr_fields(result),
+        **_agreement_fields(models),
+        label_accuracy=label_accuracy,
+        n_labelled=n_labelled,
+        counts=_counts(run),
+        per_seed=tuple(_seed_result(seed, index, credits) for index, seed in enumerate(run.seeds)),
+    )
+
+
+def _predictions(run: Run, method: str) -> dict[str, list[Predictions]]:
+    """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
+    models = {}
+    for of in ("weak", "student", "ceiling"):
+        stages = {seed: run.find("evaluate", of, method, seed) for seed in run.seeds}
+        found = [stage for stage in stages.values() if stage is not None]
+        absent = [seed for seed, stage in stages.items() if stage is None]
+        if (found or of == "student") and absent:
+            raise ArtifactError(
+                f"run {run.recipe!r}, method {method!r}: the plan evaluates no {of} for seeds {absent}; "
+                f"write the plan again with `w2s-rm run`"
+            )
+        if found:
+            models[of] = [read_predictions(stage) for stage in found]
+    if not models["student"][0].ids:
+        raise ArtifactError(f"run {run.recipe!r}, method {method!r}: the student has no test predictions; evaluate it again")
+    return models
+
+
+def _credits(models: Models) -> dict[str, Floats]:
+    return paired_correctness({of: [with_gold(one) for one in per_seed] for of, per_seed in models.items()})
+
+
+def _accuracy_fields(accuracies: Mapping[str, Interval]) -> dict[str, float | None]:
+    fields: dict[str, float | None] = {}
+    for of in ("weak", "student", "ceiling"):
+        one = accuracies.get(of)
+        fields[f"{of}_accuracy"] = one.value if one else None
+        fields[f"{of}_low"] = one.low if one else None
+        fields[f"{of}_high"] = one.high if one else None
+    return fields
+
+
+def _pgr_fields(result: PGR | None) -> dict[str, float | None]:
+    if result is None:
+        return dict.fromkeys(("gap", "gap_low", "gap_high", "pgr", "pgr_low", "pgr_high", "reliable"))
+    return {
+        "gap": result.gap,
+        "gap_low": result.gap_low,
+        "gap_high": result.gap_high,
+        "pgr": result.value,
+        "pgr_low": result.low,
+        "pgr_high": result.high,
+        "reliable": result.reliable,
+    }
+
+
+def _agreement_fields(models: Models) -> dict[str, float | None]:
+    mean = Agreement(0.0, None, None)
+    if "weak" in models:
+        pairs = zip(models["student"], models["weak"], strict=True)
+        mean = mean_agreement([agreement(student, weak) for student, weak in pairs])
+    return {
+        "agreement": mean.overall if "weak" in models else None,
+        "agreement_when_right": mean.when_right,
+        "agreement_when_wrong": mean.when_wrong,
+    }
+
+
+def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
+    """Mean accuracy over seeds and number of the weak labels."""
+    stages = [run.find("relabel", None, method, seed) for seed in run.seeds]
+    counts = [read_counts(stage) for stage in stages if stage is not None]
+    accuracies = [one["label_accuracy"] for one in counts if one.get("label_accuracy") is not None]
+    numbers = [one["n_labelled"] for one in counts if one.get("n_labelled") is not None]
+    return float(np.mean(accuracies)) if accuracies else None, numbers[0] if numbers else None
+
+
+def _counts(run: Run) -> dict[str, float]:
+    """What `prepare` counted, nested groups joined with dots."""
+    stage = run.find("prepare", None, None, run.seeds[0])
+    return dict(_flat("", read_counts(stage))) if stage else {}
+
+
+def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:
+    pairs: list[tuple[str, float]] = []
+    for name, value in counts.items():
+        if isinstance(value, Mapping):
+            pairs += _flat(f"{prefix}{name}.", value)
+        elif isinstance(value, int | float):
+            pairs.append((f"{prefix}{name}", value))
+    return pairs
+
+
+def _seed_result(seed: int, index: int, credits: Mapping[str, Floats]) -> SeedResult:
+    means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
+    weak, student, ceiling = (means.get(of) for of in ("weak", "student", "ceiling"))
+    known = weak is not None and student is not None and ceiling is not None
+    return SeedResult(seed, weak, student, ceiling, gap_recovered(weak, student, ceiling) if known else None)

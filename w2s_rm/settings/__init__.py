@@ -1,0 +1,1 @@
+"""One file per setting: what differs between reward modeling, classification and chess."""

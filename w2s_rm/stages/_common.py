@@ -1,0 +1,283 @@
+"""What the stages share: reading a stage config, holding the folder, encoding examples, scoring them with a model."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from w2s_rm import catalog
+from w2s_rm.errors import ConfigError, DataError, W2SError
+from w2s_rm.experiment.artifacts import StageFolder, lock
+from w2s_rm.types import Encoded, Example, Predictions
+
+EXIT_USER_ERROR = 2
+_PARENT_VARIABLE = "W2S_RM_PARENT"
+
+
+@dataclass
+class StageArguments:
+    """
+    What a training or scoring stage reads, beside the trainer's and the model's own arguments.
+
+    Parameters:
+        stage (`str`):
+            `weak`, `student`, `ceiling`, `relabel` or `evaluate`.
+        setting (`str`, *optional*, defaults to `"reward_modeling"`):
+            Name of a file in `w2s_rm/settings`.
+        examples (`str`):
+            Parquet file of examples, from the `prepare` stage.
+        labels (`str`, *optional*):
+            Labels by example and candidate id; for `student` the weak labels to train on, for `relabel` the file that
+            stands in for a weak model. Without it, training uses the ground truth.
+        inputs (`dict`, *optional*):
+            Hashes of the stages this one reads; recorded.
+        stage_hash (`str`, *optional*):
+            Hash of the resolved config; recorded.
+    """
+
+    stage: str = field(metadata={"help": "weak, student, ceiling, relabel or evaluate."})
+    examples: str = field(metadata={"help": "Parquet file of examples, from the prepare stage."})
+    setting: str = field(default="reward_modeling", metadata={"help": "Name of a file in w2s_rm/settings."})
+    labels: str | None = field(default=None, metadata={"help": "Labels by example and candidate id."})
+    inputs: Any = field(default=None, metadata={"help": "Hashes of the stages this one reads; recorded."})
+    stage_hash: str | None = field(default=None, metadata={"help": "Hash of the resolved config; recorded."})
+
+
+def is_main_process() -> bool:
+    """Whether this is rank 0 of its launch, or the only process."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[StageFolder]:
+    """Hold a stage folder on rank 0; other ranks only learn its path."""
+    with lock(folder) if is_main_process() else contextlib.nullcontext():
+        yield StageFolder(folder)
+
+
+def die_with_parent() -> None:
+    """On Linux, let this process be killed when the run that launched it is: no orphan writes into a stage folder."""
+    if _PARENT_VARIABLE in os.environ and sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def run_main(stage: Callable[[Sequence[str]], None]) -> None:
+    """Run a stage as a program: its errors become one message and exit code 2."""
+    die_with_parent()
+    try:
+        stage(sys.argv[1:])
+    except W2SError as error:
+        if is_main_process() or isinstance(error, ArithmeticError):
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+
+
+def read_config(argv: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """Read `--config FILE` and `--output_dir FOLDER` of a stage without model.
+
+    Args:
+        argv (`Sequence[str]`): The command line.
+
+    Raises:
+        ConfigError: `--config` is missing or not a mapping, or an argument is unknown.
+    """
+    config, output, rest = split_arguments(argv)
+    if rest:
+        raise ConfigError(f"unknown arguments: {' '.join(rest)}; this stage takes --config and --output_dir")
+    return config, output
+
+
+def split_arguments(argv: Sequence[str]) -> tuple[dict[str, Any], Path, list[str]]:
+    """Take `--config` and `--output_dir` out of a command line.
+
+    Returns:
+        The config, the output folder (by default `runs/launched/<folder of the config>`) and all other arguments.
+    """
+    rest, found = list(argv), {}
+    for name in ("--config", "--output_dir"):
+        if name in rest:
+            index = rest.index(name)
+            if index + 1 == len(rest):
+                raise ConfigError(f"{name} needs a value")
+            found[name] = rest[index + 1]
+            del rest[index : index + 2]
+    if "--config" not in found:
+        raise ConfigError("give --config STAGE.yaml; `w2s-rm run` writes one into every stage folder")
+    path = Path(found["--config"])
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such stage config")
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: a stage config is a mapping")
+    output = found.get("--output_dir", config.pop("output_dir", None))
+    return config, Path(output) if output else Path("runs/launched") / path.resolve().parent.name, rest
+
+
+def refuse_finished(folder: StageFolder) -> None:
+    """Never overwrite a finished stage.
+
+    Raises:
+        ConfigError: The folder has a manifest.
+    """
+    if folder.finished:
+        raise ConfigError(f"{folder.path} is finished; remove it, or give another --output_dir")
+
+
+def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArguments) -> tuple[Any, Any, Any, Path]:
+    """Parse a training or scoring stage's config and overrides with TRL's parser.
+
+    Args:
+        argv (`Sequence[str]`): The command line.
+        kind (`type`, *optional*, defaults to `StageArguments`): The stage's own dataclass.
+
+    Returns:
+        The stage's, the trainer's (`W2SRewardConfig`) and the model's (`ModelConfig`) arguments, and the folder.
+
+    Raises:
+        ConfigError: An unknown key or argument.
+    """
+    from trl import ModelConfig, TrlParser
+
+    from w2s_rm.config import W2SRewardConfig
+
+    config, output, rest = split_arguments(argv)
+    config["output_dir"] = str(output / "trainer")
+    parser = TrlParser((kind, W2SRewardConfig, ModelConfig))
+    unknown = parser.set_defaults_with_config(**config)
+    if unknown:
+        raise ConfigError(f"unknown keys in the stage config: {' '.join(unknown[::2])}")
+    try:
+        stage_args, args, model_args = parser.parse_args_into_dataclasses(args=rest)
+    except ValueError as error:
+        raise ConfigError(f"the stage config does not fit: {error}") from error
+    # The stage keeps its own record; a progress bar belongs to a terminal.
+    args.disable_tqdm = args.disable_tqdm or not sys.stderr.isatty()
+    return stage_args, args, model_args, output
+
+
+def check_arguments(config: Mapping[str, Any]) -> list[str]:
+    """Say which values of a training stage's config the trainer's own configuration refuses.
+
+    Args:
+        config (`Mapping[str, Any]`): The stage config.
+    """
+    import dataclasses
+
+    from w2s_rm.config import W2SRewardConfig
+
+    known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
+    given = {name: value for name, value in config.items() if name in known}
+    try:
+        W2SRewardConfig(**{"output_dir": "unused", **given})
+    except (TypeError, ValueError, ImportError, RuntimeError) as error:
+        return [f"train: {error}"]
+    return []
+
+
+def score_without_zero() -> None:
+    """Score on the plain distributed path under ZeRO-1 and ZeRO-2.
+
+    They shard gradients and optimizer states; without either every rank holds the whole model anyway, and DeepSpeed has
+    no inference engine for them. Must run before the training arguments are made.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" and zero_stage() < 3:
+        del os.environ["ACCELERATE_USE_DEEPSPEED"]
+
+
+def zero_stage() -> int:
+    """Return the ZeRO stage that `accelerate launch` asked for, from its environment."""
+    path = os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE")
+    if path and path != "none":
+        return int(json.loads(Path(path).read_text(encoding="utf-8")).get("zero_optimization", {}).get("stage", 0))
+    return int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "0"))
+
+
+def encode(setting_name: str, tokenizer: Any, examples: Sequence[Example], max_length: int | None) -> list[Encoded]:
+    """Encode examples in batches with a setting.
+
+    Raises:
+        DataError: No examples.
+    """
+    if not examples:
+        raise DataError("no examples to encode")
+    setting = catalog.lookup("settings", setting_name)()
+    encoded: list[Encoded] = []
+    for start in range(0, len(examples), 1000):
+        encoded.extend(setting.encode(tokenizer, examples[start : start + 1000], max_length))
+    return encoded
+
+
+def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
+    """Count rows, tokens and what was cut, for the manifest."""
+    return {
+        "examples": len(encoded),
+        "tokens": sum(len(row.prompt_ids) * len(row.candidate_ids) + sum(map(len, row.candidate_ids)) for row in encoded),
+        "cut_prompts": sum(row.cut_prompt_tokens > 0 for row in encoded),
+        "cut_candidates": sum(row.cut_candidate_tokens > 0 for row in encoded),
+    }
+
+
+def to_rows(examples: Sequence[Example], encoded: Sequence[Encoded], targets: Sequence[Sequence[float]]) -> Any:
+    """Build the dataset that the trainers take."""
+    import datasets
+
+    return datasets.Dataset.from_dict(
+        {
+            "id": [example.id for example in examples],
+            "prompt_ids": [row.prompt_ids for row in encoded],
+            "candidate_ids": [row.candidate_ids for row in encoded],
+            "targets": [list(target) for target in targets],
+        }
+    )
+
+
+def score_examples(stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example]) -> tuple[Predictions, dict[str, int]]:
+    """Score all candidates of all examples with a saved model, on all ranks, each example once.
+
+    Args:
+        stage_args ([`StageArguments`]): Setting.
+        args ([`~w2s_rm.W2SRewardConfig`]): `max_length`, `per_device_eval_batch_size`, precision.
+        model_args ([`~trl.ModelConfig`]): The model.
+        examples (`Sequence[Example]`): What to score.
+
+    Raises:
+        NonFiniteError: A score is NaN or infinite; names the examples.
+    """
+    from w2s_rm.modeling import load_reward_model, load_tokenizer
+    from w2s_rm.trainer import W2SRewardTrainer
+
+    tokenizer = load_tokenizer(
+        model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
+    )
+    encoded = encode(stage_args.setting, tokenizer, examples, args.max_length)
+    # Longest first: batches of like length pad little, and a batch that does not fit in memory fails at once.
+    order = sorted(range(len(examples)), key=lambda index: (-_length(encoded[index]), examples[index].id))
+    chance = [[1.0 / len(examples[index].candidates)] * len(examples[index].candidates) for index in order]
+    rows = to_rows([examples[index] for index in order], [encoded[index] for index in order], chance)
+    model = load_reward_model(model_args, args)
+    trainer = W2SRewardTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
+    output = trainer.predict(rows)
+    scores: dict[int, tuple[float, ...]] = {}
+    for index, row in zip(order, output.predictions, strict=True):
+        scores[index] = tuple(float(score) for score in row[: len(examples[index].candidates)])
+    predictions = Predictions(
+        ids=tuple(example.id for example in examples),
+        scores=tuple(scores[index] for index in range(len(examples))),
+        gold=tuple(example.gold for example in examples),
+    )
+    return predictions, encoding_counts(encoded)
+
+
+def _length(encoded: Encoded) -> int:
+    return len(encoded.prompt_ids) + max(map(len, encoded.candidate_ids))

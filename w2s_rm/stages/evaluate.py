@@ -1,0 +1,44 @@
+"""Score a held-out split with a saved model and keep the scores by example id.
+
+    accelerate launch -m w2s_rm.stages.evaluate --config stage.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from w2s_rm.data.examples import read_examples
+from w2s_rm.data.predictions import write_predictions
+from w2s_rm.stages._common import (
+    held,
+    is_main_process,
+    parse_model_stage,
+    refuse_finished,
+    run_main,
+    score_examples,
+    score_without_zero,
+)
+
+
+def evaluate(argv: Sequence[str]) -> None:
+    """Run the stage.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+    """
+    score_without_zero()
+    stage_args, args, model_args, output = parse_model_stage(argv)
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(stage_args.examples))
+        predictions, counts = score_examples(stage_args, args, model_args, examples)
+        if is_main_process():
+            write_predictions(output / "predictions.parquet", predictions)
+            folder.remove("trainer")
+            config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
+            folder.finish(stage=stage_args.stage, counts=counts, config=config)
+
+
+if __name__ == "__main__":
+    run_main(evaluate)

@@ -1,0 +1,172 @@
+"""Train a weak supervisor, a student or a ceiling, save it, and prove that what was saved is what was trained.
+
+    accelerate launch --config_file deepspeed_configs/zero3.yaml -m w2s_rm.stages.train --config stage.yaml
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from w2s_rm.data.examples import read_examples
+from w2s_rm.data.label_files import read_labels
+from w2s_rm.data.label_store import join_labels
+from w2s_rm.errors import DataError
+from w2s_rm.experiment.artifacts import StageFolder, write_text
+from w2s_rm.modeling import load_reward_model, load_tokenizer, merge_adapter, peft_config, replace_folder, verify_saved
+from w2s_rm.stages._common import (
+    StageArguments,
+    encode,
+    encoding_counts,
+    held,
+    is_main_process,
+    parse_model_stage,
+    refuse_finished,
+    run_main,
+    to_rows,
+)
+from w2s_rm.trainer import W2SRewardTrainer
+from w2s_rm.types import Example
+
+_COMPLETE = "complete"
+_PROBE_EXAMPLES = 8
+
+
+class StageRecord(TrainerCallback):
+    """Keep `metrics.jsonl`, and mark a checkpoint only when it is whole.
+
+    Args:
+        folder (`Path`): The stage folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "metrics.jsonl"
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Drop what an interrupted run logged after the checkpoint from which this one goes on."""
+        if not state.is_world_process_zero:
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= state.global_step]
+        write_text(self.path, "".join(f"{line}\n" for line in kept))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Append one line of metrics."""
+        if state.is_world_process_zero:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Mark the checkpoint as whole once every rank has written its part."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        if state.is_world_process_zero:
+            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+
+
+def train(argv: Sequence[str]) -> None:
+    """Run the stage.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+    """
+    stage_args, args, model_args, output = parse_model_stage(argv)
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(stage_args.examples))
+        targets = _targets(stage_args, examples)
+        tokenizer = load_tokenizer(
+            model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
+        )
+        encoded = encode(stage_args.setting, tokenizer, examples, args.max_length)
+        trainer = W2SRewardTrainer(
+            model=load_reward_model(model_args, args),
+            args=args,
+            train_dataset=to_rows(examples, encoded, targets),
+            processing_class=tokenizer,
+            peft_config=peft_config(model_args),
+            callbacks=[StageRecord(output)],
+        )
+        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+        difference = _save(trainer, folder, model_args)
+        if is_main_process():
+            counts = {**encoding_counts(encoded), "steps": trainer.state.global_step, "reload_difference": difference}
+            _clean(folder)
+            folder.finish(stage=stage_args.stage, counts=counts, config=_recorded(stage_args, args))
+
+
+def _recorded(stage_args: StageArguments, args: Any) -> dict[str, Any]:
+    return {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs or {}, "seed": args.seed}
+
+
+def _targets(stage_args: StageArguments, examples: Sequence[Example]) -> list[tuple[float, ...]]:
+    if stage_args.labels is not None:
+        path = Path(stage_args.labels)
+        return join_labels(examples, read_labels(path), source=str(path))
+    unknown = [example.id for example in examples if example.gold is None]
+    if unknown:
+        raise DataError(
+            f"{stage_args.examples}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
+            f"the {stage_args.stage} stage needs it, or a file of labels"
+        )
+    return [tuple(float(k == example.gold) for k in range(len(example.candidates))) for example in examples]
+
+
+def _last_checkpoint(folder: StageFolder) -> str | None:
+    """Return the newest whole checkpoint; half-written ones are removed."""
+    found = sorted((folder.path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    if is_main_process():
+        for path in found:
+            if not (path / _COMPLETE).is_file():
+                shutil.rmtree(path)
+    whole = [path for path in found if (path / _COMPLETE).is_file()]
+    return str(whole[-1]) if whole else None
+
+
+def _save(trainer: W2SRewardTrainer, folder: StageFolder, model_args: Any) -> float:
+    """Save `model/` as an ordinary folder and compare its scores with the trainer's."""
+    probe = trainer.train_dataset.select(range(min(_PROBE_EXAMPLES, len(trainer.train_dataset))))
+    scores_BK = torch.as_tensor(trainer.predict(probe).predictions)
+    written = folder.path / "model.tmp"
+    saved = folder.path / "adapter" if model_args.use_peft else written
+    trainer.save_model(str(saved))
+    trainer.accelerator.wait_for_everyone()
+    difference = 0.0
+    if is_main_process():
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()
+        if model_args.use_peft:
+            merge_adapter(model_args, trainer.args, saved, written)
+        (written / "training_args.bin").unlink(missing_ok=True)
+        batch = trainer.data_collator(list(probe))
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        expected_R = scores_BK[batch["mask"].numpy()]
+        difference = verify_saved(written, inputs, expected_R, trainer.args.device, bool(trainer.args.bf16))
+        replace_folder(written, folder.path / "model")
+    trainer.accelerator.wait_for_everyone()
+    return difference
+
+
+def _clean(folder: StageFolder) -> None:
+    for path in (folder.path / "trainer").glob("checkpoint-*"):
+        shutil.rmtree(path)
+    if (folder.path / "trainer").is_dir() and not any((folder.path / "trainer").iterdir()):
+        (folder.path / "trainer").rmdir()
+
+
+if __name__ == "__main__":
+    run_main(train)

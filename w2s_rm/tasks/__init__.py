@@ -1,0 +1,1 @@
+"""One file for each dataset: how its rows become examples."""

@@ -1,0 +1,1 @@
+"""Generated worlds and small models pretrained on them, offline."""

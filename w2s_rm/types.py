@@ -1,0 +1,180 @@
+"""The plain data that the parts of the toolkit hand to each other. No torch at run time.
+
+Shape suffixes: B examples of a batch, N examples of a global batch, K candidates of an example, T tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Messages = tuple[Mapping[str, Any], ...]
+"""A conversation: `({"role": ..., "content": ...}, ...)`."""
+Text = str | Messages
+"""Plain text, or messages for a chat template."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One prompt and K >= 2 candidates to score.
+
+    Args:
+        id (`str`): Unique and stable: from the dataset, or a hash of the content.
+        group (`str`): What must stay in one split: same prompt, same question.
+        prompt (`str` or `Messages`): Text or messages shared by all candidates.
+        candidates (`tuple` of `str` or `Messages`): K >= 2 different, non-empty continuations.
+        gold (`int` or `None`): Index of the right candidate; `None` when there is no ground truth.
+    """
+
+    id: str
+    group: str
+    prompt: Text
+    candidates: tuple[Text, ...]
+    gold: int | None
+
+    @property
+    def candidate_ids(self) -> tuple[str, ...]:
+        """A content hash for each candidate, the key by which labels join."""
+        return tuple(content_hash(candidate) for candidate in self.candidates)
+
+
+def content_hash(*parts: object, length: int = 16) -> str:
+    """Return a stable hexadecimal hash of JSON-serialisable parts.
+
+    Args:
+        parts (`object`): Anything `json.dumps` takes; key order does not matter.
+        length (`int`, *optional*, defaults to `16`): Number of hexadecimal digits.
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:length]
+
+
+def hash_fraction(*parts: object) -> float:
+    """Map parts to a number in [0, 1), uniform over different parts and always the same for equal ones."""
+    return int(content_hash(*parts, length=13), 16) / 16**13
+
+
+@dataclass(frozen=True)
+class Row:
+    """One raw record of a dataset with the place it came from.
+
+    Args:
+        place (`str`): For error messages: `"pairs.jsonl.gz:17"` or `"allenai/x[train] row 17"`.
+        values (`Mapping[str, Any]`): Column name to value.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+
+
+class Task(Protocol):
+    """A dataset inside a setting: a frozen dataclass in `tasks/<name>.py` whose fields are its recipe options.
+
+    The class is found by its file name; `setting` names the module in `settings/`, `example_row` is one raw record that
+    `to_example` accepts, used by the contract tests.
+    """
+
+    setting: ClassVar[str]
+    example_row: ClassVar[Mapping[str, Any]]
+
+    @property
+    def has_ground_truth(self) -> bool:
+        """Whether every example has a gold candidate: without, there is no weak training, no ceiling and no PGR."""
+        ...
+
+    def content_version(self) -> str:
+        """Identify the content without loading it (file hash, or hub id and revision); enters the stage hash."""
+        ...
+
+    def rows(self) -> Iterator[Row]:
+        """Read the dataset. May touch the network. Raises `DataError` naming file and line."""
+        ...
+
+    def to_example(self, row: Row) -> Example:
+        """Turn one record into an example, candidates in the dataset's own order. Pure. Raises `DataError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The tokens of one example.
+
+    Args:
+        prompt_ids (`list[int]`): Tokens shared by all candidates.
+        candidate_ids (`list[list[int]]`): K lists, each with at least one token; a row is `prompt_ids + candidate_ids[k]`.
+        cut_prompt_tokens (`int`): Tokens removed from the left of the prompt to fit `max_length`.
+        cut_candidate_tokens (`int`): Tokens removed from the right of candidates, summed over candidates.
+    """
+
+    prompt_ids: list[int]
+    candidate_ids: list[list[int]]
+    cut_prompt_tokens: int = 0
+    cut_candidate_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """What a loss returns.
+
+    Args:
+        per_example_B (`Tensor` of shape `(B,)`): Loss of each example in nats, not averaged.
+        metrics (`Mapping[str, Tensor]`): Per-example quantities of shape `(B,)` to log as means.
+    """
+
+    per_example_B: Tensor
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Loss(Protocol):
+    """A weak-to-strong loss: a frozen dataclass in `losses/<name>.py` whose fields are its recipe options."""
+
+    def __call__(
+        self,
+        scores_BK: Tensor,
+        targets_BK: Tensor,
+        mask_BK: Tensor,
+        *,
+        progress: float,
+        statistics: Tensor | None = None,
+    ) -> LossOutput:
+        """Compute the loss of each example.
+
+        Args:
+            scores_BK (`Tensor` of shape `(B, K)`): Float32 scores; padding candidates hold `finfo.min`.
+            targets_BK (`Tensor` of shape `(B, K)`): Label distribution, rows sum to 1, 0 at padding.
+            mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates.
+            progress (`float`): Share of the optimizer steps done, in [0, 1].
+            statistics (`Tensor`, *optional*): What `batch_statistics` returned for the global batch; `None` when
+                candidates are exchangeable (no class prior exists) or the loss needs none.
+        """
+        ...
+
+    def batch_statistics(self, scores_NK: Tensor, targets_NK: Tensor, mask_NK: Tensor) -> Tensor | None:
+        """Statistics over the global batch (ranks x accumulation) for fixed classes; `None` if the loss needs none."""
+        ...
+
+    @property
+    def needs_batch_statistics(self) -> bool:
+        """Whether `batch_statistics` returns something."""
+        ...
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of one model on one split, in a fixed order of ids.
+
+    Args:
+        ids (`tuple[str, ...]`): Example ids.
+        scores (`tuple[tuple[float, ...], ...]`): K scores for each example.
+        gold (`tuple[int | None, ...]`): Index of the right candidate, if known.
+    """
+
+    ids: tuple[str, ...]
+    scores: tuple[tuple[float, ...], ...]
+    gold: tuple[int | None, ...]
