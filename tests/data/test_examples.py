@@ -37,9 +37,14 @@ def test_hash_order_moves_gold_along_and_ignores_data_order():
 
 
 def test_gold_position_is_a_coin_toss():
-    # Chosen first in all 4,000 rows: the count of gold at 0 is Binomial(4000, 1/2); 5 standard errors are 5 * sqrt(1000) = 158.
+    # Chosen first in all 4,000 rows: the count of gold at 0 is Binomial(4000, 1/2), five standard errors are 158.
     first = sum(hash_order(example(i)).gold == 0 for i in range(4000))
     assert abs(first - 2000) < 5 * math.sqrt(4000 / 4)
+
+
+def test_equal_candidates_are_ordered_anew_in_each_example():
+    first = [hash_order(Example(f"id{i}", "g", f"p{i}", ("yes", "no"), 0)).candidates[0] for i in range(400)]
+    assert abs(first.count("yes") - 200) < 5 * 10
 
 
 def test_every_permutation_is_equally_likely():
@@ -77,6 +82,22 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr(pyarrow.parquet, "write_table", fail)
     with pytest.raises(OSError, match="disk full"):
         write_parquet(path, pa.table({}))
+    assert read_examples(path) == [example(1)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_interrupted_rename_leaves_the_old_file(tmp_path, monkeypatch):
+    import os
+
+    path = tmp_path / "examples.parquet"
+    write_examples(path, [example(1)])
+
+    def fail(source, target):
+        raise OSError("interrupted")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="interrupted"):
+        write_examples(path, [example(2)])
     assert read_examples(path) == [example(1)]
     assert list(tmp_path.iterdir()) == [path]
 

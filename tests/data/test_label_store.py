@@ -124,13 +124,23 @@ def test_trl_rows_need_pairs_of_one_kind():
         to_trl_rows([EXAMPLES[0], chat], [label(EXAMPLES[0]), label(chat)])
 
 
+def test_no_row_has_an_empty_conversation_as_prompt():
+    answers = (talk("assistant", "a"), talk("assistant", "b"))
+    both = [Example("1", "g", talk("user", "Q"), answers, 0), Example("2", "g", (), answers, 0)]
+    rows = to_trl_rows(both, [label(one) for one in both])
+    assert [sorted(row) for row in rows] == [["chosen", "chosen_probability", "id", "rejected"]] * 2
+    assert rows[0]["chosen"] == [*talk("user", "Q"), *answers[0]] and rows[1]["rejected"] == [*answers[1]]
+
+
 @pytest.fixture(params=["text", "conversation", "conversation without prompt"])
 def pairs(request):
     if request.param == "text":
         return EXAMPLES
-    prompt = talk("user", "Q") if request.param == "conversation" else ()
+    some = request.param == "conversation without prompt"
     answers = [tuple(talk("assistant", f"{word} {i}") for word in ("yes", "no")) for i in range(6)]
-    return [Example(f"c{i}", "g", prompt if i else prompt[:1], both, 0) for i, both in enumerate(answers)]
+    return [
+        Example(f"c{i}", "g", () if some and i == 3 else talk("user", "Q"), both, 0) for i, both in enumerate(answers)
+    ]
 
 
 def test_written_dataset_loads_and_joins_again(tmp_path, pairs):

@@ -174,7 +174,7 @@ def test_require_columns_names_file_columns_and_nearest():
     message = str(raised.value)
     assert message.startswith("pairs.csv:2: no column 'chosen' (option chosen_column); did you mean 'choosen'?")
     assert "no column 'zzz' (option id_column)" in message
-    assert message.endswith("Columns there are: prompt, choosen, rejected")
+    assert message.endswith("(columns there are: prompt, choosen, rejected)")
 
 
 def test_hub_ids():

@@ -135,4 +135,4 @@ def test_groups():
     one, other = comparison("p", ("a", "b"), 0), comparison("p", ("c", "d"), 0)
     assert one.group == other.group and one.id != other.id
     assert comparison("", ("a", "b"), 0).group != comparison("", ("c", "d"), 0).group
-    assert comparison("p", ("a", "b"), 0, group=0).group == comparison("q", ("a", "b"), 0, group=0).group
+    assert comparison("p", ("a", "b"), 0, group="g").group == comparison("q", ("a", "b"), 0, group="g").group

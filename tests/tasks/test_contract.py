@@ -103,5 +103,6 @@ def test_a_missing_column_is_named_with_its_place(task):
 
 
 def test_importing_tasks_loads_no_torch():
-    code = "import sys, w2s_rm.catalog as c; [c.lookup('tasks', n) for n in c.names('tasks')]; print('torch' in sys.modules)"
+    code = "import sys, w2s_rm.catalog as c; [c.lookup('tasks', n) for n in c.names('tasks')]\n"
+    code += "print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -101,6 +101,7 @@ def test_preferred_column_holds_something_else(preferred):
         ({"chosen": [{"role": "user"}]}, {}, r"'chosen'\[0\]: a message needs text under 'content'"),
         ({"topic": None}, {"group_column": "topic"}, "group_column is empty in this row"),
         ({"topic": ""}, {"id_column": "topic"}, "id_column is empty in this row"),
+        ({"topic": "\ud800"}, {"id_column": "topic"}, "id_column holds half of a character"),
         ({}, {"prompt_column": "promt"}, r"no column 'promt' \(option prompt_column\); did you mean 'prompt'"),
         ({"chosen": " ", "rejected": " "}, {"prompt_column": None}, "response 1 and 2 is empty"),
         ({"chosen": "a b", "rejected": "a b"}, {"prompt_column": None}, "identical"),

@@ -120,7 +120,7 @@ def require_columns(row: Row, columns: Mapping[str, str]) -> None:
         if column not in row.values
     ]
     if missing:
-        raise DataError(f"{row.place}: {'; '.join(missing)}. Columns there are: {', '.join(row.values)}")
+        raise DataError(f"{row.place}: {'; '.join(missing)} (columns there are: {', '.join(row.values)})")
 
 
 def _missing(path: str) -> DataError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from w2s_rm.data.examples import hash_order, read_examples, write_examples
 from w2s_rm.errors import ConfigError, DataError, join_problems
@@ -183,9 +183,12 @@ def _too_few(
         f"{'at least 1' if sizes.wanted[name] is None else sizes.wanted[name]} needed"
         for name, pool in pools.items()
     ]
-    fitting = _largest_fitting(groups, numbers, sizes, _counts(pools))
+    fitting = _largest_fitting(groups, numbers, sizes)
     if fitting is None:
-        lines.append("a group never spans splits: name a group_column with more and smaller groups, or add data")
+        lines.append(
+            "no sizes in these proportions fit: a group never spans splits, so name a group_column with more and "
+            "smaller groups, or add data"
+        )
     else:
         given = {name: value for name, value in asdict(fitting).items() if value is not None}
         lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in given.items()))
@@ -196,25 +199,39 @@ def _too_few(
     )
 
 
-def _largest_fitting(
-    groups: Mapping[str, int], numbers: Mapping[str, float], sizes: SplitSizes, counts: Mapping[str, int]
-) -> SplitSizes | None:
-    """The largest sizes found in the proportions asked for; rounding moves intervals, so each one is counted anew."""
-    shares = [counts[name] / wanted for name, wanted in sizes.wanted.items() if wanted]
-    most = min(shares, default=0.0)
+def _largest_fitting(groups: Mapping[str, int], numbers: Mapping[str, float], sizes: SplitSizes) -> SplitSizes | None:
+    """Sizes that fit, in the proportions asked for: all there is at first, then less in steps of a hundredth.
+
+    Rounding moves intervals, so each proposal is counted. A small validation set falls short by chance more than the
+    others and may be cut by itself.
+    """
+    asked = sum(wanted for wanted in sizes.wanted.values() if wanted)
+    most = min(1.0, sum(groups.values()) / asked) if asked else 1.0
     for step in range(100):
-        smaller = _scaled(sizes, most * (1 - step / 100))
-        if smaller is None:
-            return None
-        intervals, found = _intervals(smaller), Counter[str]()
-        for group, count in groups.items():
-            found[_split_of(numbers[group], intervals)] += count
-        if _fits(found, smaller):
-            return smaller
+        proposal = _scaled(sizes, most * (1 - step / 100))
+        for _ in range(3):
+            if proposal is None:
+                break
+            found = _found(groups, numbers, proposal)
+            if _fits(found, proposal):
+                return proposal
+            proposal = _with_validation(proposal, found["validation"])
     return None
 
 
+def _found(groups: Mapping[str, int], numbers: Mapping[str, float], sizes: SplitSizes) -> Counter[str]:
+    intervals, found = _intervals(sizes), Counter[str]()
+    for group, count in groups.items():
+        found[_split_of(numbers[group], intervals)] += count
+    return found
+
+
+def _with_validation(sizes: SplitSizes, n: int) -> SplitSizes | None:
+    return replace(sizes, n_validation=n) if 0 < n < sizes.n_validation else None
+
+
 def _scaled(sizes: SplitSizes, factor: float) -> SplitSizes | None:
+    """Sizes times a factor; `None` where nothing would be left of one."""
     n_train = None if sizes.n_train is None else int(sizes.n_train * factor)
     n_test = None if sizes.n_test is None else int(sizes.n_test * factor)
     n_validation = int(sizes.n_validation * factor)

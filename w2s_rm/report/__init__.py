@@ -1,7 +1,8 @@
 """From the folders of finished runs to tables, a page and a plot."""
 
+from w2s_rm.report.rows import ReportRow, SeedResult
 from w2s_rm.report.summary import summary_text
-from w2s_rm.report.table import ReportRow, SeedResult, collect
+from w2s_rm.report.table import collect
 from w2s_rm.report.write import write_report
 
 __all__ = ["ReportRow", "SeedResult", "collect", "summary_text", "write_report"]

@@ -95,7 +95,8 @@ def read_run(run_dir: Path) -> Run:
     plan = _read_json(place)
     missing = [f"{key!r} is missing" for key in _PLAN_KEYS if key not in plan]
     stages = plan.get("stages", [])
-    missing += [f"stage {i}: {key!r} is missing" for i, one in enumerate(stages) for key in _STAGE_KEYS if key not in one]
+    for number, one in enumerate(stages):
+        missing += [f"stage {number}: {key!r} is missing" for key in _STAGE_KEYS if key not in one]
     if missing:
         raise ArtifactError(join_problems(f"{place}: not a whole plan; write it again with `w2s-rm run`:", missing))
     run = Run(
@@ -173,12 +174,12 @@ def _locate(run_dir: Path, folder: Path) -> Path:
 
 def _check_finished(run: Run, place: Path) -> None:
     problems = [
-        f"{one.stage} {one.of or ''} {one.method or ''} seed {one.seed}: no manifest in {one.folder}"
+        f"{' '.join(filter(None, (one.stage, one.of, one.method)))}, seed {one.seed}: no manifest in {one.folder}"
         for one in run.stages
         if one.stage in _READ_STAGES and not (one.folder / "manifest.json").is_file()
     ]
     if problems:
-        heading = f"{place}: {len(problems)} stages are not finished; continue with `w2s-rm run`, which skips the others:"
+        heading = f"{place}: {len(problems)} stages are not finished; `w2s-rm run` continues with them:"
         raise ArtifactError(join_problems(heading, problems))
 
 

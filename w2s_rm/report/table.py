@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,106 +14,11 @@ from w2s_rm.metrics.bootstrap import Interval, accuracy_interval
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.pairing import paired_correctness, with_gold
 from w2s_rm.metrics.pgr import PGR, gap_recovered, pgr
+from w2s_rm.report.rows import ReportRow, SeedResult
 from w2s_rm.report.run import Run, read_counts, read_predictions, read_run
 from w2s_rm.types import Predictions
 
 Models = Mapping[str, Sequence[Predictions]]
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """What one seed gave.
-
-    Args:
-        seed (`int`): The seed.
-        weak (`float` or `None`): Accuracy of the weak supervisor.
-        student (`float` or `None`): Accuracy of the student.
-        ceiling (`float` or `None`): Accuracy of the ceiling.
-        pgr (`float` or `None`): Performance gap recovered.
-    """
-
-    seed: int
-    weak: float | None
-    student: float | None
-    ceiling: float | None
-    pgr: float | None
-
-
-@dataclass(frozen=True)
-class ReportRow:
-    """One method of one run. Accuracies are shares in [0, 1], `_low` and `_high` the ends of 95 % intervals.
-
-    Args:
-        recipe (`str`): Name of the recipe.
-        setting (`str`): The setting, such as `"reward_modeling"`.
-        task (`str`): The task.
-        weak_model (`str` or `None`): Name of the weak model; `None` when the labels came from a file.
-        strong_model (`str`): Name of the strong model.
-        supervisor (`str`): `"model"` or `"labels"`.
-        method (`str`): Name of the method.
-        seeds (`tuple[int, ...]`): Seeds that the numbers are means over.
-        n_test (`int`): Test examples.
-        n_scored (`int`): Those of them that have ground truth; accuracies and PGR are over these.
-        chance (`float`): Accuracy of guessing: mean of 1/K.
-        weak_accuracy (`float` or `None`): Mean over seeds; `None` without weak predictions or ground truth.
-        weak_low (`float` or `None`): Lower end.
-        weak_high (`float` or `None`): Upper end.
-        student_accuracy (`float` or `None`): Mean over seeds; `None` without ground truth.
-        student_low (`float` or `None`): Lower end.
-        student_high (`float` or `None`): Upper end.
-        ceiling_accuracy (`float` or `None`): Mean over seeds; `None` without ceiling or ground truth.
-        ceiling_low (`float` or `None`): Lower end.
-        ceiling_high (`float` or `None`): Upper end.
-        gap (`float` or `None`): Ceiling minus weak accuracy.
-        gap_low (`float` or `None`): Lower end.
-        gap_high (`float` or `None`): Upper end.
-        pgr (`float` or `None`): Performance gap recovered, of the mean accuracies.
-        pgr_low (`float` or `None`): Lower end; `None` also when unbounded.
-        pgr_high (`float` or `None`): Upper end; `None` also when unbounded.
-        reliable (`bool` or `None`): Whether the interval of the gap is above zero; `None` when there is no gap.
-        agreement (`float` or `None`): Share of test examples on which the student chooses as its supervisor does.
-        agreement_when_right (`float` or `None`): The same where the supervisor is right.
-        agreement_when_wrong (`float` or `None`): The same where the supervisor is wrong.
-        label_accuracy (`float` or `None`): Accuracy of the weak labels the student was trained on.
-        n_labelled (`int` or `None`): Number of weak labels.
-        counts (`Mapping[str, float]`): What the data preparation counted: examples, groups, truncations.
-        per_seed (`tuple[SeedResult, ...]`): Each seed on its own.
-    """
-
-    recipe: str
-    setting: str
-    task: str
-    weak_model: str | None
-    strong_model: str
-    supervisor: str
-    method: str
-    seeds: tuple[int, ...]
-    n_test: int
-    n_scored: int
-    chance: float
-    weak_accuracy: float | None
-    weak_low: float | None
-    weak_high: float | None
-    student_accuracy: float | None
-    student_low: float | None
-    student_high: float | None
-    ceiling_accuracy: float | None
-    ceiling_low: float | None
-    ceiling_high: float | None
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
-    pgr: float | None
-    pgr_low: float | None
-    pgr_high: float | None
-    reliable: bool | None
-    agreement: float | None
-    agreement_when_right: float | None
-    agreement_when_wrong: float | None
-    label_accuracy: float | None
-    n_labelled: int | None
-    counts: Mapping[str, float]
-    per_seed: tuple[SeedResult, ...]
 
 
 def collect(run_dir: Path) -> list[ReportRow]:
@@ -176,7 +81,9 @@ def _predictions(run: Run, method: str) -> dict[str, list[Predictions]]:
         if found:
             models[of] = [read_predictions(stage) for stage in found]
     if not models["student"][0].ids:
-        raise ArtifactError(f"run {run.recipe!r}, method {method!r}: the student has no test predictions; evaluate it again")
+        raise ArtifactError(
+            f"run {run.recipe!r}, method {method!r}: no test predictions of the student; evaluate it again"
+        )
     return models
 
 
@@ -184,8 +91,8 @@ def _credits(models: Models) -> dict[str, Floats]:
     return paired_correctness({of: [with_gold(one) for one in per_seed] for of, per_seed in models.items()})
 
 
-def _accuracy_fields(accuracies: Mapping[str, Interval]) -> dict[str, float | None]:
-    fields: dict[str, float | None] = {}
+def _accuracy_fields(accuracies: Mapping[str, Interval]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     for of in ("weak", "student", "ceiling"):
         one = accuracies.get(of)
         fields[f"{of}_accuracy"] = one.value if one else None
@@ -194,7 +101,7 @@ def _accuracy_fields(accuracies: Mapping[str, Interval]) -> dict[str, float | No
     return fields
 
 
-def _pgr_fields(result: PGR | None) -> dict[str, float | None]:
+def _pgr_fields(result: PGR | None) -> dict[str, Any]:
     if result is None:
         return dict.fromkeys(("gap", "gap_low", "gap_high", "pgr", "pgr_low", "pgr_high", "reliable"))
     return {
@@ -208,7 +115,7 @@ def _pgr_fields(result: PGR | None) -> dict[str, float | None]:
     }
 
 
-def _agreement_fields(models: Models) -> dict[str, float | None]:
+def _agreement_fields(models: Models) -> dict[str, Any]:
     mean = Agreement(0.0, None, None)
     if "weak" in models:
         pairs = zip(models["student"], models["weak"], strict=True)
@@ -248,5 +155,6 @@ def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:
 def _seed_result(seed: int, index: int, credits: Mapping[str, Floats]) -> SeedResult:
     means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
     weak, student, ceiling = (means.get(of) for of in ("weak", "student", "ceiling"))
-    known = weak is not None and student is not None and ceiling is not None
-    return SeedResult(seed, weak, student, ceiling, gap_recovered(weak, student, ceiling) if known else None)
+    if weak is None or student is None or ceiling is None:
+        return SeedResult(seed, weak, student, ceiling, None)
+    return SeedResult(seed, weak, student, ceiling, gap_recovered(weak, student, ceiling))

@@ -147,11 +147,14 @@ def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArg
     Raises:
         ConfigError: An unknown key or argument.
     """
+    import torch
     from trl import ModelConfig, TrlParser
 
     from w2s_rm.config import W2SRewardConfig
 
     config, output, rest = split_arguments(argv)
+    # `accelerate launch` does not pass `use_cpu` on to DeepSpeed; without it the ranks would not find each other.
+    config.setdefault("use_cpu", not torch.accelerator.is_available())
     config["output_dir"] = str(output / "trainer")
     parser = TrlParser((kind, W2SRewardConfig, ModelConfig))
     unknown = parser.set_defaults_with_config(**config)

@@ -59,7 +59,7 @@ def split_common(texts: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
 
 
 def comparison(
-    prompt: Text, candidates: tuple[Text, ...], gold: int | None, *, group: object = None, id: str | None = None
+    prompt: Text, candidates: tuple[Text, ...], gold: int | None, *, group: str | None = None, id: str | None = None
 ) -> Example:
     """Build a checked example, candidates in the order given.
 
@@ -67,7 +67,7 @@ def comparison(
         prompt (`str` or `Messages`): Text or messages shared by all candidates.
         candidates (`tuple` of `str` or `Messages`): Two or more.
         gold (`int` or `None`): Index of the right candidate.
-        group (`object`, *optional*): What must stay in one split; by default the prompt, and where there is no prompt,
+        group (`str`, *optional*): What must stay in one split; by default the prompt, and where there is no prompt,
             the comparison itself.
         id (`str`, *optional*): By default [`content_id`][w2s_rm.data.examples.content_id].
 
@@ -85,7 +85,8 @@ def comparison(
     if len({content_hash(candidate) for candidate in candidates}) < len(candidates):
         raise DataError("the responses are identical, so there is nothing to compare; drop the row")
     own_id = content_id(prompt, candidates)
-    return Example(id or own_id, content_hash((prompt or own_id) if group is None else group), prompt, candidates, gold)
+    own_group = content_hash((prompt or own_id) if group is None else group)
+    return Example(id or own_id, own_group, prompt, candidates, gold)
 
 
 def is_blank(text: Text) -> bool:

@@ -124,9 +124,8 @@ class Preference:
         cells = {option: row.values[column] for option, column in self.columns.items()}
         try:
             prompt, candidates = self._texts(cells)
-            id = _key(cells, "id_column")
-            group = _key(cells, "group_column")
-            return comparison(prompt, candidates, self._gold(cells), group=group, id=None if id is None else str(id))
+            id, group = _key(cells, "id_column"), _key(cells, "group_column")
+            return comparison(prompt, candidates, self._gold(cells), group=group, id=id)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
 
@@ -160,11 +159,13 @@ class Preference:
         return _PREFERRED[value]
 
 
-def _key(cells: Mapping[str, Any], option: str) -> Any:
-    """The value of an optional key column; `None` if the option is not used."""
+def _key(cells: Mapping[str, Any], option: str) -> str | None:
+    """The value of an optional key column as text; `None` if the option is not used."""
     if option not in cells:
         return None
     value = cells[option]
     if is_null(value) or value == "":
         raise DataError(f"{option} is empty in this row; fill it, or leave the option out")
-    return value
+    key = str(value)
+    parse_text(key, option)
+    return key

@@ -1,0 +1,95 @@
+"""Small real models and datasets, made once for a test session."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORDS = [f"w{number}" for number in range(60)]
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Build a word-level tokenizer; `pad` and `eos` may be missing or the same token."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    def build(pad: str | None = "<pad>", eos: str | None = "<eos>", side: str = "right") -> Any:
+        vocabulary = {word: index for index, word in enumerate(["<pad>", "<eos>", "<unk>", *WORDS])}
+        inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+        inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        return PreTrainedTokenizerFast(
+            tokenizer_object=inner, pad_token=pad, eos_token=eos, unk_token="<unk>", padding_side=side
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Callable[..., Any]) -> Callable[..., str]:
+    """Save a tiny sequence-classification model with its tokenizer and return the folder."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    saved: dict[tuple[str, str], str] = {}
+
+    def build(architecture: str = "llama", pad: str = "<pad>") -> str:
+        key = (architecture, pad)
+        if key not in saved:
+            tokenizer = tiny_tokenizer(pad=pad)
+            sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+            config = AutoConfig.for_model(
+                architecture,
+                vocab_size=len(tokenizer),
+                intermediate_size=64,
+                max_position_embeddings=256,
+                num_labels=1,
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=None,
+                eos_token_id=tokenizer.eos_token_id,
+                **sizes,
+            )
+            torch.manual_seed(0)
+            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+            folder = tmp_path_factory.mktemp(architecture)
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            saved[key] = str(folder)
+        return saved[key]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def pairs() -> Callable[..., list[dict[str, Any]]]:
+    """Make preference rows in which the longer run of `w1` is better: learnable by a tiny model."""
+
+    def make(count: int, seed: int = 0) -> list[dict[str, Any]]:
+        generator = random.Random(seed)
+        rows = []
+        for number in range(count):
+            prompt = " ".join(generator.choices(WORDS[10:], k=generator.randint(1, 9)))
+            good = " ".join([""] + generator.choices(WORDS[10:], k=generator.randint(1, 8)) + ["w1"])
+            bad = " ".join([""] + generator.choices(WORDS[10:], k=generator.randint(1, 8)) + ["w2"])
+            rows.append({"id": f"pair{number}", "prompt": prompt, "chosen": good, "rejected": bad})
+        return rows
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real data beside the checkout; tests that need it are skipped where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real data is not beside this checkout ({folder})")
+    return folder

@@ -1,0 +1,62 @@
+"""Numbers as text, the same in every file of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_rm.report.rows import ReportRow
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal, without the sign; a dash when there is none."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def percent_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A percentage with its interval: `77.5 [75.6, 79.3]`."""
+    return "–" if value is None else f"{percent(value)} [{percent(low)}, {percent(high)}]"
+
+
+def ratio(value: float | None) -> str:
+    """A PGR with two decimals, a true minus sign; a dash when there is none."""
+    return "–" if value is None else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
+def ratio_interval(low: float | None, high: float | None) -> str:
+    """The interval of a PGR; an unbounded end is an infinity sign."""
+    return f"[{'−∞' if low is None else ratio(low)}, {'∞' if high is None else ratio(high)}]"
+
+
+def pgr_text(row: ReportRow) -> str:
+    """A row's PGR with its interval and, when it must not be trusted, the words saying so."""
+    if row.reliable is None:
+        return "–"
+    value = "undefined" if row.pgr is None else ratio(row.pgr)
+    return f"{value} {ratio_interval(row.pgr_low, row.pgr_high)}" + ("" if row.reliable else " (not reliable)")
+
+
+def supervisor_name(row: ReportRow) -> str:
+    """Name what gave the weak labels."""
+    return row.weak_model if row.weak_model is not None else "labels from a file"
+
+
+def run_name(row: ReportRow) -> str:
+    """Name the run a row belongs to."""
+    return f"{row.recipe}: {row.setting} / {row.task}, {supervisor_name(row)} → {row.strong_model}"
+
+
+def by_run(rows: Sequence[ReportRow]) -> list[list[ReportRow]]:
+    """Group rows by run, in their order.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
+    """
+    groups: list[list[ReportRow]] = []
+    for row in rows:
+        # A method that comes again begins another run, even if two runs have the same names.
+        same = groups and run_name(groups[-1][0]) == run_name(row)
+        if same and row.method not in [other.method for other in groups[-1]]:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups

@@ -1,0 +1,88 @@
+"""What a reader must know before believing a row, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_rm.report.formats import by_run, percent, ratio
+from w2s_rm.report.rows import ReportRow
+
+
+def notes(rows: Sequence[ReportRow]) -> list[str]:
+    """Return the warnings of all rows, those of a whole run once.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
+    """
+    groups = by_run(rows)
+    sentences = []
+    for group in groups:
+        run = f"{group[0].recipe}: " if len(groups) > 1 else ""
+        shared = _shared_notes(group)
+        sentences += [run + text for text in shared]
+        for row in group:
+            sentences += [f"{run}{row.method}: {text}" for text in row_notes(row)]
+    return sentences
+
+
+def row_notes(row: ReportRow) -> list[str]:
+    """Return what is special about one method.
+
+    Args:
+        row ([`ReportRow`]): The row.
+    """
+    found = []
+    if row.reliable is False:
+        found.append(_unreliable(row))
+    if row.student_accuracy is None:
+        return found
+    if row.weak_accuracy is not None and row.student_accuracy < row.weak_accuracy:
+        student, weak = percent(row.student_accuracy), percent(row.weak_accuracy)
+        found.append(f"the student ({student} %) is worse than its supervisor ({weak} %).")
+    if row.ceiling_accuracy is not None and row.student_accuracy > row.ceiling_accuracy:
+        student, ceiling = percent(row.student_accuracy), percent(row.ceiling_accuracy)
+        found.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
+    return found
+
+
+def no_pgr_reason(row: ReportRow) -> str | None:
+    """Say why a row has no PGR; `None` when it has one.
+
+    Args:
+        row ([`ReportRow`]): The row.
+    """
+    if row.reliable is not None:
+        return None
+    if row.n_scored == 0:
+        return "The test examples have no ground truth, so there are no accuracies, no ceiling and no PGR."
+    absent = []
+    if row.weak_accuracy is None:
+        absent.append("the supervisor was not evaluated on the test examples (its labels do not cover them)")
+    if row.ceiling_accuracy is None:
+        absent.append("no strong ceiling was trained")
+    return f"There is no PGR, because {' and '.join(absent)}."
+
+
+def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
+    row = group[0]
+    found = [reason for reason in dict.fromkeys(no_pgr_reason(row) for row in group) if reason]
+    if 0 < row.n_scored < row.n_test:
+        unknown = f"{row.n_test - row.n_scored:,} of {row.n_test:,} test examples"
+        found.append(f"{unknown} have no ground truth; they count only in the overall agreement.")
+    if len(row.seeds) == 1:
+        found.append("One seed only: the intervals do not cover how another seed would come out.")
+    if row.weak_low is not None and row.weak_low <= row.chance:
+        found.append(
+            f"The supervisor ({percent(row.weak_accuracy)} %) cannot be told from chance ({percent(row.chance)} %)."
+        )
+    return found
+
+
+def _unreliable(row: ReportRow) -> str:
+    low, high = (percent(value).replace("-", "−") for value in (row.gap_low, row.gap_high))
+    gap = percent(row.gap).replace("-", "−")
+    tail = f"do not read {ratio(row.pgr)} as a result." if row.pgr is not None else "the ratio does not exist."
+    return (
+        f"PGR is not reliable. It divides by the gap between ceiling and supervisor, {gap} points "
+        f"with a 95 % interval from {low} to {high}, which is not clearly above zero; {tail}"
+    )
