@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from w2s_rm import __version__, catalog
 from w2s_rm.errors import W2SError
 
 EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,15 +23,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv (`Sequence[str]`, *optional*): Arguments; those of the process by default.
 
     Returns:
-        `int`: 0, or 2 after an error of the user's making, told in one message.
+        `int`: 0; 2 after an error of the user's making, told in one message; 130 after Ctrl-C.
     """
-    arguments = build_parser().parse_args(argv)
+    arguments = _parse(argv)
     try:
         arguments.run(arguments)
     except W2SError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted; finished stages are kept, the same command goes on from here", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has seen enough; Python's own flush at exit would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse, with overrides allowed after options as well, which argparse alone refuses."""
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    late = [text for text in rest if "=" in text and not text.startswith("-")]
+    if late != rest or (rest and "overrides" not in arguments):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.overrides += rest
+    return arguments
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,13 +62,17 @@ def build_parser() -> argparse.ArgumentParser:
         ("run", _run, "run what is missing of a recipe, then write its report"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file, for example recipes/quickstart.yaml")
-        command.add_argument("overrides", nargs="*", metavar="key=value", help="replaces a value, for example seeds=[0]")
+        command.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file: recipes/quickstart.yaml")
+        command.add_argument("overrides", nargs="*", metavar="key=value", help="replaces a value: seeds=[0]")
         command.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+        if name == "plan":
+            text = "write the config of every missing stage, so that its command runs by hand"
+            command.add_argument("--write", action="store_true", help=text)
         command.set_defaults(run=run)
     report = commands.add_parser("report", help="one table across runs")
     report.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="for example runs/quickstart")
-    report.add_argument("--output", type=Path, help="folder for the files (default: the run's, or runs/report for several)")
+    text = "folder for the files (default: the run's, or runs/report for several)"
+    report.add_argument("--output", type=Path, help=text)
     report.set_defaults(run=_report)
     listing = commands.add_parser("list", help="what there is: tasks, losses or settings")
     listing.add_argument("kind", choices=["tasks", "losses", "settings"])
@@ -64,8 +88,11 @@ def _plan(arguments: argparse.Namespace) -> None:
     for number, stage in enumerate(plan.stages, start=1):
         print(f"{number:3d}  {'cached ' if stage.cached else 'missing'}  {stage.title}")
         print(f"     {shlex.join(stage.command())}")
-    missing = sum(not stage.cached for stage in plan.stages)
-    print(f"{len(plan.stages)} stages, {missing} to run; report in {plan.run_folder}")
+    missing = [stage for stage in plan.stages if not stage.cached]
+    if arguments.write:
+        for stage in missing:
+            stage.write_config()
+    print(f"{len(plan.stages)} stages, {len(missing)} to run; report in {plan.run_folder}")
 
 
 def _run(arguments: argparse.Namespace) -> None:

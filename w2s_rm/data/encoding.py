@@ -1,7 +1,7 @@
 """From a prompt and its candidates to tokens: the one seam that every head and layout reads.
 
-A row is tokenised as TRL does it, prompt and candidate together, so that scores agree with TRL's to the last token. What
-the rows of an example share from the left is the prompt, the rest are the candidates; a layout may then feed the
+A row is tokenised as TRL does it, prompt and candidate together, so that scores agree with TRL's to the last token.
+What the rows of an example share from the left is the prompt, the rest are the candidates; a layout may then feed the
 shared part once per candidate or once per example without changing a token.
 """
 
@@ -83,11 +83,10 @@ def _separate(
     tokenizer: PreTrainedTokenizerBase, prompt_row: list[int], rows: list[list[int]]
 ) -> tuple[list[int], list[list[int]]]:
     """Split rows at the end of what they share; every candidate keeps at least one token."""
-    shared = min(len(row) for row in rows) - 1
-    prompt_row = prompt_row[: len(prompt_row) - _closing(tokenizer, prompt_row)]
     # An implicit prompt gives no row of its own to compare with: only special tokens, or nothing at all.
-    compared = rows if len(prompt_row) <= _opening(tokenizer, prompt_row) else [prompt_row, *rows]
-    shared = min(shared, *(len(row) for row in compared))
+    implicit = len(prompt_row) <= _opening(tokenizer, prompt_row) + _closing(tokenizer, prompt_row)
+    compared = rows if implicit else [prompt_row, *rows]
+    shared = min(min(len(row) for row in rows) - 1, *(len(row) for row in compared))
     for position in range(shared):
         if any(row[position] != compared[0][position] for row in compared):
             shared = position
@@ -132,4 +131,6 @@ def _opening(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> int:
 
 
 def _closing(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> int:
-    return int(bool(tokens) and tokens[-1] in (tokenizer.eos_token_id, tokenizer.sep_token_id))
+    closers = (tokenizer.eos_token_id, tokenizer.sep_token_id)
+    # Many chat templates put a line break after the token that ends a message.
+    return next((back for back in (1, 2) if len(tokens) >= back and tokens[-back] in closers), 0)

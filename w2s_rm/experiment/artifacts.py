@@ -7,17 +7,14 @@ import fcntl
 import json
 import os
 import shutil
-import socket
-import subprocess
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from w2s_rm import __version__
 from w2s_rm.errors import ArtifactError, InUseError
 
 MANIFEST = "manifest.json"
@@ -32,12 +29,15 @@ def write_text(path: Path, text: str) -> None:
         text (`str`): The content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -71,7 +71,7 @@ def lock(folder: Path) -> Iterator[None]:
                 f"{folder} is in use by {holder}; wait for it or stop it, then run again (finished stages are kept)"
             ) from None
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
         yield
 
@@ -137,9 +137,11 @@ class StageFolder:
 
 def code_revision() -> str:
     """Return the git revision of the package's checkout, `-dirty` when changed, or the version when installed."""
+    import subprocess
+
     root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return metadata.version("w2s-rm")
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return __version__
     run = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
     )
@@ -148,6 +150,8 @@ def code_revision() -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the installed versions of the packages that a result depends on."""
+    from importlib import metadata
+
     versions = {}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -159,6 +163,6 @@ def cache_folder() -> Path:
     """Return where models of the embedded worlds are kept: `$W2S_RM_CACHE`, else the user's cache folder."""
     given = os.environ.get("W2S_RM_CACHE")
     if given:
-        return Path(given)
+        return Path(given).resolve()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "w2s-rm"
+    return (Path(base).resolve() if base else Path.home() / ".cache") / "w2s-rm"

@@ -43,7 +43,7 @@ def run_accelerate(stage: Stage) -> None:
     Raises:
         StageError: The program failed; its own message stands above.
     """
-    if stage.stage == "prepare":
+    if not stage.loads_model:
         run_inline(stage)
         return
     environment = {**os.environ, _PARENT_VARIABLE: str(os.getpid())}

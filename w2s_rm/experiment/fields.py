@@ -19,7 +19,15 @@ _TRAINING = (
     ("trl", "trainer/base_config.py", "_BaseConfig"),
     ("trl", "trainer/reward_config.py", "RewardConfig"),
 )
-_SIMPLE: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "bool": bool, "str": str}
+_SIMPLE: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "str": str,
+    "list": list,
+    "dict": dict,
+    "None": type(None),
+}
 
 
 def class_fields(path: Path, name: str) -> dict[str, str]:
@@ -83,13 +91,13 @@ def type_problem(value: Any, annotation: str) -> str | None:
 
     Args:
         value (`Any`): From YAML.
-        annotation (`str`): For example `"float | None"`.
+        annotation (`str`): For example `"float | None"`. Of a list or a mapping only the outside is checked.
     """
-    options = [option.strip() for option in annotation.replace("Optional[", "").replace("]", " | None").split("|")]
-    if value is None or not all(option in _SIMPLE or option == "None" for option in options):
+    options = [option.split("[")[0].strip() for option in annotation.split("|")]
+    if not all(option in _SIMPLE for option in options):
         return None
-    allowed = [option for option in options if option != "None"]
-    for option in allowed:
-        if isinstance(value, _SIMPLE[option]) and not (isinstance(value, bool) and option != "bool"):
-            return None
-    return f"{value!r} is no {' or '.join(allowed)}"
+    # To Python, true is a whole number; to the author of a recipe it is not.
+    allowed = [option for option in options if option == "bool" or not isinstance(value, bool)]
+    if any(isinstance(value, _SIMPLE[option]) for option in allowed):
+        return None
+    return f"{value!r} is no {' or '.join(option for option in options if option != 'None')}"

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import ConfigError, join_problems
 
 KeyPath = tuple[str, ...]
 
 
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map"))
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as everybody expects it: `1e-4` is a number."""
+    """YAML 1.1 as everybody expects it: `1e-4` is a number, and a date is text, as in JSON."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    f"{_TAG}float",
+    re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
 )
 
 
@@ -45,11 +57,18 @@ class MarkedYaml:
 
 
 def parse_value(text: str) -> Any:
-    """Parse one value of a `key=value` override as YAML."""
+    """Parse one value of a `key=value` override as YAML.
+
+    Args:
+        text (`str`): What stands after the equals sign.
+
+    Raises:
+        ConfigError: It is no YAML value.
+    """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise ConfigError(f"{text!r} is no YAML value: {error}") from error
+        raise ConfigError(f"command line: {text!r} is no YAML value: {_cause(error)}") from error
 
 
 def load_marked(path: Path, overrides: list[str]) -> MarkedYaml:
@@ -60,51 +79,89 @@ def load_marked(path: Path, overrides: list[str]) -> MarkedYaml:
         overrides (`list[str]`): For example `["strong.train.learning_rate=1e-5", "seeds=[0]"]`.
 
     Raises:
-        ConfigError: No such file, no YAML (with line and column), a key given twice, no mapping, or an override
+        ConfigError: No such file, no YAML (with line and column), keys given twice, no mapping, or an override
             without `=`.
     """
     if not path.is_file():
-        raise ConfigError(f"{path}: no such recipe")
+        raise ConfigError(f"{path}: no such recipe; give a YAML file")
+    lines: dict[KeyPath, str] = {}
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: does not parse: {error}") from error
-    if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{path}: a recipe is a mapping of keys to values")
-    lines: dict[KeyPath, str] = {}
-    _mark(node, (), lines, path)
-    loader = _Loader("")
-    data = loader.construct_document(node)
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(f"{path}: a recipe is a mapping of keys to values")
+        problems = list(_mark(node, (), lines))
+        if problems:
+            raise ConfigError(join_problems(f"{path}: mistakes in its YAML:", problems))
+        data = _Loader("").construct_document(node)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: does not parse: {_cause(error)}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: an alias stands inside its own anchor; write the value out") from error
+    data = _without_sharing(data)
     for override in overrides:
         _apply(override, data, lines)
     return MarkedYaml(str(path), data, lines)
 
 
-def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str], source: Path) -> None:
+def _cause(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return f"{where} ({error.context} from line {error.context_mark.line + 1})" if error.context_mark else where
+
+
+def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str]) -> Iterator[str]:
+    """Note the line of every key below a node; yield what a recipe cannot hold."""
+    line = f"line {node.start_mark.line + 1}"
+    if node.tag not in _PLAIN:
+        yield f"{line}: {'.'.join(path)}: tag {node.tag.replace(_TAG, '!!')} has no place here; write a plain value"
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _mark(item, (*path, str(number)), {})
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
+        line = f"line {key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            yield f"{line}: a key is one word, not a list or a mapping"
+            continue
         here = (*path, str(key.value))
-        line = key.start_mark.line + 1
         if here in lines:
-            raise ConfigError(f"{source}: line {line}: key {'.'.join(here)} stands here and in {lines[here]}; keep one")
-        lines[here] = f"line {line}"
-        _mark(value, here, lines, source)
+            yield f"{line}: key {'.'.join(here)} stands here and in {lines[here]}; keep one"
+            continue
+        lines[here] = line
+        yield from _mark(value, here, lines)
+
+
+def _without_sharing(value: Any) -> Any:
+    """Copy a value so that an anchor and its aliases are no longer one object: an override changes one place."""
+    if isinstance(value, dict):
+        return {key: _without_sharing(item) for key, item in value.items()}
+    return [_without_sharing(item) for item in value] if isinstance(value, list) else value
 
 
 def _apply(override: str, data: dict[str, Any], lines: dict[KeyPath, str]) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"{override!r} is no override; write key=value, for example train.num_train_epochs=2")
     path = tuple(key.split("."))
+    if not equals or not all(path):
+        raise ConfigError(
+            f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
+        )
     inner: Any = data
-    for name in path[:-1]:
-        inner = inner.setdefault(name, {})
+    for depth, name in enumerate(path[:-1], start=1):
+        if inner.get(name) is None:
+            inner[name] = {}
+        inner = inner[name]
         if not isinstance(inner, dict):
-            raise ConfigError(f"{override!r}: {name} is a value, not a mapping")
+            raise ConfigError(f"command line: {override!r}: {'.'.join(path[:depth])} is a value, it holds no keys")
     value = parse_value(text)
     if value is None:
         inner.pop(path[-1], None)
     else:
         inner[path[-1]] = value
+    for below in [other for other in lines if other[: len(path)] == path]:
+        del lines[below]
     lines[path] = "command line"

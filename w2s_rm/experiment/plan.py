@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
+from w2s_rm.data.reading import content_version, is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError
-from w2s_rm.experiment.artifacts import StageFolder, cache_folder
+from w2s_rm.experiment.artifacts import StageFolder, cache_folder, lock, write_yaml
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.types import content_hash
 
@@ -23,19 +24,22 @@ MODULES = {"weak": "train", "student": "train", "ceiling": "train"}
 _DISTRIBUTED = ("weak", "student", "ceiling", "relabel", "evaluate")
 _PATHS = ("examples", "labels", "model_name_or_path", "other_examples")
 # Fields that say how a stage is run, watched or stored, and not what it computes.
-_LAUNCH_ONLY = frozenset(
-    "run_name report_to logging_strategy logging_steps logging_first_step logging_dir log_level log_level_replica "
-    "log_on_each_node disable_tqdm save_strategy save_steps save_total_limit save_on_each_node eval_strategy "
-    "dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor "
-    "dataset_num_proc per_device_train_batch_size gradient_accumulation_steps per_device_eval_batch_size "
-    "eval_accumulation_steps ddp_timeout push_to_hub hub_model_id hub_strategy hub_token hub_private_repo "
-    "project trackio_space_id include_num_input_tokens_seen torch_empty_cache_steps".split()
-)
-_SCORING = (
-    "max_length per_device_eval_batch_size dataloader_num_workers bf16 fp16 bf16_full_eval fp16_full_eval tf32 "
-    "use_cpu trust_remote_code pad_to_multiple_of chat_template_path eos_token model_init_kwargs disable_tqdm "
-    "use_liger_kernel".split()
-)
+_LAUNCH_WORDS = """
+run_name report_to logging_strategy logging_steps logging_first_step log_level log_level_replica log_on_each_node
+disable_tqdm save_strategy save_steps save_total_limit save_on_each_node eval_strategy
+dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataset_num_proc
+per_device_train_batch_size gradient_accumulation_steps per_device_eval_batch_size eval_accumulation_steps
+ddp_timeout push_to_hub hub_model_id hub_strategy hub_token hub_private_repo hub_always_push hub_revision
+project trackio_space_id trackio_bucket_id trackio_static_space_id
+include_num_input_tokens_seen torch_empty_cache_steps
+"""
+_LAUNCH_ONLY = frozenset(_LAUNCH_WORDS.split())
+_SCORING_WORDS = """
+max_length per_device_eval_batch_size dataloader_num_workers bf16 fp16 bf16_full_eval fp16_full_eval tf32
+use_cpu trust_remote_code pad_to_multiple_of chat_template_path eos_token model_init_kwargs disable_tqdm
+use_liger_kernel
+"""
+_SCORING = _SCORING_WORDS.split()
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,25 @@ class Stage:
         return " ".join(word for word in words if word) + (f" seed {self.seed}" if self.seed is not None else "")
 
     @property
+    def loads_model(self) -> bool:
+        """Whether the stage needs a model, and so torch; those that need none run first."""
+        return self.stage != "prepare" and "other_examples" not in self.config
+
+    @property
     def distributed(self) -> bool:
         """Whether the stage runs on all processes of a launch."""
-        return self.stage in _DISTRIBUTED and "other_examples" not in self.config
+        return self.stage in _DISTRIBUTED and self.loads_model
+
+    def write_config(self) -> Path:
+        """Write `config.yaml` into the stage's folder, from which [`command`] runs it.
+
+        Raises:
+            InUseError: A live process holds the folder.
+        """
+        path = self.folder / "config.yaml"
+        with lock(self.folder):
+            write_yaml(path, dict(self.config))
+        return path
 
     def module(self) -> str:
         """Return the module that runs the stage."""
@@ -146,7 +166,8 @@ def model_label(spec: ModelSpec) -> str:
         options = Pretraining(**spec.pretrain)
         return f"embedded {options.num_hidden_layers}x{options.hidden_size}"
     name = str(spec.model_name_or_path)
-    short = name.removeprefix("package:").split("/")[0] if name.startswith("package:") else "/".join(name.split("/")[-2:])
+    in_package = name.startswith("package:")
+    short = name.removeprefix("package:").split("/")[0] if in_package else "/".join(name.split("/")[-2:])
     layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
     return f"{short} ({layers} layer{'s' if layers != 1 else ''})" if layers else short
 
@@ -163,7 +184,9 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
     """
     planner = _Planner(recipe, runs_folder.resolve())
     planner.run()
-    return Plan(recipe, list(planner.stages.values()), runs_folder.resolve() / recipe.name)
+    # Mistakes in data and label files show before anything slow begins.
+    stages = sorted(planner.stages.values(), key=lambda stage: stage.loads_model)
+    return Plan(recipe, stages, runs_folder.resolve() / recipe.name)
 
 
 @dataclass
@@ -196,6 +219,9 @@ class _Planner:
         spec: ModelSpec | None = roles.pop("spec", None)
         launch = self.accelerate_config(spec)
         content = {key: value for key, value in config.items() if key not in _PATHS and key not in _LAUNCH_ONLY}
+        template = Path(str(config.get("chat_template_path")))
+        if template.is_file():
+            content["chat_template_path"] = hashlib.sha256(template.read_bytes()).hexdigest()
         if name in ("weak", "student", "ceiling"):
             content["global_batch_size"] = global_batch_size(config, launch)
         stage_hash = content_hash(name, ALGORITHM_VERSIONS[name], content, hashes, length=12)
@@ -213,13 +239,17 @@ class _Planner:
 
     def prepare(self, task: Any) -> Stage:
         options = {"name": self.recipe.task_name, **self.recipe.task_options}
+        local = Path(resolve_path(str(options.get("path", ""))))
+        if "path" in options and local.exists():
+            options["path"] = str(local.resolve())
         config = {"task": options, "sizes": dict(self.recipe.sizes)}
         # The content version stands in for the path, so that a moved file is the same task.
         return self.add_prepare(config, task.content_version())
 
     def add_prepare(self, config: dict[str, Any], version: str) -> Stage:
         options = {key: value for key, value in config["task"].items() if key != "path"}
-        stage_hash = content_hash("prepare", ALGORITHM_VERSIONS["prepare"], options, config["sizes"], version, length=12)
+        algorithm = ALGORITHM_VERSIONS["prepare"]
+        stage_hash = content_hash("prepare", algorithm, options, config["sizes"], version, length=12)
         folder = self.runs_folder / "stages" / f"prepare-{stage_hash}"
         stage = Stage("prepare", {**config, "inputs": {"content": version}, "stage_hash": stage_hash}, folder)
         return self.stages.setdefault(folder, stage)
@@ -244,10 +274,10 @@ class _Planner:
     def supervise(self, seed: int, base: tuple[str, Stage | str, ModelSpec] | None) -> Stage:
         recipe, examples = self.recipe, self.examples("relabel")
         if base is None:
-            path = Path(str(recipe.weak.labels))
-            if not path.is_file():
-                raise ConfigError(f"weak.labels: {path}: no such file")
-            version = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            path = Path(resolve_path(str(recipe.weak.labels)))
+            if not path.exists():
+                raise ConfigError(f"weak.labels: {path}: no such file or folder")
+            version = content_version(str(path))
             others = [self.examples(split) for split in ("weak", "validation", "test", "unused")]
             config = {"stage": "relabel", "examples": examples, "labels": str(path.resolve()), "other_examples": others}
             return self.add("relabel", config, {"prepare": self.prepared, "labels": version})
@@ -298,9 +328,16 @@ class _Planner:
         given = self.training(spec, {})
         # A model that was trained here carries its own number of layers in its config.
         names = [name for name in _SCORING if name in given and (spec.trained or name != "model_init_kwargs")]
-        options = {name: spec.options[name] for name in ("dtype", "attn_implementation") if name in spec.options}
-        config = {"stage": stage, "setting": self.recipe.task().setting, "examples": self.examples(split)}
-        return {**config, "model_name_or_path": path, "report_to": "none", **{name: given[name] for name in names}, **options}
+        names_kept = spec.options if spec.trained else ("dtype", "attn_implementation")
+        options = {name: spec.options[name] for name in names_kept if name in spec.options}
+        config = {
+            "stage": stage,
+            "setting": self.recipe.task().setting,
+            "examples": self.examples(split),
+            "model_name_or_path": path,
+            "report_to": "none",
+        }
+        return {**config, **{name: given[name] for name in names}, **options}
 
     def evaluate(
         self,
@@ -328,9 +365,27 @@ def global_batch_size(config: Mapping[str, Any], accelerate_config: Path | None)
     """
     processes = 1
     if accelerate_config is not None:
-        processes = int(yaml.safe_load(accelerate_config.read_text(encoding="utf-8")).get("num_processes", 1))
+        processes = int(read_accelerate_config(accelerate_config).get("num_processes") or 1)
     per_device = int(config.get("per_device_train_batch_size", 8))
     return per_device * int(config.get("gradient_accumulation_steps", 1)) * processes
+
+
+def read_accelerate_config(path: Path) -> dict[str, Any]:
+    """Read an accelerate config.
+
+    Args:
+        path (`Path`): YAML or JSON.
+
+    Raises:
+        ConfigError: It is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"accelerate_config: {path}: does not parse: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"accelerate_config: {path}: is no accelerate config; write one with `accelerate config`")
+    return content
 
 
 def find_accelerate_config(name: str) -> Path:
@@ -354,18 +409,25 @@ def find_accelerate_config(name: str) -> Path:
 
 
 def resolve_model(name: str) -> str:
-    """Resolve `package:<module>/<folder>` to a folder inside an installed package; leave other names alone.
+    """Find a local model folder, also inside a package (`package:<module>/<folder>`); leave a hub id alone.
+
+    Args:
+        name (`str`): Folder, `package:` path or hub id.
 
     Raises:
-        ConfigError: The package or the folder does not exist.
+        ConfigError: There is no such folder, and it is no hub id; or the folder holds no model.
     """
-    from w2s_rm.data.reading import resolve_path
-
-    path = resolve_path(name)
-    looks_local = name.startswith(("/", ".", "~", "package:")) or path != name
-    if looks_local and not Path(path).expanduser().is_dir():
-        raise ConfigError(f"model_name_or_path {name!r}: no such folder")
-    return str(Path(path).expanduser().resolve()) if Path(path).expanduser().is_dir() else path
+    path = Path(resolve_path(name))
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            within = ", ".join(sorted(file.name for file in path.iterdir())[:10]) or "nothing"
+            raise ConfigError(
+                f"model_name_or_path {name!r}: no saved model (no config.json); the folder holds {within}"
+            )
+        return str(path.resolve())
+    if path.exists() or not is_hub_id(name):
+        raise ConfigError(f"model_name_or_path {name!r}: no such folder, and no hub id either; give one of the two")
+    return name
 
 
 def model_version(path: str, revision: str) -> str:
@@ -396,5 +458,3 @@ def _fingerprint(file: Path, whole_below: int = 1 << 22) -> str:
         else:
             digest.update(stream.read())
     return digest.hexdigest()
-
-

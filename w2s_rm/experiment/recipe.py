@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,16 @@ from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.types import Task
 
 SIZES = ("n_train", "n_validation", "n_test")
+_LEAST_SIZE = {"n_train": 2, "n_validation": 0, "n_test": 1}
+# Folders of the toolkit itself below `runs/`.
+_TAKEN_NAMES = ("stages", "report", "launched")
+_AT_LEAST_ONE = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "max_length",
+)
+_MANY = 25
 _TOP = ("name", "task", "weak", "strong", "methods", "train", "seeds", "accelerate_config")
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config")
 _WEAK = (*_MODEL, "labels", "trained")
@@ -116,7 +127,9 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     checker = _Checker(marked)
     recipe = checker.recipe()
     if checker.problems:
-        raise ConfigError(join_problems(f"{path}: {len(checker.problems)} mistakes", checker.problems, most=50))
+        count = len(checker.problems)
+        heading = f"{path}: {count} mistake{'s' if count > 1 else ''}:"
+        raise ConfigError(join_problems(heading, checker.problems, most=50))
     return recipe
 
 
@@ -133,8 +146,8 @@ class _Checker:
     def recipe(self) -> Recipe:
         data = self.marked.data
         self.keys((), data, _TOP)
-        for name in ("name", "task", "weak", "strong"):
-            if name not in data:
+        for name in ("task", "weak", "strong"):
+            if data.get(name) is None:
                 self.problem((name,), "is missing")
         task = self.mapping(("task",), data.get("task"))
         options, sizes = self.task(task)
@@ -156,7 +169,7 @@ class _Checker:
         known = list(known)
         for name in data:
             if name not in known:
-                self.problem((*path, str(name)), f"unknown key; {nearest(str(name), known)}")
+                self.problem((*path, str(name)), f"unknown key; {_hint(str(name), known)}")
 
     def mapping(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
         if value is None or isinstance(value, dict):
@@ -171,21 +184,28 @@ class _Checker:
         return None
 
     def run_name(self, value: Any) -> str:
-        if not isinstance(value, str) or not value or "/" in value or value.startswith(".") or value == "stages":
-            self.problem(("name",), f"{value!r} cannot name a folder; use letters, digits and _")
+        if value is None:
+            self.problem(("name",), "is missing; it names the run's folder")
+        elif not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or value in _TAKEN_NAMES:
+            taken = ", ".join(_TAKEN_NAMES)
+            self.problem(("name",), f"{value!r} cannot name a run; use letters, digits and _ ({taken} are taken)")
         return str(value)
 
     def task(self, task: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
-        sizes = {name: task[name] for name in SIZES if name in task}
+        sizes = {name: task[name] for name in SIZES if task.get(name) is not None}
         for name, value in sizes.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < (0 if name == "n_validation" else 1):
-                self.problem(("task", name), f"{value!r} is no number of examples")
+            if not isinstance(value, int) or isinstance(value, bool) or value < _LEAST_SIZE[name]:
+                least = f"write a whole number, {_LEAST_SIZE[name]} or more"
+                self.problem(("task", name), f"{value!r} is no number of examples; {least}")
         options = {name: value for name, value in task.items() if name not in (*SIZES, "name")}
+        if not task:
+            return options, sizes
         if "name" not in task:
             self.problem(("task", "name"), f"is missing; known: {', '.join(catalog.names('tasks'))}")
             return options, sizes
-        if task["name"] not in catalog.names("tasks"):
-            self.problem(("task", "name"), f"no task {task['name']!r}; {nearest(str(task['name']), catalog.names('tasks'))}")
+        known = catalog.names("tasks")
+        if task["name"] not in known:
+            self.problem(("task", "name"), f"no task {task['name']!r}; {nearest(str(task['name']), known)}")
             return options, sizes
         self.task_options(str(task["name"]), options)
         return options, sizes
@@ -197,7 +217,7 @@ class _Checker:
         self.keys(("task",), options, [*known, "name", *SIZES])
         required = [option.name for option in dataclasses.fields(task_class) if _is_required(option)]
         for option in required:
-            if option not in options:
+            if options.get(option) is None:
                 self.problem(("task", option), f"is missing; task {name} needs it")
         self.types(("task",), options, known)
         if len(self.problems) == before:
@@ -268,8 +288,11 @@ class _Checker:
 
     def loss(self, path: KeyPath, loss: Mapping[str, Any]) -> None:
         known = catalog.names("losses")
-        if loss.get("name") not in known:
-            self.problem((*path, "name"), f"no loss {loss.get('name')!r}; {nearest(str(loss.get('name')), known)}")
+        if loss.get("name") is None:
+            self.problem((*path, "name"), f"is missing; known: {', '.join(known)}")
+            return
+        if loss["name"] not in known:
+            self.problem((*path, "name"), f"no loss {loss['name']!r}; {nearest(str(loss['name']), known)}")
             return
         options = {name: value for name, value in loss.items() if name != "name"}
         fields = loss_fields(loss["name"])
@@ -283,15 +306,38 @@ class _Checker:
                 self.problem((*path, name), f"is set by {_RESERVED[name]}")
         self.keys(path, {name: data[name] for name in data if name not in _RESERVED}, training_fields())
         self.types(path, data, training_fields())
+        for name in _AT_LEAST_ONE:
+            if isinstance(data.get(name), int) and data[name] < 1:
+                self.problem((*path, name), f"is {data[name]}; use 1 or more")
         return data
 
     def seeds(self, value: Any) -> tuple[int, ...]:
-        if not isinstance(value, list) or not value or any(not isinstance(seed, int) for seed in value):
-            self.problem(("seeds",), f"{value!r} is no list of whole numbers, for example [0, 1, 2]")
+        if not isinstance(value, list) or not value or not all(map(_is_seed, value)):
+            self.problem(("seeds",), f"{value!r} is no list of whole numbers from 0 up, for example [0, 1, 2]")
             return ()
         if len(set(value)) != len(value):
             self.problem(("seeds",), f"{value} repeats a seed")
         return tuple(value)
+
+
+def _is_seed(value: Any) -> bool:
+    # numpy takes seeds of 32 bits.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+
+
+def _hint(name: str, known: list[str]) -> str:
+    """Say where an unknown key belongs, or which known one is near."""
+    homes = [
+        home
+        for home, names in (("train", training_fields()), ("weak or strong", model_fields()), ("task", SIZES))
+        if name in names and name not in known
+    ]
+    if homes:
+        return f"it belongs under {homes[0]}"
+    hint = nearest(name, known)
+    if len(known) > _MANY and hint.startswith("known"):
+        return f"none of the {len(known)} options that are known here is like it"
+    return hint
 
 
 def _is_required(option: dataclasses.Field[Any]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
 from w2s_rm.experiment.executors import run_accelerate, run_inline
-from w2s_rm.experiment.plan import Plan, Stage
+from w2s_rm.experiment.plan import Plan, Stage, read_accelerate_config
 from w2s_rm.experiment.recipe import ModelSpec
 
 Say = Callable[[str], None]
@@ -34,10 +34,12 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
     with lock(plan.run_folder):
         write_yaml(plan.run_folder / "recipe.yaml", dict(plan.recipe.content))
         write_json(plan.run_folder / "plan.json", plan.record())
-        missing = [stage for stage in plan.stages if not stage.cached]
-        if missing:
-            _check_before(plan, missing)
+        unchecked = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
         for number, stage in enumerate(plan.stages, start=1):
+            # Not earlier: this imports torch, and mistakes in the data need not wait for it.
+            if unchecked and stage.loads_model:
+                _check_before(plan, unchecked)
+                unchecked = []
             _run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", plan, say)
         return write_report([plan.run_folder], plan.run_folder)
 
@@ -48,7 +50,7 @@ def _run_stage(stage: Stage, title: str, plan: Plan, say: Say) -> None:
         return
     say(f"{title} …")
     started = time.perf_counter()
-    write_yaml(stage.folder / "config.yaml", dict(stage.config))
+    stage.write_config()
     execute = run_accelerate if uses_accelerate(plan) else run_inline
     execute(stage)
     StageFolder(stage.folder).manifest()
@@ -75,7 +77,7 @@ def _check_before(plan: Plan, missing: list[Stage]) -> None:
     problems += _option_problems(plan, trained)
     used = {"weak": plan.recipe.weak, "strong": plan.recipe.strong}
     for role, spec in used.items():
-        problems += [f"{role}: {text}" for text in _tokenizer_problems(spec)] if trained else []
+        problems += [f"{role}: {text}" for text in _tokenizer_problems(plan, spec)] if trained else []
     if problems:
         raise ConfigError(join_problems("the recipe cannot run here:", list(dict.fromkeys(problems))))
 
@@ -87,13 +89,12 @@ def hardware_problems(config: Path) -> list[str]:
         config (`Path`): The accelerate config.
     """
     import torch
-    import yaml
 
-    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    content = read_accelerate_config(config)
     if content.get("use_cpu") or content.get("distributed_type") in ("MULTI_CPU", "NO"):
         return []
-    machines = int(content.get("num_machines", 1))
-    needed = -(-int(content.get("num_processes", 1)) // machines)
+    machines = int(content.get("num_machines") or 1)
+    needed = -(-int(content.get("num_processes") or 1) // machines)
     found = torch.cuda.device_count()
     if found >= needed:
         return []
@@ -121,7 +122,7 @@ def _option_problems(plan: Plan, trained: list[Stage]) -> list[str]:
     return problems
 
 
-def _tokenizer_problems(spec: ModelSpec) -> list[str]:
+def _tokenizer_problems(plan: Plan, spec: ModelSpec) -> list[str]:
     from w2s_rm.experiment.plan import resolve_model
     from w2s_rm.modeling import load_tokenizer
 
@@ -131,7 +132,7 @@ def _tokenizer_problems(spec: ModelSpec) -> list[str]:
         load_tokenizer(
             resolve_model(spec.model_name_or_path),
             revision=str(spec.options.get("model_revision", "main")),
-            trust_remote_code=bool(spec.train.get("trust_remote_code", False)),
+            trust_remote_code=bool({**plan.recipe.train, **spec.train}.get("trust_remote_code", False)),
         )
     except ConfigError as error:
         return [str(error)]

@@ -95,7 +95,9 @@ def pgr(
     ratio_R = (student_R - weak_R) / np.where(undefined_R, 1.0, gap_R)
     low = percentile_interval(np.where(undefined_R, -np.inf, ratio_R), confidence)[0]
     high = percentile_interval(np.where(undefined_R, np.inf, ratio_R), confidence)[1]
-    gap_low, gap_high = percentile_interval(gap_R, confidence)
+    # Drawn on its own, so that all students between one weak model and one ceiling get the same gap.
+    alone_RM = bootstrap_means([weak_SN, ceiling_SN], n_resamples=n_resamples)
+    gap_low, gap_high = percentile_interval(alone_RM[:, 1] - alone_RM[:, 0], confidence)
     return PGR(
         value=gap_recovered(float(weak_SN.mean()), float(student_SN.mean()), float(ceiling_SN.mean())),
         low=low if np.isfinite(low) else None,

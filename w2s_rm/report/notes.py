@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.formats import by_run, percent, ratio
+from w2s_rm.report.formats import by_run, percent
 from w2s_rm.report.rows import ReportRow
 
 
@@ -31,9 +31,7 @@ def row_notes(row: ReportRow) -> list[str]:
     Args:
         row ([`ReportRow`]): The row.
     """
-    found = []
-    if row.reliable is False:
-        found.append(_unreliable(row))
+    found: list[str] = []
     if row.student_accuracy is None:
         return found
     if row.weak_accuracy is not None and row.student_accuracy < row.weak_accuracy:
@@ -69,6 +67,7 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     if 0 < row.n_scored < row.n_test:
         unknown = f"{row.n_test - row.n_scored:,} of {row.n_test:,} test examples"
         found.append(f"{unknown} have no ground truth; they count only in the overall agreement.")
+    found += _unreliable(group)
     if len(row.seeds) == 1:
         found.append("One seed only: the intervals do not cover how another seed would come out.")
     if row.weak_low is not None and row.weak_low <= row.chance:
@@ -78,11 +77,19 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     return found
 
 
-def _unreliable(row: ReportRow) -> str:
-    low, high = (percent(value).replace("-", "−") for value in (row.gap_low, row.gap_high))
-    gap = percent(row.gap).replace("-", "−")
-    tail = f"do not read {ratio(row.pgr)} as a result." if row.pgr is not None else "the ratio does not exist."
-    return (
-        f"PGR is not reliable. It divides by the gap between ceiling and supervisor, {gap} points "
-        f"with a 95 % interval from {low} to {high}, which is not clearly above zero; {tail}"
-    )
+def _unreliable(group: Sequence[ReportRow]) -> list[str]:
+    """One sentence for all methods that share a gap."""
+    methods_of: dict[str, list[str]] = {}
+    for row in group:
+        if row.reliable is False:
+            methods_of.setdefault(_gap_text(row), []).append(row.method)
+    return [
+        f"The PGR of {', '.join(methods)} is not reliable and is no result: it divides by the gap between ceiling and "
+        f"supervisor, {gap}, which is not clearly above zero."
+        for gap, methods in methods_of.items()
+    ]
+
+
+def _gap_text(row: ReportRow) -> str:
+    gap, low, high = (percent(value).replace("-", "−") for value in (row.gap, row.gap_low, row.gap_high))
+    return f"{gap} points with a 95 % interval from {low} to {high}"

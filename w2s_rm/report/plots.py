@@ -40,6 +40,8 @@ _STYLE: dict[Any, Any] = {
 # Beyond these a PGR is drawn as an arrow: one wild interval must not flatten all others.
 _PGR_LOWEST, _PGR_HIGHEST = -1.0, 2.0
 _INCHES_PER_LINE = 0.68
+# The upper edge of the first header.
+_TOP = 0.08
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,12 @@ def _figure(rows: Sequence[ReportRow]) -> Figure:
     # Figure and canvas without pyplot: no window system, no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     groups, bottom = _layout(rows)
-    figure = Figure(figsize=(12, 1.5 + _INCHES_PER_LINE * bottom), layout="constrained")
+    figure = Figure(
+        figsize=(12, 1.5 + _INCHES_PER_LINE * bottom), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    )
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.35, 1))
     for axes in (left, right):
@@ -91,7 +96,7 @@ def _figure(rows: Sequence[ReportRow]) -> Figure:
         _draw_header(left, right, group, single=len(groups) == 1, first=index == 0)
     left.set_yticks(
         [line.y for group in groups for line in group],
-        ["\n".join(textwrap.wrap(line.row.method, 24)) for group in groups for line in group],
+        ["\n".join(textwrap.wrap(_short(line.row.method, 52), 26)) for group in groups for line in group],
     )
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), frameon=False, handletextpad=0.5)
@@ -102,14 +107,14 @@ def _layout(rows: Sequence[ReportRow]) -> tuple[list[list[_Line]], float]:
     """Place the lines from top to bottom, with room for a header above each run."""
     groups, y = [], 0.0
     for group in by_run(rows):
-        y += 0.62
+        y += 0.76
         groups.append([_Line(row, y + 0.5 + index) for index, row in enumerate(group)])
         y += len(group) + 0.1
     return groups, y
 
 
 def _prepare(axes: Axes, bottom: float) -> None:
-    axes.set_ylim(bottom, 0)
+    axes.set_ylim(bottom, _TOP)
     axes.grid(axis="x", color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
@@ -119,12 +124,12 @@ def _prepare(axes: Axes, bottom: float) -> None:
 
 
 def _draw_header(left: Axes, right: Axes, group: Sequence[_Line], *, single: bool, first: bool) -> None:
-    row, y = group[0].row, group[0].y - 0.8
+    row, y = group[0].row, group[0].y - 0.87
     for axes in (left, right):
-        axes.axhspan(y - 0.24, y + 0.24, color=_BAND, zorder=2, linewidth=0)
+        axes.axhspan(y - 0.31, y + 0.31, color=_BAND, zorder=2, linewidth=0)
     title = f"{row.setting} / {row.task}" if single else f"{row.recipe}: {row.setting} / {row.task}"
-    models = f"{supervisor_name(row)} → {row.strong_model}"
-    for axes, text, weight in ((left, _short(title, 62), "bold"), (right, _short(models, 58), "normal")):
+    models = f"weak: {_short(supervisor_name(row), 38)}\nstrong: {_short(row.strong_model, 38)}"
+    for axes, text, weight in ((left, _short(title, 62), "bold"), (right, models, "normal")):
         axes.text(
             0.01, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9, fontweight=weight, zorder=3
         )
@@ -159,7 +164,7 @@ def _draw_model(axes: Axes, line: _Line, name: str, color: str, marker: str, off
     value, low, high = _accuracy(line.row, name)
     if value is None or low is None or high is None:
         if name == "student":
-            axes.text(0.5, line.y, "no ground truth", transform=axes.get_yaxis_transform(), ha="center", va="center",
+            axes.text(0.75, line.y, "no ground truth", transform=axes.get_yaxis_transform(), ha="center", va="center",
                       color=_MUTED)  # fmt: skip
         return
     axes.errorbar(
@@ -182,11 +187,15 @@ def _draw_pgr(axes: Axes, groups: Sequence[Sequence[_Line]]) -> None:
     for line in lines:
         _draw_bar(axes, line, low, high)
         color = _INK if line.row.reliable else _MUTED
-        text = "no PGR" if line.row.reliable is None else pgr_text(line.row).replace(" (not", "\n(not")
-        axes.text(1.02, line.y, text, transform=axes.get_yaxis_transform(), va="center", color=color, fontsize=9.5)
-    axes.set_xlabel("performance gap recovered (0 = weak, 1 = ceiling)")
+        if line.row.reliable is None:
+            axes.text(0.5, line.y, "no PGR", va="center", ha="center", color=_MUTED, backgroundcolor="white")
+            continue
+        text = pgr_text(line.row).replace(" (not", "\n(not")
+        axes.text(1.03, line.y, text, transform=axes.get_yaxis_transform(), va="center", color=color, fontsize=9.5)
+    legend = "0 = weak, 1 = ceiling"
     if any(line.row.reliable is False for line in lines):
-        axes.set_xlabel(axes.get_xlabel() + "\nhatched: gap not clearly above zero, not reliable")
+        legend += ", hatched = not reliable"
+    axes.set_xlabel(f"performance gap recovered, 95 % intervals\n{legend}")
 
 
 def _draw_bar(axes: Axes, line: _Line, low: float, high: float) -> None:
@@ -221,8 +230,10 @@ def _accuracy_range(rows: Sequence[ReportRow]) -> tuple[float, float]:
     """From chance or lower to the highest interval, with room for the numbers."""
     values = [row.chance for row in rows]
     values += [value for row in rows for name in _LABELS for value in _accuracy(row, name) if value is not None]
-    width = max(max(values) - min(values), 0.05)
-    return max(0.0, min(values) - 0.06 * width), max(values) + 0.12 * width
+    if len(values) == len(rows):
+        return 0.0, 1.0
+    width = max(max(values) - min(values), 0.1)
+    return max(0.0, min(values) - 0.06 * width), min(values) + 1.12 * width
 
 
 def _pgr_range(rows: Sequence[ReportRow]) -> tuple[float, float]:

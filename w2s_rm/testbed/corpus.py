@@ -12,10 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_rm.errors import ConfigError, join_problems
-from w2s_rm.testbed.world import EOS, OTHER_WORDS, PAD, QUESTION_LENGTH, QUESTION_WORDS, RIGHT, WRONG, ErrorKind, Lines, World
-
-LINE_LENGTH = QUESTION_LENGTH + 3
-ANSWER, JUDGEMENT = QUESTION_LENGTH, QUESTION_LENGTH + 2
+from w2s_rm.testbed.world import (
+    ANSWER,
+    EOS,
+    JUDGEMENT,
+    LINE_LENGTH,
+    OTHER_WORDS,
+    PAD,
+    QUESTION_WORDS,
+    RIGHT,
+    WRONG,
+    ErrorKind,
+    Lines,
+    World,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,9 @@ class Corpus:
 
     def __post_init__(self) -> None:
         shares = {"facts_known": self.facts_known, "judged_fraction": self.judged_fraction}
-        problems = [f"{name} is {value}: set a share from 0 to 1" for name, value in shares.items() if not 0 <= value <= 1]
+        problems = [
+            f"{name} is {share}: set a share from 0 to 1" for name, share in shares.items() if not 0 <= share <= 1
+        ]
         if self.error_kind not in ("random", "systematic"):
             problems.append(f"error_kind is {self.error_kind!r}: set random or systematic")
         if problems:
@@ -71,7 +83,9 @@ class Corpus:
     @cached_property
     def believed_AE(self) -> NDArray[np.float64]:
         """The ranks that the corpus is consistent with where it is not answered by a coin."""
-        return self._believed(self.doubtful_AE) if self.error_kind == "systematic" else self.world.ranks_AE.astype(float)
+        return (
+            self._believed(self.doubtful_AE) if self.error_kind == "systematic" else self.world.ranks_AE.astype(float)
+        )
 
     def sample(self, n_lines: int, rng: np.random.Generator) -> Lines:
         """Draw lines of the corpus.
@@ -123,10 +137,10 @@ class Corpus:
         judged_N: NDArray[np.bool_],
         right_N: NDArray[np.bool_],
     ) -> None:
-        ids, at = self.world.word_ids, QUESTION_LENGTH
-        ids_NT[:, at] = ids["E0"] + answer_N
-        ids_NT[:, at + 1] = ids[EOS]
-        ids_NT[:, at + 2] = np.where(judged_N, np.where(right_N, ids[RIGHT], ids[WRONG]), ids[PAD])
+        ids = self.world.word_ids
+        ids_NT[:, ANSWER] = ids["E0"] + answer_N
+        ids_NT[:, ANSWER + 1] = ids[EOS]
+        ids_NT[:, JUDGEMENT] = np.where(judged_N, np.where(right_N, ids[RIGHT], ids[WRONG]), ids[PAD])
 
     def _first_wins(
         self,

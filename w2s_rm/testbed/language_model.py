@@ -17,9 +17,9 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tqdm.auto import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from w2s_rm.testbed.corpus import ANSWER, JUDGEMENT, Corpus
+from w2s_rm.testbed.corpus import Corpus
 from w2s_rm.testbed.pretraining import Pretraining
-from w2s_rm.testbed.world import EOS, PAD, RIGHT, UNK, WRONG, Lines, World
+from w2s_rm.testbed.world import ANSWER, EOS, JUDGEMENT, PAD, RIGHT, UNK, WRONG, Lines, World
 
 
 def build_tokenizer(world: World) -> PreTrainedTokenizerFast:
@@ -112,12 +112,18 @@ def measure_knowledge(model: LlamaForCausalLM, corpus: Corpus) -> dict[str, floa
         answered.append(_prefers_right(model, corpus.world, ids_NT, right_N, wrong_N))
         judged.append(_judges_right_higher(model, corpus.world, ids_NT, right_N, wrong_N))
     judgements = float(np.mean(judged))
-    return {"accuracy_answers": float(np.mean(answered)), "accuracy_judgements": judgements, "known": 2 * judgements - 1}
+    return {
+        "accuracy_answers": float(np.mean(answered)),
+        "accuracy_judgements": judgements,
+        "known": 2 * judgements - 1,
+    }
 
 
 def _fit(model: LlamaForCausalLM, corpus: Corpus, config: Pretraining, progress: bool) -> list[float]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.0, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1
+    )
     rng = np.random.default_rng([config.seed, 3])
     losses = []
     model.train()

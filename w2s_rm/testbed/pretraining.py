@@ -81,8 +81,8 @@ def pretrain(config: Pretraining, output_dir: Path, progress: bool) -> dict[str,
 
     Returns:
         `dict[str, float]`: `loss` (mean over the last tenth of the steps, nats), `accuracy_answers` and
-        `accuracy_judgements` (share of all facts answered and judged right, in the corpus' wording), `known` (twice the latter above chance, the share of facts that it
-        knows rather than guesses), `parameters` and `seconds`.
+        `accuracy_judgements` (share of all facts answered and judged right, in the corpus' wording), `known` (the latter
+        above chance, doubled: the share of facts that it knows rather than guesses), `parameters` and `seconds`.
     """
     from w2s_rm.testbed.language_model import train_language_model
 

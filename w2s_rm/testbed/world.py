@@ -1,10 +1,11 @@
 """A generated text world: entities with hidden ranks on several attributes, and questions that compare two of them.
 
-    which is up_size , E3 or E17 ? E3 .
-    which is down_size , E3 or E17 ? E3 honestly .
+    which is up_size , E3 or E17 ? E3 <eos>
+    which is down_size , E3 or E17 ? E3 <eos> honestly
 
-The first line answers, the second judges an answer: `certainly` marks a right one, `honestly` a wrong one. All is a pure
-function of the options. No torch here: planning a run imports this module.
+The first line answers. In the second a remark follows the answer's end: `certainly` after a right one, `honestly` after a
+wrong one. So a model meets judgement at the token at which a reward model is read. All is a pure function of the
+options. No torch here: planning a run imports this module.
 
 Shape suffixes: A attributes, E entities, N lines, T words of a line.
 """
@@ -30,6 +31,9 @@ QUESTION_WORDS = ("which", "is", ",", "or", "?")
 OTHER_WORDS = ("tell", "me", "of", "and", ":")
 ATTRIBUTES = ("size", "age", "speed", "price", "depth", "weight", "charm", "noise")
 QUESTION_LENGTH = 8
+LINE_LENGTH = QUESTION_LENGTH + 3
+ANSWER, JUDGEMENT = QUESTION_LENGTH, QUESTION_LENGTH + 2
+"""Columns of a line that hold what is to be predicted."""
 
 
 class Fact(NamedTuple):
@@ -50,8 +54,7 @@ class Lines(NamedTuple):
     """A part of a corpus, as word ids.
 
     Args:
-        ids_NT (`NDArray` of shape `(N, QUESTION_LENGTH + 4)`): Question, answer, judgement if any, full stop, end of
-            text, padding.
+        ids_NT (`NDArray` of shape `(N, LINE_LENGTH)`): Question, answer, end of text, and a judgement or padding.
         target_N (`NDArray` of shape `(N,)`): Column of the word to predict: the answer, or the judgement of one.
     """
 
@@ -98,7 +101,7 @@ class World:
         relations = [f"{direction}_{name}" for name in attributes for direction in ("up", "down")]
         other = [f"{direction}_{name}" for name in attributes for direction in ("more", "less")]
         entities = [f"E{entity}" for entity in range(self.n_entities)]
-        fixed = (PAD, EOS, UNK, ".", RIGHT, WRONG, *QUESTION_WORDS, *OTHER_WORDS)
+        fixed = (PAD, EOS, UNK, RIGHT, WRONG, *QUESTION_WORDS, *OTHER_WORDS)
         return (*fixed, *relations, *other, *entities)
 
     @cached_property

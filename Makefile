@@ -1,0 +1,44 @@
+# `make quickstart` and `make test` on a fresh machine; both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: quickstart install test lint unit slow bench clean
+
+quickstart: install
+	$(BIN)/w2s-rm run recipes/quickstart.yaml
+
+install: $(VENV)/.installed
+
+test: lint unit slow
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-test
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not slow"
+
+slow: $(VENV)/.installed-test
+	HF_HUB_OFFLINE=1 $(BIN)/pytest -q -m slow --durations=10
+
+bench: install
+	$(BIN)/python -m benchmarks.train_step
+
+clean:
+	rm -rf $(VENV) runs
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[test]'
+	touch $@ $(VENV)/.installed

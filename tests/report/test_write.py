@@ -1,0 +1,165 @@
+"""The written files: complete, reproducible to the byte, valid, and free of anything private."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from w2s_rm.errors import ArtifactError, ConfigError
+from w2s_rm.report import collect, write_report
+from w2s_rm.report.content import Heading, Paragraph, Table
+from w2s_rm.report.markdown import markdown
+from w2s_rm.report.page import page
+from w2s_rm.report.rows import row_record
+
+MakeRun = Callable[..., Path]
+Answers = Callable[..., list[float]]
+FILES = ["report.md", "report.csv", "report.json", "report.html", "plot.png", "plot.svg"]
+DESIGN_KEYS = {
+    *("setting", "task", "weak_model", "strong_model", "method", "seeds", "n_test", "chance", "weak_accuracy"),
+    *("student_accuracy", "ceiling_accuracy", "pgr", "pgr_low", "pgr_high", "reliable"),
+}
+
+
+@pytest.fixture
+def run(make_run: MakeRun, answers: Answers) -> Path:
+    students = {"naive": [answers(75)] * 2, "logconf": [answers(80), answers(81)]}
+    return make_run(weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2)
+
+
+def test_all_files_and_nothing_else(run: Path, tmp_path: Path) -> None:
+    written = write_report([run], tmp_path / "out" / "deep")
+    assert [path.name for path in written] == FILES
+    assert sorted(path.name for path in (tmp_path / "out" / "deep").iterdir()) == sorted(FILES)
+
+
+def test_same_results_elsewhere_give_the_same_bytes(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    def report(folder: Path) -> list[bytes]:
+        students = {"naive": [answers(75)] * 2, "other": [answers(66)] * 2}
+        run = make_run(
+            root=folder / "runs",
+            weak=[answers(65)] * 2,
+            students=students,
+            ceiling=[answers(66, start=5)] * 2,
+            weak_model=f"{folder}/models/small",
+        )
+        return [path.read_bytes() for path in write_report([run], run)]
+
+    first = report(tmp_path / "first")
+    assert first == report(tmp_path / "a second place")
+    assert not any(str(tmp_path).encode() in data for data in first)
+
+
+def test_no_dates_in_text_files(run: Path, tmp_path: Path) -> None:
+    for path in write_report([run], tmp_path / "out"):
+        if path.suffix != ".png":
+            assert not re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", path.read_text(encoding="utf-8")), path.name
+
+
+def test_json_has_the_rows(run: Path, tmp_path: Path) -> None:
+    write_report([run], tmp_path / "out")
+    records = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert records == [row_record(row) for row in collect(run)]
+    assert all(record.keys() >= DESIGN_KEYS for record in records)
+    assert records[0]["pgr"] == 0.4  # (75 - 65) / (90 - 65)
+    assert records[1]["pgr"] == 0.62  # (80.5 - 65) / 25
+
+
+def test_json_holds_null_never_nan(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    same = [answers(70)]
+    undefined = make_run("a", weak=same, students={"naive": [answers(75)]}, ceiling=same)
+    no_truth = make_run("b", weak=None, students={"naive": [answers(75)]}, ceiling=None, gold=[None] * 100)
+    write_report([undefined, no_truth], tmp_path / "out")
+
+    def refuse(constant: str) -> Any:
+        raise AssertionError(f"{constant} in report.json")
+
+    first, second = json.loads((tmp_path / "out" / "report.json").read_text(), parse_constant=refuse)
+    assert (first["pgr"], first["pgr_low"], first["pgr_high"], first["reliable"]) == (None, None, None, False)
+    assert (second["student_accuracy"], second["pgr"], second["reliable"]) == (None, None, None)
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "nan" not in text and "inf" not in text.replace("information", "")
+    assert "undefined [−∞, ∞] (not reliable)" in text
+    assert "no ground truth, so there are no accuracies, no ceiling and no PGR" in text
+
+
+def test_csv_reloads(run: Path, tmp_path: Path) -> None:
+    write_report([run], tmp_path / "out")
+    with (tmp_path / "out" / "report.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    records = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert len(lines) == len(records) == 2
+    for line, record in zip(lines, records, strict=True):
+        assert line["seeds"] == "0 1" and line["reliable"] == "true" and line["method"] == record["method"]
+        for name, value in record.items():
+            if isinstance(value, float):
+                assert math.isclose(float(line[name]), value)
+
+
+def test_csv_leaves_missing_values_empty(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    write_report([make_run(weak=None, students={"naive": [answers(75)]}, ceiling=None)], tmp_path / "out")
+    with (tmp_path / "out" / "report.csv").open(newline="") as stream:
+        (line,) = csv.DictReader(stream)
+    assert (line["pgr"], line["weak_accuracy"], line["reliable"], line["student_accuracy"]) == ("", "", "", "0.75")
+
+
+def test_html_is_self_contained(run: Path, tmp_path: Path) -> None:
+    write_report([run], tmp_path / "out")
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in text and "<?xml" not in text and text.count("<!doctype") == 1 and "<!DOCTYPE" not in text
+    assert not re.search(r'(src|href)="(?!#)', text.replace("xlink:href", "href"))
+
+
+def test_several_runs_in_the_given_order(run: Path, make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    students = {"naive": [answers(60)] * 2}
+    chess = make_run(
+        "mates", weak=[answers(20)] * 2, students=students, ceiling=[answers(90)] * 2, setting="chess", k=20
+    )
+    write_report([chess, run], tmp_path / "out")
+    records = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [(record["setting"], record["method"]) for record in records] == [
+        ("chess", "naive"),
+        ("reward_modeling", "naive"),
+        ("reward_modeling", "logconf"),
+    ]
+    assert records[0]["chance"] == 0.05
+
+
+def test_nothing_is_written_when_a_run_is_broken(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError):
+        write_report([run, tmp_path / "absent"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ConfigError, match="at least one run"):
+        write_report([], tmp_path / "out")
+
+
+def test_an_interrupted_write_leaves_the_old_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in write_report([run], run)}
+
+    def fail(*_: object) -> None:
+        raise OSError("disk gone")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk gone"):
+        write_report([run], run)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != "plan.json"} == before
+
+
+def test_names_cannot_become_markup() -> None:
+    content = [Heading("a_b_c", 2), Paragraph("<b>"), Table(("x|y",), (("*1*",),))]
+    assert markdown(content, "p.png") == "## a\\_b\\_c\n\n\\<b>\n\n| x\\|y |\n| :-- |\n| \\*1\\* |\n"
+    assert "<p>&lt;b&gt;</p>" in page(content, "<svg/>")
+
+
+def test_long_lists_and_names_still_make_a_figure(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    students = {f"{'a_very_long_method_name ' * 6}{i}": [answers(66 + i)] for i in range(12)}
+    run = make_run(weak=[answers(65)], students=students, ceiling=[answers(90)], strong_model="x/" + "long" * 40)
+    write_report([run], tmp_path / "out")
+    png = (tmp_path / "out" / "plot.png").read_bytes()
+    width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    assert width == 12 * 150 and 800 < height < 2200

@@ -1,0 +1,198 @@
+"""The whole path as a user walks it: `w2s-rm run` on a tiny embedded world, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "task": {"name": "world_preference", "n_train": 600, "n_test": 151},
+    "weak": {"pretrain": {"hidden_size": 16, "num_hidden_layers": 1, "steps": 30, "batch_size": 64}},
+    "strong": {"pretrain": {"hidden_size": 32, "num_hidden_layers": 2, "steps": 60, "batch_size": 64}},
+    "methods": {"naive": {"loss": {"name": "cross_entropy"}}},
+    "train": {
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 32,
+        "per_device_eval_batch_size": 40,
+        "learning_rate": 1e-3,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "max_length": 64,
+        "save_steps": 3,
+    },
+    "seeds": [0],
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A folder with the tiny recipe; runs go below it, pretrained models are shared."""
+
+    folder: Path
+    cache: Path
+
+    def start(self, *overrides: str, runs: str = "runs") -> subprocess.Popen[str]:
+        recipe = self.folder / "tiny.yaml"
+        recipe.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+        command = [sys.executable, "-m", "w2s_rm.cli", "run", str(recipe), *overrides, "--runs", str(self.folder / runs)]
+        environment = {**os.environ, "W2S_RM_CACHE": str(self.cache), "HF_HUB_OFFLINE": "1"}
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+    def run(self, *overrides: str, runs: str = "runs") -> str:
+        process = self.start(*overrides, runs=runs)
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output
+        return output
+
+    def report(self, runs: str = "runs") -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = json.loads((self.folder / runs / "tiny" / "report.json").read_text())
+        return rows
+
+    def stages(self, name: str, runs: str = "runs") -> list[Path]:
+        return sorted((self.folder / runs / "stages").glob(f"{name}-*"))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    bench = Bench(tmp_path_factory.mktemp("bench"), tmp_path_factory.mktemp("cache"))
+    bench.run()
+    return bench
+
+
+def report_files(bench: Bench, runs: str) -> dict[str, bytes]:
+    folder = bench.folder / runs / "tiny"
+    names = ("report.json", "report.md", "report.csv", "report.html")
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_second_run_trains_nothing(bench: Bench) -> None:
+    manifests = {path: path.stat().st_mtime_ns for path in bench.folder.glob("runs/stages/*/manifest.json")}
+    assert len(manifests) == 8
+    before = report_files(bench, "runs")
+    output = bench.run()
+    assert output.count(": cached") == 10
+    assert {path: path.stat().st_mtime_ns for path in bench.folder.glob("runs/stages/*/manifest.json")} == manifests
+    assert report_files(bench, "runs") == before
+
+
+def test_report_counts_what_was_there(bench: Bench) -> None:
+    (row,) = bench.report()
+    assert row["n_test"] == 151 and row["chance"] == 0.5 and row["seeds"] == [0]
+    gap = row["ceiling_accuracy"] - row["weak_accuracy"]
+    assert row["pgr"] == pytest.approx((row["student_accuracy"] - row["weak_accuracy"]) / gap)
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_killed_runs_resume_to_the_same_report(bench: Bench, seed: int) -> None:
+    """Three kills at random moments of one run; then it finishes as if nothing had happened."""
+    generator = random.Random(seed)
+    for kill in range(3):
+        process = bench.start(runs="killed")
+        assert process.stdout is not None
+        # Start-up takes most of a short run: count from its first stage on, so that kills fall into the work.
+        while "]" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(generator.uniform(0.5, 7.0) + 2.0 * kill)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    bench.run(runs="killed")
+    assert report_files(bench, "killed") == report_files(bench, "runs")
+
+
+def test_interrupted_stage_goes_on_from_its_checkpoint(bench: Bench, tmp_path: Path) -> None:
+    """Cut a finished student back to its checkpoint: the same weights come out, in fewer steps."""
+    from safetensors.torch import load_file
+
+    (student,) = bench.stages("student")
+    command = [sys.executable, "-m", "w2s_rm.stages.train", "--config", str(student / "config.yaml")]
+    # `--max_steps` would change the schedule: stop by killing once the checkpoint is whole.
+    process = subprocess.Popen([*command, "--output_dir", str(tmp_path / "again")], stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("again/trainer/checkpoint-*/complete")):
+        assert process.poll() is None, "finished before its first checkpoint was seen"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "again" / "manifest.json").exists()
+    run = subprocess.run([*command, "--output_dir", str(tmp_path / "again")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    expected = load_file(student / "model" / "model.safetensors")
+    for name, tensor in load_file(tmp_path / "again" / "model" / "model.safetensors").items():
+        assert tensor.equal(expected[name]), name
+    steps = [json.loads(line)["step"] for line in (tmp_path / "again" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert not list(tmp_path.glob("again/trainer/checkpoint-*"))
+
+
+def test_weak_labels_train_in_trl_as_they_are(bench: Bench, tmp_path: Path) -> None:
+    import datasets
+    from trl import RewardConfig, RewardTrainer
+
+    (relabel,) = bench.stages("relabel")
+    data = datasets.load_dataset(str(relabel / "dataset"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(data) == 300
+    assert set(data.column_names) >= {"prompt", "chosen", "rejected", "chosen_probability"}
+    assert min(data["chosen_probability"]) >= 0.5
+    (pretrained,) = [path for path in bench.cache.glob("stages/pretrain-*") if "hidden_size: 16" in (path / "config.yaml").read_text()]
+    config = RewardConfig(str(tmp_path), max_steps=2, bf16=False, use_cpu=True, report_to="none", save_strategy="no")
+    trainer = RewardTrainer(model=str(pretrained / "model"), args=config, train_dataset=data)
+    assert trainer.train().global_step == 2
+
+
+def test_a_file_of_labels_supervises(bench: Bench, tmp_path: Path) -> None:
+    """The weak model's own labels, handed over as a file, give the same student."""
+    (relabel,) = bench.stages("relabel")
+    bench.run(f"weak={{labels: {relabel / 'weak_labels.parquet'}}}", "name=tiny", runs="from_file")
+    (ours,), (original,) = bench.report("from_file"), bench.report()
+    assert ours["student_accuracy"] == original["student_accuracy"]
+    assert ours["weak_accuracy"] is None and ours["pgr"] is None
+    text = (bench.folder / "from_file" / "tiny" / "report.md").read_text(encoding="utf-8")
+    assert "PGR" in text
+
+
+def test_comparisons_without_ground_truth(bench: Bench, tmp_path: Path, pairs: Callable[..., Any]) -> None:
+    """Unlabelled comparisons and a trained supervisor: students train, and the report says why there is no PGR."""
+    file = tmp_path / "unlabelled.jsonl"
+    rows = [{"prompt": row["prompt"], "a": row["chosen"], "b": row["rejected"]} for row in pairs(120)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (weak,) = bench.stages("weak")
+    task = f"{{name: preference, path: {file}, response_a_column: a, response_b_column: b, n_train: 60, n_test: 20}}"
+    bench.run(f"task={task}", f"weak={{model_name_or_path: {weak / 'model'}, trained: true}}", runs="no_truth")
+    (row,) = bench.report("no_truth")
+    assert row["pgr"] is None and row["ceiling_accuracy"] is None and row["student_accuracy"] is None
+    text = (bench.folder / "no_truth" / "tiny" / "report.md").read_text(encoding="utf-8")
+    assert "ground truth" in text
+
+
+@pytest.mark.parametrize("accelerate_config", ["cpu_ddp", "cpu_zero2", "cpu_zero3"])
+def test_two_processes_agree_with_one(bench: Bench, accelerate_config: str) -> None:
+    """Every stage under its own `accelerate launch`: same labels to 1e-3, same accuracies to two test items."""
+    import pyarrow.parquet as pq
+
+    bench.run(f"accelerate_config={accelerate_config}", "train.per_device_train_batch_size=16", runs=accelerate_config)
+    (row,), (expected,) = bench.report(accelerate_config), bench.report()
+    for name in ("weak_accuracy", "student_accuracy", "ceiling_accuracy"):
+        assert abs(row[name] - expected[name]) <= 2 / 151 + 1e-9, name
+    labels = [
+        pq.read_table(bench.stages("relabel", runs)[0] / "weak_labels.parquet").to_pydict()
+        for runs in (accelerate_config, "runs")
+    ]
+    assert labels[0]["id"] == labels[1]["id"] and len(labels[0]["id"]) == 300
+    for ours, theirs in zip(labels[0]["probabilities"], labels[1]["probabilities"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-3)
