@@ -49,10 +49,24 @@ class Bench:
     def start(self, *overrides: str, runs: str = "runs") -> subprocess.Popen[str]:
         recipe = self.folder / "tiny.yaml"
         recipe.write_text(yaml.safe_dump(TINY), encoding="utf-8")
-        command = [sys.executable, "-m", "w2s_rm.cli", "run", str(recipe), *overrides, "--runs", str(self.folder / runs)]
+        command = [
+            sys.executable,
+            "-m",
+            "w2s_rm.cli",
+            "run",
+            str(recipe),
+            *overrides,
+            "--runs",
+            str(self.folder / runs),
+        ]
         environment = {**os.environ, "W2S_RM_CACHE": str(self.cache), "HF_HUB_OFFLINE": "1"}
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def run(self, *overrides: str, runs: str = "runs") -> str:
@@ -149,7 +163,11 @@ def test_weak_labels_train_in_trl_as_they_are(bench: Bench, tmp_path: Path) -> N
     assert len(data) == 300
     assert set(data.column_names) >= {"prompt", "chosen", "rejected", "chosen_probability"}
     assert min(data["chosen_probability"]) >= 0.5
-    (pretrained,) = [path for path in bench.cache.glob("stages/pretrain-*") if "hidden_size: 16" in (path / "config.yaml").read_text()]
+    (pretrained,) = [
+        path
+        for path in bench.cache.glob("stages/pretrain-*")
+        if "hidden_size: 16" in (path / "config.yaml").read_text()
+    ]
     config = RewardConfig(str(tmp_path), max_steps=2, bf16=False, use_cpu=True, report_to="none", save_strategy="no")
     trainer = RewardTrainer(model=str(pretrained / "model"), args=config, train_dataset=data)
     assert trainer.train().global_step == 2

@@ -14,6 +14,7 @@ from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError
+from w2s_rm.trainer import agreement
 
 COMMON: dict[str, Any] = {
     "per_device_train_batch_size": 8,
@@ -57,8 +58,12 @@ def test_hard_labels_follow_trl_step_for_step(
     if options.pop("margin", False):
         rows = [{**row, "margin": 0.25 * (index % 3)} for index, row in enumerate(rows)]
     model = tiny_model()
-    theirs = trajectory(RewardTrainer, RewardConfig(str(tmp_path / "a"), max_steps=20, **COMMON, **options), model, rows)
-    ours = trajectory(W2SRewardTrainer, W2SRewardConfig(str(tmp_path / "b"), max_steps=20, **COMMON, **options), model, rows)
+    theirs = trajectory(
+        RewardTrainer, RewardConfig(str(tmp_path / "a"), max_steps=20, **COMMON, **options), model, rows
+    )
+    ours = trajectory(
+        W2SRewardTrainer, W2SRewardConfig(str(tmp_path / "b"), max_steps=20, **COMMON, **options), model, rows
+    )
     assert len(theirs) == len(ours) == 20
     torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=2e-5, atol=2e-6)
 
@@ -128,15 +133,37 @@ def test_labels_that_are_no_probabilities_are_refused(
     rows[2]["chosen_probability"] = bad
     with pytest.raises(DataError, match=r"chosen_probability.*\[2\]"):
         W2SRewardTrainer(
-            model=tiny_model(), args=W2SRewardConfig(str(tmp_path), **COMMON), train_dataset=datasets.Dataset.from_list(rows)
+            model=tiny_model(),
+            args=W2SRewardConfig(str(tmp_path), **COMMON),
+            train_dataset=datasets.Dataset.from_list(rows),
         )
 
 
 def test_unknown_loss_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="max_wieght.*max_weight"):
         W2SRewardTrainer(
-            model="unused", args=W2SRewardConfig(str(tmp_path), loss={"name": "log_confidence", "max_wieght": 1}, **COMMON)
+            model="unused",
+            args=W2SRewardConfig(str(tmp_path), loss={"name": "log_confidence", "max_wieght": 1}, **COMMON),
         )
+
+
+def test_agreement_gives_ties_their_chance() -> None:
+    lowest = torch.finfo(torch.float32).min
+    scores_BK = torch.tensor([[2, 1, lowest], [1, 2, lowest], [1, 1, lowest], [3, 1, 3], [1, 2, 3]])
+    targets_BK = torch.tensor([[0.9, 0.1, 0], [0.9, 0.1, 0], [0.9, 0.1, 0], [0.2, 0.2, 0.6], [0.4, 0.2, 0.4]])
+    # Right, wrong, both scores the same, two scores the same, one of two best candidates.
+    assert agreement(scores_BK, targets_BK).tolist() == [1.0, 0.0, 0.5, 0.5, 0.5]
+
+
+def test_a_model_that_scores_all_the_same_has_chance_accuracy(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    data = datasets.Dataset.from_list(pairs(9))
+    config = W2SRewardConfig(str(tmp_path), **COMMON)
+    trainer = W2SRewardTrainer(model=tiny_model(), args=config, train_dataset=data, eval_dataset=data)
+    with torch.no_grad():
+        trainer.model.score.weight.zero_()
+    assert trainer.evaluate()["eval_accuracy"] == 0.5
 
 
 def test_conversations_and_implicit_prompts_train(

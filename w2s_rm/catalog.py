@@ -35,7 +35,9 @@ def lookup(kind: Kind, name: str) -> Any:
         UnknownNameError: No file of that name; the message gives the nearest right one.
     """
     if name not in names(kind):
-        raise UnknownNameError(f"unknown {kind[:-1] if kind != 'losses' else 'loss'} {name!r}; {nearest(name, names(kind))}")
+        raise UnknownNameError(
+            f"unknown {kind[:-1] if kind != 'losses' else 'loss'} {name!r}; {nearest(name, names(kind))}"
+        )
     module = importlib.import_module(f"w2s_rm.{kind}.{name}")
     return getattr(module, class_name(name))
 

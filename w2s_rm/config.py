@@ -17,8 +17,8 @@ class W2SRewardConfig(RewardConfig):
     r"""
     Configuration class for the [`W2SRewardTrainer`].
 
-    It adds the weak-to-strong options to [`~trl.RewardConfig`]; everything else keeps TRL's names and defaults, with one
-    difference in meaning: `max_length` (tokens) cuts examples and never drops one.
+    It adds the weak-to-strong options to [`~trl.RewardConfig`]; everything else keeps TRL's names and defaults, with
+    one difference in meaning: `max_length` (tokens) cuts examples and never drops one.
 
     Parameters:
         loss (`dict[str, Any]` or `str`, *optional*, defaults to `{"name": "cross_entropy"}`):
@@ -31,7 +31,7 @@ class W2SRewardConfig(RewardConfig):
 
     loss: dict[str, Any] | str = field(
         default_factory=lambda: {"name": "cross_entropy"},
-        metadata={"help": "Loss name and options, for example '{\"name\": \"log_confidence\", \"max_weight\": 0.5}'."},
+        metadata={"help": 'Loss name and options, for example \'{"name": "log_confidence", "max_weight": 0.5}\'.'},
     )
     label_column: str = field(
         default="chosen_probability",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,8 +61,10 @@ def load_reward_model(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrai
         args ([`W2SRewardConfig`]): `seed`, `trust_remote_code`, `model_init_kwargs`.
 
     Raises:
-        ConfigError: The folder holds no safetensors weights, or its head has more than one output.
+        ConfigError: The folder holds no safetensors weights, its head has more than one output, or bitsandbytes is
+            missing for quantization.
     """
+    check_quantization(model_args)
     quantization = get_quantization_config(model_args)
     settings: dict[str, Any] = {
         "revision": model_args.model_revision,
@@ -72,20 +75,60 @@ def load_reward_model(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrai
         "device_map": {"": PartialState().local_process_index} if quantization is not None else None,
         **(args.model_init_kwargs or {}),  # type: ignore[dict-item]
     }
+    path = str(model_args.model_name_or_path)
     with quiet_loading():
         try:
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                model_args.model_name_or_path,
+                path,
                 num_labels=1,
                 use_safetensors=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,
                 **{name: value for name, value in settings.items() if value is not None},
             )
         except (OSError, ValueError) as error:
-            raise ConfigError(f"no model loads from model_name_or_path {model_args.model_name_or_path!r}: {error}") from error
+            raise ConfigError(f"no reward model loads from model_name_or_path {path!r}: {error}") from error
+    if info["mismatched_keys"]:
+        wrong = [
+            f"{name} is {list(found)}, not {list(wanted)}" for name, found, wanted in sorted(info["mismatched_keys"])
+        ]
+        raise ConfigError(
+            f"{path!r} does not fit a reward model with one output: {'; '.join(wrong)}; "
+            "take the model before its classification head was trained, or a reward model"
+        )
     _initialise(model, sorted(info["missing_keys"]), args.seed)
     loaded: PreTrainedModel = model
     return loaded
+
+
+def check_quantization(model_args: ModelConfig) -> None:
+    """Refuse quantization where its package is missing; costs nothing, so a stage can ask before it loads anything.
+
+    Args:
+        model_args ([`~trl.ModelConfig`]): `load_in_4bit` and `load_in_8bit`.
+
+    Raises:
+        ConfigError: One of them is set and bitsandbytes is not installed.
+    """
+    if not (model_args.load_in_4bit or model_args.load_in_8bit):
+        return
+    if importlib.util.find_spec("bitsandbytes") is None:
+        asked = "load_in_4bit" if model_args.load_in_4bit else "load_in_8bit"
+        raise ConfigError(f"{asked} needs bitsandbytes, which is not installed; run: pip install 'w2s-rm[qlora]'")
+
+
+@contextlib.contextmanager
+def spent_init_kwargs(args: W2SRewardConfig) -> Iterator[None]:
+    """Hide `model_init_kwargs` while a trainer takes a model that is loaded already: TRL warns that it ignores them.
+
+    Args:
+        args ([`W2SRewardConfig`]): Restored afterwards.
+    """
+    given, args.model_init_kwargs = args.model_init_kwargs, None
+    try:
+        yield
+    finally:
+        args.model_init_kwargs = given
 
 
 @contextlib.contextmanager
@@ -156,7 +199,14 @@ def merge_adapter(model_args: ModelConfig, args: W2SRewardConfig, adapter: Path,
     tokenizer.save_pretrained(output)
 
 
-def verify_saved(folder: Path, batch: dict[str, Tensor], expected_R: Tensor, device: torch.device, bf16: bool) -> float:
+def verify_saved(
+    folder: Path,
+    batch: dict[str, Tensor],
+    expected_R: Tensor,
+    device: torch.device,
+    bf16: bool,
+    trust_remote_code: bool = False,
+) -> float:
     """Load a saved reward model afresh and compare its scores with those seen in training.
 
     Args:
@@ -165,6 +215,7 @@ def verify_saved(folder: Path, batch: dict[str, Tensor], expected_R: Tensor, dev
         expected_R (`Tensor` of shape `(R,)`): The scores before saving.
         device (`torch.device`): Where to compute.
         bf16 (`bool`): Training ran under bf16 autocast; the comparison does too, with its rounding.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the model.
 
     Returns:
         `float`: The largest difference relative to `max(1, |score|)`.
@@ -174,7 +225,10 @@ def verify_saved(folder: Path, batch: dict[str, Tensor], expected_R: Tensor, dev
     """
     unset_hf_deepspeed_config()
     with quiet_loading():
-        model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype="auto").to(device).eval()
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, use_safetensors=True, dtype="auto", trust_remote_code=trust_remote_code
+        )
+    model = model.to(device).eval()
     precise = not bf16 and model.dtype == torch.float32
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         scores_R = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.squeeze(-1).float().cpu()

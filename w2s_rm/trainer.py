@@ -6,15 +6,16 @@ Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sized
+from typing import Any
 
 import datasets
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, SequentialSampler
 from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer
 from trl import RewardConfig, RewardTrainer
 from trl.data_utils import is_conversational
@@ -36,6 +37,9 @@ class WeakToStrongMixin(Trainer):
     ragged last batch. A loss that needs statistics of the batch gets them over the global batch.
     """
 
+    args: Any
+    model: Any
+    processing_class: Any
     loss_is_scaled_for_ga = True
     exchangeable: bool = True
     w2s_loss: Loss
@@ -49,7 +53,7 @@ class WeakToStrongMixin(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load batches whose examples depend on seed, epoch and global batch size only."""
         if not isinstance(self.train_dataset, datasets.Dataset):
-            return cast("DataLoader[Any]", super().get_train_dataloader())
+            return super().get_train_dataloader()
         args, grouped = self.args, self.args.train_sampling_strategy == "group_by_length"
         batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         order = Order(
@@ -68,14 +72,18 @@ class WeakToStrongMixin(Trainer):
             args.dataloader_drop_last,
         )
         return GlobalBatchLoader(
-            SlotDataset(self.train_dataset),  # type: ignore[arg-type]
-            batch_sampler=sampler,  # type: ignore[arg-type]
+            SlotDataset(self.train_dataset),
+            batch_sampler=sampler,
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory and args.device.type == "cuda",
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
         )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        # Transformers groups evaluation by length too, and would return scores in another order than the examples'.
+        return SequentialSampler(eval_dataset) if isinstance(eval_dataset, Sized) else None
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
@@ -151,7 +159,7 @@ class WeakToStrongMixin(Trainer):
         self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput
     ) -> None:
         scores_BK = scores_BK.detach()
-        agrees_B = (scores_BK.argmax(dim=1) == targets_BK.argmax(dim=1)).float()
+        agrees_B = agreement(scores_BK, targets_BK)
         counts_B = mask_BK.sum(dim=1)
         means_B = torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) / counts_B
         for name, values_B in {"accuracy": agrees_B, "mean_score": means_B, **output.metrics}.items():
@@ -209,11 +217,13 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     """
 
     _tag_names = ["trl", "reward-trainer", "w2s-rm"]
+    _signature_columns: Any
 
     def __init__(self, model: Any, args: RewardConfig | None = None, **kwargs: Any) -> None:
         options = args.loss if isinstance(args, W2SRewardConfig) else "cross_entropy"
         self.w2s_loss = build_loss(options)
         super().__init__(model=model, args=args, **kwargs)
+        _keep_head_in_float32(self.model)
         if kwargs.get("data_collator") is None:
             self.data_collator = PaddedCollator(self.processing_class.pad_token_id, self.args.pad_to_multiple_of)
         if kwargs.get("compute_metrics") is None:
@@ -260,22 +270,52 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         return 0.0 if coefficient is None else coefficient * torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) ** 2
 
 
+def _keep_head_in_float32(model: nn.Module) -> None:
+    # In bfloat16 a reward of about 1 comes in steps of 1/128: close candidates tie, and weak labels are coarse.
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module.out_features == 1:
+            module.forward = functools.partial(_float32_linear, module)  # type: ignore[method-assign]
+
+
+def _float32_linear(module: nn.Linear, hidden: Tensor) -> Tensor:
+    with torch.autocast(hidden.device.type, enabled=False):
+        bias = None if module.bias is None else module.bias.float()
+        return nn.functional.linear(hidden.float(), module.weight.float(), bias)
+
+
 def preference_accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    """Share of examples whose highest score is at the highest target; chance where the target is a tie.
+    """Share of examples whose highest score is at the highest target; see [`agreement`].
 
     Args:
         prediction (`EvalPrediction`): `scores_BK` and `targets_BK`, padded with -100 across processes.
     """
-    scores_BK, targets_BK = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-    scores_BK = np.where(targets_BK < 0, -np.inf, scores_BK)
-    best_B = targets_BK == targets_BK.max(axis=1, keepdims=True)
-    chosen_B = best_B[np.arange(len(scores_BK)), scores_BK.argmax(axis=1)]
-    return {"accuracy": float((chosen_B / best_B.sum(axis=1)).mean())}
+    scores_BK, targets_BK = torch.as_tensor(prediction.predictions), torch.as_tensor(prediction.label_ids)
+    scores_BK = scores_BK.masked_fill(targets_BK < 0, -torch.inf)
+    return {"accuracy": float(agreement(scores_BK, targets_BK).double().mean())}
+
+
+def agreement(scores_BK: Tensor, targets_BK: Tensor) -> Tensor:
+    """Whether the highest score is at the highest target: 1 or 0, and its chance where either is a tie.
+
+    Without the second, a model that gives every candidate the same score would agree with all that is stored first.
+
+    Args:
+        scores_BK (`Tensor` of shape `(B, K)`): Scores; padding candidates hold the lowest.
+        targets_BK (`Tensor` of shape `(B, K)`): Label distribution.
+    """
+    top_BK = scores_BK == scores_BK.amax(dim=1, keepdim=True)
+    best_BK = targets_BK == targets_BK.amax(dim=1, keepdim=True)
+    return (top_BK & best_BK).sum(dim=1) / (top_BK.sum(dim=1) * best_BK.sum(dim=1))
 
 
 def _lengths(dataset: datasets.Dataset) -> list[int]:
     prompts, candidates = dataset["prompt_ids"], dataset["candidate_ids"]
     return [len(prompt) + max(map(len, options)) for prompt, options in zip(prompts, candidates, strict=True)]
+
+
+def _template_kwargs(tools: Any, extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    # As in TRL, tools may be JSON: a column of schemas of different shapes has no type of its own.
+    return {"tools": json.loads(tools) if isinstance(tools, str) else tools, **(extra or {})}
 
 
 def _encode_preferences(
@@ -289,13 +329,9 @@ def _encode_preferences(
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))
     conversational = is_conversational({"chosen": batch["chosen"][0]})
-    prompts = batch["prompt"] if "prompt" in batch else [[] if conversational else ""] * size
-    template_kwargs = [
-        {"tools": tools, **(extra or {})} if tools else dict(extra or {})
-        for tools, extra in zip(
-            batch.get("tools", [None] * size), batch.get("chat_template_kwargs", [None] * size), strict=True
-        )
-    ]
+    prompts: list[Any] = batch["prompt"] if "prompt" in batch else [[] if conversational else ""] * size
+    tools, extra = (batch.get(name, [None] * size) for name in ("tools", "chat_template_kwargs"))
+    template_kwargs = [_template_kwargs(*pair) for pair in zip(tools, extra, strict=True)]
     encoded = encode_batch(tokenizer, prompts, candidates, max_length, template_kwargs)
     probabilities = batch.get(label_column, [1.0] * size)
     wrong = [index for index, p in zip(indices, probabilities, strict=True) if p is None or not 0.0 <= p <= 1.0]
@@ -306,5 +342,3 @@ def _encode_preferences(
         "candidate_ids": [row.candidate_ids for row in encoded],
         "targets": [[p, 1.0 - p] for p in probabilities],
     }
-
-

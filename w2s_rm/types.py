@@ -107,7 +107,7 @@ class Encoded:
 
     Args:
         prompt_ids (`list[int]`): Tokens shared by all candidates.
-        candidate_ids (`list[list[int]]`): K lists, each with at least one token; a row is `prompt_ids + candidate_ids[k]`.
+        candidate_ids (`list[list[int]]`): K lists of at least one token; row k is `prompt_ids + candidate_ids[k]`.
         cut_prompt_tokens (`int`): Tokens removed from the left of the prompt to fit `max_length`.
         cut_candidate_tokens (`int`): Tokens removed from the right of candidates, summed over candidates.
     """

@@ -17,8 +17,8 @@ from torch import Tensor
 class PaddedCollator:
     """Collate rows with `prompt_ids`, `candidate_ids`, `targets` and optionally `id`, `weight`, `margin`.
 
-    Returns `input_ids` and `attention_mask` of shape `(R, T)`, padded on the right; rows are ordered by example, then by
-    candidate. `mask` and `targets` have shape `(B, K)`, `weights` `(B,)`: 0 marks a filler that only evens out ranks.
+    Returns `input_ids` and `attention_mask` of shape `(R, T)`, padded on the right; rows are ordered by example, then
+    by candidate. `mask` and `targets` have shape `(B, K)`, `weights` `(B,)`: 0 marks a filler that evens out ranks.
 
     Args:
         pad_token_id (`int`): Token to pad with; hidden by the attention mask.

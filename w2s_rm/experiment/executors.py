@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from w2s_rm.errors import StageError
-from w2s_rm.experiment.plan import Stage
+from w2s_rm.experiment.stage import Stage
 
 Executor = Callable[[Stage], None]
 _PARENT_VARIABLE = "W2S_RM_PARENT"
@@ -21,7 +21,7 @@ def run_inline(stage: Stage) -> None:
     """Run a stage in this process and free its model afterwards.
 
     Args:
-        stage ([`~w2s_rm.experiment.plan.Stage`]): What to run; its config is written already.
+        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run; its config is written already.
     """
     module = importlib.import_module(stage.module())
     main = getattr(module, stage.module().rsplit(".", 1)[1])
@@ -38,7 +38,7 @@ def run_accelerate(stage: Stage) -> None:
     """Run a stage as a program of its own, on all processes that its accelerate config names.
 
     Args:
-        stage ([`~w2s_rm.experiment.plan.Stage`]): What to run; its config is written already.
+        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run; its config is written already.
 
     Raises:
         StageError: The program failed; its own message stands above.
@@ -56,5 +56,7 @@ def run_accelerate(stage: Stage) -> None:
         process.wait()
         raise
     if code != 0:
-        raise StageError(f"stage {stage.title} failed with exit code {code}; its message stands above; rerun it with: "
-                         + " ".join(stage.command()))
+        raise StageError(
+            f"stage {stage.title} failed with exit code {code}; its message stands above; rerun it with: "
+            + " ".join(stage.command())
+        )

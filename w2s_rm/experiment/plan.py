@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from w2s_rm.data.reading import content_version, is_hub_id, resolve_path
-from w2s_rm.errors import ConfigError
-from w2s_rm.experiment.artifacts import StageFolder, cache_folder, lock, write_yaml
+from w2s_rm.data.reading import content_version, resolve_path
+from w2s_rm.errors import ConfigError, W2SError, join_problems
+from w2s_rm.experiment.artifacts import cache_folder
+from w2s_rm.experiment.places import (
+    find_accelerate_config,
+    find_labels,
+    model_version,
+    read_accelerate_config,
+    resolve_model,
+)
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
+from w2s_rm.experiment.stage import Stage
 from w2s_rm.types import content_hash
 
 # Raise a stage's version when the same config gives another result.
 ALGORITHM_VERSIONS = {"prepare": 1, "pretrain": 1, "weak": 1, "relabel": 1, "student": 1, "ceiling": 1, "evaluate": 1}
-MODULES = {"weak": "train", "student": "train", "ceiling": "train"}
-_DISTRIBUTED = ("weak", "student", "ceiling", "relabel", "evaluate")
 _PATHS = ("examples", "labels", "model_name_or_path", "other_examples")
 # Fields that say how a stage is run, watched or stored, and not what it computes.
 _LAUNCH_WORDS = """
@@ -36,85 +40,10 @@ include_num_input_tokens_seen torch_empty_cache_steps
 _LAUNCH_ONLY = frozenset(_LAUNCH_WORDS.split())
 _SCORING_WORDS = """
 max_length per_device_eval_batch_size dataloader_num_workers bf16 fp16 bf16_full_eval fp16_full_eval tf32
-use_cpu trust_remote_code pad_to_multiple_of chat_template_path eos_token model_init_kwargs disable_tqdm
+use_cpu trust_remote_code pad_to_multiple_of chat_template_path eos_token pad_token model_init_kwargs disable_tqdm
 use_liger_kernel
 """
 _SCORING = _SCORING_WORDS.split()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One unit of work.
-
-    Args:
-        stage (`str`): Name: `prepare`, `pretrain`, `weak`, `relabel`, `student`, `ceiling` or `evaluate`.
-        of (`str`, *optional*): For `evaluate`: `weak`, `student` or `ceiling`.
-        method (`str`, *optional*): For a student and its evaluation.
-        seed (`int`, *optional*): For all but `prepare` and `pretrain`.
-        config (`Mapping`): The stage config, complete.
-        folder (`Path`): Where it writes.
-        accelerate_config (`Path`, *optional*): For `accelerate launch --config_file`.
-    """
-
-    stage: str
-    config: Mapping[str, Any]
-    folder: Path
-    of: str | None = None
-    method: str | None = None
-    seed: int | None = None
-    accelerate_config: Path | None = None
-
-    @property
-    def hash(self) -> str:
-        """The hash in the folder's name."""
-        return self.folder.name.rsplit("-", 1)[1]
-
-    @property
-    def cached(self) -> bool:
-        """Whether the stage is finished."""
-        return StageFolder(self.folder).finished
-
-    @property
-    def title(self) -> str:
-        """A short description for a progress line."""
-        words = [self.stage, self.of if self.stage == "evaluate" else None, self.method]
-        return " ".join(word for word in words if word) + (f" seed {self.seed}" if self.seed is not None else "")
-
-    @property
-    def loads_model(self) -> bool:
-        """Whether the stage needs a model, and so torch; those that need none run first."""
-        return self.stage != "prepare" and "other_examples" not in self.config
-
-    @property
-    def distributed(self) -> bool:
-        """Whether the stage runs on all processes of a launch."""
-        return self.stage in _DISTRIBUTED and self.loads_model
-
-    def write_config(self) -> Path:
-        """Write `config.yaml` into the stage's folder, from which [`command`] runs it.
-
-        Raises:
-            InUseError: A live process holds the folder.
-        """
-        path = self.folder / "config.yaml"
-        with lock(self.folder):
-            write_yaml(path, dict(self.config))
-        return path
-
-    def module(self) -> str:
-        """Return the module that runs the stage."""
-        return f"w2s_rm.stages.{MODULES.get(self.stage, self.stage)}"
-
-    def arguments(self) -> list[str]:
-        """Return the stage's command-line arguments."""
-        return ["--config", str(self.folder / "config.yaml"), "--output_dir", str(self.folder)]
-
-    def command(self) -> list[str]:
-        """Return the command that runs the stage alone."""
-        if self.accelerate_config is None or not self.distributed:
-            return [sys.executable, "-m", self.module(), *self.arguments()]
-        launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(self.accelerate_config)]
-        return [*launch, "-m", self.module(), *self.arguments()]
 
 
 @dataclass(frozen=True)
@@ -182,6 +111,8 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
     Raises:
         ConfigError: A path of the recipe does not exist, or the recipe needs ground truth that its task lacks.
     """
+    if runs_folder.exists() and not runs_folder.is_dir():
+        raise ConfigError(f"--runs {runs_folder}: is a file; name a folder")
     planner = _Planner(recipe, runs_folder.resolve())
     planner.run()
     # Mistakes in data and label files show before anything slow begins.
@@ -204,7 +135,7 @@ class _Planner:
                 f"task {recipe.task_name} has no ground truth to train a weak model on; "
                 "set weak.labels to a file of labels, or weak.trained: true for a model that is a reward model already"
             )
-        self.prepared = self.prepare(task)
+        self.find_all(task)
         bases = {role: self.base(spec) for role, spec in (("weak", recipe.weak), ("strong", recipe.strong))}
         for seed in recipe.seeds:
             labels = self.supervise(seed, bases["weak"])
@@ -213,6 +144,24 @@ class _Planner:
                 self.evaluate("student", seed, student, recipe.strong, method)
             if truth:
                 self.evaluate("ceiling", seed, self.train("ceiling", seed, bases["strong"]), recipe.strong)
+
+    def find_all(self, task: Any) -> None:
+        """Plan the preparation; report everything that is not where the recipe says in one message."""
+        steps: list[Callable[[], object]] = [functools.partial(self.prepare, task)]
+        for spec in (self.recipe.weak, self.recipe.strong):
+            steps.append(functools.partial(self.accelerate_config, spec))
+            if spec.labels is not None:
+                steps.append(functools.partial(find_labels, spec.labels))
+            if spec.model_name_or_path is not None:
+                steps.append(functools.partial(resolve_model, spec.model_name_or_path))
+        problems: dict[str, None] = {}
+        for step in steps:
+            try:
+                step()
+            except W2SError as error:
+                problems[str(error)] = None
+        if problems:
+            raise ConfigError(join_problems(f"recipe {self.recipe.name} cannot be planned:", list(problems)))
 
     def add(self, name: str, config: dict[str, Any], inputs: dict[str, Stage | str], **roles: Any) -> Stage:
         hashes = {key: value if isinstance(value, str) else value.hash for key, value in inputs.items()}
@@ -237,14 +186,14 @@ class _Planner:
         name = (spec.accelerate_config if spec else None) or self.recipe.accelerate_config
         return find_accelerate_config(name) if name and spec else None
 
-    def prepare(self, task: Any) -> Stage:
+    def prepare(self, task: Any) -> None:
         options = {"name": self.recipe.task_name, **self.recipe.task_options}
         local = Path(resolve_path(str(options.get("path", ""))))
         if "path" in options and local.exists():
             options["path"] = str(local.resolve())
         config = {"task": options, "sizes": dict(self.recipe.sizes)}
         # The content version stands in for the path, so that a moved file is the same task.
-        return self.add_prepare(config, task.content_version())
+        self.prepared = self.add_prepare(config, task.content_version())
 
     def add_prepare(self, config: dict[str, Any], version: str) -> Stage:
         options = {key: value for key, value in config["task"].items() if key != "path"}
@@ -274,9 +223,7 @@ class _Planner:
     def supervise(self, seed: int, base: tuple[str, Stage | str, ModelSpec] | None) -> Stage:
         recipe, examples = self.recipe, self.examples("relabel")
         if base is None:
-            path = Path(resolve_path(str(recipe.weak.labels)))
-            if not path.exists():
-                raise ConfigError(f"weak.labels: {path}: no such file or folder")
+            path = find_labels(str(recipe.weak.labels))
             version = content_version(str(path))
             others = [self.examples(split) for split in ("weak", "validation", "test", "unused")]
             config = {"stage": "relabel", "examples": examples, "labels": str(path.resolve()), "other_examples": others}
@@ -368,93 +315,3 @@ def global_batch_size(config: Mapping[str, Any], accelerate_config: Path | None)
         processes = int(read_accelerate_config(accelerate_config).get("num_processes") or 1)
     per_device = int(config.get("per_device_train_batch_size", 8))
     return per_device * int(config.get("gradient_accumulation_steps", 1)) * processes
-
-
-def read_accelerate_config(path: Path) -> dict[str, Any]:
-    """Read an accelerate config.
-
-    Args:
-        path (`Path`): YAML or JSON.
-
-    Raises:
-        ConfigError: It is no mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"accelerate_config: {path}: does not parse: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"accelerate_config: {path}: is no accelerate config; write one with `accelerate config`")
-    return content
-
-
-def find_accelerate_config(name: str) -> Path:
-    """Find an accelerate config by name (in `deepspeed_configs/`) or by path.
-
-    Raises:
-        ConfigError: There is none; the message lists the names.
-    """
-    given = Path(name)
-    if given.suffix in (".yaml", ".yml", ".json"):
-        if given.is_file():
-            return given.resolve()
-        raise ConfigError(f"accelerate_config: {name}: no such file")
-    package = Path(__file__).resolve().parents[1]
-    folders = [Path("deepspeed_configs"), package.parent / "deepspeed_configs", package / "deepspeed_configs"]
-    for folder in folders:
-        if (folder / f"{name}.yaml").is_file():
-            return (folder / f"{name}.yaml").resolve()
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    raise ConfigError(f"accelerate_config: no config {name!r} in deepspeed_configs; known: {', '.join(known)}")
-
-
-def resolve_model(name: str) -> str:
-    """Find a local model folder, also inside a package (`package:<module>/<folder>`); leave a hub id alone.
-
-    Args:
-        name (`str`): Folder, `package:` path or hub id.
-
-    Raises:
-        ConfigError: There is no such folder, and it is no hub id; or the folder holds no model.
-    """
-    path = Path(resolve_path(name))
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            within = ", ".join(sorted(file.name for file in path.iterdir())[:10]) or "nothing"
-            raise ConfigError(
-                f"model_name_or_path {name!r}: no saved model (no config.json); the folder holds {within}"
-            )
-        return str(path.resolve())
-    if path.exists() or not is_hub_id(name):
-        raise ConfigError(f"model_name_or_path {name!r}: no such folder, and no hub id either; give one of the two")
-    return name
-
-
-def model_version(path: str, revision: str) -> str:
-    """Identify a model's weights: the content of a local folder, or hub id and revision.
-
-    Args:
-        path (`str`): Folder or hub id.
-        revision (`str`): Hub revision.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        return f"hub:{path}@{revision}"
-    parts = []
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and not file.name.startswith("."):
-            parts.append([file.name, file.stat().st_size, _fingerprint(file)])
-    return content_hash(parts)
-
-
-def _fingerprint(file: Path, whole_below: int = 1 << 22) -> str:
-    """Hash a small file, or a large one's size, head and tail: weights that differ differ there too."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        digest.update(stream.read(whole_below))
-        if file.stat().st_size > 2 * whole_below:
-            stream.seek(-whole_below, 2)
-            digest.update(stream.read())
-        else:
-            digest.update(stream.read())
-    return digest.hexdigest()

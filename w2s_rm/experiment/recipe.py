@@ -233,7 +233,7 @@ class _Checker:
         try:
             build()
         except W2SError as error:
-            self.problem(path, str(error))
+            self.problem(path, str(error).replace("\n", "\n  "))
 
     def model(self, role: str, value: Any) -> ModelSpec:
         path, data = (role,), self.mapping((role,), value)
@@ -242,10 +242,13 @@ class _Checker:
         self.keys(path, data, [*own, *options_known])
         options = {name: data[name] for name in data if name in options_known}
         self.types(path, options, options_known)
-        sources = [name for name in ("model_name_or_path", "pretrain", "labels") if data.get(name) is not None]
+        possible = (
+            ("model_name_or_path", "pretrain", "labels") if role == "weak" else ("model_name_or_path", "pretrain")
+        )
+        sources = [name for name in possible if data.get(name) is not None]
         if value is not None and len(sources) != 1:
-            allowed = "model_name_or_path, pretrain" + (" or labels" if role == "weak" else "")
-            self.problem(path, f"give exactly one of {allowed}" + (f", not {' and '.join(sources)}" if sources else ""))
+            given = f", not {' and '.join(sources)}" if sources else ""
+            self.problem(path, f"give exactly one of {', '.join(possible)}{given}")
         trained = data.get("trained", False)
         if not isinstance(trained, bool) or (trained and "model_name_or_path" not in sources):
             self.problem((*path, "trained"), "is true or false, and goes with model_name_or_path")
@@ -275,12 +278,13 @@ class _Checker:
     def methods(self, value: Any) -> dict[str, Method]:
         methods = {}
         for name, entry in self.mapping(("methods",), value).items():
-            path = ("methods", str(name))
+            path, before = ("methods", str(name)), len(self.problems)
             data = self.mapping(path, entry)
             self.keys(path, data, _METHOD)
             loss = data.get("loss", {})
             loss = {"name": loss} if isinstance(loss, str) else self.mapping((*path, "loss"), loss)
-            self.loss((*path, "loss"), loss)
+            if loss or len(self.problems) == before:
+                self.loss((*path, "loss"), loss)
             methods[str(name)] = Method(loss, self.train((*path, "train"), data.get("train")))
         if not methods:
             self.problem(("methods",), "names no method; for example naive: {loss: {name: cross_entropy}}")

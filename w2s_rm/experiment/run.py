@@ -10,8 +10,10 @@ from pathlib import Path
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
 from w2s_rm.experiment.executors import run_accelerate, run_inline
-from w2s_rm.experiment.plan import Plan, Stage, read_accelerate_config
+from w2s_rm.experiment.places import read_accelerate_config, resolve_model
+from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.recipe import ModelSpec
+from w2s_rm.experiment.stage import Stage
 
 Say = Callable[[str], None]
 
@@ -79,7 +81,8 @@ def _check_before(plan: Plan, missing: list[Stage]) -> None:
     for role, spec in used.items():
         problems += [f"{role}: {text}" for text in _tokenizer_problems(plan, spec)] if trained else []
     if problems:
-        raise ConfigError(join_problems("the recipe cannot run here:", list(dict.fromkeys(problems))))
+        each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
+        raise ConfigError(join_problems("the recipe cannot run here:", list(each)))
 
 
 def hardware_problems(config: Path) -> list[str]:
@@ -123,7 +126,6 @@ def _option_problems(plan: Plan, trained: list[Stage]) -> list[str]:
 
 
 def _tokenizer_problems(plan: Plan, spec: ModelSpec) -> list[str]:
-    from w2s_rm.experiment.plan import resolve_model
     from w2s_rm.modeling import load_tokenizer
 
     if spec.model_name_or_path is None:

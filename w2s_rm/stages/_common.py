@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,16 +148,16 @@ def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArg
     Raises:
         ConfigError: An unknown key or argument.
     """
-    import torch
     from trl import ModelConfig, TrlParser
 
     from w2s_rm.config import W2SRewardConfig
 
+    quiet_warnings()
     config, output, rest = split_arguments(argv)
-    # `accelerate launch` does not pass `use_cpu` on to DeepSpeed; without it the ranks would not find each other.
-    config.setdefault("use_cpu", not torch.accelerator.is_available())
+    config |= _machine_defaults(config)
     config["output_dir"] = str(output / "trainer")
-    parser = TrlParser((kind, W2SRewardConfig, ModelConfig))
+    kinds: Any = (kind, W2SRewardConfig, ModelConfig)
+    parser = TrlParser(kinds)
     unknown = parser.set_defaults_with_config(**config)
     if unknown:
         raise ConfigError(f"unknown keys in the stage config: {' '.join(unknown[::2])}")
@@ -164,9 +165,39 @@ def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArg
         stage_args, args, model_args = parser.parse_args_into_dataclasses(args=rest)
     except ValueError as error:
         raise ConfigError(f"the stage config does not fit: {error}") from error
-    # The stage keeps its own record; a progress bar belongs to a terminal.
-    args.disable_tqdm = args.disable_tqdm or not sys.stderr.isatty()
+    if not sys.stderr.isatty():
+        quiet_console(args)
     return stage_args, args, model_args, output
+
+
+def _machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    import torch
+
+    if torch.accelerator.is_available():
+        return {}
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    # `accelerate launch` does not pass `use_cpu` on to DeepSpeed; without it the ranks would not find each other.
+    return {"use_cpu": config.get("use_cpu", True)}
+
+
+def quiet_warnings() -> None:
+    """Hide warnings that a user can do nothing about: TRL sets the one by default, DeepSpeed causes the others."""
+    warnings.filterwarnings("ignore", r"`gradient_checkpointing` is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", r"`torch\.distributed\..*` is deprecated", FutureWarning)
+
+
+def quiet_console(args: Any) -> None:
+    """Show no progress bars: they belong to a terminal.
+
+    Args:
+        args ([`~w2s_rm.W2SRewardConfig`]): Its `disable_tqdm` is set.
+    """
+    import datasets
+    from transformers.utils import logging
+
+    args.disable_tqdm = True
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
 
 
 def check_arguments(config: Mapping[str, Any]) -> list[str]:
@@ -179,10 +210,11 @@ def check_arguments(config: Mapping[str, Any]) -> list[str]:
 
     from w2s_rm.config import W2SRewardConfig
 
+    quiet_warnings()
     known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
     given = {name: value for name, value in config.items() if name in known}
     try:
-        W2SRewardConfig(**{"output_dir": "unused", **given})
+        W2SRewardConfig(**{"output_dir": "unused", **given, **_machine_defaults(config)})
     except (TypeError, ValueError, ImportError, RuntimeError) as error:
         return [f"train: {error}"]
     return []
@@ -225,7 +257,9 @@ def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
     """Count rows, tokens and what was cut, for the manifest."""
     return {
         "examples": len(encoded),
-        "tokens": sum(len(row.prompt_ids) * len(row.candidate_ids) + sum(map(len, row.candidate_ids)) for row in encoded),
+        "tokens": sum(
+            len(row.prompt_ids) * len(row.candidate_ids) + sum(map(len, row.candidate_ids)) for row in encoded
+        ),
         "cut_prompts": sum(row.cut_prompt_tokens > 0 for row in encoded),
         "cut_candidates": sum(row.cut_candidate_tokens > 0 for row in encoded),
     }
@@ -245,7 +279,9 @@ def to_rows(examples: Sequence[Example], encoded: Sequence[Encoded], targets: Se
     )
 
 
-def score_examples(stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example]) -> tuple[Predictions, dict[str, int]]:
+def score_examples(
+    stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example]
+) -> tuple[Predictions, dict[str, int]]:
     """Score all candidates of all examples with a saved model, on all ranks, each example once.
 
     Args:
@@ -257,7 +293,7 @@ def score_examples(stage_args: Any, args: Any, model_args: Any, examples: Sequen
     Raises:
         NonFiniteError: A score is NaN or infinite; names the examples.
     """
-    from w2s_rm.modeling import load_reward_model, load_tokenizer
+    from w2s_rm.modeling import load_reward_model, load_tokenizer, spent_init_kwargs
     from w2s_rm.trainer import W2SRewardTrainer
 
     tokenizer = load_tokenizer(
@@ -269,7 +305,8 @@ def score_examples(stage_args: Any, args: Any, model_args: Any, examples: Sequen
     chance = [[1.0 / len(examples[index].candidates)] * len(examples[index].candidates) for index in order]
     rows = to_rows([examples[index] for index in order], [encoded[index] for index in order], chance)
     model = load_reward_model(model_args, args)
-    trainer = W2SRewardTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
+    with spent_init_kwargs(args):
+        trainer = W2SRewardTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
     output = trainer.predict(rows)
     scores: dict[int, tuple[float, ...]] = {}
     for index, row in zip(order, output.predictions, strict=True):

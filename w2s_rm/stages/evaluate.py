@@ -1,6 +1,6 @@
 """Score a held-out split with a saved model and keep the scores by example id.
 
-    accelerate launch -m w2s_rm.stages.evaluate --config stage.yaml
+accelerate launch -m w2s_rm.stages.evaluate --config stage.yaml
 """
 
 from __future__ import annotations

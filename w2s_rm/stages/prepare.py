@@ -1,6 +1,6 @@
 """Read a task, check every row, split it by group and put candidates into hashed order.
 
-    python -m w2s_rm.stages.prepare --config stage.yaml
+python -m w2s_rm.stages.prepare --config stage.yaml
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pretrain a small language model on an embedded world.
 
-    python -m w2s_rm.stages.pretrain --config stage.yaml
+python -m w2s_rm.stages.pretrain --config stage.yaml
 """
 
 from __future__ import annotations

@@ -86,13 +86,17 @@ def _write(
     config: dict[str, Any],
 ) -> None:
     write_labels(folder.path / "weak_labels.parquet", labels)
-    comparisons = [(example, label) for example, label in zip(examples, labels, strict=True) if len(example.candidates) == 2]
+    comparisons = [
+        (example, label) for example, label in zip(examples, labels, strict=True) if len(example.candidates) == 2
+    ]
     if comparisons:
         rows = to_trl_rows([example for example, _ in comparisons], [label for _, label in comparisons])
         write_trl_dataset(folder.path / "dataset", rows)
     folder.remove("trainer")
     accuracy = label_accuracy(examples, labels)
-    folder.finish(stage="relabel", counts={**counts, "n_labelled": len(labels), "label_accuracy": accuracy}, config=config)
+    folder.finish(
+        stage="relabel", counts={**counts, "n_labelled": len(labels), "label_accuracy": accuracy}, config=config
+    )
 
 
 def softmax(scores: Sequence[float]) -> tuple[float, ...]:

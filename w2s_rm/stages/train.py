@@ -1,6 +1,6 @@
 """Train a weak supervisor, a student or a ceiling, save it, and prove that what was saved is what was trained.
 
-    accelerate launch --config_file deepspeed_configs/zero3.yaml -m w2s_rm.stages.train --config stage.yaml
+accelerate launch --config_file deepspeed_configs/zero3.yaml -m w2s_rm.stages.train --config stage.yaml
 """
 
 from __future__ import annotations
@@ -11,15 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder, write_text
-from w2s_rm.modeling import load_reward_model, load_tokenizer, merge_adapter, peft_config, replace_folder, verify_saved
+from w2s_rm.modeling import (
+    load_reward_model,
+    load_tokenizer,
+    merge_adapter,
+    peft_config,
+    replace_folder,
+    spent_init_kwargs,
+    verify_saved,
+)
 from w2s_rm.stages._common import (
     StageArguments,
     encode,
@@ -92,16 +101,20 @@ def train(argv: Sequence[str]) -> None:
             model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
         )
         encoded = encode(stage_args.setting, tokenizer, examples, args.max_length)
-        trainer = W2SRewardTrainer(
-            model=load_reward_model(model_args, args),
-            args=args,
-            train_dataset=to_rows(examples, encoded, targets),
-            processing_class=tokenizer,
-            peft_config=peft_config(model_args),
-            callbacks=[StageRecord(output)],
-        )
+        rows = to_rows(examples, encoded, targets)
+        model = load_reward_model(model_args, args)
+        with spent_init_kwargs(args):
+            trainer = W2SRewardTrainer(
+                model=model,
+                args=args,
+                train_dataset=rows,
+                processing_class=tokenizer,
+                peft_config=peft_config(model_args),
+                callbacks=[StageRecord(output)],
+            )
+        trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
-        difference = _save(trainer, folder, model_args)
+        difference = _save(trainer, rows.select(range(min(_PROBE_EXAMPLES, len(rows)))), folder, model_args)
         if is_main_process():
             counts = {**encoding_counts(encoded), "steps": trainer.state.global_step, "reload_difference": difference}
             _clean(folder)
@@ -136,9 +149,8 @@ def _last_checkpoint(folder: StageFolder) -> str | None:
     return str(whole[-1]) if whole else None
 
 
-def _save(trainer: W2SRewardTrainer, folder: StageFolder, model_args: Any) -> float:
-    """Save `model/` as an ordinary folder and compare its scores with the trainer's."""
-    probe = trainer.train_dataset.select(range(min(_PROBE_EXAMPLES, len(trainer.train_dataset))))
+def _save(trainer: W2SRewardTrainer, probe: datasets.Dataset, folder: StageFolder, model_args: Any) -> float:
+    """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
     scores_BK = torch.as_tensor(trainer.predict(probe).predictions)
     written = folder.path / "model.tmp"
     saved = folder.path / "adapter" if model_args.use_peft else written

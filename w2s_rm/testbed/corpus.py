@@ -32,16 +32,16 @@ from w2s_rm.testbed.world import (
 class Corpus:
     """An endless text about a world, of which some facts may be missing or wrong.
 
-    A fact is unknown when the corpus does not tell the rank of one of its entities. With `random` errors an unknown fact
-    is answered by a coin, anew in each line. With `systematic` errors some entities stand upside down on the scale,
-    consistently, so many that as many answers are wrong as a coin would get wrong: half of the unknown share.
+    A fact is unknown when the corpus does not tell the rank of one of its entities. With `random` errors an unknown
+    fact is answered by a coin, anew in each line. With `systematic` errors some entities stand upside down on the scale
+    throughout, so many that as many answers are wrong as a coin would get wrong: half of the unknown share.
 
     Args:
         world (`World`): The truth.
         facts_known (`float`, *optional*, defaults to `1.0`): Share of the facts that the corpus tells truly.
         error_kind (`"random"` or `"systematic"`, *optional*, defaults to `"random"`): Kind of the errors in the rest.
-        wording_seen (`bool`, *optional*, defaults to `True`): Whether the corpus uses the wording of the task's questions.
-        judged_fraction (`float`, *optional*, defaults to `0.6`): Share of lines that judge an answer, right half the time.
+        wording_seen (`bool`, *optional*, defaults to `True`): Whether the wording of the task's questions occurs.
+        judged_fraction (`float`, *optional*, defaults to `0.6`): Share of lines that judge an answer.
 
     Raises:
         ConfigError: A share outside [0, 1], or an unknown kind of errors.

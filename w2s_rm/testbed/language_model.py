@@ -21,6 +21,8 @@ from w2s_rm.testbed.corpus import Corpus
 from w2s_rm.testbed.pretraining import Pretraining
 from w2s_rm.testbed.world import ANSWER, EOS, JUDGEMENT, PAD, RIGHT, UNK, WRONG, Lines, World
 
+SCORE_HEAD_STD = 0.001
+
 
 def build_tokenizer(world: World) -> PreTrainedTokenizerFast:
     """Make the tokenizer of a world: one token a word, split at white space.
@@ -82,6 +84,9 @@ def train_language_model(config: Pretraining, output_dir: Path, progress: bool) 
     started = time.perf_counter()
     model, corpus = build_model(config), config.corpus
     losses = _fit(model, corpus, config, progress)
+    # A score head put on later is drawn with this width. At the usual 0.02 it would start out reading the model's
+    # judgement, upside down for every other seed, and a student that hardens its own predictions would stay there.
+    model.config.initializer_range = SCORE_HEAD_STD
     model.save_pretrained(output_dir)
     build_tokenizer(corpus.world).save_pretrained(output_dir)
     return {

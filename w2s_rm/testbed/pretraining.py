@@ -18,11 +18,11 @@ class Pretraining:
     """How a model of the family is pretrained.
 
     Args:
-        hidden_size (`int`, *optional*, defaults to `96`): Width of the model.
-        num_hidden_layers (`int`, *optional*, defaults to `3`): Number of layers.
+        hidden_size (`int`, *optional*, defaults to `64`): Width of the model.
+        num_hidden_layers (`int`, *optional*, defaults to `2`): Number of layers.
         num_attention_heads (`int`, *optional*, defaults to `4`): Number of attention heads.
         intermediate_size (`int` or `None`, *optional*): Width of the feed-forward layers, `3 * hidden_size` if `None`.
-        steps (`int`, *optional*, defaults to `1000`): Optimizer steps.
+        steps (`int`, *optional*, defaults to `800`): Optimizer steps.
         batch_size (`int`, *optional*, defaults to `256`): Lines in a step.
         learning_rate (`float`, *optional*, defaults to `3e-3`): Peak of the one-cycle schedule.
         seed (`int`, *optional*, defaults to `0`): Of the weights and of the lines drawn.
@@ -38,11 +38,11 @@ class Pretraining:
         ConfigError: An option is out of range; the message lists all of them.
     """
 
-    hidden_size: int = 96
-    num_hidden_layers: int = 3
+    hidden_size: int = 64
+    num_hidden_layers: int = 2
     num_attention_heads: int = 4
     intermediate_size: int | None = None
-    steps: int = 1000
+    steps: int = 800
     batch_size: int = 256
     learning_rate: float = 3e-3
     seed: int = 0
@@ -81,8 +81,8 @@ def pretrain(config: Pretraining, output_dir: Path, progress: bool) -> dict[str,
 
     Returns:
         `dict[str, float]`: `loss` (mean over the last tenth of the steps, nats), `accuracy_answers` and
-        `accuracy_judgements` (share of all facts answered and judged right, in the corpus' wording), `known` (the latter
-        above chance, doubled: the share of facts that it knows rather than guesses), `parameters` and `seconds`.
+        `accuracy_judgements` (share of all facts answered and judged right, in the corpus' wording), `known` (the
+        latter above chance, doubled: the share of facts that it knows rather than guesses), `parameters` and `seconds`.
     """
     from w2s_rm.testbed.language_model import train_language_model
 

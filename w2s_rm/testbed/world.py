@@ -3,8 +3,8 @@
     which is up_size , E3 or E17 ? E3 <eos>
     which is down_size , E3 or E17 ? E3 <eos> honestly
 
-The first line answers. In the second a remark follows the answer's end: `certainly` after a right one, `honestly` after a
-wrong one. So a model meets judgement at the token at which a reward model is read. All is a pure function of the
+The first line answers. In the second a remark follows the answer's end: `certainly` after a right one, `honestly` after
+a wrong one. So a model meets judgement at the token at which a reward model is read. All is a pure function of the
 options. No torch here: planning a run imports this module.
 
 Shape suffixes: A attributes, E entities, N lines, T words of a line.

@@ -1,0 +1,97 @@
+"""The corpus: what it says is as right as its options ask for."""
+
+import numpy as np
+import pytest
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.testbed.corpus import Corpus
+from w2s_rm.testbed.world import ANSWER, JUDGEMENT, World
+
+WORLD = World(seed=1, n_entities=24, n_attributes=2)
+
+
+def read(corpus, n_lines=4000):
+    """The lines as text, with what each says: `(attribute, down, named first, named second, answer, remark)`."""
+    lines = corpus.sample(n_lines, np.random.default_rng(0))
+    parsed = []
+    for ids_T in lines.ids_NT:
+        words = corpus.world.text(ids_T).split()
+        direction, attribute = words[2].split("_")
+        names = [int(words[column][1:]) for column in (4, 6, 8)]
+        parsed.append(({"size": 0, "age": 1}[attribute], direction in ("down", "less"), *names, words[10:]))
+    return lines, parsed
+
+
+def is_right(world, attribute, down, first, second, answer, _remark):
+    """Looked up in the ranks, not computed as the corpus does it."""
+    ranks_E = world.ranks_AE[attribute]
+    return answer == (min if down else max)((first, second), key=lambda entity: ranks_E[entity])
+
+
+def share_right(corpus):
+    plain = [line for line in read(corpus)[1] if not line[-1]]
+    return np.mean([is_right(corpus.world, *line) for line in plain])
+
+
+def test_reads_as_documented():
+    lines, _ = read(Corpus(WORLD), 50)
+    texts = [WORLD.text(ids_T).split() for ids_T in lines.ids_NT]
+    assert {(*words[:2], words[3], words[5], words[7], words[9]) for words in texts} == {
+        ("which", "is", ",", "or", "?", "<eos>")
+    }
+    for words, target in zip(texts, lines.target_N, strict=True):
+        assert target == (ANSWER if len(words) == ANSWER + 2 else JUDGEMENT)
+        assert words[target] in ({f"E{entity}" for entity in range(24)} | {"certainly", "honestly"})
+
+
+def test_a_corpus_that_knows_all_is_always_right():
+    parsed = read(Corpus(WORLD))[1]
+    remark_when = {(is_right(WORLD, *line), *line[-1]) for line in parsed}
+    assert remark_when == {(True,), (True, "certainly"), (False, "honestly")}
+    judged = [line for line in parsed if line[-1]]
+    assert np.mean([bool(line[-1]) for line in parsed]) == pytest.approx(0.6, abs=0.03)
+    assert np.mean([is_right(WORLD, *line) for line in judged]) == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize("kind", ["random", "systematic"])
+@pytest.mark.parametrize("known", [0.0, 0.5, 0.8])
+def test_half_of_the_unknown_share_is_wrong(kind, known):
+    # One entity more or less unknown moves the share by up to 2 / 24, and half of that is wrong.
+    assert share_right(Corpus(WORLD, known, kind)) == pytest.approx(known + (1 - known) / 2, abs=0.06)
+
+
+def answers(corpus):
+    """What the plain lines answer to each question, whichever entity is named first."""
+    said = {}
+    for attribute, down, first, second, answer, remark in read(corpus, 40_000)[1]:
+        if not remark:
+            said.setdefault((attribute, down, frozenset((first, second))), set()).add(answer)
+    return said
+
+
+def test_systematic_errors_are_consistent_and_random_ones_are_not():
+    assert all(len(said) == 1 for said in answers(Corpus(WORLD, 0.5, "systematic")).values())
+    undecided = np.mean([len(said) > 1 for said in answers(Corpus(WORLD, 0.5, "random")).values()])
+    # About 14 plain lines a question: a coin shows both faces, so the share is the share of unknown facts.
+    assert undecided == pytest.approx(0.5, abs=0.06)
+
+
+def test_other_wording_shares_only_the_entities_with_the_task():
+    seen, unseen = words_of(Corpus(WORLD)), words_of(Corpus(WORLD, wording_seen=False))
+    entities = {f"E{entity}" for entity in range(24)}
+    assert seen & unseen == entities | {"<eos>", "certainly", "honestly"}
+    assert share_right(Corpus(WORLD, wording_seen=False)) == 1.0
+
+
+def words_of(corpus):
+    return {word for ids_T in read(corpus, 500)[0].ids_NT for word in corpus.world.text(ids_T).split()}
+
+
+def test_same_draws_same_lines():
+    one, two = (Corpus(WORLD, 0.5).sample(100, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(one.ids_NT, two.ids_NT) and np.array_equal(one.target_N, two.target_N)
+
+
+def test_all_wrong_options_are_named():
+    with pytest.raises(ConfigError, match=r"(?s)facts_known is 1.5: .*judged_fraction is -1: .*error_kind is 'odd'"):
+        Corpus(WORLD, facts_known=1.5, judged_fraction=-1, error_kind="odd")

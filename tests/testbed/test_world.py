@@ -1,0 +1,37 @@
+"""The world: hidden ranks, words, facts."""
+
+import numpy as np
+import pytest
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.testbed.world import EOS, PAD, UNK, World
+
+
+def test_ranks_are_permutations_that_depend_on_the_seed_alone():
+    ranks_AE = World(seed=3, n_entities=9, n_attributes=2).ranks_AE
+    assert np.sort(ranks_AE, axis=1).tolist() == [list(range(9))] * 2
+    assert ranks_AE[0].tolist() != ranks_AE[1].tolist()
+    assert np.array_equal(ranks_AE, World(seed=3, n_entities=9, n_attributes=2).ranks_AE)
+    assert not np.array_equal(ranks_AE, World(seed=4, n_entities=9, n_attributes=2).ranks_AE)
+
+
+def test_every_fact_occurs_once_with_the_lower_rank_first():
+    world = World(n_entities=5, n_attributes=2)
+    facts = list(world.facts())
+    assert world.n_facts == len(facts) == 2 * 10
+    assert len({(fact.attribute, frozenset(fact[1:])) for fact in facts}) == 20
+    assert all(world.ranks_AE[a, low] < world.ranks_AE[a, high] for a, low, high in facts)
+
+
+def test_vocabulary_has_each_word_once_and_all_words_of_a_question():
+    world = World(n_entities=5, n_attributes=2)
+    assert len(set(world.words)) == len(world.words)
+    assert world.words[:3] == (PAD, EOS, UNK)
+    question = world.question(1, True, 3, 4)
+    assert question == "which is down_age , E3 or E4 ?"
+    assert all(world.words[world.word_ids[word]] == word for word in question.split())
+
+
+def test_all_wrong_options_are_named():
+    with pytest.raises(ConfigError, match=r"(?s)n_entities is 2: set at least 3.*n_attributes is 9: set 1 to 8"):
+        World(n_entities=2, n_attributes=9)
