@@ -53,6 +53,34 @@ def load_tokenizer(path: str, *, revision: str = "main", trust_remote_code: bool
     return result
 
 
+def stage_tokenizer(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrainedTokenizerBase:
+    """Load a stage's tokenizer with the eos token and the chat template that its config asks for.
+
+    Args:
+        model_args ([`~trl.ModelConfig`]): Path and revision.
+        args ([`W2SRewardConfig`]): `eos_token`, `chat_template_path`, `trust_remote_code`.
+
+    Raises:
+        ConfigError: As [`load_tokenizer`], or the eos token is unknown, or the template is no Jinja file.
+    """
+    path = str(model_args.model_name_or_path)
+    tokenizer: Any = load_tokenizer(
+        path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
+    )
+    if args.eos_token is not None:
+        if args.eos_token not in tokenizer.get_vocab():
+            raise ConfigError(f"eos_token {args.eos_token!r} is not in the vocabulary of the tokenizer of {path!r}")
+        tokenizer.eos_token = args.eos_token
+    if args.chat_template_path is not None:
+        template = Path(args.chat_template_path)
+        if not template.is_file():
+            # TRL can also clone a tokenizer's template; that adds tokens, and the saved weak model would need them too.
+            raise ConfigError(f"chat_template_path {str(template)!r} is no file; give a Jinja template")
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    result: PreTrainedTokenizerBase = tokenizer
+    return result
+
+
 def load_reward_model(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrainedModel:
     """Load a sequence-classification model with one output; a new score head depends on the seed alone.
 

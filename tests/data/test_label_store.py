@@ -183,3 +183,11 @@ def test_trl_trains_on_it_as_it_is(tmp_path, pairs):
 def test_store_on_disk_feeds_the_join(tmp_path):
     write_labels(tmp_path / "weak_labels.parquet", [label(one) for one in reversed(EXAMPLES)])
     assert join_labels(EXAMPLES, read_labels(tmp_path / "weak_labels.parquet")) == [(0.75, 0.25)] * 6
+
+
+def test_labels_of_other_splits_must_be_probabilities_too() -> None:
+    wanted = Example("a", "g", "p", ("x", "y"), 0)
+    other = Example("b", "h", "q", ("x", "y"), 1)
+    labels = [WeakLabel("a", wanted.candidate_ids, (0.3, 0.7)), WeakLabel("b", other.candidate_ids, (1.5, -0.5))]
+    with pytest.raises(DataError, match="'b'.*1.5"):
+        join_labels([wanted], labels, others=[other])

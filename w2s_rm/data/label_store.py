@@ -39,6 +39,8 @@ def join_labels(
     by_id = {label.id: label for label in labels}
     problems = [f"id {id!r}: {count} labels" for id, count in Counter(x.id for x in labels).items() if count > 1]
     known = {name for example in others for name in (example.id, loose_ids(example.prompt, example.candidates)[0])}
+    used = {name for example in examples for name in (example.id, loose_ids(example.prompt, example.candidates)[0])}
+    problems += [found for label in labels if label.id in known - used and (found := _value_problem(label))]
     joined: list[tuple[float, ...]] = []
     for example in examples:
         loose_id, loose_candidates = loose_ids(example.prompt, example.candidates)
@@ -112,6 +114,11 @@ def _problem(label: WeakLabel, exact_ids: Sequence[str], loose_candidates: Seque
         return f"id {label.id!r}: unknown candidates {', '.join(sorted(given - wanted))}"
     if wanted - given:
         return f"id {label.id!r}: no probability for candidates {', '.join(sorted(wanted - given))}"
+    return _value_problem(label)
+
+
+def _value_problem(label: WeakLabel) -> str | None:
+    """What is wrong with the probabilities of a label, whatever example it belongs to."""
     outside = [value for value in label.probabilities if not 0.0 <= value <= 1.0]
     if outside:
         return f"id {label.id!r}: probability {outside[0]} is not in [0, 1]"

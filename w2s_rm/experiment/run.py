@@ -98,7 +98,7 @@ def hardware_problems(config: Path) -> list[str]:
         return []
     machines = int(content.get("num_machines") or 1)
     needed = -(-int(content.get("num_processes") or 1) // machines)
-    found = torch.cuda.device_count()
+    found = torch.accelerator.device_count()
     if found >= needed:
         return []
     return [

@@ -293,12 +293,10 @@ def score_examples(
     Raises:
         NonFiniteError: A score is NaN or infinite; names the examples.
     """
-    from w2s_rm.modeling import load_reward_model, load_tokenizer, spent_init_kwargs
+    from w2s_rm.modeling import load_reward_model, spent_init_kwargs, stage_tokenizer
     from w2s_rm.trainer import W2SRewardTrainer
 
-    tokenizer = load_tokenizer(
-        model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
-    )
+    tokenizer = stage_tokenizer(model_args, args)
     encoded = encode(stage_args.setting, tokenizer, examples, args.max_length)
     # Longest first: batches of like length pad little, and a batch that does not fit in memory fails at once.
     order = sorted(range(len(examples)), key=lambda index: (-_length(encoded[index]), examples[index].id))

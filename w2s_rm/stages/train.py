@@ -22,11 +22,11 @@ from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder, write_text
 from w2s_rm.modeling import (
     load_reward_model,
-    load_tokenizer,
     merge_adapter,
     peft_config,
     replace_folder,
     spent_init_kwargs,
+    stage_tokenizer,
     verify_saved,
 )
 from w2s_rm.stages._common import (
@@ -97,9 +97,7 @@ def train(argv: Sequence[str]) -> None:
         refuse_finished(folder)
         examples = read_examples(Path(stage_args.examples))
         targets = _targets(stage_args, examples)
-        tokenizer = load_tokenizer(
-            model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
-        )
+        tokenizer = stage_tokenizer(model_args, args)
         encoded = encode(stage_args.setting, tokenizer, examples, args.max_length)
         rows = to_rows(examples, encoded, targets)
         model = load_reward_model(model_args, args)
