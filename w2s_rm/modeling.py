@@ -64,9 +64,7 @@ def stage_tokenizer(model_args: ModelConfig, args: W2SRewardConfig) -> PreTraine
         ConfigError: As [`load_tokenizer`], or the eos token is unknown, or the template is no Jinja file.
     """
     path = str(model_args.model_name_or_path)
-    tokenizer: Any = load_tokenizer(
-        path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code
-    )
+    tokenizer: Any = load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code)
     if args.eos_token is not None:
         if args.eos_token not in tokenizer.get_vocab():
             raise ConfigError(f"eos_token {args.eos_token!r} is not in the vocabulary of the tokenizer of {path!r}")

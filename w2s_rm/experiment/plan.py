@@ -150,6 +150,7 @@ class _Planner:
         steps: list[Callable[[], object]] = [functools.partial(self.prepare, task)]
         for spec in (self.recipe.weak, self.recipe.strong):
             steps.append(functools.partial(self.accelerate_config, spec))
+            steps.append(functools.partial(self.check_world, spec, task))
             if spec.labels is not None:
                 steps.append(functools.partial(find_labels, spec.labels))
             if spec.model_name_or_path is not None:
@@ -162,6 +163,21 @@ class _Planner:
                 problems[str(error)] = None
         if problems:
             raise ConfigError(join_problems(f"recipe {self.recipe.name} cannot be planned:", list(problems)))
+
+    def check_world(self, spec: ModelSpec, task: Any) -> None:
+        """Refuse a model pretrained on another world than the one its task asks about."""
+        if spec.pretrain is None:
+            return
+        from w2s_rm.testbed.pretraining import Pretraining
+
+        model, asked = dataclasses.asdict(Pretraining(**spec.pretrain)), dataclasses.asdict(task)
+        wrong = [
+            f"{name} is {model[name]} in pretrain, {asked[name]} in task"
+            for name in model.keys() & asked.keys()
+            if model[name] != asked[name]
+        ]
+        if wrong:
+            raise ConfigError(f"the models know another world than the task asks about: {'; '.join(sorted(wrong))}")
 
     def add(self, name: str, config: dict[str, Any], inputs: dict[str, Stage | str], **roles: Any) -> Stage:
         hashes = {key: value if isinstance(value, str) else value.hash for key, value in inputs.items()}

@@ -79,7 +79,7 @@ def _check_before(plan: Plan, missing: list[Stage]) -> None:
     problems += _option_problems(plan, trained)
     used = {"weak": plan.recipe.weak, "strong": plan.recipe.strong}
     for role, spec in used.items():
-        problems += [f"{role}: {text}" for text in _tokenizer_problems(plan, spec)] if trained else []
+        problems += [f"{role}: {text}" for text in _model_problems(plan, spec)] if trained else []
     if problems:
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
         raise ConfigError(join_problems("the recipe cannot run here:", list(each)))
@@ -125,12 +125,15 @@ def _option_problems(plan: Plan, trained: list[Stage]) -> list[str]:
     return problems
 
 
-def _tokenizer_problems(plan: Plan, spec: ModelSpec) -> list[str]:
-    from w2s_rm.modeling import load_tokenizer
+def _model_problems(plan: Plan, spec: ModelSpec) -> list[str]:
+    from trl import ModelConfig
+
+    from w2s_rm.modeling import check_quantization, load_tokenizer
 
     if spec.model_name_or_path is None:
         return []
     try:
+        check_quantization(ModelConfig(**spec.options))
         load_tokenizer(
             resolve_model(spec.model_name_or_path),
             revision=str(spec.options.get("model_revision", "main")),

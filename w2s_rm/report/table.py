@@ -137,9 +137,19 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
 
 
 def _counts(run: Run) -> dict[str, float]:
-    """What `prepare` counted, nested groups joined with dots."""
-    stage = run.find("prepare", None, None, run.seeds[0])
-    return dict(_flat("", read_counts(stage))) if stage else {}
+    """What `prepare` counted, nested groups joined with dots, and what each tokenizer made the stages cut."""
+    seed, method = run.seeds[0], run.methods[0]
+    stage = run.find("prepare", None, None, seed)
+    counts = dict(_flat("", read_counts(stage))) if stage else {}
+    for data, name, of, own in (
+        ("weak", "weak", None, None),
+        ("relabel", "student", None, method),
+        ("test", "evaluate", "student", method),
+    ):
+        stage = run.find(name, of, own, seed)
+        found = read_counts(stage) if stage else {}
+        counts |= {f"{key} ({data})": found[key] for key in ("cut_prompts", "cut_candidates") if key in found}
+    return counts
 
 
 def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:

@@ -161,11 +161,13 @@ def _save(trainer: W2SRewardTrainer, probe: datasets.Dataset, folder: StageFolde
         unset_hf_deepspeed_config()
         if model_args.use_peft:
             merge_adapter(model_args, trainer.args, saved, written)
-        (written / "training_args.bin").unlink(missing_ok=True)
+        for place in (written, saved):
+            (place / "training_args.bin").unlink(missing_ok=True)
         batch = trainer.data_collator(list(probe))
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         expected_R = scores_BK[batch["mask"].numpy()]
-        difference = verify_saved(written, inputs, expected_R, trainer.args.device, bool(trainer.args.bf16))
+        args = trainer.args
+        difference = verify_saved(written, inputs, expected_R, args.device, bool(args.bf16), args.trust_remote_code)
         replace_folder(written, folder.path / "model")
     trainer.accelerator.wait_for_everyone()
     return difference
