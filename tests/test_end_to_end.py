@@ -21,9 +21,13 @@ pytestmark = pytest.mark.slow
 
 TINY: dict[str, Any] = {
     "name": "tiny",
-    "task": {"name": "world_preference", "n_train": 600, "n_test": 151},
-    "weak": {"pretrain": {"hidden_size": 16, "num_hidden_layers": 1, "steps": 30, "batch_size": 64}},
-    "strong": {"pretrain": {"hidden_size": 32, "num_hidden_layers": 2, "steps": 60, "batch_size": 64}},
+    "task": {"name": "world_preference", "n_entities": 20, "n_train": 1000, "n_test": 151},
+    "weak": {
+        "pretrain": {"n_entities": 20, "hidden_size": 32, "num_hidden_layers": 2, "steps": 150, "batch_size": 128}
+    },
+    "strong": {
+        "pretrain": {"n_entities": 20, "hidden_size": 48, "num_hidden_layers": 2, "steps": 300, "batch_size": 128}
+    },
     "methods": {"naive": {"loss": {"name": "cross_entropy"}}},
     "train": {
         "num_train_epochs": 1,
@@ -33,7 +37,7 @@ TINY: dict[str, Any] = {
         "bf16": False,
         "gradient_checkpointing": False,
         "max_length": 64,
-        "save_steps": 3,
+        "save_steps": 5,
     },
     "seeds": [0],
 }
@@ -160,13 +164,13 @@ def test_weak_labels_train_in_trl_as_they_are(bench: Bench, tmp_path: Path) -> N
 
     (relabel,) = bench.stages("relabel")
     data = datasets.load_dataset(str(relabel / "dataset"), split="train", cache_dir=str(tmp_path / "cache"))
-    assert len(data) == 300
+    assert len(data) == 500
     assert set(data.column_names) >= {"prompt", "chosen", "rejected", "chosen_probability"}
     assert min(data["chosen_probability"]) >= 0.5
     (pretrained,) = [
         path
         for path in bench.cache.glob("stages/pretrain-*")
-        if "hidden_size: 16" in (path / "config.yaml").read_text()
+        if "hidden_size: 32" in (path / "config.yaml").read_text()
     ]
     config = RewardConfig(str(tmp_path), max_steps=2, bf16=False, use_cpu=True, report_to="none", save_strategy="no")
     trainer = RewardTrainer(model=str(pretrained / "model"), args=config, train_dataset=data)
@@ -211,6 +215,6 @@ def test_two_processes_agree_with_one(bench: Bench, accelerate_config: str) -> N
         pq.read_table(bench.stages("relabel", runs)[0] / "weak_labels.parquet").to_pydict()
         for runs in (accelerate_config, "runs")
     ]
-    assert labels[0]["id"] == labels[1]["id"] and len(labels[0]["id"]) == 300
+    assert labels[0]["id"] == labels[1]["id"] and len(labels[0]["id"]) == 500
     for ours, theirs in zip(labels[0]["probabilities"], labels[1]["probabilities"], strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
