@@ -452,3 +452,14 @@ def test_record_is_json_with_absolute_folders(recipe_file: Path) -> None:
 )
 def test_model_label(spec: ModelSpec, label: str) -> None:
     assert model_label(spec) == label
+
+
+def test_large_weights_that_differ_in_the_middle_are_another_model(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    content = bytearray(12 << 20)
+    file.write_bytes(content)
+    before = model_version(str(tmp_path), "main")
+    middle = len(content) // 2
+    content[middle : middle + (1 << 18)] = b"\1" * (1 << 18)
+    file.write_bytes(content)
+    assert model_version(str(tmp_path), "main") != before
