@@ -138,6 +138,22 @@ def test_the_train_stage_leaves_a_plain_model(language_model: str, pairs: Callab
     assert not list(out.rglob("*.bin"))
 
 
+def test_the_train_stage_refuses_to_finish_with_another_model(
+    language_model: str, pairs: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = W2SRewardTrainer.save_model
+
+    def save_without_training(self: W2SRewardTrainer, folder: str) -> None:
+        with torch.no_grad():
+            self.model.score.weight.mul_(2.0)
+        save(self, folder)
+
+    monkeypatch.setattr(W2SRewardTrainer, "save_model", save_without_training)
+    with pytest.raises(ArtifactError, match="differ"):
+        run_train_stage(tmp_path, language_model, pairs(64), num_train_epochs=4)
+    assert not (tmp_path / "out" / "manifest.json").exists() and not (tmp_path / "out" / "model").exists()
+
+
 @pytest.mark.parametrize("architecture", ["llama", "bert"])
 def test_lora_saves_adapter_and_merged_model_with_the_trained_head(
     architecture: str, language_model: str, tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path

@@ -103,6 +103,29 @@ def test_accumulation_does_not_change_the_trajectory(
     torch.testing.assert_close(runs[2], runs[0], rtol=1e-4, atol=1e-5)
 
 
+def test_thresholds_are_for_fixed_classes_only(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Chosen first: hardening at the median calls half of the pairs wrong, by argmax it does not.
+    loss = {"name": "log_confidence", "warmup_fraction": 0.0, "max_weight": 1.0}
+    runs = []
+    for exchangeable in (True, False):
+        monkeypatch.setattr(W2SRewardTrainer, "exchangeable", exchangeable)
+        config = W2SRewardConfig(str(tmp_path / str(exchangeable)), max_steps=3, loss=loss, **COMMON)
+        runs.append(trajectory(W2SRewardTrainer, config, tiny_model(), pairs(64)))
+    assert runs[0] != runs[1]
+
+
+def test_scores_are_float32_under_bf16(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    data = datasets.Dataset.from_list(pairs(32))
+    config = W2SRewardConfig(str(tmp_path), **{**COMMON, "bf16": True})
+    trainer = W2SRewardTrainer(model=tiny_model(), args=config, train_dataset=data)
+    scores = torch.as_tensor(trainer.predict(trainer.train_dataset).predictions)
+    assert (scores != scores.bfloat16().float()).float().mean() > 0.9
+
+
 def test_soft_labels_change_the_loss(tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path) -> None:
     # At equal scores every label costs log 2; a label of 0.5 has no gradient there, a hard one has.
     model = tiny_model()
