@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ COMMON: dict[str, Any] = {
 
 
 def config(**options: Any) -> W2SRewardConfig:
-    return W2SRewardConfig("unused", **{**COMMON, **options})
+    return W2SRewardConfig(tempfile.mkdtemp(), **{**COMMON, **options})
 
 
 def plain_scores(model: Any, tokenizer: Any, rows: list[dict[str, Any]], side: str) -> torch.Tensor:

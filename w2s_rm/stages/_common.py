@@ -18,7 +18,7 @@ import yaml
 
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, DataError, W2SError
-from w2s_rm.experiment.artifacts import StageFolder, lock
+from w2s_rm.experiment.artifacts import StageFolder, lock, write_yaml
 from w2s_rm.types import Encoded, Example, Predictions
 
 EXIT_USER_ERROR = 2
@@ -166,8 +166,20 @@ def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArg
     except ValueError as error:
         raise ConfigError(f"the stage config does not fit: {error}") from error
     if not sys.stderr.isatty():
-        quiet_console(args)
+        args.disable_tqdm = True
+        quiet_progress()
+    overridden = [word[2:].partition("=")[0].replace("-", "_") for word in rest if word.startswith("--")]
+    if overridden:
+        stage_args.stage_hash = None
+    values = {**vars(model_args), **vars(args), **vars(stage_args)}
+    _record_config(output, {**config, **{name: values[name] for name in (*overridden, "stage_hash")}})
     return stage_args, args, model_args, output
+
+
+def _record_config(output: Path, config: Mapping[str, Any]) -> None:
+    """Leave the resolved config of a stage that was launched by hand; a run has written it already."""
+    if is_main_process() and not (output / "config.yaml").exists():
+        write_yaml(output / "config.yaml", {key: value for key, value in config.items() if key != "output_dir"})
 
 
 def _machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,16 +198,11 @@ def quiet_warnings() -> None:
     warnings.filterwarnings("ignore", r"`torch\.distributed\..*` is deprecated", FutureWarning)
 
 
-def quiet_console(args: Any) -> None:
-    """Show no progress bars: they belong to a terminal.
-
-    Args:
-        args ([`~w2s_rm.W2SRewardConfig`]): Its `disable_tqdm` is set.
-    """
+def quiet_progress() -> None:
+    """Show no progress bars: they belong to a terminal."""
     import datasets
     from transformers.utils import logging
 
-    args.disable_tqdm = True
     logging.disable_progress_bar()
     datasets.disable_progress_bars()
 
