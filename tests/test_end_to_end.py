@@ -202,6 +202,26 @@ def test_comparisons_without_ground_truth(bench: Bench, tmp_path: Path, pairs: C
     assert "ground truth" in text
 
 
+def test_a_killed_run_takes_its_launched_stage_with_it(bench: Bench) -> None:
+    """Only the run is killed: launcher and ranks must not live on and write into the stage's folder."""
+    import psutil
+
+    process = bench.start("accelerate_config=cpu_ddp", "train.per_device_train_batch_size=16", runs="orphans")
+    assert process.stdout is not None
+    while "weak seed 0" not in process.stdout.readline():
+        assert process.poll() is None
+    run = psutil.Process(process.pid)
+    while len(children := run.children(recursive=True)) < 3:
+        time.sleep(0.1)
+        assert process.poll() is None
+    # A rank asks to die with its launcher when it begins to import our code.
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+
+
 @pytest.mark.parametrize("accelerate_config", ["cpu_ddp", "cpu_zero2", "cpu_zero3"])
 def test_two_processes_agree_with_one(bench: Bench, accelerate_config: str) -> None:
     """Every stage under its own `accelerate launch`: same labels to 1e-3, same accuracies to two test items."""

@@ -5,7 +5,6 @@ Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 from collections import defaultdict
@@ -14,6 +13,7 @@ from typing import Any
 
 import datasets
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, SequentialSampler
 from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer
@@ -241,14 +241,8 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if isinstance(dataset, datasets.Dataset):
             settings |= {"desc": f"Encoding {dataset_name} dataset", "num_proc": args.dataset_num_proc}
         arguments = {"tokenizer": processing_class, "max_length": args.max_length, "label_column": label_column}
-        with self._main_process_first():
+        with PartialState().main_process_first():
             return dataset.map(_encode_preferences, with_indices=True, fn_kwargs=arguments, **settings)
-
-    @staticmethod
-    def _main_process_first() -> contextlib.AbstractContextManager[Any]:
-        from accelerate import PartialState
-
-        return PartialState().main_process_first()
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:

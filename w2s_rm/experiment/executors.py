@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable
 
 from w2s_rm.errors import StageError
+from w2s_rm.experiment.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.experiment.stage import Stage
 
 Executor = Callable[[Stage], None]
-_PARENT_VARIABLE = "W2S_RM_PARENT"
 
 
 def run_inline(stage: Stage) -> None:
@@ -46,8 +46,8 @@ def run_accelerate(stage: Stage) -> None:
     if not stage.loads_model:
         run_inline(stage)
         return
-    environment = {**os.environ, _PARENT_VARIABLE: str(os.getpid())}
-    process = subprocess.Popen(stage.command(), env=environment, start_new_session=True)
+    environment = {**os.environ, LAUNCHED_VARIABLE: "1"}
+    process = subprocess.Popen(stage.command(), env=environment, start_new_session=True, preexec_fn=die_with_parent)
     try:
         code = process.wait()
     except BaseException:

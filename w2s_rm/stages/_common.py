@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +20,6 @@ from w2s_rm.experiment.artifacts import StageFolder, lock, write_yaml
 from w2s_rm.types import Encoded, Example, Predictions
 
 EXIT_USER_ERROR = 2
-_PARENT_VARIABLE = "W2S_RM_PARENT"
 
 
 @dataclass
@@ -66,16 +63,8 @@ def held(folder: Path) -> Iterator[StageFolder]:
         yield StageFolder(folder)
 
 
-def die_with_parent() -> None:
-    """On Linux, let this process be killed when the run that launched it is: no orphan writes into a stage folder."""
-    if _PARENT_VARIABLE in os.environ and sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def run_main(stage: Callable[[Sequence[str]], None]) -> None:
     """Run a stage as a program: its errors become one message and exit code 2."""
-    die_with_parent()
     try:
         stage(sys.argv[1:])
     except W2SError as error:
@@ -165,6 +154,9 @@ def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArg
         stage_args, args, model_args = parser.parse_args_into_dataclasses(args=rest)
     except ValueError as error:
         raise ConfigError(f"the stage config does not fit: {error}") from error
+    if args.n_gpu > 1:
+        # One process that sees several GPUs would use them all at once and multiply the batch that the recipe asks for.
+        args._n_gpu = 1
     if not sys.stderr.isatty():
         args.disable_tqdm = True
         quiet_progress()

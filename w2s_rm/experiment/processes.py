@@ -1,0 +1,17 @@
+"""No orphans: a stage launched by a run ends with it, and never writes into a folder that others take over."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+
+LAUNCHED_VARIABLE = "W2S_RM_LAUNCHED"
+"""Set in the environment of a stage that a run has launched."""
+
+
+def die_with_parent() -> None:
+    """On Linux, ask for SIGKILL when the process that started this one ends, however it ends."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
