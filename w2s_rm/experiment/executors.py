@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import os
 import signal
 import subprocess
@@ -11,10 +12,12 @@ import sys
 from collections.abc import Callable
 
 from w2s_rm.errors import StageError
+from w2s_rm.experiment.artifacts import StageFolder
 from w2s_rm.experiment.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.experiment.stage import Stage
 
 Executor = Callable[[Stage], None]
+logger = logging.getLogger(__name__)
 
 
 def run_inline(stage: Stage) -> None:
@@ -55,7 +58,10 @@ def run_accelerate(stage: Stage) -> None:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
-    if code != 0:
+    if code != 0 and StageFolder(stage.folder).finished:
+        # The manifest comes last: a process that fell over while leaving has lost nothing.
+        logger.warning("stage %s is finished, but its launch ended with exit code %d", stage.title, code)
+    elif code != 0:
         raise StageError(
             f"stage {stage.title} failed with exit code {code}; its message stands above; rerun it with: "
             + " ".join(stage.command())

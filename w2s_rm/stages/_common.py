@@ -67,10 +67,22 @@ def run_main(stage: Callable[[Sequence[str]], None]) -> None:
     """Run a stage as a program: its errors become one message and exit code 2."""
     try:
         stage(sys.argv[1:])
+        _leave_together()
     except W2SError as error:
         if is_main_process() or isinstance(error, ArithmeticError):
             print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
+
+
+def _leave_together() -> None:
+    # A rank that exits while others still write takes the launch down; one that exits with its group alive may abort.
+    if "torch" not in sys.modules:
+        return
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def read_config(argv: Sequence[str]) -> tuple[dict[str, Any], Path]:
