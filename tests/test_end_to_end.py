@@ -114,6 +114,7 @@ def test_report_counts_what_was_there(bench: Bench) -> None:
     (row,) = bench.report()
     assert row["n_test"] == 151 and row["chance"] == 0.5 and row["seeds"] == [0]
     gap = row["ceiling_accuracy"] - row["weak_accuracy"]
+    assert row["counts"]["n_weak"] == 500 and row["counts"]["cut_prompts (test)"] == 0
     assert row["pgr"] == pytest.approx((row["student_accuracy"] - row["weak_accuracy"]) / gap)
 
 

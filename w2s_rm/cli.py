@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from w2s_rm import __version__, catalog
-from w2s_rm.errors import W2SError
+from w2s_rm.errors import EXIT_USER_ERROR, W2SError
 
-EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 

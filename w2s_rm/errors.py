@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+EXIT_USER_ERROR = 2
+"""Exit code of a program that ended with an error of the user's making."""
+
 
 class W2SError(Exception):
     """Base of all errors raised on purpose by w2s-rm."""

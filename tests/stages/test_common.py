@@ -10,7 +10,6 @@ import yaml
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.stages._common import parse_model_stage, score_without_zero, split_arguments, zero_stage
-from w2s_rm.stages.relabel import softmax
 
 CONFIG: dict[str, Any] = {
     "stage": "weak",
@@ -76,8 +75,3 @@ def test_scoring_leaves_deepspeed_only_below_zero_3(monkeypatch: pytest.MonkeyPa
     assert zero_stage() == int(stage)
     score_without_zero()
     assert ("ACCELERATE_USE_DEEPSPEED" in os.environ) == kept
-
-
-def test_softmax_by_hand() -> None:
-    # exp(0) = 1 and exp(log 3) = 3: a quarter and three quarters, whatever is added to both.
-    assert softmax((1000.0, 1000.0 + 1.0986122886681098)) == pytest.approx((0.25, 0.75))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
+from w2s_rm.data.examples import write_parquet
 from w2s_rm.errors import ArtifactError
 from w2s_rm.types import Predictions
 
@@ -17,7 +17,6 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         predictions ([`~w2s_rm.types.Predictions`]): What to write.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     table = pa.table(
         {
@@ -26,9 +25,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             "gold": pa.array(predictions.gold, pa.int64()),
         }
     )
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    write_parquet(path, table)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -9,14 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 
 from w2s_rm.errors import StageError
 from w2s_rm.experiment.artifacts import StageFolder
 from w2s_rm.experiment.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.experiment.stage import Stage
 
-Executor = Callable[[Stage], None]
 logger = logging.getLogger(__name__)
 
 

@@ -15,11 +15,9 @@ from typing import Any
 import yaml
 
 from w2s_rm import catalog
-from w2s_rm.errors import ConfigError, DataError, W2SError
+from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, DataError, W2SError
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_yaml
 from w2s_rm.types import Encoded, Example, Predictions
-
-EXIT_USER_ERROR = 2
 
 
 @dataclass
