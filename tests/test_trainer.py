@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 import datasets
 import pytest
 import torch
-from transformers import TrainerCallback
+from transformers import AutoModelForSequenceClassification, TrainerCallback
 from trl import RewardConfig, RewardTrainer
 
-from w2s_rm import W2SRewardConfig, W2SRewardTrainer
+from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError
-from w2s_rm.trainer import agreement
+from w2s_rm.losses.log_confidence import LogConfidence
+from w2s_rm.mixin import agreement
+from w2s_rm.modeling import load_for_trainer
+
+WORDS = [f"w{number}" for number in range(60)]
 
 COMMON: dict[str, Any] = {
     "per_device_train_batch_size": 8,
@@ -213,3 +218,228 @@ def test_conversations_and_implicit_prompts_train(
             expected["chosen_ids"],
             expected["rejected_ids"],
         ]
+
+
+def questions(count: int, seed: int = 0, ragged: bool = False) -> list[dict[str, Any]]:
+    """Rows whose last word tells the class; with `ragged`, two to six candidates, the right one begins with it."""
+    generator = random.Random(seed)
+    rows = []
+    for number in range(count):
+        right = generator.randrange(2)
+        prompt = " ".join([*generator.choices(WORDS[10:], k=generator.randint(1, 9)), WORDS[1 + right]])
+        candidates = [" w3", " w4 w5"]
+        if ragged:
+            more = {f" w6 {word}" for word in generator.choices(WORDS[10:], k=generator.randint(0, 4))}
+            candidates += sorted(more)
+        rows.append({"id": f"question{number}", "prompt": prompt, "candidates": candidates, "label": right})
+    return rows
+
+
+def softened(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same with probabilities in place of labels, of many sizes."""
+    soft = []
+    for index, row in enumerate(rows):
+        k = len(row["candidates"])
+        p = 0.05 + 0.9 * (index % 7) / 7
+        soft.append({name: row[name] for name in ("id", "prompt", "candidates")})
+        soft[-1]["probabilities"] = [p, *[(1 - p) / (k - 1)] * (k - 1)]
+    return soft
+
+
+def w2s_trajectory(model: str, rows: list[dict[str, Any]], args: W2SRewardConfig, **options: Any) -> torch.Tensor:
+    record = Record()
+    data = datasets.Dataset.from_list(rows)
+    W2STrainer(model=model, args=args, train_dataset=data, callbacks=[record], **options).train()
+    return torch.tensor(record.steps)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", {"name": "log_confidence", "warmup_fraction": 0.0}])
+@pytest.mark.parametrize("head", ["classification", "lm", "lm with classes"])
+def test_accumulation_does_not_change_the_trajectory_of_any_head(
+    tiny_language_model: Callable[..., str], tmp_path: Path, loss: Any, head: str
+) -> None:
+    rows = softened(questions(75, ragged=head == "lm"))
+    options: dict[str, Any] = {"head": head.split()[0]}
+    if head == "lm with classes":
+        options["exchangeable"] = False
+    runs = []
+    for micro, accumulation in ((16, 1), (4, 4), (1, 16)):
+        sizes = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": accumulation}
+        args = W2SRewardConfig(str(tmp_path / str(micro)), num_train_epochs=2, loss=loss, **{**COMMON, **sizes})
+        runs.append(w2s_trajectory(tiny_language_model(), rows, args, **options))
+    assert len(runs[0]) == 10
+    torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(runs[2], runs[0], rtol=1e-4, atol=1e-5)
+
+
+def reference_step(head: str, model: Any, tokenizer: Any, rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """Loss and gradient norm of one batch, example by example."""
+    losses = []
+    for row in rows:
+        prompt = tokenizer(row["prompt"])["input_ids"]
+        if head == "classification":
+            scores_K = model(input_ids=torch.tensor([prompt])).logits[0]
+        else:
+            sums = []
+            for candidate in row["candidates"]:
+                ids = tokenizer(candidate)["input_ids"]
+                log_probs_TV = model(input_ids=torch.tensor([prompt + ids])).logits[0].log_softmax(dim=-1)
+                sums.append(sum(log_probs_TV[len(prompt) - 1 + place, token] for place, token in enumerate(ids)))
+            scores_K = torch.stack(sums)
+        losses.append(torch.nn.functional.cross_entropy(scores_K[None], torch.tensor([row["label"]])))
+    loss = torch.stack(losses).mean()
+    loss.backward()
+    norms = [parameter.grad.norm() for parameter in model.parameters() if parameter.grad is not None]
+    return loss.item(), torch.stack(norms).norm().item()
+
+
+@pytest.mark.parametrize("head", ["classification", "lm"])
+def test_the_first_step_is_that_of_the_reference_form(
+    tiny_language_model: Callable[..., str], tmp_path: Path, head: str
+) -> None:
+    rows, args = questions(8, ragged=head == "lm"), W2SRewardConfig(str(tmp_path), max_steps=1, **COMMON)
+    ((loss, norm),) = w2s_trajectory(tiny_language_model(), rows, args, head=head).tolist()
+    model, tokenizer = load_for_trainer(head, tiny_language_model(), args, [" w3", " w4 w5"])
+    assert (loss, norm) == pytest.approx(reference_step(head, model.eval(), tokenizer, rows), rel=1e-5)
+
+
+def test_classes_have_thresholds_and_moves_have_none(
+    tiny_language_model: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = {"name": "log_confidence", "warmup_fraction": 0.0, "max_weight": 1.0}
+    seen: dict[str, list[Any]] = {}
+    call = LogConfidence.__call__
+    for name, options in (
+        ("classification", {"head": "classification"}),
+        ("moves", {"head": "lm"}),
+        ("label words", {"head": "lm", "exchangeable": False}),
+    ):
+        given = seen.setdefault(name, [])
+
+        def watched(self: Any, *args: Any, given: list[Any] = given, **kwargs: Any) -> Any:
+            given.append(kwargs["statistics"])
+            return call(self, *args, **kwargs)
+
+        monkeypatch.setattr(LogConfidence, "__call__", watched)
+        args = W2SRewardConfig(str(tmp_path / name), max_steps=2, loss=loss, **COMMON)
+        w2s_trajectory(tiny_language_model(), softened(questions(16)), args, **options)
+    assert all(statistics is not None for statistics in seen["classification"] + seen["label words"])
+    assert seen["moves"] == [None, None]
+
+
+@pytest.mark.parametrize("head", ["classification", "lm"])
+def test_w2s_trainer_learns_from_raw_rows_and_evaluates(
+    tiny_language_model: Callable[..., str], tmp_path: Path, head: str
+) -> None:
+    args = W2SRewardConfig(str(tmp_path), num_train_epochs=3, **{**COMMON, "learning_rate": 3e-3})
+    trainer = W2STrainer(
+        model=tiny_language_model(),
+        head=head,
+        args=args,
+        train_dataset=datasets.Dataset.from_list(questions(200)),
+        eval_dataset=datasets.Dataset.from_list(questions(51, seed=1)),
+    )
+    before = trainer.evaluate()
+    trainer.train()
+    after = trainer.evaluate()
+    assert before["eval_accuracy"] < 0.8 < 0.95 < after["eval_accuracy"]
+    assert after["eval_loss"] < 0.3 < before["eval_loss"]
+    output = trainer.predict(trainer.eval_dataset).predictions
+    assert isinstance(output, tuple) == (head == "lm")
+    if head == "lm":
+        # What is trained to win among the candidates is not yet what the model would write; it never is another one.
+        scores_BK, greedy_B = output
+        assert scores_BK.shape == (51, 2) and set(greedy_B.tolist()) <= {-1, 0, 1}
+
+
+def test_ragged_candidates_are_predicted_in_order(tiny_language_model: Callable[..., str], tmp_path: Path) -> None:
+    rows = questions(23, ragged=True)
+    args = W2SRewardConfig(str(tmp_path), **{**COMMON, "per_device_eval_batch_size": 4})
+    trainer = W2STrainer(
+        model=tiny_language_model(), head="lm", args=args, train_dataset=datasets.Dataset.from_list(rows)
+    )
+    together_BK, _ = trainer.predict(trainer.train_dataset).predictions
+    for number, row in enumerate(rows):
+        alone_BK, _ = trainer.predict(trainer.train_dataset.select([number])).predictions
+        k = len(row["candidates"])
+        assert together_BK[number][:k] == pytest.approx(alone_BK[0], rel=1e-5)
+
+
+def refusal(error: type[Exception], model: Any, tmp_path: Path, rows: list[dict[str, Any]], **options: Any) -> str:
+    args = W2SRewardConfig(str(tmp_path), **COMMON)
+    with pytest.raises(error) as raised:
+        W2STrainer(model=model, args=args, train_dataset=datasets.Dataset.from_list(rows), **options)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("bad", [2, -1, None])
+@pytest.mark.parametrize("head", ["classification", "lm"])
+def test_labels_outside_the_candidates_are_refused(
+    tiny_language_model: Callable[..., str], tmp_path: Path, bad: Any, head: str
+) -> None:
+    rows = questions(5)
+    rows[1]["label"] = rows[3]["label"] = bad
+    message = refusal(DataError, tiny_language_model(), tmp_path, rows, head=head)
+    assert "rows [1, 3]" in message
+
+
+@pytest.mark.parametrize("bad", [[0.5, 0.6], [1.0], [1.5, -0.5], [float("nan"), 0.5], None])
+def test_probabilities_that_are_no_distribution_are_refused(
+    tiny_language_model: Callable[..., str], tmp_path: Path, bad: Any
+) -> None:
+    rows = softened(questions(5))
+    rows[2]["probabilities"] = bad
+    assert "rows [2]" in refusal(DataError, tiny_language_model(), tmp_path, rows, head="lm")
+
+
+@pytest.mark.parametrize("bad", [[" w4 w5", " w3"], [" w3"], [" w3", " w4 w5", " w6"], [" w3", " w7"]])
+def test_a_classifier_takes_the_same_classes_in_every_row(
+    tiny_language_model: Callable[..., str], tmp_path: Path, bad: list[str]
+) -> None:
+    rows = [{**row, "label": 0} for row in questions(5)]
+    rows[4]["candidates"] = bad
+    message = refusal(DataError, tiny_language_model(), tmp_path, rows, head="classification")
+    assert "[' w3', ' w4 w5']" in message and "rows [4]" in message
+    refuse_eval = W2SRewardConfig(str(tmp_path), **COMMON)
+    data, other = datasets.Dataset.from_list(rows[:4]), datasets.Dataset.from_list(rows[4:])
+    with pytest.raises(DataError, match=r"rows \[0\] have other candidates"):
+        W2STrainer(tiny_language_model(), refuse_eval, data, eval_dataset=other)
+
+
+def test_equal_candidates_are_refused(tiny_language_model: Callable[..., str], tmp_path: Path) -> None:
+    rows = questions(5)
+    rows[2]["candidates"] = [" w3", "  w3"]
+    message = refusal(DataError, tiny_language_model(), tmp_path, rows, head="lm")
+    assert "example 'question2': candidates become the same tokens" in message
+
+
+@pytest.mark.parametrize("dropped", ["prompt", "candidates", "label"])
+def test_missing_columns_are_named(tiny_language_model: Callable[..., str], tmp_path: Path, dropped: str) -> None:
+    rows = [{name: value for name, value in row.items() if name != dropped} for row in questions(5)]
+    message = refusal(DataError, tiny_language_model(), tmp_path, rows, head="lm")
+    assert f"no column {dropped}" in message and "it has id, " in message
+
+
+def test_what_does_not_fit_the_head_is_refused(
+    tiny_language_model: Callable[..., str], tiny_tokenizer: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows, folder = questions(5), tiny_language_model()
+    assert "W2SRewardTrainer for reward" in refusal(ConfigError, folder, tmp_path, rows, head="reward")
+    three = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+    assert "give the model's tokenizer" in refusal(ConfigError, three, tmp_path, rows)
+    tokenizer = tiny_tokenizer()
+    assert "3 outputs, the data 2 classes" in refusal(ConfigError, three, tmp_path, rows, processing_class=tokenizer)
+    tokenizer.pad_token = None
+    assert "no pad token" in refusal(ConfigError, three, tmp_path, rows, processing_class=tokenizer)
+
+
+def test_a_given_tokenizer_and_the_class_names_are_used(
+    tiny_language_model: Callable[..., str], tiny_tokenizer: Callable[..., Any], tmp_path: Path
+) -> None:
+    tokenizer = tiny_tokenizer(pad="<eos>")
+    args = W2SRewardConfig(str(tmp_path), **COMMON)
+    data = datasets.Dataset.from_list(questions(5))
+    trainer = W2STrainer(tiny_language_model(), args, data, processing_class=tokenizer)
+    assert trainer.processing_class is tokenizer and trainer.model.config.pad_token_id == tokenizer.eos_token_id
+    assert trainer.model.config.id2label == {0: "w3", 1: "w4 w5"}
+    assert trainer.exchangeable is False

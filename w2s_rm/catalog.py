@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from w2s_rm.errors import UnknownNameError, nearest
 
-Kind = Literal["tasks", "losses", "settings"]
+Kind = Literal["tasks", "losses", "settings", "corpora"]
+_SINGULAR: dict[Kind, str] = {"tasks": "task", "losses": "loss", "settings": "setting", "corpora": "corpus"}
 _ROOT = Path(__file__).parent
 
 
@@ -19,7 +20,7 @@ def names(kind: Kind) -> list[str]:
     """List the registered names of a kind: its file names, sorted.
 
     Args:
-        kind (`"tasks"`, `"losses"` or `"settings"`): Which folder of the package.
+        kind (`"tasks"`, `"losses"`, `"settings"` or `"corpora"`): Which folder of the package.
     """
     return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
 
@@ -28,16 +29,14 @@ def lookup(kind: Kind, name: str) -> Any:
     """Import the module of a name and return its class: `log_confidence` -> `LogConfidence`.
 
     Args:
-        kind (`"tasks"`, `"losses"` or `"settings"`): Which folder of the package.
+        kind (`"tasks"`, `"losses"`, `"settings"` or `"corpora"`): Which folder of the package.
         name (`str`): The registered name.
 
     Raises:
         UnknownNameError: No file of that name; the message gives the nearest right one.
     """
     if name not in names(kind):
-        raise UnknownNameError(
-            f"unknown {kind[:-1] if kind != 'losses' else 'loss'} {name!r}; {nearest(name, names(kind))}"
-        )
+        raise UnknownNameError(f"unknown {_SINGULAR[kind]} {name!r}; {nearest(name, names(kind))}")
     module = importlib.import_module(f"w2s_rm.{kind}.{name}")
     return getattr(module, class_name(name))
 

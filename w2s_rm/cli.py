@@ -1,4 +1,4 @@
-"""The command line: `w2s-rm plan | run | report | list`. Quick, because torch waits until a stage needs it."""
+"""The command line: `w2s-rm plan | run | check | report | list`. Quick, because torch waits until a stage needs it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from w2s_rm import __version__, catalog
 from w2s_rm.errors import EXIT_USER_ERROR, W2SError
+
+if TYPE_CHECKING:
+    from w2s_rm.experiment.plan import Plan
+    from w2s_rm.experiment.suite import Suite
 
 EXIT_INTERRUPTED = 130
 
@@ -68,40 +73,80 @@ def build_parser() -> argparse.ArgumentParser:
             text = "write the config of every missing stage, so that its command runs by hand"
             command.add_argument("--write", action="store_true", help=text)
         command.set_defaults(run=run)
+    _add_check(commands)
     report = commands.add_parser("report", help="one table across runs")
     report.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="for example runs/quickstart")
     text = "folder for the files (default: the run's, or runs/report for several)"
     report.add_argument("--output", type=Path, help=text)
     report.set_defaults(run=_report)
-    listing = commands.add_parser("list", help="what there is: tasks, losses or settings")
-    listing.add_argument("kind", choices=["tasks", "losses", "settings"])
+    listing = commands.add_parser("list", help="what there is: tasks, losses, settings or corpora")
+    listing.add_argument("kind", choices=["tasks", "losses", "settings", "corpora"])
     listing.set_defaults(run=_list)
     return parser
 
 
-def _plan(arguments: argparse.Namespace) -> None:
-    from w2s_rm.experiment.plan import make_plan
-    from w2s_rm.experiment.recipe import load_recipe
+def _add_check(commands: Any) -> None:
+    text = "look for leaks, shortcuts, unbalanced classes and truncation in a task's data"
+    check = commands.add_parser("check", help=text, description=text)
+    check.add_argument("subject", metavar="TASK|RECIPE", help="a name from `w2s-rm list tasks`, or a YAML file")
+    text = "an option of the task: path=data.jsonl n_train=2000; of a recipe: replaces a value"
+    check.add_argument("overrides", nargs="*", metavar="key=value", help=text)
+    text = "when to warn, repeatable: length_only, bag_of_words, balance, duplicates or truncation"
+    check.add_argument("--threshold", action="append", default=[], metavar="NAME=SHARE", help=text)
+    check.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
+    text = "where runs are kept, for embedded models (default: runs)"
+    check.add_argument("--runs", type=Path, default=Path("runs"), help=text)
+    check.set_defaults(run=_check)
 
-    plan = make_plan(load_recipe(arguments.recipe, arguments.overrides), arguments.runs)
-    for number, stage in enumerate(plan.stages, start=1):
-        print(f"{number:3d}  {'cached ' if stage.cached else 'missing'}  {stage.title}")
-        print(f"     {shlex.join(stage.command())}")
-    missing = [stage for stage in plan.stages if not stage.cached]
-    if arguments.write:
-        for stage in missing:
-            stage.write_config()
-    print(f"{len(plan.stages)} stages, {len(missing)} to run; report in {plan.run_folder}")
+
+def _plan(arguments: argparse.Namespace) -> None:
+    for plan in _plans(arguments)[1]:
+        for number, stage in enumerate(plan.stages, start=1):
+            print(f"{number:3d}  {'cached ' if stage.cached else 'missing'}  {stage.title}")
+            print(f"     {shlex.join(stage.command())}")
+        missing = [stage for stage in plan.stages if not stage.cached]
+        if arguments.write:
+            for stage in missing:
+                stage.write_config()
+        print(f"{len(plan.stages)} stages, {len(missing)} to run; report in {plan.run_folder}")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from w2s_rm.experiment.plan import make_plan
-    from w2s_rm.experiment.recipe import load_recipe
     from w2s_rm.experiment.run import print_line, run_plan
+    from w2s_rm.report import write_report
 
-    plan = make_plan(load_recipe(arguments.recipe, arguments.overrides), arguments.runs)
-    files = run_plan(plan, print_line)
-    _print_summary([plan.run_folder], files)
+    suite, plans = _plans(arguments)
+    files = []
+    for plan in plans:
+        if suite.joint:
+            print_line(f"{plan.recipe.name}:")
+        files = run_plan(plan, print_line)
+    folders = [plan.run_folder for plan in plans]
+    if suite.joint:
+        files = write_report(folders, arguments.runs.resolve() / suite.name)
+    _print_summary(folders, files)
+
+
+def _plans(arguments: argparse.Namespace) -> tuple[Suite, list[Plan]]:
+    """Plan all recipes of a file before anything runs: mistakes in the last one show at once."""
+    from w2s_rm.experiment.plan import make_plan
+    from w2s_rm.experiment.suite import load_suite
+
+    suite = load_suite(arguments.recipe, arguments.overrides)
+    return suite, [make_plan(recipe, arguments.runs) for recipe in suite.recipes]
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from w2s_rm.checks.table import check_text
+    from w2s_rm.experiment.artifacts import write_json
+    from w2s_rm.experiment.check import check_subject
+    from w2s_rm.experiment.selection import parse_thresholds
+
+    thresholds = parse_thresholds(arguments.threshold)
+    reports = check_subject(arguments.subject, arguments.overrides, thresholds, arguments.runs)
+    if arguments.json is not None:
+        write_json(arguments.json, [report.record() for report in reports])
+    print("\n\n".join(map(check_text, reports)))
 
 
 def _report(arguments: argparse.Namespace) -> None:

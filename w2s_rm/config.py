@@ -15,7 +15,7 @@ from w2s_rm.types import Loss
 @dataclass
 class W2SRewardConfig(RewardConfig):
     r"""
-    Configuration class for the [`W2SRewardTrainer`].
+    Configuration class for the [`W2SRewardTrainer`] and the [`W2STrainer`].
 
     It adds the weak-to-strong options to [`~trl.RewardConfig`]; everything else keeps TRL's names and defaults, with
     one difference in meaning: `max_length` (tokens) cuts examples and never drops one.
@@ -25,6 +25,10 @@ class W2SRewardConfig(RewardConfig):
             Name of a file in `w2s_rm/losses` and its options. On the command line a JSON object.
         label_column (`str`, *optional*, defaults to `"chosen_probability"`):
             Column with the probability in [0, 1] that `chosen` is better. Without it labels are hard.
+        candidate_mass_coefficient (`float`, *optional*):
+            Only for the head `lm`: weight of -log of the probability that all candidates have together. Losses compare
+            candidates with each other and say nothing about other texts, so that a model may come to write none of
+            them. With 1 and hard labels, cross-entropy is ordinary language-model training on the right candidate.
     """
 
     _VALID_DICT_FIELDS = RewardConfig._VALID_DICT_FIELDS + ["loss"]
@@ -36,6 +40,10 @@ class W2SRewardConfig(RewardConfig):
     label_column: str = field(
         default="chosen_probability",
         metadata={"help": "Column with the probability in [0, 1] that `chosen` is better."},
+    )
+    candidate_mass_coefficient: float | None = field(
+        default=None,
+        metadata={"help": "Head lm: weight of -log of the probability that all candidates have together."},
     )
 
 

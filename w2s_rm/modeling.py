@@ -1,30 +1,28 @@
-"""Loading reward models so that only the recipe decides what comes in, and saving them so that anyone can load them."""
+"""Loading models so that only the recipe decides what comes in, and saving them so that anyone can load them."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from w2s_rm.config import W2SRewardConfig
 from w2s_rm.errors import ArtifactError, ConfigError
+from w2s_rm.heads import HEADS, keep_in_float32
 
 
 def load_tokenizer(path: str, *, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -79,16 +77,20 @@ def stage_tokenizer(model_args: ModelConfig, args: W2SRewardConfig) -> PreTraine
     return result
 
 
-def load_reward_model(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrainedModel:
-    """Load a sequence-classification model with one output; a new score head depends on the seed alone.
+def load_model(
+    head: str, model_args: ModelConfig, args: W2SRewardConfig, classes: Sequence[str] | None = None
+) -> PreTrainedModel:
+    """Load a model for a head; new weights of the head depend on the seed alone.
 
     Args:
+        head (`str`): `reward`, `classification` or `lm`.
         model_args ([`~trl.ModelConfig`]): Path, revision, dtype, attention, quantization.
         args ([`W2SRewardConfig`]): `seed`, `trust_remote_code`, `model_init_kwargs`.
+        classes (`Sequence[str]`, *optional*): The fixed classes of the task, for `classification`.
 
     Raises:
-        ConfigError: The folder holds no safetensors weights, its head has more than one output, or bitsandbytes is
-            missing for quantization.
+        ConfigError: The folder holds no safetensors weights, its head has another number of outputs, it is no language
+            model where one is needed, or bitsandbytes is missing for quantization.
     """
     check_quantization(model_args)
     quantization = get_quantization_config(model_args)
@@ -101,30 +103,71 @@ def load_reward_model(model_args: ModelConfig, args: W2SRewardConfig) -> PreTrai
         "device_map": {"": PartialState().local_process_index} if quantization is not None else None,
         **(args.model_init_kwargs or {}),  # type: ignore[dict-item]
     }
-    path = str(model_args.model_name_or_path)
+    path, kind = str(model_args.model_name_or_path), HEADS[head].kind
     with quiet_loading():
         try:
-            model, info = AutoModelForSequenceClassification.from_pretrained(
+            model, info = HEADS[head].auto_class.from_pretrained(
                 path,
-                num_labels=1,
                 use_safetensors=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                **HEADS[head].model_options(classes),
                 **{name: value for name, value in settings.items() if value is not None},
             )
         except (OSError, ValueError) as error:
-            raise ConfigError(f"no reward model loads from model_name_or_path {path!r}: {error}") from error
+            raise ConfigError(f"no {kind} loads from model_name_or_path {path!r}: {error}") from error
     if info["mismatched_keys"]:
         wrong = [
             f"{name} is {list(found)}, not {list(wanted)}" for name, found, wanted in sorted(info["mismatched_keys"])
         ]
         raise ConfigError(
-            f"{path!r} does not fit a reward model with one output: {'; '.join(wrong)}; "
-            "take the model before its classification head was trained, or a reward model"
+            f"{path!r} does not fit a {kind}: {'; '.join(wrong)}; "
+            f"take the model before its classification head was trained, or a {kind}"
         )
+    if head == "lm":
+        _check_writes(path, model, sorted(info["missing_keys"]))
     _initialise(model, sorted(info["missing_keys"]), args.seed)
     loaded: PreTrainedModel = model
     return loaded
+
+
+def _check_writes(path: str, model: PreTrainedModel, missing: Sequence[str]) -> None:
+    """Refuse what cannot predict the next token: half a model, an encoder, or one that cannot pad on the left."""
+    if missing:
+        raise ConfigError(
+            f"{path!r} is no language model, head lm needs one: the folder has no weights for {', '.join(missing[:5])}"
+        )
+    # Some encoders load as language models, and would see the very tokens that they are to predict.
+    masked = model.config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if masked and not model.config.to_dict().get("is_decoder"):
+        raise ConfigError(
+            f"{path!r}: {type(model).__name__} reads in both directions and is no language model, head lm needs one; "
+            "use head classification or reward, or a decoder such as Llama, Qwen, GPT-2 or Gemma"
+        )
+    taken = inspect.signature(model.forward).parameters
+    lacking = [name for name in ("position_ids", "logits_to_keep") if name not in taken]
+    if lacking:
+        raise ConfigError(
+            f"{path!r}: {type(model).__name__} takes no {' and no '.join(lacking)}, which head lm needs; "
+            "use head reward, or a decoder such as Llama, Qwen, GPT-2 or Gemma"
+        )
+
+
+def load_for_trainer(
+    head: str, path: str, args: W2SRewardConfig, classes: Sequence[str] | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model and its tokenizer by path alone, as a trainer does that is given a string.
+
+    Args:
+        head (`str`): `classification` or `lm`.
+        path (`str`): Local folder or hub id.
+        args ([`W2SRewardConfig`]): As in [`load_model`].
+        classes (`Sequence[str]`, *optional*): As in [`load_model`].
+    """
+    model_args = ModelConfig(model_name_or_path=path)
+    with spent_init_kwargs(args):
+        tokenizer = stage_tokenizer(model_args, args)
+    return load_model(head, model_args, args, classes), tokenizer
 
 
 def check_quantization(model_args: ModelConfig) -> None:
@@ -193,29 +236,39 @@ def _whole(parameters: list[nn.Parameter]) -> contextlib.AbstractContextManager[
     return context
 
 
-def peft_config(model_args: ModelConfig) -> Any:
-    """Return the LoRA configuration of a reward model, or `None`: the score head is always trained and saved.
+def peft_config(head: str, model_args: ModelConfig) -> Any:
+    """Return the LoRA configuration for a head, or `None`; a score head is always trained and saved.
 
     Args:
+        head (`str`): `reward`, `classification` or `lm`.
         model_args ([`~trl.ModelConfig`]): `use_peft` and the `lora_*` fields.
     """
     # TRL's default task type is for language models: PEFT then leaves a fresh score head untrained and unsaved.
-    model_args.lora_task_type = "SEQ_CLS"
+    model_args.lora_task_type = HEADS[head].task_type
     return get_peft_config(model_args)
 
 
-def merge_adapter(model_args: ModelConfig, args: W2SRewardConfig, adapter: Path, output: Path) -> None:
+def merge_adapter(
+    head: str,
+    model_args: ModelConfig,
+    args: W2SRewardConfig,
+    adapter: Path,
+    output: Path,
+    classes: Sequence[str] | None = None,
+) -> None:
     """Merge a saved adapter into its base and save an ordinary folder.
 
     Args:
+        head (`str`): `reward`, `classification` or `lm`.
         model_args ([`~trl.ModelConfig`]): The base; a quantised one is loaded as it was trained, then dequantised.
-        args ([`W2SRewardConfig`]): As in [`load_reward_model`].
+        args ([`W2SRewardConfig`]): As in [`load_model`].
         adapter (`Path`): Folder of the adapter.
         output (`Path`): Folder to write.
+        classes (`Sequence[str]`, *optional*): As in [`load_model`].
     """
     from peft import PeftModel
 
-    model: Any = load_reward_model(model_args, args)
+    model: Any = load_model(head, model_args, args, classes)
     if model_args.load_in_4bit or model_args.load_in_8bit:
         model = model.dequantize()
     merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
@@ -226,19 +279,21 @@ def merge_adapter(model_args: ModelConfig, args: W2SRewardConfig, adapter: Path,
 
 
 def verify_saved(
+    head: str,
     folder: Path,
-    batch: dict[str, Tensor],
-    expected_R: Tensor,
+    batch: Mapping[str, Any],
+    expected_BK: Tensor,
     device: torch.device,
     bf16: bool,
     trust_remote_code: bool = False,
 ) -> float:
-    """Load a saved reward model afresh and compare its scores with those seen in training.
+    """Load a saved model afresh and compare its scores with those seen in training.
 
     Args:
+        head (`str`): `reward`, `classification` or `lm`.
         folder (`Path`): The saved model.
-        batch (`dict[str, Tensor]`): `input_ids` and `attention_mask` of shape `(R, T)`.
-        expected_R (`Tensor` of shape `(R,)`): The scores before saving.
+        batch (`Mapping`): What the head's collator made; `mask` says which candidates are real.
+        expected_BK (`Tensor` of shape `(B, K)`): The scores before saving.
         device (`torch.device`): Where to compute.
         bf16 (`bool`): Training ran under bf16 autocast; the comparison does too, with its rounding.
         trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the model.
@@ -251,15 +306,19 @@ def verify_saved(
     """
     unset_hf_deepspeed_config()
     with quiet_loading():
-        model = AutoModelForSequenceClassification.from_pretrained(
+        model = HEADS[head].auto_class.from_pretrained(
             folder, use_safetensors=True, dtype="auto", trust_remote_code=trust_remote_code
         )
     model = model.to(device).eval()
+    # As in training: a bfloat16 unembedding alone would move log-probabilities by more than the tolerance.
+    keep_in_float32(HEADS[head].output_layers(model))
     precise = not bf16 and model.dtype == torch.float32
+    inputs = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        scores_R = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.squeeze(-1).float().cpu()
-    expected_R = expected_R.float().cpu()
-    difference = float(((scores_R - expected_R).abs() / expected_R.abs().clamp(min=1.0)).max())
+        scores_BK = HEADS[head].score(model, inputs).scores_BK.cpu()
+    mask_BK = batch["mask"].cpu()
+    scores_F, expected_F = scores_BK[mask_BK], expected_BK.float().cpu()[mask_BK]
+    difference = float(((scores_F - expected_F).abs() / expected_F.abs().clamp(min=1.0)).max())
     if not difference <= (1e-5 if precise else 5e-2):
         raise ArtifactError(f"{folder}: reloaded scores differ from those in training by {difference:.2g}, relative")
     return difference

@@ -1,181 +1,31 @@
-"""The trainers: Hugging Face's loops with a weak-to-strong loss over the scores of candidates.
+"""The trainers: TRL's and Hugging Face's loops with a weak-to-strong loss over the scores of candidates.
 
-Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates, R rows (candidates) fed to the model.
+Shape suffixes: B examples of a micro-batch, K candidates.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from typing import Any
 
 import datasets
 import torch
 from accelerate import PartialState
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, SequentialSampler
-from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer
+from peft import PeftConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, set_seed
 from trl import RewardConfig, RewardTrainer
 from trl.data_utils import is_conversational
+from trl.trainer.utils import disable_dropout_in_model
 
 from w2s_rm.config import W2SRewardConfig, build_loss
-from w2s_rm.data.batching import GlobalBatchLoader, GlobalBatchSampler, Order, SlotDataset
-from w2s_rm.data.collation import PaddedCollator
 from w2s_rm.data.encoding import encode_batch
-from w2s_rm.errors import DataError, NonFiniteError
-from w2s_rm.types import Loss, LossOutput
-
-ENCODED_COLUMNS = ("prompt_ids", "candidate_ids", "targets")
-
-
-class WeakToStrongMixin(Trainer):
-    """Gather and loss: sums per example, divided by the number of examples in the global batch.
-
-    So one process with 32 examples, two with 16 and two with 4 over 4 accumulation steps take the same step, also in a
-    ragged last batch. A loss that needs statistics of the batch gets them over the global batch.
-    """
-
-    args: Any
-    model: Any
-    processing_class: Any
-    loss_is_scaled_for_ga = True
-    exchangeable: bool = True
-    w2s_loss: Loss
-    _examples_in_step: float = 1.0
-    _statistics: Tensor | None = None
-
-    def score(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
-        """Return `scores_BK` in float32, `finfo.min` at padding candidates."""
-        raise TypeError(f"{type(self).__name__} must define how candidates are scored")
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        """Load batches whose examples depend on seed, epoch and global batch size only."""
-        if not isinstance(self.train_dataset, datasets.Dataset):
-            return super().get_train_dataloader()
-        args, grouped = self.args, self.args.train_sampling_strategy == "group_by_length"
-        batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        order = Order(
-            len(self.train_dataset),
-            args.seed if args.data_seed is None else args.data_seed,
-            args.train_sampling_strategy,
-            _lengths(self.train_dataset) if grouped else (),
-            batch_size,
-        )
-        sampler = GlobalBatchSampler(
-            order,
-            args.process_index,
-            args.world_size,
-            args.train_batch_size,
-            args.gradient_accumulation_steps,
-            args.dataloader_drop_last,
-        )
-        return GlobalBatchLoader(
-            SlotDataset(self.train_dataset),
-            batch_sampler=sampler,
-            collate_fn=self.data_collator,
-            num_workers=args.dataloader_num_workers,
-            pin_memory=args.dataloader_pin_memory and args.device.type == "cuda",
-            persistent_workers=args.dataloader_persistent_workers,
-            prefetch_factor=args.dataloader_prefetch_factor,
-        )
-
-    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
-        # Transformers groups evaluation by length too, and would return scores in another order than the examples'.
-        return SequentialSampler(eval_dataset) if isinstance(eval_dataset, Sized) else None
-
-    def get_batch_samples(
-        self, epoch_iterator: Any, num_batches: int, device: torch.device
-    ) -> tuple[list[dict[str, Any]], None]:
-        """Fetch the micro-batches of a step, count its examples and take its statistics, over all ranks."""
-        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        local = torch.stack([batch["weights"].sum() for batch in batches]).sum() if batches else torch.tensor(0.0)
-        self._examples_in_step = float(self.accelerator.reduce(local.to(device), "sum"))
-        self._statistics = self._take_statistics(batches) if batches else None
-        return batches, None
-
-    def _take_statistics(self, batches: list[dict[str, Any]]) -> Tensor | None:
-        if self.exchangeable or not self.w2s_loss.needs_batch_statistics:
-            return None
-        parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        with torch.no_grad(), self.compute_loss_context_manager():
-            for batch in batches:
-                inputs = self._prepare_inputs(dict(batch))
-                scores_BK = self.score(self.model_wrapped, inputs)
-                parts.append((scores_BK, inputs["targets"], inputs["mask"], inputs["weights"]))
-        gathered = [self.accelerator.gather(torch.cat(part)) for part in zip(*parts, strict=True)]
-        scores_NK, targets_NK, mask_NK, weights_N = gathered
-        real = weights_N > 0
-        return self.w2s_loss.batch_statistics(scores_NK[real], targets_NK[real], mask_NK[real])
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
-        """Score the candidates and apply the loss; raises `NonFiniteError` naming the step and the batch's ids."""
-        scores_BK = self.score(model, inputs)
-        targets_BK, mask_BK, weights_B = inputs["targets"], inputs["mask"], inputs["weights"]
-        progress = self.state.global_step / self.state.max_steps if self.state.max_steps > 0 else 0.0
-        output = self.w2s_loss(scores_BK, targets_BK, mask_BK, progress=progress, statistics=self._statistics)
-        per_example_B = output.per_example_B + self.regularizer(scores_BK, mask_BK)
-        self._check_finite(scores_BK, mask_BK, per_example_B, inputs["ids"])
-        total = (per_example_B * weights_B).sum()
-        if model.training:
-            # DDP and DeepSpeed average gradients over ranks; undo it, so that the sum over ranks divides by the count.
-            loss = total * self.accelerator.num_processes / self._examples_in_step
-            self._add_metrics(scores_BK, targets_BK, mask_BK, weights_B, output)
-        else:
-            loss = total / weights_B.sum()
-        return (loss, {"scores": scores_BK, "targets": targets_BK}) if return_outputs else loss
-
-    def regularizer(self, scores_BK: Tensor, mask_BK: Tensor) -> Tensor | float:
-        """A term of each example's loss besides the label: none here."""
-        return 0.0
-
-    def prediction_step(
-        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Return the loss, `scores_BK` and `targets_BK` of a batch."""
-        self._statistics = None
-        inputs = self._prepare_inputs(inputs)
-        with torch.no_grad(), self.compute_loss_context_manager():
-            loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
-        return loss.detach(), outputs["scores"].detach(), outputs["targets"]
-
-    def _check_finite(self, scores_BK: Tensor, mask_BK: Tensor, per_example_B: Tensor, ids: list[str]) -> None:
-        bad_B = ~(torch.isfinite(scores_BK) | ~mask_BK).all(dim=1) | ~torch.isfinite(per_example_B)
-        if bool(bad_B.any()):
-            bad = [name for name, is_bad in zip(ids, bad_B.tolist(), strict=True) if is_bad]
-            raise NonFiniteError(
-                f"step {self.state.global_step + 1}: NaN or infinite score or loss for examples {', '.join(bad)} "
-                f"(batch: {', '.join(ids)}); lower the learning rate, or look at these examples"
-            )
-
-    def _add_metrics(
-        self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput
-    ) -> None:
-        scores_BK = scores_BK.detach()
-        agrees_B = agreement(scores_BK, targets_BK)
-        counts_B = mask_BK.sum(dim=1)
-        means_B = torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) / counts_B
-        for name, values_B in {"accuracy": agrees_B, "mean_score": means_B, **output.metrics}.items():
-            self._sums[name] += torch.stack([(values_B.detach().float() * weights_B).sum(), weights_B.sum()]).double()
-
-    @property
-    def _sums(self) -> dict[str, Any]:
-        return self.__dict__.setdefault("_metric_sums", defaultdict(float))
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the means since the last log, over all ranks."""
-        if self._sums and self.model.training:
-            sums = self.accelerator.reduce(torch.stack(list(self._sums.values())), "sum")
-            logs.update({name: float(total / count) for name, (total, count) in zip(self._sums, sums, strict=True)})
-            self._sums.clear()
-        super().log(logs, start_time)
+from w2s_rm.data.head_encoding import check_candidates, encode_for
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.heads import HEADS, Scored, keep_in_float32
+from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, candidate_accuracy
+from w2s_rm.types import Example, content_hash
 
 
 class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
@@ -216,18 +66,22 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         NonFiniteError: During training, when a score or the loss is NaN or infinite.
     """
 
+    head = HEADS["reward"]
     _tag_names = ["trl", "reward-trainer", "w2s-rm"]
     _signature_columns: Any
 
     def __init__(self, model: Any, args: RewardConfig | None = None, **kwargs: Any) -> None:
         options = args.loss if isinstance(args, W2SRewardConfig) else "cross_entropy"
         self.w2s_loss = build_loss(options)
+        if isinstance(args, W2SRewardConfig):
+            _refuse_mass("reward", args)
         super().__init__(model=model, args=args, **kwargs)
-        _keep_head_in_float32(self.model)
+        keep_in_float32(self.head.output_layers(self.model))
         if kwargs.get("data_collator") is None:
-            self.data_collator = PaddedCollator(self.processing_class.pad_token_id, self.args.pad_to_multiple_of)
+            pad_token_id = self.processing_class.pad_token_id
+            self.data_collator = self.head.collator(pad_token_id, self.args.pad_to_multiple_of)
         if kwargs.get("compute_metrics") is None:
-            self.compute_metrics = preference_accuracy
+            self.compute_metrics = candidate_accuracy
 
     def _prepare_dataset(
         self, dataset: Any, processing_class: PreTrainedTokenizerBase, args: RewardConfig, dataset_name: str
@@ -248,63 +102,238 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if self._signature_columns is None:
             self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
 
-    def score(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
-        """Score each row with the model's scalar head."""
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        mask_BK = inputs["mask"]
-        scores_BK = torch.full(mask_BK.shape, torch.finfo(torch.float32).min, device=mask_BK.device)
-        scores_BK = scores_BK.masked_scatter(mask_BK, outputs.logits.float().squeeze(-1))
+    def score(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:
+        """Score each row with the model's scalar head; a margin counts against `chosen`."""
+        scores_BK, _ = super().score(model, inputs)
         if "margins" in inputs:
             scores_BK = torch.cat([scores_BK[:, :1] - inputs["margins"][:, None], scores_BK[:, 1:]], dim=1)
-        return scores_BK
-
-    def regularizer(self, scores_BK: Tensor, mask_BK: Tensor) -> Tensor | float:
-        """TRL's `center_rewards_coefficient`: the squared sum of an example's rewards."""
-        coefficient = self.args.center_rewards_coefficient
-        return 0.0 if coefficient is None else coefficient * torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) ** 2
+        return Scored(scores_BK)
 
 
-def _keep_head_in_float32(model: nn.Module) -> None:
-    # In bfloat16 a reward of about 1 comes in steps of 1/128: close candidates tie, and weak labels are coarse.
-    for module in model.modules():
-        if isinstance(module, nn.Linear) and module.out_features == 1:
-            module.forward = functools.partial(_float32_linear, module)  # type: ignore[method-assign]
+class W2STrainer(WeakToStrongMixin, Trainer):
+    """
+    Trainer for classifiers, answers to questions and chess moves on weak, soft or true labels.
 
+    It shares losses, batches and metrics with [`W2SRewardTrainer`]; only the model's head differs.
 
-def _float32_linear(module: nn.Linear, hidden: Tensor) -> Tensor:
-    with torch.autocast(hidden.device.type, enabled=False):
-        bias = None if module.bias is None else module.bias.float()
-        return nn.functional.linear(hidden.float(), module.weight.float(), bias)
+    Example:
 
+    ```python
+    >>> from datasets import Dataset
+    >>> from w2s_rm import W2SRewardConfig, W2STrainer
 
-def preference_accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    """Share of examples whose highest score is at the highest target; see [`agreement`].
+    >>> rows = [{"prompt": "Bees make honey. True?", "candidates": [" no", " yes"], "probabilities": [0.2, 0.8]}]
+    >>> trainer = W2STrainer(
+    ...     model="Qwen/Qwen3-0.6B",
+    ...     head="lm",
+    ...     args=W2SRewardConfig(loss={"name": "log_confidence"}),
+    ...     train_dataset=Dataset.from_list(rows),
+    ... )
+    >>> trainer.train()
+    ```
 
     Args:
-        prediction (`EvalPrediction`): `scores_BK` and `targets_BK`, padded with -100 across processes.
+        model (`str` or [`~transformers.PreTrainedModel`]):
+            Path or hub id, or a model that fits the head: `AutoModelForCausalLM` for `lm`, otherwise
+            `AutoModelForSequenceClassification`.
+        args ([`W2SRewardConfig`], *optional*):
+            Configuration, with the loss.
+        train_dataset ([`~datasets.Dataset`]):
+            Rows with `prompt`, `candidates` and either `label` (index of the right one) or `probabilities`; or encoded
+            rows with `prompt_ids`, `candidate_ids` and `targets`.
+        processing_class ([`~transformers.PreTrainedTokenizerBase`], *optional*):
+            The tokenizer; by default the model's.
+        head (`str`, *optional*, defaults to `"classification"`):
+            `classification` (a logit for each class at the prompt's end) or `lm` (log-probability of each candidate).
+        exchangeable (`bool`, *optional*):
+            Whether candidates have no fixed meaning by position; by default so, but for `classification`.
+        peft_config ([`~peft.PeftConfig`], *optional*):
+            Train an adapter.
+        kwargs (`Any`):
+            All other arguments of [`~transformers.Trainer`].
+
+    Raises:
+        ConfigError: The head is unknown, or `reward`, which [`W2SRewardTrainer`] trains.
+        DataError: A row without label, or a label that is no distribution; the message names the rows.
+        NonFiniteError: During training, when a score or the loss is NaN or infinite.
     """
-    scores_BK, targets_BK = torch.as_tensor(prediction.predictions), torch.as_tensor(prediction.label_ids)
-    scores_BK = scores_BK.masked_fill(targets_BK < 0, -torch.inf)
-    return {"accuracy": float(agreement(scores_BK, targets_BK).double().mean())}
+
+    _signature_columns: Any
+
+    def __init__(
+        self,
+        model: Any,
+        args: W2SRewardConfig | None = None,
+        train_dataset: Any = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        *,
+        head: str = "classification",
+        exchangeable: bool | None = None,
+        peft_config: PeftConfig | None = None,
+        eval_dataset: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if head not in ("classification", "lm"):
+            raise ConfigError(f"head {head!r}: use classification or lm here, and W2SRewardTrainer for reward")
+        args = args or W2SRewardConfig("w2s_model")
+        _refuse_mass(head, args)
+        self.head_name, self.head = head, HEADS[head]
+        self.exchangeable = head != "classification" if exchangeable is None else exchangeable
+        self.w2s_loss = build_loss(args.loss)
+        set_seed(args.seed)
+        for dataset in (train_dataset, eval_dataset):
+            _check_columns(dataset)
+        self._classes = _first_classes(eval_dataset if train_dataset is None else train_dataset)
+        if isinstance(model, str):
+            from w2s_rm.modeling import load_for_trainer
+
+            model, own_tokenizer = load_for_trainer(head, model, args, self._classes)
+            processing_class = processing_class or own_tokenizer
+        if processing_class is None:
+            raise ConfigError("give the model's tokenizer as processing_class")
+        _prepare_model(model, args, processing_class)
+        if head == "classification" and self._classes is not None and model.config.num_labels != len(self._classes):
+            raise ConfigError(f"the model has {model.config.num_labels} outputs, the data {len(self._classes)} classes")
+        if peft_config is not None:
+            model = _with_adapter(model, peft_config, args)
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=self._encoded(train_dataset, processing_class, args),
+            eval_dataset=self._encoded(eval_dataset, processing_class, args),
+            processing_class=processing_class,
+            data_collator=kwargs.pop("data_collator", None)
+            or self.head.collator(int(processing_class.pad_token_id), args.pad_to_multiple_of),
+            compute_metrics=kwargs.pop("compute_metrics", candidate_accuracy),
+            **kwargs,
+        )
+        # As in TRL: evaluation has a loss although no column is called labels, and gradients are not scaled again.
+        self.can_return_loss, self.label_names, self.model_accepts_loss_kwargs = True, [], False
+        keep_in_float32(self.head.output_layers(self.model))
+
+    def _encoded(self, dataset: Any, tokenizer: PreTrainedTokenizerBase, args: W2SRewardConfig) -> Any:
+        if dataset is None or set(ENCODED_COLUMNS) <= set(dataset.column_names):
+            return dataset
+        dropped = [name for name in dataset.column_names if name != "id"]
+        arguments = {
+            "tokenizer": tokenizer,
+            "max_length": args.max_length,
+            "head": self.head_name,
+            "classes": self._classes if self.head_name == "classification" else None,
+        }
+        with PartialState().main_process_first():
+            return dataset.map(
+                _encode_candidates, with_indices=True, fn_kwargs=arguments, batched=True, remove_columns=dropped
+            )
+
+    def _set_signature_columns_if_needed(self) -> None:
+        if self._signature_columns is None:
+            self._signature_columns = [*ENCODED_COLUMNS, "id"]
 
 
-def agreement(scores_BK: Tensor, targets_BK: Tensor) -> Tensor:
-    """Whether the highest score is at the highest target: 1 or 0, and its chance where either is a tie.
-
-    Without the second, a model that gives every candidate the same score would agree with all that is stored first.
-
-    Args:
-        scores_BK (`Tensor` of shape `(B, K)`): Scores; padding candidates hold the lowest.
-        targets_BK (`Tensor` of shape `(B, K)`): Label distribution.
-    """
-    top_BK = scores_BK == scores_BK.amax(dim=1, keepdim=True)
-    best_BK = targets_BK == targets_BK.amax(dim=1, keepdim=True)
-    return (top_BK & best_BK).sum(dim=1) / (top_BK.sum(dim=1) * best_BK.sum(dim=1))
+def _check_columns(dataset: Any) -> None:
+    if dataset is None or set(ENCODED_COLUMNS) <= set(dataset.column_names):
+        return
+    labelled = {"label", "probabilities"} & set(dataset.column_names)
+    missing = [name for name in ("prompt", "candidates") if name not in dataset.column_names]
+    missing += [] if labelled else ["label or probabilities"]
+    if missing:
+        raise DataError(f"the dataset has no column {', '.join(missing)}; it has {', '.join(dataset.column_names)}")
 
 
-def _lengths(dataset: datasets.Dataset) -> list[int]:
-    prompts, candidates = dataset["prompt_ids"], dataset["candidate_ids"]
-    return [len(prompt) + max(map(len, options)) for prompt, options in zip(prompts, candidates, strict=True)]
+def _refuse_mass(head: str, args: W2SRewardConfig) -> None:
+    if args.candidate_mass_coefficient is not None and head != "lm":
+        raise ConfigError(
+            f"candidate_mass_coefficient is for head lm, whose scores are log-probabilities; remove it for head {head}"
+        )
+
+
+def _first_classes(dataset: Any) -> list[str] | None:
+    if dataset is None:
+        return None
+    row = dataset[0]
+    return list(map(str, row["candidates"] if "candidates" in row else range(len(row["targets"]))))
+
+
+def _prepare_model(model: PreTrainedModel, args: W2SRewardConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    if args.activation_offloading:
+        raise ConfigError("activation_offloading is TRL's, for reward models; remove it for this head")
+    if args.disable_dropout:
+        disable_dropout_in_model(model)
+    if tokenizer.pad_token_id is None:
+        raise ConfigError("the tokenizer has no pad token; set it, for example to the eos token")
+    # Sequence classification finds the last token of a row by it.
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _with_adapter(model: PreTrainedModel, config: PeftConfig, args: W2SRewardConfig) -> PeftModel:
+    """Add an adapter as TRL's trainers do, with the same settings for ZeRO-3 and gradient checkpointing."""
+    quantized = any(parameter.dtype in (torch.uint8, torch.int8) for parameter in model.parameters())
+    zero3 = args.deepspeed_plugin is not None and args.deepspeed_plugin.zero_stage == 3
+    adapted: Any = get_peft_model(model, config, autocast_adapter_dtype=not (zero3 and not quantized))
+    if args.gradient_checkpointing:
+        if zero3:
+            given: Any = args.gradient_checkpointing_kwargs or {}
+            args.gradient_checkpointing_kwargs = {**given, "use_reentrant": True}
+        adapted.enable_input_require_grads()
+    if quantized:
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.bfloat16)
+    result: PeftModel = adapted
+    return result
+
+
+def _encode_candidates(
+    batch: Mapping[str, list[Any]],
+    indices: list[int],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int | None,
+    head: str,
+    classes: list[str] | None,
+) -> dict[str, list[Any]]:
+    """Encode a batch of rows with `prompt`, `candidates` and `label` or `probabilities`."""
+    if classes is not None:
+        _check_classes(batch, indices, classes)
+    ids = batch.get("id", indices)
+    examples = [
+        Example(str(name), content_hash(prompt), prompt, tuple(options), None)
+        for name, prompt, options in zip(ids, batch["prompt"], batch["candidates"], strict=True)
+    ]
+    targets: list[Any] = batch["probabilities"] if "probabilities" in batch else _one_hot(batch)
+    wrong = [
+        index
+        for index, example, target in zip(indices, examples, targets, strict=True)
+        if target is None
+        or len(target) != len(example.candidates)
+        or any(p is None or not 0.0 <= p <= 1.0 for p in target)
+        or abs(sum(target) - 1.0) > 1e-4
+    ]
+    if wrong:
+        raise DataError(f"each row needs a distribution over its candidates; rows {wrong[:10]} have none")
+    encoded = encode_for(head, tokenizer, examples, max_length)
+    check_candidates(head, tokenizer, examples, encoded)
+    return {
+        "prompt_ids": [row.prompt_ids for row in encoded],
+        "candidate_ids": [row.candidate_ids for row in encoded],
+        "targets": [list(target) for target in targets],
+    }
+
+
+def _check_classes(batch: Mapping[str, list[Any]], indices: list[int], classes: list[str]) -> None:
+    others = [index for index, options in zip(indices, batch["candidates"], strict=True) if options != classes]
+    if others:
+        raise DataError(
+            f"head classification has one output for each of {classes}; rows {others[:10]} have other candidates, "
+            "or these in another order"
+        )
+
+
+def _one_hot(batch: Mapping[str, list[Any]]) -> list[list[float] | None]:
+    return [
+        [float(k == label) for k in range(len(options))] if label in range(len(options)) else None
+        for label, options in zip(batch["label"], batch["candidates"], strict=True)
+    ]
 
 
 def _template_kwargs(tools: Any, extra: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -88,6 +88,16 @@ class Task(Protocol):
         """Whether every example has a gold candidate: without, there is no weak training, no ceiling and no PGR."""
         ...
 
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The candidates of every example, in this order, when they have a fixed meaning; `None` when exchangeable."""
+        ...
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every class takes the same share of each split; only where there are `classes`."""
+        ...
+
     def content_version(self) -> str:
         """Identify the content without loading it (file hash, or hub id and revision); enters the stage hash."""
         ...
@@ -107,7 +117,8 @@ class Encoded:
 
     Args:
         prompt_ids (`list[int]`): Tokens shared by all candidates.
-        candidate_ids (`list[list[int]]`): K lists of at least one token; row k is `prompt_ids + candidate_ids[k]`.
+        candidate_ids (`list[list[int]]`): K lists of at least one token; row k is `prompt_ids + candidate_ids[k]`. A
+            head with a logit for each class reads the prompt only: the lists are then empty.
         cut_prompt_tokens (`int`): Tokens removed from the left of the prompt to fit `max_length`.
         cut_candidate_tokens (`int`): Tokens removed from the right of candidates, summed over candidates.
     """
@@ -173,8 +184,11 @@ class Predictions:
         ids (`tuple[str, ...]`): Example ids.
         scores (`tuple[tuple[float, ...], ...]`): K scores for each example.
         gold (`tuple[int | None, ...]`): Index of the right candidate, if known.
+        greedy (`tuple[int, ...]`, *optional*): Index of the candidate that the model writes when it decodes greedily,
+            -1 for a text that is none of them; only from heads that can write.
     """
 
     ids: tuple[str, ...]
     scores: tuple[tuple[float, ...], ...]
     gold: tuple[int | None, ...]
+    greedy: tuple[int, ...] | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 import torch
 
-from w2s_rm.data.collation import PaddedCollator
+from w2s_rm.data.collation import PaddedCollator, PrefixCollator, PromptCollator, pad_rows, share_prefixes
 
 PAIR: dict[str, Any] = {"id": "p", "prompt_ids": [5, 6], "candidate_ids": [[7], [8, 9]], "targets": [0.75, 0.25]}
 TRIPLE: dict[str, Any] = {"prompt_ids": [4], "candidate_ids": [[1], [2], [3, 3]], "targets": [0.0, 1.0, 0.0]}
@@ -52,3 +53,85 @@ def test_weights_and_margins_of_the_examples_are_kept() -> None:
     batch = PaddedCollator(pad_token_id=0)([{**PAIR, "weight": 1.0, "margin": 0.5}, filler])
     assert batch["weights"].tolist() == [1.0, 0.0]
     assert batch["margins"].tolist() == [0.5, 2.0]
+
+
+def test_prompts_alone_are_rows() -> None:
+    first = {**PAIR, "candidate_ids": [[], []]}
+    second = {"prompt_ids": [4], "candidate_ids": [[], []], "targets": [1.0, 0.0], "weight": 0.0}
+    batch = PromptCollator(pad_token_id=9, pad_to_multiple_of=3)([first, second])
+    assert batch["input_ids"].tolist() == [[5, 6, 9], [4, 9, 9]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 0, 0]]
+    assert batch["targets"].tolist() == [[0.75, 0.25], [1.0, 0.0]]
+    assert batch["mask"].tolist() == [[True, True], [True, True]]
+    assert batch["weights"].tolist() == [1.0, 0.0]
+
+
+def test_prefixes_are_fed_once_and_every_token_finds_its_logits() -> None:
+    # Fed are [] of [7], [8] of [8, 9], [8] of [8, 3] and [8, 9] of [8, 9, 4]: all begin [8, 9], one row for the four.
+    first = {"prompt_ids": [5, 6], "candidate_ids": [[7], [8, 9], [8, 3], [8, 9, 4]], "targets": [0.0, 1.0, 0.0, 0.0]}
+    # Fed are [1] and [2]: two rows.
+    second = {"prompt_ids": [4], "candidate_ids": [[1, 3], [2, 3]], "targets": [1.0, 0.0]}
+    batch = PrefixCollator(pad_token_id=0)([first, second])
+    assert batch["input_ids"].tolist() == [[5, 6, 8, 9], [0, 0, 4, 2], [0, 0, 4, 1]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
+    assert int(batch["kept"]) == 3
+    assert batch["mask"].tolist() == [[True] * 4, [True, True, False, False]]
+    tokens = zip(*(batch[name].tolist() for name in TOKENS), strict=True)
+    # Row, place among the last three, token, candidate. Token 7 comes after the prompt's 6, second of row 0.
+    assert list(tokens) == [
+        (0, 0, 7, 0),
+        (0, 0, 8, 1),
+        (0, 1, 9, 1),
+        (0, 0, 8, 2),
+        (0, 1, 3, 2),
+        (0, 0, 8, 3),
+        (0, 1, 9, 3),
+        (0, 2, 4, 3),
+        (2, 1, 1, 4),
+        (2, 2, 3, 4),
+        (1, 1, 2, 5),
+        (1, 2, 3, 5),
+    ]
+
+
+TOKENS = ("token_rows", "token_positions", "token_ids", "token_candidates")
+
+
+@pytest.mark.parametrize("multiple", [None, 1, 8, 64])
+def test_every_token_is_predicted_from_all_before_it_whatever_the_padding(multiple: int | None) -> None:
+    generator = random.Random(0)
+    examples = []
+    for _ in range(30):
+        options = {tuple(generator.choices([1, 2], k=generator.randint(1, 4))) for _ in range(8)}
+        prompt = generator.choices(range(3, 9), k=generator.randint(1, 9))
+        targets = [1.0 / len(options)] * len(options)
+        examples.append({"prompt_ids": prompt, "candidate_ids": list(map(list, sorted(options))), "targets": targets})
+    batch = PrefixCollator(pad_token_id=0, pad_to_multiple_of=multiple)(examples)
+    length, kept = batch["input_ids"].shape[1], int(batch["kept"])
+    flat = [(example["prompt_ids"], ids) for example in examples for ids in example["candidate_ids"]]
+    seen: dict[int, list[int]] = {}
+    for row, position, token, candidate in zip(*(batch[name].tolist() for name in TOKENS), strict=True):
+        prompt, ids = flat[candidate]
+        place = len(seen.setdefault(candidate, []))
+        read = batch["input_ids"][row, : length - kept + position + 1]
+        shown = batch["attention_mask"][row, : length - kept + position + 1]
+        assert read[shown.bool()].tolist() == prompt + ids[:place]
+        seen[candidate].append(token)
+    assert [seen[number] for number in range(len(flat))] == [ids for _, ids in flat]
+    # Nothing is fed twice: of the rows of an example none begins another.
+    rows = [tuple(r[m.bool()].tolist()) for r, m in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
+    assert len(rows) < len(flat)
+
+
+def test_shared_beginnings() -> None:
+    index_of, kept = share_prefixes([(), (1,), (1, 2), (1, 2), (1, 3), (2,)])
+    assert sorted(kept) == [(1, 2), (1, 3), (2,)]
+    for sequence, index in index_of.items():
+        assert kept[index][: len(sequence)] == sequence
+    assert share_prefixes([(), ()]) == ({(): 0}, [()])
+
+
+def test_left_padding_hides_what_it_adds() -> None:
+    padded = pad_rows([[0, 5], [6]], 0, 4, left=True)
+    assert padded["input_ids"].tolist() == [[0, 0, 0, 5], [0, 0, 0, 6]]
+    assert padded["attention_mask"].tolist() == [[0, 0, 1, 1], [0, 0, 0, 1]]

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
-from w2s_rm.data.encoding import encode_batch
+from w2s_rm.data.encoding import encode_batch, encode_prompts
 from w2s_rm.errors import ConfigError
 from w2s_rm.types import Encoded
 
@@ -227,3 +227,35 @@ def test_a_max_length_without_room_is_refused() -> None:
 def test_conversations_need_a_chat_template() -> None:
     with pytest.raises(ConfigError, match="no chat template; set chat_template_path"):
         encode_batch(build(eos_token="<eos>"), [(said("user", "a"),)], [[(said("assistant", "b"),)] * 2], None)
+
+
+def test_without_an_end_candidates_stop_at_their_last_word() -> None:
+    tokenizer = build("<bos> $A", bos_token="<bos>", eos_token="<eos>")
+    (encoded,) = encode_batch(tokenizer, ["a b"], [(" c", " c d", " c d e")], None, end=False)
+    assert decoded(tokenizer, encoded) == (words("<bos> a b"), [["c"], words("c d"), words("c d e")])
+
+
+def test_prompts_alone_end_where_the_text_ends_and_lose_their_left() -> None:
+    tokenizer = build("<bos> $A", bos_token="<bos>", eos_token="<eos>")
+    short, long = encode_prompts(tokenizer, ["a b", " ".join("abcdefghij")], [2, 3], 8)
+    assert decoded(tokenizer, short) == (words("<bos> a b"), [[], []])
+    assert decoded(tokenizer, long) == (words("<bos> d e f g h i j"), [[], [], []])
+    assert (short.cut_prompt_tokens, long.cut_prompt_tokens, long.cut_candidate_tokens) == (0, 3, 0)
+    (whole,) = encode_prompts(tokenizer, [" ".join("abcdefghij")], [2], None)
+    assert len(whole.prompt_ids) == 11 and encode_prompts(tokenizer, [], [], 8) == []
+
+
+def test_prompts_alone_of_bert_keep_both_special_tokens() -> None:
+    tokenizer = build("[CLS] $A [SEP]", cls_token="[CLS]", sep_token="[SEP]")
+    (encoded,) = encode_prompts(tokenizer, [" ".join("abcdefghij")], [2], 8)
+    assert decoded(tokenizer, encoded)[0] == words("[CLS] e f g h i j [SEP]")
+
+
+def test_prompts_alone_may_be_conversations() -> None:
+    tokenizer = build("<bos> $A", bos_token="<bos>", eos_token="<eos>")
+    tokenizer.chat_template = TEMPLATE
+    # The template says which special tokens there are: no other <bos> before it.
+    (encoded,) = encode_prompts(tokenizer, [(said("user", "a b"),)], [2], None)
+    assert decoded(tokenizer, encoded)[0] == words("<user> a b <eos>")
+    with pytest.raises(ConfigError, match="max_length is 7"):
+        encode_prompts(tokenizer, ["a"], [2], 7)

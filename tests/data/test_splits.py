@@ -153,3 +153,83 @@ def test_no_rows_at_all():
 def test_impossible_sizes():
     with pytest.raises(ConfigError, match="n_train is 1.*n_test is 0.*n_validation is -1"):
         SplitSizes(n_train=1, n_validation=-1, n_test=0)
+
+
+def unbalanced(n, share, seed=0):
+    """Examples in groups of one to three, of which a share has gold 1."""
+    generator, made, group = random.Random(seed), [], 0
+    while len(made) < n:
+        group += 1
+        for _ in range(generator.randint(1, 3)):
+            made.append(example(len(made), group=f"g{group}", gold=int(generator.random() < share)))
+    return made[:n]
+
+
+def golds(splits):
+    return {name: [one.gold for one in getattr(splits, name)] for name in NAMES}
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_every_split_is_balanced_to_the_example(share):
+    splits = split_examples(unbalanced(3000, share), SplitSizes(n_train=401, n_validation=31, n_test=101), "t", 2)
+    counts = {name: (found.count(0), found.count(1)) for name, found in golds(splits).items()}
+    # An odd size has one more of the first class.
+    assert counts == {"weak": (100, 100), "relabel": (101, 100), "validation": (16, 15), "test": (51, 50)}
+
+
+def test_without_sizes_the_smaller_class_decides():
+    rows = unbalanced(2000, 0.3)
+    splits = split_examples(rows, SplitSizes(), "t", 2)
+    for name, found in golds(splits).items():
+        assert found.count(0) == found.count(1), name
+    everything = split_examples(rows, SplitSizes(), "t")
+    for name, found in golds(everything).items():
+        assert 2 * found.count(1) == len(getattr(splits, name)), name
+        # The surplus is left out, nobody changes the split.
+        assert set(ids(splits)[name]) <= set(ids(everything)[name])
+
+
+def test_three_classes():
+    rows = [example(i, group=f"g{i}", gold=(0, 0, 0, 1, 1, 2)[i % 6], candidates=("a", "b", "c")) for i in range(3000)]
+    splits = split_examples(rows, SplitSizes(n_train=300, n_test=100), "t", 3)
+    assert [golds(splits)["weak"].count(k) for k in range(3)] == [50, 50, 50]
+    assert [golds(splits)["test"].count(k) for k in range(3)] == [34, 33, 33]
+
+
+def test_groups_stay_together_when_balanced():
+    splits = split_examples(unbalanced(3000, 0.4), SplitSizes(n_train=800, n_validation=50, n_test=200), "t", 2)
+    groups = [{one.group for one in getattr(splits, name)} for name in NAMES]
+    assert sum(map(len, groups)) == len(set.union(*groups))
+
+
+@pytest.mark.parametrize("sizes", [SplitSizes(1600, 0, 400), SplitSizes(1600, 60, 400), SplitSizes(n_train=1600)])
+def test_data_that_cannot_be_balanced_says_what_would_fit(sizes):
+    rows = unbalanced(2000, 0.1)
+    with pytest.raises(DataError) as raised:
+        split_examples(rows, sizes, "answers", 2)
+    message = str(raised.value)
+    assert "answers: too few for the splits (2000 examples in" in message
+    found = re.search(
+        r"weak: \d+ groups with (\d+) examples \(classes (\d+) \+ (\d+): (\d+) when balanced\), 800", message
+    )
+    total, zeros, ones, usable = map(int, found.groups())
+    assert zeros + ones == total and usable == 2 * ones < 200
+    fitting = {name: int(value) for name, value in re.findall(r"(n_\w+): (\d+)", message.split("these sizes fit")[1])}
+    # About 200 examples have the rarer class, so about 400 can be used.
+    assert 150 < fitting["n_train"] < 330
+    balanced = split_examples(rows, SplitSizes(**fitting), "answers", 2)
+    assert len(balanced.weak) + len(balanced.relabel) == fitting["n_train"]
+    with pytest.raises(DataError, match="2000 examples"):
+        split_examples(rows, SplitSizes(1000, 0, 250), "answers", 2)
+
+
+def test_a_class_without_examples_never_fits():
+    with pytest.raises(DataError, match=r"(?s)classes \d+ \+ 0: 0 when balanced.*no sizes in these proportions fit"):
+        split_examples(unbalanced(500, 0.0), SplitSizes(), "t", 2)
+
+
+def test_row_order_does_not_matter_when_balanced():
+    rows = unbalanced(1000, 0.3)
+    shuffled = random.Random(1).sample(rows, len(rows))
+    sizes = SplitSizes(n_train=200, n_validation=20, n_test=50)
+    assert split_examples(rows, sizes, "t", 2) == split_examples(shuffled, sizes, "t", 2)

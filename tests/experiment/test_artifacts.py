@@ -15,7 +15,7 @@ import pytest
 import w2s_rm
 from w2s_rm.errors import ArtifactError, InUseError
 from w2s_rm.experiment import artifacts
-from w2s_rm.experiment.artifacts import StageFolder, cache_folder, lock, write_json, write_text, write_yaml
+from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_text, write_yaml
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -124,15 +124,3 @@ def test_remove_takes_files_folders_and_what_is_not_there(tmp_path: Path) -> Non
 def test_the_code_revision_without_git_is_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts.shutil, "which", lambda _: None)
     assert artifacts.code_revision() == w2s_rm.__version__
-
-
-def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("W2S_RM_CACHE", "mine")
-    assert cache_folder() == tmp_path / "mine"
-    monkeypatch.delenv("W2S_RM_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    assert cache_folder() == tmp_path / "caches" / "w2s-rm"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "w2s-rm"

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import chess
 import pytest
 
+from w2s_rm.cli import main
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
@@ -65,6 +67,7 @@ PREPARE_BEGUN = [*BEGUN, "stages/prepare/.lock", "stages/prepare/config.yaml"]
 PREPARED = [
     *BEGUN,
     "stages/prepare/.lock",
+    "stages/prepare/check.json",
     "stages/prepare/config.yaml",
     *(f"stages/prepare/examples/{split}.parquet" for split in ("relabel", "test", "unused", "validation", "weak")),
     "stages/prepare/manifest.json",
@@ -210,3 +213,140 @@ def test_a_stage_in_use(recipe_file: Path) -> None:
     assert f"{stage.folder} is in use by process {pid} on " in message
     assert loaded == "loaded:\n"
     assert written(recipe_file) == [*BEGUN, "stages/prepare/.lock"]
+
+
+def refused(recipe: Path, capsys: pytest.CaptureFixture[str], *overrides: str) -> str:
+    """Run a recipe that must fail, in this process; return its one message."""
+    assert main(["run", str(recipe), "--runs", str(recipe.parent / "runs"), *overrides]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("error: ") == 1
+    return shown.split("error: ")[1]
+
+
+def task_of(recipe: Path, name: str, file: str, content: str, **options: Any) -> str:
+    (recipe.parent / file).write_text(content, encoding="utf-8")
+    given = {"name": name, "path": str(recipe.parent / file), "n_train": 8, "n_test": 4, **options}
+    return f"task={json.dumps(given)}"
+
+
+TEXTS = [{"text": f"text {n}", "label": n % 2} for n in range(60)]
+QUESTIONS = [{"question": f"q{n}", "choices": [f"a{n}", f"b{n}"], "label": n % 2} for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "change", "words"),
+    [
+        ("text_classification", TEXTS, {"label": 2}, ["label 2 in 'label' is outside 0, 1, no, yes"]),
+        ("text_classification", TEXTS, {"label": "maybe"}, ["label 'maybe' in 'label' is outside"]),
+        ("text_classification", TEXTS, {"text": " "}, ["'text' is empty"]),
+        ("multiple_choice", QUESTIONS, {"choices": ["one"], "label": 0}, ["a question with 1 answers"]),
+        ("multiple_choice", QUESTIONS, {"choices": ["same", "same"]}, ["two equal answers"]),
+        ("multiple_choice", QUESTIONS, {"label": 2}, ["label 2 in 'label' is none of the 2 answers"]),
+    ],
+    ids=["label", "label text", "blank", "one answer", "equal answers", "no such answer"],
+)
+def test_bad_questions(
+    recipe_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    rows: list[dict[str, Any]],
+    change: dict[str, Any],
+    words: list[str],
+) -> None:
+    content = with_row({**rows[6], **change}, rows)
+    message = refused(recipe_file, capsys, task_of(recipe_file, name, "rows.jsonl", content))
+    assert "rows.jsonl:7: " in message and "1 rows cannot be used" in message
+    assert all(word in message for word in words), message
+    assert written(recipe_file) == PREPARE_BEGUN
+
+
+def test_all_bad_questions_are_named(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = [{**row, "label": 7} if number in (3, 8) else row for number, row in enumerate(TEXTS)]
+    message = refused(recipe_file, capsys, task_of(recipe_file, "text_classification", "rows.jsonl", lines(bad)))
+    assert "2 rows cannot be used" in message and "rows.jsonl:4: " in message and "rows.jsonl:9: " in message
+
+
+def test_classes_that_cannot_be_balanced(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{**row, "label": int(number < 8)} for number, row in enumerate(TEXTS)]
+    task = task_of(recipe_file, "text_classification", "rows.jsonl", lines(rows), n_train=40, n_test=10)
+    message = refused(recipe_file, capsys, task)
+    assert "text_classification: too few for the splits (60 examples" in message
+    assert "when balanced), 20 needed" in message
+    assert written(recipe_file) == PREPARE_BEGUN
+
+
+def test_another_column(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = "".join(f"text {n},{n % 2}\n" for n in range(60))
+    task = task_of(recipe_file, "text_classification", "rows.csv", "sentence,label\n" + content)
+    message = refused(recipe_file, capsys, task)
+    assert "rows.csv" in message and "no column 'text'" in message
+    assert written(recipe_file) == PREPARE_BEGUN
+
+
+PUZZLE_COLUMNS = "PuzzleId,FEN,Moves,Rating,Themes"
+
+
+def puzzles(count: int = 40) -> list[str]:
+    """Puzzles in Lichess's columns: Black's king goes from h8 to g8, then the rook gives check on the last rank."""
+    rows = []
+    for number in range(count):
+        rank, file = 2 + number % 5, "abcde"[number // 5 % 5]
+        king = "abcdefgh"[number // 25 * 2]
+        board = chess.Board(None)
+        board.set_piece_at(chess.parse_square(f"{file}{rank}"), chess.Piece.from_symbol("R"))
+        board.set_piece_at(chess.parse_square(f"{king}1"), chess.Piece.from_symbol("K"))
+        board.set_piece_at(chess.H8, chess.Piece.from_symbol("k"))
+        board.turn = chess.BLACK
+        rows.append(f"p{number},{board.fen()},h8g8 {file}{rank}{file}8,1500,short")
+    return rows
+
+
+def puzzle_task(recipe: Path, rows: list[str], columns: str = PUZZLE_COLUMNS, **options: Any) -> str:
+    return task_of(recipe, "lichess_puzzles", "puzzles.csv", "\n".join([columns, *rows, ""]), **options)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("odd,8/8/8/x/8/8/8/8 w - - 0 1,h8g8 a2a8,1500,short", ["puzzle odd", "does not parse"]),
+        ("odd,8/8/8/8/8/8/8/8 w - - 0 1,h8g8 a2a8,1500,short", ["puzzle odd", "is no legal position"]),
+        ("odd,7k/8/8/8/8/8/R7/K7 b - - 0 1,h8h6 a2a8,1500,short", ["puzzle odd", "ply 1, h8h6, is illegal in 7k/8/8"]),
+        ("odd,7k/8/8/8/8/8/R7/K7 b - - 0 1,h8g8 a2b3,1500,short", ["puzzle odd", "ply 2, a2b3, is illegal in "]),
+        ("odd,7k/8/8/8/8/8/R7/K7 b - - 0 1,h8g8,1500,short", ["puzzle odd", "needs the opponent's move"]),
+    ],
+    ids=["fen", "position", "first move", "line", "no solution"],
+)
+def test_bad_puzzles(recipe_file: Path, capsys: pytest.CaptureFixture[str], row: str, words: list[str]) -> None:
+    rows = puzzles()
+    message = refused(recipe_file, capsys, puzzle_task(recipe_file, [*rows[:6], row, *rows[6:]]))
+    assert "puzzles.csv:8: " in message and "1 rows cannot be used" in message
+    assert all(word in message for word in words), message
+    assert written(recipe_file) == PREPARE_BEGUN
+
+
+def test_puzzles_in_other_columns(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = PUZZLE_COLUMNS.replace("FEN", "Position")
+    message = refused(recipe_file, capsys, puzzle_task(recipe_file, puzzles(), columns))
+    assert "puzzles.csv" in message and "no column 'FEN'" in message
+    assert written(recipe_file) == PREPARE_BEGUN
+
+
+def test_a_tokenizer_that_cannot_write_the_moves(
+    recipe_file: Path, capsys: pytest.CaptureFixture[str], tiny_tokenizer: Callable[..., Any]
+) -> None:
+    for name in ("weak", "strong"):
+        tiny_tokenizer().save_pretrained(recipe_file.parent / "models" / name)
+    recipe = puzzle_task(recipe_file, puzzles())
+    message = refused(recipe_file, capsys, recipe, "head=lm", "train.bf16=false", "seeds=[0]")
+    assert "cannot write these candidates; use another one" in message and "models/" in message
+    assert "example '" in message and "has words that are not in the vocabulary" in message
+    manifests = [name for name in written(recipe_file) if name.endswith("manifest.json")]
+    assert manifests == ["stages/prepare/manifest.json"]
+    assert not [name for name in written(recipe_file) if name.endswith((".tmp", "predictions.parquet"))]
+
+
+def test_a_head_that_the_task_has_not(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = task_of(recipe_file, "multiple_choice", "rows.jsonl", lines(QUESTIONS))
+    assert "head classification needs fixed classes" in refused(recipe_file, capsys, task, "head=classification")
+    assert "'scalar' is no head of setting classification" in refused(recipe_file, capsys, task, "head=scalar")
+    assert not (recipe_file.parent / "runs").exists()

@@ -17,7 +17,7 @@ from w2s_rm.experiment.artifacts import lock
 from w2s_rm.experiment.places import find_accelerate_config, model_version
 from w2s_rm.experiment.plan import Plan, make_plan, model_label
 from w2s_rm.experiment.recipe import ModelSpec, load_recipe
-from w2s_rm.testbed.pretraining import Pretraining
+from w2s_rm.pretraining import Pretraining
 
 Role = tuple[str, str | None, str | None, int | None]
 
@@ -359,7 +359,7 @@ def test_embedded_models_live_in_the_cache(recipe_file: Path, monkeypatch: pytes
     assert [stage.folder.parent for stage in made] == [recipe_file.parent / "cache" / "stages"] * 2
     weak = next(stage for stage in plan.stages if stage.stage == "weak")
     assert weak.config["model_name_or_path"] == str(made[0].folder / "model")
-    assert plan.record()["weak_model"] == "embedded 1x16"
+    assert plan.record()["weak_model"] == "pretrained 1x16"
     assert changed(recipe_file, "strong.pretrain.seed=1", base=embedded) == {"pretrain"} | STUDENTS | CEILING
     same = folders(plan_of(recipe_file, *embedded, f"strong.pretrain.steps={Pretraining().steps}", "seeds=[0]"))
     assert same == folders(plan), "a default spelled out is the same model"
@@ -447,7 +447,7 @@ def test_record_is_json_with_absolute_folders(recipe_file: Path) -> None:
         (ModelSpec(model_name_or_path="x", train={"model_init_kwargs": {"num_hidden_layers": 1}}), "x (1 layer)"),
         (ModelSpec(model_name_or_path="x", train={"model_init_kwargs": {"num_hidden_layers": 2}}), "x (2 layers)"),
         (ModelSpec(labels="some/people.csv"), "people.csv"),
-        (ModelSpec(pretrain={"hidden_size": 32, "num_hidden_layers": 2}), "embedded 2x32"),
+        (ModelSpec(pretrain={"hidden_size": 32, "num_hidden_layers": 2}), "pretrained 2x32"),
     ],
 )
 def test_model_label(spec: ModelSpec, label: str) -> None:
@@ -463,3 +463,115 @@ def test_large_weights_that_differ_in_the_middle_are_another_model(tmp_path: Pat
     content[middle : middle + (1 << 18)] = b"\1" * (1 << 18)
     file.write_bytes(content)
     assert model_version(str(tmp_path), "main") != before
+
+
+def label_task(recipe: Path, form: str = "binary") -> str:
+    """Override that asks for classes, or for answers without a fixed meaning."""
+    file = recipe.parent / "questions.jsonl"
+    rows = [{"question": f"q{n}", "choices": [f"a{n}", f"b{n}", f"c{n}"], "label": n % 3} for n in range(60)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return f"task={{name: multiple_choice, form: {form}, path: {file}}}"
+
+
+def test_the_first_head_that_fits_the_task_is_taken(recipe_file: Path) -> None:
+    def encoding(*overrides: str) -> tuple[str, str, list[str] | None]:
+        plan = plan_of(recipe_file, *overrides)
+        found = {
+            (stage.config["setting"], stage.config["head"], tuple(stage.config["classes"] or ()))
+            for stage in plan.stages
+            if stage.stage != "prepare"
+        }
+        ((setting, head, classes),) = found
+        assert plan.record()["head"] == head and plan.record()["setting"] == setting
+        return setting, head, list(classes) or None
+
+    assert encoding() == ("reward_modeling", "reward", None)
+    assert encoding(label_task(recipe_file)) == ("classification", "classification", [" no", " yes"])
+    assert encoding(label_task(recipe_file, "choice")) == ("classification", "reward", None)
+    assert encoding(label_task(recipe_file), "head=lm") == ("classification", "lm", [" no", " yes"])
+    assert encoding("task={name: mate_in_one}") == ("chess", "lm", None)
+    assert encoding("task={name: mate_in_one}", "head=reward") == ("chess", "reward", None)
+
+
+def test_a_head_that_does_not_fit_is_refused(recipe_file: Path) -> None:
+    with pytest.raises(ConfigError, match="head classification needs fixed classes.*multiple_choice.*reward or lm"):
+        plan_of(recipe_file, label_task(recipe_file, "choice"), "head=classification")
+
+
+def test_another_head_is_another_training_of_the_same_data(recipe_file: Path) -> None:
+    task = label_task(recipe_file)
+    assert changed(recipe_file, "head=reward", base=(task,)) == EVERYTHING - {"prepare"}
+    assert changed(recipe_file, "head=classification", base=(task,)) == set(), "the default spelled out is the same"
+
+
+def test_zero_shot_is_the_untrained_strong_model(recipe_file: Path) -> None:
+    task, strong = label_task(recipe_file), recipe_file.parent / "models" / "strong"
+    plan = plan_of(recipe_file, task, "head=lm", "strong.use_peft=true", "strong.dtype=float32", "train.max_length=99")
+    (zero,) = [stage for stage in plan.stages if stage.of == "zero_shot"]
+    assert (zero.stage, zero.seed, zero.method, zero.title) == ("evaluate", None, None, "evaluate zero_shot")
+    assert zero.config["model_name_or_path"] == str(strong)
+    assert Path(zero.config["examples"]).stem == "test" and zero.config["max_length"] == 99
+    # It is scored as the students are, whose adapters are merged.
+    assert zero.config["dtype"] == "float32" and "use_peft" not in zero.config and "loss" not in zero.config
+    assert [row for row in plan.record()["stages"] if row["of"] == "zero_shot"] == [
+        {"stage": "evaluate", "of": "zero_shot", "method": None, "seed": None, "folder": str(zero.folder)}
+    ]
+    for override in ("head=classification", "head=reward"):
+        assert not [stage for stage in plan_of(recipe_file, task, override).stages if stage.of == "zero_shot"]
+
+
+def test_zero_shot_depends_on_model_and_data_alone(recipe_file: Path) -> None:
+    base = (label_task(recipe_file), "head=lm")
+    for override in ("strong.lora_r=4", "train.learning_rate=1", "weak.train.max_length=64", "seeds=[0, 1]"):
+        assert "evaluate zero_shot" not in changed(recipe_file, override, base=base), override
+    for override in ("train.max_length=64", "strong.dtype=bfloat16", "strong.model_revision=x"):
+        assert "evaluate zero_shot" in changed(recipe_file, override, base=base), override
+
+
+def test_zero_shot_needs_ground_truth_and_not_a_weak_model(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = label_task(recipe_file)
+    (recipe_file.parent / "labels.csv").write_text("id\n")
+    weak = f"weak={{labels: {recipe_file.parent}/labels.csv}}"
+    titles = [stage.title for stage in plan_of(recipe_file, task, "head=lm", weak).stages]
+    assert titles[:3] == ["prepare", "relabel", "evaluate zero_shot"]
+    monkeypatch.setattr("w2s_rm.tasks.multiple_choice.MultipleChoice.has_ground_truth", property(lambda self: False))
+    assert "evaluate zero_shot" not in [stage.title for stage in plan_of(recipe_file, task, "head=lm", weak).stages]
+
+
+@pytest.mark.parametrize(
+    ("task", "corpus", "text"),
+    [
+        ("{name: mate_in_one, seed: 1}", "{name: chess_endgames}", "seed is 0 in pretrain, 1 in task"),
+        ("{name: mate_in_one}", "{name: chess_endgames, pieces: [Q]}", "pieces is ['Q'] in pretrain, ['Q', 'R', 'QR']"),
+        ("{name: world_classification, world_seed: 2}", "{name: facts}", "world_seed is 0 in pretrain, 2 in task"),
+        ("{name: world_preference}", "{name: facts, n_entities: 20}", "n_entities is 20 in pretrain, 48 in task"),
+    ],
+)
+def test_models_of_another_world_are_refused(recipe_file: Path, task: str, corpus: str, text: str) -> None:
+    models = [f"{role}={{pretrain: {{corpus: {corpus}}}}}" for role in ("weak", "strong")]
+    with pytest.raises(ConfigError) as raised:
+        plan_of(recipe_file, f"task={task}", *models)
+    assert "the models know another world than the task asks about" in str(raised.value)
+    assert text in str(raised.value) and str(raised.value).count(text) == 1
+
+
+def test_a_corpus_is_known_by_its_content(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("W2S_RM_CACHE", str(recipe_file.parent / "cache"))
+    games = recipe_file.parent / "games.txt"
+    games.write_text("e2e4 e7e5\n" * 3)
+
+    def pretrained(path: Path) -> tuple[str, str]:
+        strong = f"strong={{pretrain: {{corpus: {{name: chess_games, path: {path}, n_heldout: 1}}}}}}"
+        stages = plan_of(recipe_file, strong).stages
+        (stage,) = [stage for stage in stages if stage.stage == "pretrain"]
+        return stage.folder.name, stage.config["pretrain"]["corpus"]["path"]
+
+    before = pretrained(games)
+    assert before[1] == str(games)
+    games.rename(recipe_file.parent / "moved.txt")
+    moved = pretrained(recipe_file.parent / "moved.txt")
+    assert moved[0] == before[0] and moved[1].endswith("moved.txt")
+    (recipe_file.parent / "moved.txt").write_text("d2d4 d7d5\n" * 3)
+    assert pretrained(recipe_file.parent / "moved.txt")[0] != before[0]
+    with pytest.raises(ConfigError, match="games.txt: no such file"):
+        pretrained(games)

@@ -118,7 +118,7 @@ def test_empty_recipe_says_what_is_missing(tmp_path: Path) -> None:
         ("name: small", "name: stages", "line 1: name: 'stages' cannot name a run"),
         ("name: small", "name: 7", "line 1: name: 7 cannot name a run"),
         ("name: preference", "name: preferences", "task.name: no task 'preferences'; did you mean 'preference'?"),
-        ("name: preference, ", "", "line 2: task.name: is missing; known: anthropic_hh, "),
+        ("name: preference, ", "", "line 2: task.name: is missing; known: amazon_polarity, "),
         ("path: pairs.jsonl, ", "", "line 2: task.path: is missing; task preference needs it"),
         ("n_train: 8", "n_train: 1", "task.n_train: 1 is no number of examples; write a whole number, 2 or more"),
         ("n_train: 8", "n_train: 1e4", "task.n_train: 10000.0 is no number of examples; write a whole number"),
@@ -220,6 +220,46 @@ def test_options_of_an_embedded_model_are_checked_by_the_testbed(tmp_path: Path)
         load(tmp_path, text)
     assert "line 4: weak.pretrain: " in str(caught.value)
     assert "hidden_size is 0" in str(caught.value) and "steps is 0" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("corpus: {name: fact}", "corpus.name: no corpus 'fact'; did you mean 'facts'?"),
+        ("corpus: {}", "corpus.name: no corpus None; known: "),
+        ("corpus: facts", "corpus: 'facts' is no mapping of keys to values"),
+        ("corpus: {name: facts, n_entity: 9}", "corpus.n_entity: unknown key; did you mean 'n_entities'?"),
+        ("corpus: {name: facts, n_entities: many}", "corpus.n_entities: 'many' is no int"),
+        ("corpus: {name: chess_games}", "corpus.path: is missing; corpus chess_games needs it"),
+        ("n_entities: 9", "n_entities: unknown key"),
+        ("corpus: {name: chess_endgames, skill: 2}", "skill is 2: set a share from 0 to 1"),
+    ],
+)
+def test_one_mistake_in_a_corpus(tmp_path: Path, options: str, expected: str) -> None:
+    text = GOOD.replace("model_name_or_path: models/weak", f"pretrain: {{{options}}}")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert "line 4: weak.pretrain" in str(caught.value) and expected in str(caught.value)
+
+
+def test_a_corpus_and_its_options(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "model_name_or_path: models/weak", "pretrain: {corpus: {name: facts, n_entities: 20}, steps: 9}"
+    )
+    assert load(tmp_path, text).weak.pretrain == {"corpus": {"name": "facts", "n_entities": 20}, "steps": 9}
+
+
+def test_head(tmp_path: Path) -> None:
+    assert load(tmp_path).head is None
+    assert load(tmp_path, GOOD + "head: reward\n").head == "reward"
+    expected = "line 16: head: 'lm' is no head of setting reward_modeling; known: reward"
+    assert problems(tmp_path, GOOD + "head: lm\n") == [expected]
+    (found,) = problems(tmp_path, GOOD + "head: rewards\n")
+    assert found.endswith("did you mean 'reward'?")
+    (found,) = problems(tmp_path, GOOD + "head: 3\n")
+    assert "head: 3 is no head" in found
+    text = GOOD.replace("name: preference, path: pairs.jsonl", "name: world_classification") + "head: clasification\n"
+    assert "did you mean 'classification'?" in problems(tmp_path, text)[0]
 
 
 def test_sizes_may_be_null(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.bootstrap import accuracy_interval, bootstrap_means, percentile_interval
+from w2s_rm.metrics.bootstrap import accuracy_interval, bootstrap_means, difference_interval, percentile_interval
 
 
 def test_one_seed_spread_is_that_of_a_binomial() -> None:
@@ -88,3 +88,24 @@ def test_ten_thousand_resamples_of_a_usual_run_are_quick() -> None:
     start = time.process_time()
     bootstrap_means(table_MSN, n_resamples=10_000)
     assert time.process_time() - start < 4  # measured 0.2 s; the target is 2 s on a free machine
+
+
+def test_difference_is_paired_by_hand() -> None:
+    # Right on examples 0 to 59 against 0 to 39: only 20 of 100 examples differ.
+    one, other = np.zeros((1, 100)), np.zeros((1, 100))
+    one[0, :60] = 1
+    other[0, :40] = 1
+    found = difference_interval(one, other)
+    assert found.value == pytest.approx(0.2)
+    # 0.2 -+ 1.96 * sqrt(0.2 * 0.8 / 100) = 0.078; unpaired it would be 1.96 * sqrt(2 * 0.24 / 100) = 0.136
+    assert (found.low, found.high) == pytest.approx((0.122, 0.278), abs=0.011)
+
+
+def test_asking_again_gives_the_same_numbers_which_nobody_can_change() -> None:
+    correct_SN = np.array([[1.0, 0.0, 1.0]])
+    first = bootstrap_means([correct_SN], n_resamples=50)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+    assert np.array_equal(bootstrap_means([correct_SN.copy()], n_resamples=50), first)
+    assert len(bootstrap_means([correct_SN], n_resamples=20)) == 20
+    assert not np.array_equal(bootstrap_means([1 - correct_SN], n_resamples=50), first)

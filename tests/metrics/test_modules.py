@@ -5,7 +5,7 @@ from pathlib import Path
 import evaluate
 import pytest
 
-from w2s_rm.metrics.modules import Accuracy, Agreement, PerformanceGapRecovered
+from w2s_rm.metrics.modules import Accuracy, Agreement, ExactMatch, PerformanceGapRecovered
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,11 @@ def test_accuracy_combines(tmp_path: Path) -> None:
     both = evaluate.combine([Accuracy(cache_dir=str(tmp_path / "a")), Accuracy(cache_dir=str(tmp_path / "b"))], True)
     both.add_batch(predictions=[[1.0, 2.0], [2.0, 1.0]], references=[1, 1])
     assert sorted(both.compute().values()) == [0.5, 0.5]
+
+
+def test_exact_match(tmp_path: Path) -> None:
+    result = ExactMatch(cache_dir=str(tmp_path)).compute(predictions=[2, -1, 0, 1], references=[2, 0, 1, 1])
+    assert result == {"exact_match": 0.5, "no_candidate": 0.25}
 
 
 def test_agreement(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.pairing import aligned, paired_correctness, with_gold
+from w2s_rm.metrics.pairing import aligned, paired_correctness, paired_exact_matches, with_gold
 from w2s_rm.types import Predictions
 
 RIGHT, WRONG = (1.0, 0.0), (0.0, 1.0)
@@ -74,3 +74,25 @@ def test_empty_predictions() -> None:
 def test_with_gold_keeps_rows_together() -> None:
     some = Predictions(("a", "b", "c"), (RIGHT, WRONG, RIGHT), (0, None, 1))
     assert with_gold(some) == Predictions(("a", "c"), (RIGHT, RIGHT), (0, 1))
+
+
+def test_greedy_answers_move_with_their_examples() -> None:
+    some = Predictions(("a", "b", "c"), (RIGHT, WRONG, RIGHT), (0, None, 1), (1, -1, 0))
+    assert with_gold(some).greedy == (1, 0)
+    assert aligned(some, ("c", "a", "b"), name="weak").greedy == (0, 1, -1)
+
+
+def test_exact_matches_follow_the_first_order_whatever_the_scores() -> None:
+    weak = Predictions(("a", "b", "c"), (WRONG, WRONG, RIGHT), (0, 0, 0), (0, 1, -1))
+    student = Predictions(("c", "a", "b"), (RIGHT, WRONG, WRONG), (0, 0, 0), (0, -1, 0))
+    matches = paired_exact_matches({"weak": [weak], "student": [student]})
+    assert matches["weak"].tolist() == [[1, 0, 0]]
+    assert matches["student"].tolist() == [[0, 1, 1]]
+
+
+def test_greedy_answers_that_cannot_be() -> None:
+    outside = Predictions(("a", "b"), (RIGHT, (1.0, 0.0, 0.0)), (0, 0), (2, 2))
+    with pytest.raises(DataError, match="1 of 2 .*\n.*'a' has a greedy answer that is neither"):
+        paired_exact_matches({"weak": [outside]})
+    with pytest.raises(DataError, match="without greedy answers"):
+        paired_exact_matches({"weak": [Predictions(("a",), (RIGHT,), (0,))]})

@@ -20,19 +20,26 @@ def right(n_right: int, n: int = 100, *, start: int = 0) -> list[float]:
     return [1.0 if start <= i < start + n_right else 0.0 for i in range(n)]
 
 
-def write_predictions(folder: Path, answers: Answers, *, gold: Sequence[int | None] | None = None, k: int = 2) -> None:
+def write_predictions(
+    folder: Path,
+    answers: Answers,
+    *,
+    gold: Sequence[int | None] | None = None,
+    k: int = 2,
+    greedy: Sequence[int] | None = None,
+) -> None:
     """Gold is candidate 1 of `k`; the best score is there when the answer is right, at candidate 0 when wrong."""
     golds = list(gold) if gold is not None else [1] * len(answers)
     scores = [[1.0 - answer, answer, *[-1.0] * (k - 2)] for answer in answers]
-    table = pa.table(
-        {
-            "id": pa.array([f"e{i:04d}" for i in range(len(answers))]),
-            "scores": pa.array(scores, pa.list_(pa.float64())),
-            "gold": pa.array(golds, pa.int64()),
-        }
-    )
+    columns = {
+        "id": pa.array([f"e{i:04d}" for i in range(len(answers))]),
+        "scores": pa.array(scores, pa.list_(pa.float64())),
+        "gold": pa.array(golds, pa.int64()),
+    }
+    if greedy is not None:
+        columns["greedy"] = pa.array(greedy, pa.int64())
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, folder / "predictions.parquet")
+    pq.write_table(pa.table(columns), folder / "predictions.parquet")
     write_manifest(folder, {"n_test": len(answers)})
 
 
@@ -45,7 +52,8 @@ def write_manifest(folder: Path, counts: dict[str, Any]) -> None:
 def make_run(tmp_path: Path) -> MakeRun:
     """Return a function that writes a run and gives its folder.
 
-    `students` maps a method to answers for each seed; `weak` and `ceiling` hold answers for each seed, or are `None`.
+    `students` maps a method to answers for each seed; `weak` and `ceiling` hold answers for each seed, or are `None`;
+    `zero_shot` holds answers for all seeds. `greedy` maps a model to what it writes, `prepared` holds further counts.
     """
 
     def make(
@@ -54,6 +62,9 @@ def make_run(tmp_path: Path) -> MakeRun:
         weak: Sequence[Answers] | None,
         students: dict[str, Sequence[Answers]],
         ceiling: Sequence[Answers] | None,
+        zero_shot: Answers | None = None,
+        greedy: dict[str, Sequence[int]] | None = None,
+        prepared: dict[str, float] | None = None,
         root: Path = tmp_path / "runs",
         gold: Sequence[int | None] | None = None,
         k: int = 2,
@@ -68,16 +79,22 @@ def make_run(tmp_path: Path) -> MakeRun:
             stages.append({"stage": stage, "of": of, "method": method, "seed": seed, "folder": str(folder)})
             return folder
 
-        write_manifest(add("prepare", None, None, None), {"n_test": 100, "truncated": {"prompts": 3}, "note": "text"})
+        def scored(of: str, method: str | None, seed: int | None, given: Answers) -> None:
+            write_predictions(add("evaluate", of, method, seed), given, gold=gold, k=k, greedy=(greedy or {}).get(of))
+
+        counts = {"n_test": 100, "truncated": {"prompts": 3}, "note": "text", **(prepared or {})}
+        write_manifest(add("prepare", None, None, None), counts)
+        if zero_shot is not None:
+            scored("zero_shot", None, None, zero_shot)
         for seed in seeds:
             label_accuracy = label_accuracies[seed] if label_accuracies else 0.75
             write_manifest(add("relabel", None, None, seed), {"n_labelled": 3000, "label_accuracy": label_accuracy})
             if weak is not None:
-                write_predictions(add("evaluate", "weak", None, seed), weak[seed], gold=gold, k=k)
+                scored("weak", None, seed, weak[seed])
             if ceiling is not None:
-                write_predictions(add("evaluate", "ceiling", None, seed), ceiling[seed], gold=gold, k=k)
+                scored("ceiling", None, seed, ceiling[seed])
             for method, answers in students.items():
-                write_predictions(add("evaluate", "student", method, seed), answers[seed], gold=gold, k=k)
+                scored("student", method, seed, answers[seed])
         content = {
             "recipe": name,
             "setting": "reward_modeling",

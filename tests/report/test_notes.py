@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from w2s_rm.report.formats import ratio, ratio_interval
+from w2s_rm.report.formats import by_run, ratio, ratio_interval, task_names
 from w2s_rm.report.notes import notes
 from w2s_rm.report.summary import summary_text
 from w2s_rm.report.table import collect
@@ -62,15 +63,90 @@ def test_partial_ground_truth(make_run: MakeRun, answers: Answers) -> None:
     assert sentence.startswith("10 of 100 test examples have no ground truth")
 
 
+def test_student_against_itself_untrained(make_run: MakeRun, answers: Answers) -> None:
+    students = {"worse": [answers(75)] * 2, "noise": [answers(82)] * 2, "better": [answers(88)] * 2}
+    run = make_run(weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2, zero_shot=answers(80))
+    assert notes(collect(run)) == [
+        "The untrained student (80.0 %) is better than the supervisor (65.0 %): PGR above 0 needs no weak labels.",
+        "worse: the student (75.0 %) is not better than the same model untrained (80.0 %): weak supervision did not "
+        "help it.",
+        # Two more right in 100: the chance to draw neither of them is exp(-2), far above 2.5 %.
+        "noise: the student (82.0 %) cannot be told from the same model untrained (80.0 %): weak supervision may not "
+        "have helped it.",
+    ]
+
+
+def test_a_student_equal_to_itself_untrained_was_not_helped(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(75)] * 2}
+    run = make_run(weak=[answers(80)] * 2, students=students, ceiling=[answers(90)] * 2, zero_shot=answers(75))
+    assert [text for text in notes(collect(run)) if "untrained" in text] == [
+        "naive: the student (75.0 %) is not better than the same model untrained (75.0 %): weak supervision did not "
+        "help it."
+    ]
+
+
+def test_shortcuts_near_the_supervisor(make_run: MakeRun, answers: Answers) -> None:
+    def found(name: str, **measured: float) -> list[str]:
+        students = {"naive": [answers(75)] * 2}
+        run = make_run(
+            name, weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2, prepared=dict(measured)
+        )
+        return notes(collect(run))
+
+    # The supervisor's interval is 65 -+ 1.96 * sqrt(65 * 35 / 100) = 9.3
+    assert found("a", length_only=0.52, bag_of_words=0.54) == []
+    assert found("b", length_only=0.60, bag_of_words=0.65) == [
+        "A rule that sees only lengths (60.0 %) comes within the noise of the supervisor (65.0 %): it may have learned "
+        "that shortcut.",
+        "A linear model on word counts (bag of words) (65.0 %) is as good as or better than the supervisor (65.0 %): "
+        "it may have learned that shortcut.",
+    ]
+
+
+def test_a_rule_at_chance_is_no_shortcut(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(75)] * 2}
+    run = make_run(weak=[answers(52)] * 2, students=students, ceiling=[answers(90)] * 2, prepared={"length_only": 0.5})
+    assert notes(collect(run)) == ["The supervisor (52.0 %) cannot be told from chance (50.0 %)."]
+
+
 def test_summary_is_aligned(make_run: MakeRun, answers: Answers) -> None:
     students = {"naive": [answers(75)] * 2, "log_confidence": [answers(80)] * 2}
     run = make_run(weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2)
     lines = summary_text(collect(run)).splitlines()
     assert lines[0] == "quickstart: reward_modeling / world_preference, embedded 2x32 → embedded 3x128"
-    assert lines[1] == "  method          weak %  student %  ceiling %  PGR [95 % interval]"
-    assert lines[2].startswith("  naive             65.0       75.0       90.0  0.40 [0.2")
-    assert lines[3].startswith("  log_confidence    65.0       80.0       90.0  0.60 [0.4")
-    assert len(lines) == 4
+    assert lines[1] == "  baselines %: chance 50.0"
+    assert lines[2] == "  method          weak %  student %  ceiling %  PGR [95 % interval]"
+    assert lines[3].startswith("  naive             65.0       75.0       90.0  0.40 [0.2")
+    assert lines[4].startswith("  log_confidence    65.0       80.0       90.0  0.60 [0.4")
+    assert len(lines) == 5
+
+
+def test_summary_of_several_runs_is_one_table_in_the_given_order(make_run: MakeRun, answers: Answers) -> None:
+    def run(name: str, n_right: int, **more: Any) -> Path:
+        students = {"naive": [answers(n_right)] * 2}
+        return make_run(name, weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2, **more)
+
+    moves = run(
+        "moves", 80, setting="chess", task="mates", k=20, zero_shot=answers(20),
+        prepared={"length_only": 0.07, "bag_of_words": 0.081},
+    )  # fmt: skip
+    lines = summary_text([row for one in (moves, run("pairs", 75)) for row in collect(one)]).splitlines()
+    assert lines[0] == "moves: chess / mates, embedded 2x32 → embedded 3x128"
+    assert lines[1].startswith(
+        "  baselines %: chance 5.0, length only 7.0, bag of words 8.1, untrained student (zero-shot) 20.0 [1"
+    )
+    assert lines[3] == "  baselines %: chance 50.0"
+    assert lines[5] == "  setting / task                      method  weak %  student %  ceiling %  PGR [95 % interval]"
+    assert lines[6].startswith("  chess / mates                       naive     65.0       80.0       90.0  0.60 [0.")
+    assert lines[7].startswith("  reward_modeling / world_preference  naive     65.0       75.0       90.0  0.40 [0.")
+    assert len(lines) == 8
+
+
+def test_two_runs_of_one_task_are_told_apart_by_their_recipes(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(75)] * 2}
+    runs = [make_run(name, weak=[answers(65)] * 2, students=students, ceiling=None) for name in ("small", "large")]
+    groups = by_run([row for run in runs for row in collect(run)])
+    assert task_names(groups) == [f"{name}: reward_modeling / world_preference" for name in ("small", "large")]
 
 
 def test_ratios_as_text() -> None:

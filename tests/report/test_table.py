@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from w2s_rm.errors import ArtifactError, DataError
-from w2s_rm.report.rows import SeedResult, row_record
+from w2s_rm.report.rows import ReportRow, SeedResult, row_record
 from w2s_rm.report.run import display_name
 from w2s_rm.report.table import collect
 
@@ -142,6 +142,93 @@ def test_unfinished_stages_are_all_named(make_run: MakeRun, answers: Answers, tm
     with pytest.raises(ArtifactError, match="2 stages are not finished") as caught:
         collect(run)
     assert "evaluate weak" in str(caught.value) and "evaluate ceiling" in str(caught.value)
+
+
+def test_zero_shot_by_hand(make_run: MakeRun, answers: Answers) -> None:
+    """One evaluation for all seeds and methods. Seeds of the student: 60 and 70 right, 55 right before training."""
+    students = {"naive": [answers(60), answers(70)], "other": [answers(50), answers(50)]}
+    run = make_run(
+        weak=[answers(50)] * 2, students=students, ceiling=[answers(90)] * 2, zero_shot=answers(55), gold=[1] * 100
+    )
+    naive, other = collect(run)
+    assert (naive.zero_shot_accuracy, other.zero_shot_accuracy) == (0.55, 0.55)
+    # 1.96 * sqrt(0.55 * 0.45 / 100) = 0.098
+    assert (naive.zero_shot_low, naive.zero_shot_high) == pytest.approx((0.452, 0.648), abs=0.02)
+    assert (naive.zero_shot_gain, other.zero_shot_gain) == (pytest.approx(0.10), pytest.approx(-0.05))
+    # Nested answers: 5 examples of 100 were lost, 0.05 -+ 1.96 * sqrt(0.05 * 0.95 / 100) = 0.043
+    assert (other.zero_shot_gain_low, other.zero_shot_gain_high) == pytest.approx((-0.093, -0.007), abs=0.011)
+
+
+def test_zero_shot_does_not_change_the_other_numbers(make_run: MakeRun, answers: Answers) -> None:
+    def record(name: str, **more: object) -> dict[str, object]:
+        students = {"naive": [answers(60)]}
+        (row,) = collect(make_run(name, weak=[answers(50)], students=students, ceiling=[answers(90)], **more))
+        return row_record(row)
+
+    plain, with_more = record("a"), record("b", zero_shot=answers(55), greedy={"student": [1] * 100})
+    changed = {name for name in plain if plain[name] != with_more[name]}
+    assert changed == {
+        "recipe",
+        *("zero_shot_accuracy", "zero_shot_low", "zero_shot_high"),
+        *("zero_shot_gain", "zero_shot_gain_low", "zero_shot_gain_high"),
+        *("student_exact_match", "student_exact_match_low", "student_exact_match_high", "student_no_candidate"),
+    }
+    assert all(plain[name] is None for name in changed - {"recipe"})
+
+
+def test_zero_shot_must_be_on_the_same_examples(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=None, zero_shot=answers(50, 99))
+    with pytest.raises(DataError, match=r"zero_shot \(seed number 0\).*\n.*1 test ids are missing: 'e0099'"):
+        collect(run)
+
+
+def test_baselines_of_the_preparation_are_fields_not_counts(make_run: MakeRun, answers: Answers) -> None:
+    measured = {"length_only": 0.512, "bag_of_words": 0.587}
+    run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=None, prepared=measured)
+    (row,) = collect(run)
+    assert (row.length_only, row.bag_of_words) == (0.512, 0.587)
+    assert row.counts == {"n_test": 100, "truncated.prompts": 3}
+
+
+def test_exact_match_by_hand(make_run: MakeRun, answers: Answers) -> None:
+    """Gold is 1 in all 100 examples; what is written has nothing to do with the scores."""
+    greedy = {
+        "weak": [1] * 20 + [0] * 50 + [-1] * 30,
+        "student": [1] * 50 + [2] * 40 + [-1] * 10,
+        "ceiling": [1] * 80 + [0] * 20,
+        "zero_shot": [-1] * 95 + [1] * 5,
+    }
+    run = make_run(
+        weak=[answers(50)] * 2,
+        students={"naive": [answers(60)] * 2},
+        ceiling=[answers(90)] * 2,
+        zero_shot=answers(40),
+        greedy=greedy,
+        k=3,
+    )
+    (row,) = collect(run)
+    matches = (row.weak_exact_match, row.student_exact_match, row.ceiling_exact_match, row.zero_shot_exact_match)
+    assert matches == pytest.approx((0.2, 0.5, 0.8, 0.05))
+    nothing = (row.weak_no_candidate, row.student_no_candidate, row.ceiling_no_candidate, row.zero_shot_no_candidate)
+    assert nothing == pytest.approx((0.3, 0.1, 0.0, 0.95))
+    assert row.exact_match_pgr == pytest.approx(0.3 / 0.6) and row.exact_match_reliable is True
+    # 1.96 * sqrt(0.5 * 0.5 / 100) = 0.098
+    assert (row.student_exact_match_low, row.student_exact_match_high) == pytest.approx((0.402, 0.598), abs=0.02)
+    assert row.pgr == pytest.approx(0.1 / 0.4)
+
+
+def test_exact_match_needs_ground_truth_and_the_other_share_does_not(make_run: MakeRun, answers: Answers) -> None:
+    greedy = {"student": [1] * 40 + [-1] * 60}
+
+    def row_of(name: str, gold: list[int | None]) -> ReportRow:
+        students = {"naive": [answers(60)]}
+        (row,) = collect(make_run(name, weak=[answers(50)], students=students, ceiling=None, gold=gold, greedy=greedy))
+        return row
+
+    none, half = row_of("a", [None] * 100), row_of("b", [1] * 50 + [None] * 50)
+    assert (none.student_exact_match, none.student_no_candidate) == (None, 0.6)
+    assert (half.student_exact_match, half.student_no_candidate) == (0.8, 0.6)
+    assert (half.weak_exact_match, half.weak_no_candidate, half.exact_match_reliable) == (None, None, None)
 
 
 def test_broken_runs(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:

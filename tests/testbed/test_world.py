@@ -1,10 +1,10 @@
-"""The world: hidden ranks, words, facts."""
+"""The world: hidden ranks, facts, questions."""
 
 import numpy as np
 import pytest
 
 from w2s_rm.errors import ConfigError
-from w2s_rm.testbed.world import EOS, PAD, UNK, World
+from w2s_rm.testbed.world import World
 
 
 def test_ranks_are_permutations_that_depend_on_the_seed_alone():
@@ -23,13 +23,8 @@ def test_every_fact_occurs_once_with_the_lower_rank_first():
     assert all(world.ranks_AE[a, low] < world.ranks_AE[a, high] for a, low, high in facts)
 
 
-def test_vocabulary_has_each_word_once_and_all_words_of_a_question():
-    world = World(n_entities=5, n_attributes=2)
-    assert len(set(world.words)) == len(world.words)
-    assert world.words[:3] == (PAD, EOS, UNK)
-    question = world.question(1, True, 3, 4)
-    assert question == "which is down_age , E3 or E4 ?"
-    assert all(world.words[world.word_ids[word]] == word for word in question.split())
+def test_asks_in_the_words_of_the_task():
+    assert World(n_entities=5, n_attributes=2).question(1, True, 3, 4) == "which is down_age , E3 or E4 ?"
 
 
 def test_all_wrong_options_are_named():

@@ -1,6 +1,6 @@
-"""Encoded examples to padded tensors: each candidate its own row. Works for any architecture.
+"""Encoded examples to padded tensors, one collator for each head's layout of rows.
 
-Shape suffixes: B examples, K candidates, R rows (one for each real candidate), T tokens.
+Shape suffixes: B examples, K candidates, R rows fed to the model, T tokens, M tokens of all candidates.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+Examples = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -28,30 +30,134 @@ class PaddedCollator:
     pad_token_id: int
     pad_to_multiple_of: int | None = None
 
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def __call__(self, examples: Examples) -> dict[str, Any]:
         """Collate one batch."""
         rows = [example["prompt_ids"] + ids for example in examples for ids in example["candidate_ids"]]
-        input_ids_RT, attention_mask_RT = self._pad(rows)
-        counts = [len(example["candidate_ids"]) for example in examples]
-        mask_BK = torch.arange(max(counts))[None, :] < torch.tensor(counts)[:, None]
-        targets_BK = torch.zeros(mask_BK.shape)
-        targets_BK[mask_BK] = torch.tensor([p for example in examples for p in example["targets"]], dtype=torch.float)
-        batch: dict[str, Any] = {
-            "input_ids": input_ids_RT,
-            "attention_mask": attention_mask_RT,
-            "mask": mask_BK,
-            "targets": targets_BK,
-            "weights": torch.tensor([example.get("weight", 1.0) for example in examples]),
-            "ids": [str(example.get("id", "?")) for example in examples],
-        }
+        batch = {**pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of), **labels(examples)}
         if "margin" in examples[0]:
             batch["margins"] = torch.tensor([float(example["margin"]) for example in examples])
         return batch
 
-    def _pad(self, rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-        length = max(map(len, rows))
-        if self.pad_to_multiple_of is not None:
-            length = -(-length // self.pad_to_multiple_of) * self.pad_to_multiple_of
-        input_ids = torch.tensor([row + [self.pad_token_id] * (length - len(row)) for row in rows])
-        lengths = torch.tensor([len(row) for row in rows])
-        return input_ids, (torch.arange(length)[None, :] < lengths[:, None]).long()
+
+@dataclass(frozen=True)
+class PromptCollator:
+    """Collate prompts alone, for heads with a logit for each class; otherwise as [`PaddedCollator`].
+
+    Args:
+        pad_token_id (`int`): Token to pad with; hidden by the attention mask.
+        pad_to_multiple_of (`int`, *optional*): Round T up to a multiple of this.
+    """
+
+    pad_token_id: int
+    pad_to_multiple_of: int | None = None
+
+    def __call__(self, examples: Examples) -> dict[str, Any]:
+        """Collate one batch."""
+        rows = [example["prompt_ids"] for example in examples]
+        return {**pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of), **labels(examples)}
+
+
+@dataclass(frozen=True)
+class PrefixCollator:
+    """Collate each prompt with the candidates' tokens but the last, once where candidates begin alike.
+
+    Padded on the left. Besides what [`PaddedCollator`] returns: `kept`, the number of positions at the rows' end whose
+    logits are needed, and for each token of each candidate, in flat order, `token_rows`, `token_positions` (within
+    what is kept), `token_ids`, and `token_candidates`, all of shape `(M,)`.
+
+    Args:
+        pad_token_id (`int`): Token to pad with; hidden by the attention mask.
+        pad_to_multiple_of (`int`, *optional*): Round T up to a multiple of this.
+    """
+
+    pad_token_id: int
+    pad_to_multiple_of: int | None = None
+
+    def __call__(self, examples: Examples) -> dict[str, Any]:
+        """Collate one batch."""
+        rows: list[list[int]] = []
+        fed_lengths: list[int] = []
+        tokens: list[tuple[int, int, int, int]] = []
+        candidate = 0
+        for example in examples:
+            fed = [tuple(ids[:-1]) for ids in example["candidate_ids"]]
+            row_of, own = share_prefixes(fed)
+            for ids in example["candidate_ids"]:
+                row = len(rows) + row_of[tuple(ids[:-1])]
+                tokens.extend((row, place, token, candidate) for place, token in enumerate(ids))
+                candidate += 1
+            rows.extend(example["prompt_ids"] + list(prefix) for prefix in own)
+            fed_lengths.extend(map(len, own))
+        kept = 1 + max(fed_lengths)
+        row_M, place_M, token_M, candidate_M = torch.tensor(tokens).T
+        return {
+            **pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of, left=True),
+            **labels(examples),
+            "kept": torch.tensor(kept),
+            "token_rows": row_M,
+            # A row ends with its fed tokens; its first candidate token is predicted one place before them.
+            "token_positions": kept - 1 - torch.tensor(fed_lengths)[row_M] + place_M,
+            "token_ids": token_M,
+            "token_candidates": candidate_M,
+        }
+
+
+def share_prefixes(fed: Sequence[tuple[int, ...]]) -> tuple[dict[tuple[int, ...], int], list[tuple[int, ...]]]:
+    """Find the sequences that begin no other, and which of them each one begins.
+
+    Args:
+        fed (`Sequence[tuple[int, ...]]`): Token sequences.
+
+    Returns:
+        For each sequence the index of the one to feed in its place, and these.
+    """
+    kept: list[tuple[int, ...]] = []
+    index_of: dict[tuple[int, ...], int] = {}
+    # Sorted backwards, whatever a sequence begins comes right before it.
+    for sequence in sorted(set(fed), reverse=True):
+        if not kept or kept[-1][: len(sequence)] != sequence:
+            kept.append(sequence)
+        index_of[sequence] = len(kept) - 1
+    return index_of, kept
+
+
+def labels(examples: Examples) -> dict[str, Any]:
+    """Return what is the same in every layout: `mask`, `targets`, `weights` and `ids`.
+
+    Args:
+        examples (`Sequence[Mapping]`): Rows of a batch.
+    """
+    counts = [len(example["targets"]) for example in examples]
+    mask_BK = torch.arange(max(counts))[None, :] < torch.tensor(counts)[:, None]
+    targets_BK = torch.zeros(mask_BK.shape)
+    targets_BK[mask_BK] = torch.tensor([p for example in examples for p in example["targets"]], dtype=torch.float)
+    return {
+        "mask": mask_BK,
+        "targets": targets_BK,
+        "weights": torch.tensor([example.get("weight", 1.0) for example in examples]),
+        "ids": [str(example.get("id", "?")) for example in examples],
+    }
+
+
+def pad_rows(
+    rows: list[list[int]], pad_token_id: int, multiple: int | None, *, left: bool = False
+) -> dict[str, Tensor]:
+    """Pad rows of tokens to `input_ids` and `attention_mask` of shape `(R, T)`.
+
+    Args:
+        rows (`list[list[int]]`): Tokens.
+        pad_token_id (`int`): Token to pad with.
+        multiple (`int`, *optional*): Round T up to a multiple of this.
+        left (`bool`, *optional*, defaults to `False`): Pad on the left.
+    """
+    length = max(map(len, rows))
+    if multiple is not None:
+        length = -(-length // multiple) * multiple
+    lengths_R = torch.tensor([len(row) for row in rows])
+    if left:
+        padded = [[pad_token_id] * (length - len(row)) + row for row in rows]
+        mask_RT = torch.arange(length)[None, :] >= length - lengths_R[:, None]
+    else:
+        padded = [row + [pad_token_id] * (length - len(row)) for row in rows]
+        mask_RT = torch.arange(length)[None, :] < lengths_R[:, None]
+    return {"input_ids": torch.tensor(padded), "attention_mask": mask_RT.long()}

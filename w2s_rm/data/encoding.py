@@ -25,6 +25,8 @@ def encode_batch(
     candidates: Sequence[Sequence[Text]],
     max_length: int | None,
     template_kwargs: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    end: bool = True,
 ) -> list[Encoded]:
     """Tokenise examples, cut to `max_length`, never dropping one.
 
@@ -35,17 +37,17 @@ def encode_batch(
         max_length (`int`, *optional*): Most tokens in a row. Longer prompts lose tokens on the left, longer candidates
             on the right; leading and closing special tokens stay.
         template_kwargs (`Sequence[Mapping]`, *optional*): For each example, keyword arguments of the chat template.
+        end (`bool`, *optional*, defaults to `True`): Whether plain text ends with the eos token, as TRL's rewards do.
 
     Raises:
         ConfigError: `max_length` is too small, or messages come without a chat template.
     """
-    if max_length is not None and max_length < _SMALLEST_MAX_LENGTH:
-        raise ConfigError(f"max_length is {max_length} tokens; use at least {_SMALLEST_MAX_LENGTH}")
+    _check_max_length(max_length)
     kwargs = template_kwargs or [{}] * len(prompts)
     texts: list[str] = []
     for prompt, options, extra in zip(prompts, candidates, kwargs, strict=True):
         texts.append(_render_prompt(tokenizer, prompt, extra))
-        texts.extend(_render(tokenizer, prompt, candidate, extra) for candidate in options)
+        texts.extend(_render(tokenizer, prompt, candidate, extra, end) for candidate in options)
     from_template = bool(prompts) and not isinstance(candidates[0][0], str)
     rows: list[list[int]] = tokenizer(texts, add_special_tokens=not from_template)["input_ids"] if texts else []
     encoded, position = [], 0
@@ -56,11 +58,43 @@ def encode_batch(
     return encoded
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, prompt: Text, candidate: Text, extra: Mapping[str, Any]) -> str:
+def encode_prompts(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Text], n_classes: Sequence[int], max_length: int | None
+) -> list[Encoded]:
+    """Tokenise prompts alone, for a head with a logit for each class; prompts that are too long lose their left.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        prompts (`Sequence` of text or messages): One for each example.
+        n_classes (`Sequence[int]`): Number of candidates of each, which have no tokens here.
+        max_length (`int`, *optional*): Most tokens in a row.
+
+    Raises:
+        ConfigError: `max_length` is too small, or messages come without a chat template.
+    """
+    _check_max_length(max_length)
+    texts = [_render_prompt(tokenizer, prompt, {}) for prompt in prompts]
+    from_template = bool(prompts) and not isinstance(prompts[0], str)
+    rows: list[list[int]] = tokenizer(texts, add_special_tokens=not from_template)["input_ids"] if texts else []
+    encoded = []
+    for row, count in zip(rows, n_classes, strict=True):
+        kept = row if max_length is None else _cut_left(row, max_length, _opening(tokenizer, row))
+        encoded.append(Encoded(kept, [[] for _ in range(count)], cut_prompt_tokens=len(row) - len(kept)))
+    return encoded
+
+
+def _check_max_length(max_length: int | None) -> None:
+    if max_length is not None and max_length < _SMALLEST_MAX_LENGTH:
+        raise ConfigError(f"max_length is {max_length} tokens; use at least {_SMALLEST_MAX_LENGTH}")
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase, prompt: Text, candidate: Text, extra: Mapping[str, Any], end: bool
+) -> str:
     if isinstance(candidate, str):
         text = str(prompt) + candidate
         eos = tokenizer.eos_token
-        return text if eos is None or text.endswith(eos) else text + eos
+        return text if not end or eos is None or text.endswith(eos) else text + eos
     return _apply_template(tokenizer, [*prompt, *candidate], extra)
 
 

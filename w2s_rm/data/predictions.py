@@ -8,9 +8,11 @@ from w2s_rm.data.examples import write_parquet
 from w2s_rm.errors import ArtifactError
 from w2s_rm.types import Predictions
 
+_ALWAYS = ("id", "scores", "gold")
+
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write `id`, `scores` and `gold`, completely or not at all.
+    """Write `id`, `scores`, `gold` and, where the model wrote answers, `greedy`; completely or not at all.
 
     Args:
         path (`Path`): The parquet file.
@@ -18,14 +20,14 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """
     import pyarrow as pa
 
-    table = pa.table(
-        {
-            "id": pa.array(predictions.ids, pa.string()),
-            "scores": pa.array([list(row) for row in predictions.scores], pa.list_(pa.float64())),
-            "gold": pa.array(predictions.gold, pa.int64()),
-        }
-    )
-    write_parquet(path, table)
+    columns = {
+        "id": pa.array(predictions.ids, pa.string()),
+        "scores": pa.array([list(row) for row in predictions.scores], pa.list_(pa.float64())),
+        "gold": pa.array(predictions.gold, pa.int64()),
+    }
+    if predictions.greedy is not None:
+        columns["greedy"] = pa.array(predictions.greedy, pa.int64())
+    write_parquet(path, pa.table(columns))
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -35,11 +37,16 @@ def read_predictions(path: Path) -> Predictions:
         path (`Path`): The parquet file.
 
     Raises:
-        ArtifactError: There is no such file.
+        ArtifactError: The file is missing, broken or lacks a column.
     """
+    # Imported here so that the command line starts without it.
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing; remove its stage folder and run the recipe again")
-    columns = pq.read_table(path).to_pydict()
-    return Predictions(tuple(columns["id"]), tuple(tuple(row) for row in columns["scores"]), tuple(columns["gold"]))
+    try:
+        table = pq.ParquetFile(path).read()
+        columns = {name: table.column(name).to_pylist() for name in _ALWAYS}
+        greedy = tuple(table.column("greedy").to_pylist()) if "greedy" in table.column_names else None
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error}); delete the folder and run the recipe again") from error
+    return Predictions(tuple(columns["id"]), tuple(map(tuple, columns["scores"])), tuple(columns["gold"]), greedy)

@@ -88,7 +88,9 @@ class Splits:
     contradictions: int
 
 
-def split_examples(examples: Iterable[Example], sizes: SplitSizes, task_name: str) -> Splits:
+def split_examples(
+    examples: Iterable[Example], sizes: SplitSizes, task_name: str, n_classes: int | None = None
+) -> Splits:
     """Draw the splits of an experiment.
 
     Each group has a fixed number in [0, 1) and falls into the split whose interval holds it; where more examples than
@@ -102,9 +104,11 @@ def split_examples(examples: Iterable[Example], sizes: SplitSizes, task_name: st
         examples (`Iterable[Example]`): All examples of a task.
         sizes (`SplitSizes`): How many to use.
         task_name (`str`): For messages.
+        n_classes (`int`, *optional*): Give every gold index below this the same share of each split; the surplus of the
+            larger classes is left out.
 
     Raises:
-        DataError: One id with different contents, or too few examples in a split; says what would fit.
+        DataError: One id with different contents, or too few examples (of a class) in a split; says what would fit.
     """
     kept, duplicates, contradictions = _unique(examples, task_name)
     numbers = {group: hash_fraction("split", group) for group in {example.group for example in kept}}
@@ -112,9 +116,10 @@ def split_examples(examples: Iterable[Example], sizes: SplitSizes, task_name: st
     intervals = _intervals(sizes)
     for example in sorted(kept, key=lambda example: content_hash("take", example.id)):
         pools[_split_of(numbers[example.group], intervals)].append(example)
-    if not _fits(_counts(pools), sizes):
-        raise DataError(_too_few(kept, pools, sizes, numbers, task_name))
-    taken = {name: tuple(pools[name][: sizes.wanted[name]]) for name in NAMES}
+    usable = {name: _usable(Counter(one.gold for one in pool), n_classes) for name, pool in pools.items()}
+    if not _fits(usable, sizes):
+        raise DataError(_too_few(kept, pools, sizes, numbers, task_name, n_classes))
+    taken = {name: _take(pools[name], sizes.wanted[name], n_classes) for name in NAMES}
     return Splits(**taken, duplicates=duplicates, contradictions=contradictions)
 
 
@@ -161,8 +166,22 @@ def _split_of(number: float, intervals: Sequence[tuple[float, str]]) -> str:
     return next((name for end, name in intervals if number < end), NAMES[-1])
 
 
-def _counts(pools: Mapping[str, Sequence[Example]]) -> dict[str, int]:
-    return {name: len(pool) for name, pool in pools.items()}
+def _usable(golds: Counter[int | None], n_classes: int | None) -> int:
+    """How many examples can be taken: all, or the smallest class as often as there are classes."""
+    return golds.total() if n_classes is None else n_classes * min(golds[gold] for gold in range(n_classes))
+
+
+def _take(pool: Sequence[Example], wanted: int | None, n_classes: int | None) -> tuple[Example, ...]:
+    if n_classes is None:
+        return tuple(pool[:wanted])
+    size = _usable(Counter(one.gold for one in pool), n_classes) if wanted is None else wanted
+    room = Counter({gold: size // n_classes + (gold < size % n_classes) for gold in range(n_classes)})
+    taken = []
+    for example in pool:
+        if example.gold is not None and room[example.gold] > 0:
+            room[example.gold] -= 1
+            taken.append(example)
+    return tuple(taken)
 
 
 def _fits(counts: Mapping[str, int], sizes: SplitSizes) -> bool:
@@ -176,14 +195,17 @@ def _too_few(
     sizes: SplitSizes,
     numbers: Mapping[str, float],
     task_name: str,
+    n_classes: int | None,
 ) -> str:
-    groups = Counter(example.group for example in kept)
+    groups: dict[str, Counter[int | None]] = defaultdict(Counter)
+    for example in kept:
+        groups[example.group][example.gold] += 1
     lines = [
-        f"{name}: {len({example.group for example in pool})} groups with {len(pool)} examples, "
-        f"{'at least 1' if sizes.wanted[name] is None else sizes.wanted[name]} needed"
+        f"{name}: {len({example.group for example in pool})} groups with {len(pool)} examples"
+        f"{_classes(pool, n_classes)}, {'at least 1' if sizes.wanted[name] is None else sizes.wanted[name]} needed"
         for name, pool in pools.items()
     ]
-    fitting = _largest_fitting(groups, numbers, sizes)
+    fitting = _largest_fitting(groups, numbers, sizes, n_classes)
     if fitting is None:
         lines.append(
             "no sizes in these proportions fit: a group never spans splits, so name a group_column with more and "
@@ -192,38 +214,51 @@ def _too_few(
     else:
         given = {name: value for name, value in asdict(fitting).items() if value is not None}
         lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in given.items()))
+    largest = max((golds.total() for golds in groups.values()), default=0)
     return join_problems(
-        f"{task_name}: too few for the splits ({len(kept)} examples in {len(groups)} groups, "
-        f"the largest of {max(groups.values(), default=0)})",
+        f"{task_name}: too few for the splits ({len(kept)} examples in {len(groups)} groups, the largest of {largest})",
         lines,
     )
 
 
-def _largest_fitting(groups: Mapping[str, int], numbers: Mapping[str, float], sizes: SplitSizes) -> SplitSizes | None:
+def _classes(pool: Sequence[Example], n_classes: int | None) -> str:
+    if n_classes is None:
+        return ""
+    golds = Counter(one.gold for one in pool)
+    each = " + ".join(str(golds[gold]) for gold in range(n_classes))
+    return f" (classes {each}: {_usable(golds, n_classes)} when balanced)"
+
+
+def _largest_fitting(
+    groups: Mapping[str, Counter[int | None]], numbers: Mapping[str, float], sizes: SplitSizes, n_classes: int | None
+) -> SplitSizes | None:
     """Sizes that fit, in the proportions asked for: all there is at first, then less in steps of a hundredth.
 
     Rounding moves intervals, so each proposal is counted. A small validation set falls short by chance more than the
     others and may be cut by itself.
     """
     asked = sum(wanted for wanted in sizes.wanted.values() if wanted)
-    most = min(1.0, sum(groups.values()) / asked) if asked else 1.0
+    most = min(1.0, sum(golds.total() for golds in groups.values()) / asked) if asked else 1.0
     for step in range(100):
         proposal = _scaled(sizes, most * (1 - step / 100))
         for _ in range(3):
             if proposal is None:
                 break
-            found = _found(groups, numbers, proposal)
+            found = _found(groups, numbers, proposal, n_classes)
             if _fits(found, proposal):
                 return proposal
             proposal = _with_validation(proposal, found["validation"])
     return None
 
 
-def _found(groups: Mapping[str, int], numbers: Mapping[str, float], sizes: SplitSizes) -> Counter[str]:
-    intervals, found = _intervals(sizes), Counter[str]()
-    for group, count in groups.items():
-        found[_split_of(numbers[group], intervals)] += count
-    return found
+def _found(
+    groups: Mapping[str, Counter[int | None]], numbers: Mapping[str, float], sizes: SplitSizes, n_classes: int | None
+) -> dict[str, int]:
+    intervals = _intervals(sizes)
+    found: dict[str, Counter[int | None]] = {name: Counter() for name in NAMES}
+    for group, golds in groups.items():
+        found[_split_of(numbers[group], intervals)] += golds
+    return {name: _usable(golds, n_classes) for name, golds in found.items()}
 
 
 def _with_validation(sizes: SplitSizes, n: int) -> SplitSizes | None:

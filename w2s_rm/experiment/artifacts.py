@@ -157,12 +157,3 @@ def package_versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
-
-
-def cache_folder() -> Path:
-    """Return where models of the embedded worlds are kept: `$W2S_RM_CACHE`, else the user's cache folder."""
-    given = os.environ.get("W2S_RM_CACHE")
-    if given:
-        return Path(given).resolve()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).resolve() if base else Path.home() / ".cache") / "w2s-rm"

@@ -19,6 +19,8 @@ _TRAINING = (
     ("trl", "trainer/base_config.py", "_BaseConfig"),
     ("trl", "trainer/reward_config.py", "RewardConfig"),
 )
+# The loss is the method's, and the stages have labels of their own.
+_NO_TRAINING_OPTION = ("loss", "label_column", "_VALID_DICT_FIELDS")
 _SIMPLE: dict[str, type | tuple[type, ...]] = {
     "int": int,
     "float": (int, float),
@@ -50,8 +52,9 @@ def class_fields(path: Path, name: str) -> dict[str, str]:
 
 @functools.cache
 def training_fields() -> dict[str, str]:
-    """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions."""
-    found: dict[str, str] = {}
+    """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions, and our own."""
+    own = class_fields(Path(catalog.__file__).parent / "config.py", "W2SRewardConfig")
+    found = {name: annotation for name, annotation in own.items() if name not in _NO_TRAINING_OPTION}
     for package, file, name in _TRAINING:
         found |= class_fields(package_folder(package) / file, name)
     return {name: annotation for name, annotation in found.items() if not name.startswith("_")}

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from w2s_rm import catalog
+from w2s_rm.data.cache import cache_folder
 from w2s_rm.data.reading import content_version, resolve_path
 from w2s_rm.errors import ConfigError, W2SError, join_problems
-from w2s_rm.experiment.artifacts import cache_folder
 from w2s_rm.experiment.places import (
     find_accelerate_config,
     find_labels,
@@ -25,7 +26,7 @@ from w2s_rm.experiment.stage import Stage
 from w2s_rm.types import content_hash
 
 # Raise a stage's version when the same config gives another result.
-ALGORITHM_VERSIONS = {"prepare": 1, "pretrain": 1, "weak": 1, "relabel": 1, "student": 1, "ceiling": 1, "evaluate": 1}
+ALGORITHM_VERSIONS = {"prepare": 2, "pretrain": 1, "weak": 1, "relabel": 1, "student": 1, "ceiling": 1, "evaluate": 1}
 _PATHS = ("examples", "labels", "model_name_or_path", "other_examples")
 # Fields that say how a stage is run, watched or stored, and not what it computes.
 _LAUNCH_WORDS = """
@@ -44,6 +45,7 @@ use_cpu trust_remote_code pad_to_multiple_of chat_template_path eos_token pad_to
 use_liger_kernel
 """
 _SCORING = _SCORING_WORDS.split()
+_LOADING = ("model_revision", "dtype", "attn_implementation")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Plan:
             "recipe": recipe.name,
             "setting": recipe.task().setting,
             "task": recipe.task_name,
+            "head": choose_head(recipe, recipe.task()),
             "weak_model": model_label(recipe.weak),
             "strong_model": model_label(recipe.strong),
             "supervisor": "labels" if recipe.weak.labels else "model",
@@ -86,19 +89,42 @@ class Plan:
 
 
 def model_label(spec: ModelSpec) -> str:
-    """Return a short name of a model for tables: the last parts of its path, or the shape of an embedded one."""
+    """Return a short name of a model for tables: the last parts of its path, or the shape of one pretrained here."""
     if spec.labels:
         return Path(spec.labels).name
     if spec.pretrain is not None:
-        from w2s_rm.testbed.pretraining import Pretraining
+        from w2s_rm.pretraining import Pretraining
 
         options = Pretraining(**spec.pretrain)
-        return f"embedded {options.num_hidden_layers}x{options.hidden_size}"
+        return f"pretrained {options.num_hidden_layers}x{options.hidden_size}"
     name = str(spec.model_name_or_path)
     in_package = name.startswith("package:")
     short = name.removeprefix("package:").split("/")[0] if in_package else "/".join(name.split("/")[-2:])
     layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
     return f"{short} ({layers} layer{'s' if layers != 1 else ''})" if layers else short
+
+
+def choose_head(recipe: Recipe, task: Any) -> str:
+    """Return how a recipe's models score candidates: as it says, else the setting's first head that fits the task.
+
+    Args:
+        recipe ([`Recipe`]): The recipe.
+        task ([`~w2s_rm.types.Task`]): Its task.
+
+    Raises:
+        ConfigError: A head with a logit for each class, and candidates that are no classes.
+    """
+    fitting = [
+        head
+        for head in catalog.lookup("settings", task.setting).heads
+        if head != "classification" or task.classes is not None
+    ]
+    if recipe.head is not None and recipe.head not in fitting:
+        raise ConfigError(
+            f"head {recipe.head} needs fixed classes, and the candidates of task {recipe.task_name} differ from "
+            f"example to example; use head {' or '.join(fitting)}, or another form of the task"
+        )
+    return recipe.head or fitting[0]
 
 
 def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
@@ -126,6 +152,7 @@ class _Planner:
     runs_folder: Path
     stages: dict[Path, Stage] = field(default_factory=dict)
     prepared: Stage = field(init=False)
+    encoding: dict[str, Any] = field(init=False)
 
     def run(self) -> None:
         recipe, task = self.recipe, self.recipe.task()
@@ -136,23 +163,34 @@ class _Planner:
                 "set weak.labels to a file of labels, or weak.trained: true for a model that is a reward model already"
             )
         self.find_all(task)
-        bases = {role: self.base(spec) for role, spec in (("weak", recipe.weak), ("strong", recipe.strong))}
+        weak, strong = self.base(recipe.weak), self.base(recipe.strong)
+        assert strong is not None
+        if truth and self.encoding["head"] == "lm":
+            # Scored as the student is, merged and in full: neither quantised nor with an adapter.
+            kept = {name: value for name, value in recipe.strong.options.items() if name in _LOADING}
+            plain = dataclasses.replace(recipe.strong, options=kept)
+            self.evaluate("zero_shot", None, strong[1], plain, path=strong[0])
         for seed in recipe.seeds:
-            labels = self.supervise(seed, bases["weak"])
+            labels = self.supervise(seed, weak)
             for method in recipe.methods:
-                student = self.train("student", seed, bases["strong"], method=method, labels=labels)
+                student = self.train("student", seed, strong, method=method, labels=labels)
                 self.evaluate("student", seed, student, recipe.strong, method)
             if truth:
-                self.evaluate("ceiling", seed, self.train("ceiling", seed, bases["strong"]), recipe.strong)
+                self.evaluate("ceiling", seed, self.train("ceiling", seed, strong), recipe.strong)
 
     def find_all(self, task: Any) -> None:
         """Plan the preparation; report everything that is not where the recipe says in one message."""
-        steps: list[Callable[[], object]] = [functools.partial(self.prepare, task)]
+        steps: list[Callable[[], object]] = [
+            functools.partial(self.choose_encoding, task),
+            functools.partial(self.prepare, task),
+        ]
         for spec in (self.recipe.weak, self.recipe.strong):
             steps.append(functools.partial(self.accelerate_config, spec))
             steps.append(functools.partial(self.check_world, spec, task))
             if spec.labels is not None:
                 steps.append(functools.partial(find_labels, spec.labels))
+            if spec.pretrain is not None:
+                steps.append(functools.partial(self.base, spec))
             if spec.model_name_or_path is not None:
                 steps.append(functools.partial(resolve_model, spec.model_name_or_path))
         problems: dict[str, None] = {}
@@ -168,9 +206,10 @@ class _Planner:
         """Refuse a model pretrained on another world than the one its task asks about."""
         if spec.pretrain is None:
             return
-        from w2s_rm.testbed.pretraining import Pretraining
+        from w2s_rm.pretraining import Pretraining
 
-        model, asked = dataclasses.asdict(Pretraining(**spec.pretrain)), dataclasses.asdict(task)
+        model, asked = Pretraining(**spec.pretrain).resolved()["corpus"], dataclasses.asdict(task)
+        model = {name: value for name, value in model.items() if name not in ("name", "path")}
         wrong = [
             f"{name} is {model[name]} in pretrain, {asked[name]} in task"
             for name in model.keys() & asked.keys()
@@ -179,11 +218,19 @@ class _Planner:
         if wrong:
             raise ConfigError(f"the models know another world than the task asks about: {'; '.join(sorted(wrong))}")
 
+    def choose_encoding(self, task: Any) -> None:
+        """Decide what says how examples of the task become scores."""
+        head, classes = choose_head(self.recipe, task), task.classes
+        self.encoding = {"setting": task.setting, "head": head, "classes": None if classes is None else list(classes)}
+
     def add(self, name: str, config: dict[str, Any], inputs: dict[str, Stage | str], **roles: Any) -> Stage:
         hashes = {key: value if isinstance(value, str) else value.hash for key, value in inputs.items()}
         spec: ModelSpec | None = roles.pop("spec", None)
         launch = self.accelerate_config(spec)
         content = {key: value for key, value in config.items() if key not in _PATHS and key not in _LAUNCH_ONLY}
+        if name == "pretrain":
+            # The identity among the inputs says it all, and knows the content behind a path.
+            content = {}
         template = Path(str(config.get("chat_template_path")))
         if template.is_file():
             content["chat_template_path"] = hashlib.sha256(template.read_bytes()).hexdigest()
@@ -230,10 +277,14 @@ class _Planner:
             path = resolve_model(str(spec.model_name_or_path))
             revision = str(spec.options.get("model_revision", "main"))
             return path, model_version(path, revision), spec
-        from w2s_rm.testbed.pretraining import ALGORITHM_VERSION, Pretraining
+        from w2s_rm.pretraining import ALGORITHM_VERSION, Pretraining
 
-        options = dataclasses.asdict(Pretraining(**spec.pretrain))
-        stage = self.add("pretrain", {"pretrain": options, "algorithm": ALGORITHM_VERSION}, {})
+        pretraining = Pretraining(**spec.pretrain)
+        options = pretraining.resolved()
+        if "path" in options["corpus"]:
+            options["corpus"]["path"] = str(Path(resolve_path(options["corpus"]["path"])).resolve())
+        identity = content_hash(ALGORITHM_VERSION, pretraining.identity())
+        stage = self.add("pretrain", {"pretrain": options}, {"identity": identity})
         return str(stage.folder / "model"), stage, spec
 
     def supervise(self, seed: int, base: tuple[str, Stage | str, ModelSpec] | None) -> Stage:
@@ -249,7 +300,7 @@ class _Planner:
         if not recipe.weak.trained:
             weak = self.train("weak", seed, base)
             path_text = str(weak.folder / "model")
-        scoring = self.scoring("relabel", path_text, recipe.weak, "relabel")
+        scoring = self.scoring("relabel", path_text, recipe.weak, "relabel", recipe.weak.trained)
         labels = self.add("relabel", scoring, {"model": weak, "prepare": self.prepared}, seed=seed, spec=recipe.weak)
         if recipe.task().has_ground_truth:
             self.evaluate("weak", seed, weak, recipe.weak, path=path_text)
@@ -269,7 +320,7 @@ class _Planner:
         chosen = self.recipe.methods[method] if method is not None else None
         config: dict[str, Any] = {
             "stage": name,
-            "setting": self.recipe.task().setting,
+            **self.encoding,
             "examples": self.examples("weak" if name == "weak" else "relabel"),
             "model_name_or_path": path,
             "seed": seed,
@@ -287,15 +338,15 @@ class _Planner:
     def training(self, spec: ModelSpec, own: Mapping[str, Any]) -> dict[str, Any]:
         return {"report_to": "none", "save_total_limit": 1, **self.recipe.train, **spec.train, **own}
 
-    def scoring(self, stage: str, path: str, spec: ModelSpec, split: str) -> dict[str, Any]:
+    def scoring(self, stage: str, path: str, spec: ModelSpec, split: str, as_given: bool) -> dict[str, Any]:
         given = self.training(spec, {})
         # A model that was trained here carries its own number of layers in its config.
-        names = [name for name in _SCORING if name in given and (spec.trained or name != "model_init_kwargs")]
-        names_kept = spec.options if spec.trained else ("dtype", "attn_implementation")
+        names = [name for name in _SCORING if name in given and (as_given or name != "model_init_kwargs")]
+        names_kept = spec.options if as_given else ("dtype", "attn_implementation")
         options = {name: spec.options[name] for name in names_kept if name in spec.options}
         config = {
             "stage": stage,
-            "setting": self.recipe.task().setting,
+            **self.encoding,
             "examples": self.examples(split),
             "model_name_or_path": path,
             "report_to": "none",
@@ -305,7 +356,7 @@ class _Planner:
     def evaluate(
         self,
         of: str,
-        seed: int,
+        seed: int | None,
         model: Stage | str,
         spec: ModelSpec,
         method: str | None = None,
@@ -314,7 +365,8 @@ class _Planner:
         if path is None:
             assert isinstance(model, Stage)
             path = str(model.folder / "model")
-        config = self.scoring("evaluate", path, spec, "test")
+        as_given = of == "zero_shot" or (of == "weak" and spec.trained)
+        config = self.scoring("evaluate", path, spec, "test", as_given)
         inputs: dict[str, Stage | str] = {"model": model, "prepare": self.prepared}
         self.add("evaluate", config, inputs, of=of, method=method, seed=seed, spec=spec)
 

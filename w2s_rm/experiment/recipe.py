@@ -26,7 +26,7 @@ _AT_LEAST_ONE = (
     "max_length",
 )
 _MANY = 25
-_TOP = ("name", "task", "weak", "strong", "methods", "train", "seeds", "accelerate_config")
+_TOP = ("name", "task", "head", "weak", "strong", "methods", "train", "seeds", "accelerate_config")
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config")
 _WEAK = (*_MODEL, "labels", "trained")
 _METHOD = ("loss", "train")
@@ -47,7 +47,7 @@ class ModelSpec:
 
     Args:
         model_name_or_path (`str`, *optional*): Hub id, folder, or `package:<module>/<folder>`.
-        pretrain (`Mapping`, *optional*): Options of an embedded model; instead of a path.
+        pretrain (`Mapping`, *optional*): Options of a small model that is pretrained here; instead of a path.
         labels (`str`, *optional*): Only for `weak`: a file of labels that stands in for a model.
         trained (`bool`, *optional*, defaults to `False`): Only for `weak`: the model is a reward model already.
         options (`Mapping`): Fields of TRL's `ModelConfig`: LoRA, quantisation, dtype, attention.
@@ -86,6 +86,7 @@ class Recipe:
         task_name (`str`): Registered task.
         task_options (`Mapping`): Fields of the task.
         sizes (`Mapping`): `n_train`, `n_validation`, `n_test` (examples).
+        head (`str`, *optional*): How candidates are scored; `None` takes the setting's first that fits the task.
         weak ([`ModelSpec`]): The supervisor.
         strong ([`ModelSpec`]): Student and ceiling.
         methods (`Mapping[str, Method]`): By name.
@@ -99,6 +100,7 @@ class Recipe:
     task_name: str
     task_options: Mapping[str, Any]
     sizes: Mapping[str, int]
+    head: str | None
     weak: ModelSpec
     strong: ModelSpec
     methods: Mapping[str, Method]
@@ -156,6 +158,7 @@ class _Checker:
             task_name=str(task.get("name")),
             task_options=options,
             sizes=sizes,
+            head=self.head(data.get("head"), task.get("name")),
             weak=self.model("weak", data.get("weak")),
             strong=self.model("strong", data.get("strong")),
             methods=self.methods(data.get("methods", {"naive": {"loss": {"name": "cross_entropy"}}})),
@@ -186,7 +189,7 @@ class _Checker:
     def run_name(self, value: Any) -> str:
         if value is None:
             self.problem(("name",), "is missing; it names the run's folder")
-        elif not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or value in _TAKEN_NAMES:
+        elif not is_run_name(value):
             taken = ", ".join(_TAKEN_NAMES)
             self.problem(("name",), f"{value!r} cannot name a run; use letters, digits and _ ({taken} are taken)")
         return str(value)
@@ -222,6 +225,15 @@ class _Checker:
         self.types(("task",), options, known)
         if len(self.problems) == before:
             self.attempt(("task",), lambda: task_class(**options))
+
+    def head(self, value: Any, task_name: Any) -> str | None:
+        if value is None or task_name not in catalog.names("tasks"):
+            return None
+        setting = catalog.lookup("tasks", task_name).setting
+        known = catalog.lookup("settings", setting).heads
+        if value not in known:
+            self.problem(("head",), f"{value!r} is no head of setting {setting}; {nearest(str(value), known)}")
+        return str(value)
 
     def types(self, path: KeyPath, options: Mapping[str, Any], known: Mapping[str, str]) -> None:
         for name, value in options.items():
@@ -265,15 +277,31 @@ class _Checker:
     def pretrain(self, path: KeyPath, value: Any) -> Mapping[str, Any] | None:
         if value is None:
             return None
-        from w2s_rm.testbed.pretraining import Pretraining
+        from w2s_rm.pretraining import Pretraining
 
         data, before = self.mapping(path, value), len(self.problems)
         known = {option.name: str(option.type) for option in dataclasses.fields(Pretraining)}
         self.keys(path, data, known)
-        self.types(path, data, known)
+        self.types(path, {name: data[name] for name in data if name != "corpus"}, known)
+        if data.get("corpus") is not None:
+            self.corpus((*path, "corpus"), data["corpus"])
         if len(self.problems) == before:
             self.attempt(path, lambda: Pretraining(**data))
         return data
+
+    def corpus(self, path: KeyPath, value: Any) -> None:
+        corpus, known = self.mapping(path, value), catalog.names("corpora")
+        if corpus.get("name") not in known:
+            given = corpus.get("name")
+            self.problem((*path, "name"), f"no corpus {given!r}; {nearest(str(given), known)}")
+            return
+        fields = dataclasses.fields(catalog.lookup("corpora", str(corpus["name"])))
+        options = {name: value for name, value in corpus.items() if name != "name"}
+        self.keys(path, options, [option.name for option in fields])
+        self.types(path, options, {option.name: str(option.type) for option in fields})
+        for option in fields:
+            if _is_required(option) and options.get(option.name) is None:
+                self.problem((*path, option.name), f"is missing; corpus {corpus['name']} needs it")
 
     def methods(self, value: Any) -> dict[str, Method]:
         methods = {}
@@ -322,6 +350,15 @@ class _Checker:
         if len(set(value)) != len(value):
             self.problem(("seeds",), f"{value} repeats a seed")
         return tuple(value)
+
+
+def is_run_name(value: Any) -> bool:
+    """Whether a value can name a run's folder.
+
+    Args:
+        value (`Any`): From YAML.
+    """
+    return isinstance(value, str) and bool(re.fullmatch(r"\w[\w.-]*", value)) and value not in _TAKEN_NAMES
 
 
 def _is_seed(value: Any) -> bool:

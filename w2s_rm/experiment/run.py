@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -43,6 +44,9 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
                 _check_before(plan, unchecked)
                 unchecked = []
             _run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", plan, say)
+            if stage.stage == "prepare":
+                for line in check_lines(stage.folder):
+                    say(line)
         return write_report([plan.run_folder], plan.run_folder)
 
 
@@ -57,6 +61,21 @@ def _run_stage(stage: Stage, title: str, plan: Plan, say: Say) -> None:
     execute(stage)
     StageFolder(stage.folder).manifest()
     say(f"{title}: done in {time.perf_counter() - started:.1f} s")
+
+
+def check_lines(folder: Path) -> list[str]:
+    """Say in a few lines what `prepare` found when it looked for leaks and shortcuts.
+
+    Args:
+        folder (`Path`): The stage's folder.
+    """
+    check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
+    found = {name: check[name] for name in ("length_only", "bag_of_words") if check[name] is not None}
+    figures = [f"chance {100 * check['chance']:.1f} %"]
+    figures += [f"{name.replace('_', ' ')} {100 * one['value']:.1f} %" for name, one in found.items()]
+    warnings = check["warnings"]
+    verdict = "no warnings" if not warnings else f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
+    return [f"  check of the data: {verdict} ({', '.join(figures)})", *(f"  ! {text}" for text in warnings)]
 
 
 def uses_accelerate(plan: Plan) -> bool:

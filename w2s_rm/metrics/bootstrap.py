@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,6 +53,25 @@ def accuracy_interval(
     return Interval(float(correct_SN.mean()), low, high)
 
 
+def difference_interval(
+    correct_SN: Floats, other_SN: Floats, *, n_resamples: int = N_RESAMPLES, confidence: float = CONFIDENCE
+) -> Interval:
+    """How much more accurate one model is than another, with a paired bootstrap interval over seeds and examples.
+
+    Args:
+        correct_SN (`ndarray` of shape `(S, N)`): Credit in [0, 1] of each example, one row for each seed.
+        other_SN (`ndarray` of shape `(S, N)`): The same of the model to compare with.
+        n_resamples (`int`, *optional*, defaults to `10000`): Bootstrap resamples.
+        confidence (`float`, *optional*, defaults to `0.95`): Share of the resamples inside the interval.
+
+    Raises:
+        DataError: Different shapes, no seeds, no examples, or credits outside [0, 1].
+    """
+    other_R, mean_R = bootstrap_means([other_SN, correct_SN], n_resamples=n_resamples).T
+    low, high = percentile_interval(mean_R - other_R, confidence)
+    return Interval(float(correct_SN.mean() - other_SN.mean()), low, high)
+
+
 def bootstrap_means(correct_MSN: Sequence[Floats], *, n_resamples: int = N_RESAMPLES) -> Floats:
     """Resample examples and seeds with replacement and return each model's mean credit in every resample.
 
@@ -75,10 +95,18 @@ def bootstrap_means(correct_MSN: Sequence[Floats], *, n_resamples: int = N_RESAM
         DataError: Models with different seeds or examples, no seeds, no examples, or credits outside [0, 1].
     """
     _check(correct_MSN)
-    n_models, (n_seeds, n_examples) = len(correct_MSN), correct_MSN[0].shape
+    table_MSN = np.array(correct_MSN, dtype=np.float64)
+    return _resampled(table_MSN.tobytes(), table_MSN.shape, n_resamples)
+
+
+# A report asks again for the models that its methods share.
+@lru_cache(maxsize=64)
+def _resampled(credits: bytes, shape: tuple[int, int, int], n_resamples: int) -> Floats:
+    """Draw for credits of shape `(M, S, N)`, given as bytes to be a key; the result is read-only."""
+    n_models, n_seeds, n_examples = shape
     # Examples with equal credits everywhere are interchangeable, and drawing how often each distinct pattern occurs is
     # the same experiment with far fewer numbers.
-    table_NC = np.concatenate(correct_MSN).T
+    table_NC = np.frombuffer(credits).reshape(n_models * n_seeds, n_examples).T
     patterns_PC, counts_P = np.unique(table_NC, axis=0, return_counts=True)
     rng = np.random.default_rng(_RNG_SEED)
     seed_weights_RS = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_resamples) / n_seeds
@@ -89,6 +117,7 @@ def bootstrap_means(correct_MSN: Sequence[Floats], *, n_resamples: int = N_RESAM
         drawn_RP = rng.multinomial(n_examples, counts_P / n_examples, size=rows.stop - rows.start)
         means_RMS = (drawn_RP.astype(np.float64) @ patterns_PC / n_examples).reshape(-1, n_models, n_seeds)
         means_RM[rows] = np.einsum("rms,rs->rm", means_RMS, seed_weights_RS[rows])
+    means_RM.setflags(write=False)
     return means_RM
 
 

@@ -15,6 +15,7 @@ import evaluate
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.accuracy import accuracy
 from w2s_rm.metrics.agreement import agreement
+from w2s_rm.metrics.exact_match import exact_matches, no_candidate_share
 from w2s_rm.metrics.pgr import pgr_from_predictions
 from w2s_rm.types import Predictions
 
@@ -35,6 +36,24 @@ class Accuracy(evaluate.Metric):
 
     def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, Any]:
         return {"accuracy": accuracy(predictions, references)}
+
+
+class ExactMatch(evaluate.Metric):
+    """Share of examples for which the model writes the right candidate; see [`~metrics.exact_match.exact_matches`].
+
+    `compute(predictions=greedy, references=gold)`: `predictions` holds the index of the candidate that the model wrote,
+    -1 for none of them.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info(
+            "Exact match of greedy answers, and the share of answers that are none of the candidates.",
+            {"predictions": datasets.Value("int64"), "references": datasets.Value("int64")},
+        )
+
+    def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, Any]:
+        matches = exact_matches(predictions, references)
+        return {"exact_match": float(matches.mean()), "no_candidate": no_candidate_share(predictions)}
 
 
 class Agreement(evaluate.Metric):

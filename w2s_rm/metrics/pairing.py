@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.metrics.accuracy import correctness
-from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.choices import Floats, refuse
+from w2s_rm.metrics.exact_match import exact_matches
 from w2s_rm.types import Predictions
 
 _FEW = 5
@@ -29,15 +30,23 @@ def paired_correctness(models: Mapping[str, Sequence[Predictions]]) -> dict[str,
         DataError: Unequal numbers of seeds, no seeds, empty or repeated ids, different test ids, different or missing
             gold labels, NaN scores; names the first few ids.
     """
-    seeds = {name: len(per_seed) for name, per_seed in models.items()}
-    if len(set(seeds.values())) != 1 or 0 in seeds.values():
-        found = ", ".join(f"{name} has {count}" for name, count in seeds.items())
-        raise DataError(f"every model needs the same seeds, at least one: {found}; evaluate the missing ones first")
-    first = next(iter(models.values()))[0]
-    return {
-        name: np.stack([_correct_on(one, first, f"{name} (seed number {index})") for index, one in enumerate(per_seed)])
-        for name, per_seed in models.items()
-    }
+    return _paired(models, lambda one: correctness(one.scores, one.gold, one.ids))
+
+
+def paired_exact_matches(models: Mapping[str, Sequence[Predictions]]) -> dict[str, Floats]:
+    """The same as [`paired_correctness`] for what the models write instead of what they score highest.
+
+    Args:
+        models (`Mapping[str, Sequence[Predictions]]`): As in [`paired_correctness`].
+
+    Returns:
+        `dict[str, ndarray]`: For each model an array of shape `(S, N)` of 0 and 1.
+
+    Raises:
+        DataError: As in [`paired_correctness`], and predictions without greedy answers, or with one that is no index
+            of a candidate.
+    """
+    return _paired(models, _exact_matches)
 
 
 def aligned(predictions: Predictions, ids: Sequence[str], *, name: str) -> Predictions:
@@ -57,12 +66,7 @@ def aligned(predictions: Predictions, ids: Sequence[str], *, name: str) -> Predi
     if predictions.ids == tuple(ids):
         return predictions
     row_of = {id_: row for row, id_ in enumerate(predictions.ids)}
-    rows = [row_of[id_] for id_ in ids]
-    return Predictions(
-        ids=tuple(ids),
-        scores=tuple(predictions.scores[row] for row in rows),
-        gold=tuple(predictions.gold[row] for row in rows),
-    )
+    return _take(predictions, [row_of[id_] for id_ in ids])
 
 
 def with_gold(predictions: Predictions) -> Predictions:
@@ -71,21 +75,48 @@ def with_gold(predictions: Predictions) -> Predictions:
     Args:
         predictions (`Predictions`): Scores of one model.
     """
-    rows = [row for row, index in enumerate(predictions.gold) if index is not None]
+    return _take(predictions, [row for row, index in enumerate(predictions.gold) if index is not None])
+
+
+def _take(predictions: Predictions, rows: Sequence[int]) -> Predictions:
     return Predictions(
         ids=tuple(predictions.ids[row] for row in rows),
         scores=tuple(predictions.scores[row] for row in rows),
         gold=tuple(predictions.gold[row] for row in rows),
+        greedy=None if predictions.greedy is None else tuple(predictions.greedy[row] for row in rows),
     )
 
 
-def _correct_on(predictions: Predictions, first: Predictions, name: str) -> Floats:
+def _paired(models: Mapping[str, Sequence[Predictions]], credits: Callable[[Predictions], Floats]) -> dict[str, Floats]:
+    seeds = {name: len(per_seed) for name, per_seed in models.items()}
+    if len(set(seeds.values())) != 1 or 0 in seeds.values():
+        found = ", ".join(f"{name} has {count}" for name, count in seeds.items())
+        raise DataError(f"every model needs the same seeds, at least one: {found}; evaluate the missing ones first")
+    first = next(iter(models.values()))[0]
+    return {
+        name: np.stack(
+            [credits(_like(one, first, f"{name} (seed number {index})")) for index, one in enumerate(per_seed)]
+        )
+        for name, per_seed in models.items()
+    }
+
+
+def _exact_matches(predictions: Predictions) -> Floats:
+    if predictions.greedy is None:
+        raise DataError("predictions without greedy answers have no exact match; evaluate with a head that writes them")
+    lengths_B = np.array([len(row) for row in predictions.scores])
+    outside_B = np.array(predictions.greedy, dtype=np.int64) >= lengths_B
+    refuse(outside_B, "has a greedy answer that is neither the index of a candidate nor -1", predictions.ids)
+    return exact_matches(predictions.greedy, predictions.gold, predictions.ids)
+
+
+def _like(predictions: Predictions, first: Predictions, name: str) -> Predictions:
     predictions = aligned(predictions, first.ids, name=name)
     both = zip(first.ids, first.gold, predictions.gold, strict=True)
     changed = [id_ for id_, mine, other in both if mine != other]
     if changed:
         raise DataError(f"{name}: gold labels are not those of the first model for {_some(changed)}; evaluate it again")
-    return correctness(predictions.scores, predictions.gold, predictions.ids)
+    return predictions
 
 
 def _same_ids(predictions: Predictions, ids: Sequence[str], name: str) -> None:

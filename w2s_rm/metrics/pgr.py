@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from w2s_rm.metrics.bootstrap import CONFIDENCE, N_RESAMPLES, bootstrap_means, percentile_interval
+from w2s_rm.metrics.bootstrap import (
+    CONFIDENCE,
+    N_RESAMPLES,
+    bootstrap_means,
+    difference_interval,
+    percentile_interval,
+)
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.pairing import paired_correctness
 from w2s_rm.types import Predictions
@@ -96,16 +102,15 @@ def pgr(
     low = percentile_interval(np.where(undefined_R, -np.inf, ratio_R), confidence)[0]
     high = percentile_interval(np.where(undefined_R, np.inf, ratio_R), confidence)[1]
     # Drawn on its own, so that all students between one weak model and one ceiling get the same gap.
-    alone_RM = bootstrap_means([weak_SN, ceiling_SN], n_resamples=n_resamples)
-    gap_low, gap_high = percentile_interval(alone_RM[:, 1] - alone_RM[:, 0], confidence)
+    gap = difference_interval(ceiling_SN, weak_SN, n_resamples=n_resamples, confidence=confidence)
     return PGR(
         value=gap_recovered(float(weak_SN.mean()), float(student_SN.mean()), float(ceiling_SN.mean())),
         low=low if np.isfinite(low) else None,
         high=high if np.isfinite(high) else None,
-        reliable=gap_low > _ZERO_GAP,
-        gap=float(ceiling_SN.mean() - weak_SN.mean()),
-        gap_low=gap_low,
-        gap_high=gap_high,
+        reliable=gap.low > _ZERO_GAP,
+        gap=gap.value,
+        gap_low=gap.low,
+        gap_high=gap.high,
         n_examples=weak_SN.shape[1],
         n_seeds=weak_SN.shape[0],
         n_resamples=n_resamples,

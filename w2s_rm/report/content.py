@@ -1,55 +1,23 @@
-"""What the report says, as blocks that Markdown and HTML only have to format."""
+"""What the report says, as elements that Markdown and HTML only have to format."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from w2s_rm.report.formats import by_run, percent, percent_interval, pgr_text, ratio, run_name
+from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph
+from w2s_rm.report.formats import by_run, percent, pgr_text, ratio, run_name
 from w2s_rm.report.notes import no_pgr_reason, notes
 from w2s_rm.report.rows import ReportRow
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A heading: `text` (`str`) and `level` (`int`, 1 is the title)."""
-
-    text: str
-    level: int
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A paragraph of plain `text` (`str`)."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Bullets:
-    """A list of sentences, `items` (`tuple[str, ...]`); `warning` (`bool`) when they are warnings."""
-
-    items: tuple[str, ...]
-    warning: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: `header` (`tuple[str, ...]`), `lines` (tuples of cells); the first `n_text` columns are text."""
-
-    header: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
-    n_text: int = 1
-
-
-@dataclass(frozen=True)
-class Figure:
-    """The place of the plot, with its `description` (`str`)."""
-
-    description: str
-
-
-Block = Heading | Paragraph | Bullets | Table | Figure
+from w2s_rm.report.tables import (
+    agreement_table,
+    baselines_table,
+    data_table,
+    exact_match_table,
+    no_candidate_table,
+    results_table,
+    seeds_table,
+    side_by_side_table,
+)
 
 _HOW_TO_READ = (
     "A weak supervisor labels data, a strong student is trained on those labels, and a strong ceiling on the ground "
@@ -64,6 +32,15 @@ _HOW_TO_READ = (
     "nothing.",
     "Agreement is how often the student chooses what its supervisor chooses. A student that learned more than to "
     "imitate agrees less where the supervisor is wrong.",
+    "Baselines use no weak labels. Chance guesses among the candidates. The length rule sees only how long the "
+    "candidates or the prompt are, the bag of words only which words occur: where they come near the supervisor, it "
+    "may have learned no more than that. The untrained student is the strong model as it was before training "
+    "(zero-shot), where it can score candidates then: what it already knows was not learned from the supervisor.",
+)
+_GREEDY = (
+    "Exact match is the share of test examples for which the model, decoding greedily, writes the right candidate. "
+    "Unlike accuracy it does not offer the candidates to choose from, so a model may also write none of them: that "
+    "counts as wrong and is listed as a share of its own."
 )
 
 
@@ -75,15 +52,26 @@ def blocks(rows: Sequence[ReportRow]) -> list[Block]:
     """
     groups = by_run(rows)
     warnings = notes(rows)
-    content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows), Figure(_description(rows))]
+    content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows)]
+    if len(groups) > 1:
+        content += [Heading("Side by side", 2), side_by_side_table(groups)]
+    content.append(Figure(_description(rows)))
     if warnings:
         content += [Heading("Warnings", 2), Bullets(tuple(warnings), warning=True)]
-    content += [Heading("Results", 2), _results(rows)]
+    content += [Heading("Results", 2), results_table(rows), Heading("Baselines", 2), baselines_table(groups)]
+    written = [row for row in rows if row.student_no_candidate is not None]
+    if written:
+        content += [
+            Heading("Greedy answers", 2),
+            Paragraph(_GREEDY),
+            exact_match_table(written),
+            no_candidate_table(written),
+        ]
     content += [Heading("How to read this", 2), Bullets(_HOW_TO_READ)]
-    content += [Heading("Agreement with the supervisor", 2), _agreement(rows)]
-    content += [Heading("Each seed", 2), _seeds(rows)]
+    content += [Heading("Agreement with the supervisor", 2), agreement_table(rows)]
+    content += [Heading("Each seed", 2), seeds_table(rows)]
     if any(group[0].counts for group in groups):
-        content += [Heading("Data", 2), _data(groups)]
+        content += [Heading("Data", 2), data_table(groups)]
     return content
 
 
@@ -108,69 +96,6 @@ def _outcome(group: Sequence[ReportRow]) -> str:
         f"The supervisor is right on {weak} % and the ceiling on {ceiling} %. "
         f"{one}, {best.method}, reaches {student} % and recovers {ratio(best.pgr)} of the gap."
     )
-
-
-def _results(rows: Sequence[ReportRow]) -> Table:
-    header = ("Run", "Task", "Weak → strong", "Method", "Chance %", "Weak %", "Student %", "Ceiling %", "PGR")
-    lines = [
-        (
-            row.recipe,
-            f"{row.setting} / {row.task}",
-            f"{row.weak_model or 'labels'} → {row.strong_model}",
-            row.method,
-            percent(row.chance),
-            percent_interval(row.weak_accuracy, row.weak_low, row.weak_high),
-            percent_interval(row.student_accuracy, row.student_low, row.student_high),
-            percent_interval(row.ceiling_accuracy, row.ceiling_low, row.ceiling_high),
-            pgr_text(row),
-        )
-        for row in rows
-    ]
-    return Table(header, tuple(lines), n_text=4)
-
-
-def _agreement(rows: Sequence[ReportRow]) -> Table:
-    header = ("Run", "Method", "Overall %", "Where right %", "Where wrong %", "Weak labels", "Label accuracy %")
-    lines = [
-        (
-            row.recipe,
-            row.method,
-            percent(row.agreement),
-            percent(row.agreement_when_right),
-            percent(row.agreement_when_wrong),
-            "–" if row.n_labelled is None else f"{row.n_labelled:,}",
-            percent(row.label_accuracy),
-        )
-        for row in rows
-    ]
-    return Table(header, tuple(lines), n_text=2)
-
-
-def _seeds(rows: Sequence[ReportRow]) -> Table:
-    header = ("Run", "Method", "Seed", "Weak %", "Student %", "Ceiling %", "PGR")
-    lines = [
-        (
-            row.recipe,
-            row.method,
-            str(one.seed),
-            percent(one.weak),
-            percent(one.student),
-            percent(one.ceiling),
-            ratio(one.pgr),
-        )
-        for row in rows
-        for one in row.per_seed
-    ]
-    return Table(header, tuple(lines), n_text=2)
-
-
-def _data(groups: Sequence[Sequence[ReportRow]]) -> Table:
-    lines = [
-        (group[0].recipe, name.replace("_", " "), f"{value:,}")
-        for group in groups
-        for name, value in group[0].counts.items()
-    ]
-    return Table(("Run", "Count", "Number"), tuple(lines), n_text=2)
 
 
 def _description(rows: Sequence[ReportRow]) -> str:

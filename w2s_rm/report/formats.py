@@ -29,10 +29,28 @@ def ratio_interval(low: float | None, high: float | None) -> str:
 
 def pgr_text(row: ReportRow) -> str:
     """A row's PGR with its interval and, when it must not be trusted, the words saying so."""
-    if row.reliable is None:
-        return "–"
-    value = "undefined" if row.pgr is None else ratio(row.pgr)
-    return f"{value} {ratio_interval(row.pgr_low, row.pgr_high)}" + ("" if row.reliable else " (not reliable)")
+    return _recovered(row.pgr, row.pgr_low, row.pgr_high, row.reliable)
+
+
+def exact_match_pgr_text(row: ReportRow) -> str:
+    """The same of the PGR in exact match."""
+    return _recovered(row.exact_match_pgr, row.exact_match_pgr_low, row.exact_match_pgr_high, row.exact_match_reliable)
+
+
+def baselines(row: ReportRow) -> list[tuple[str, str]]:
+    """Names of what a run's accuracies stand beside, and their percentages, with intervals where there are any.
+
+    Args:
+        row ([`ReportRow`]): Any row of the run.
+    """
+    zero_shot = percent_interval(row.zero_shot_accuracy, row.zero_shot_low, row.zero_shot_high)
+    named = (
+        ("chance", row.chance, percent(row.chance)),
+        ("length only", row.length_only, percent(row.length_only)),
+        ("bag of words", row.bag_of_words, percent(row.bag_of_words)),
+        ("untrained student (zero-shot)", row.zero_shot_accuracy, zero_shot),
+    )
+    return [(name, text) for name, value, text in named if value is not None]
 
 
 def supervisor_name(row: ReportRow) -> str:
@@ -43,6 +61,19 @@ def supervisor_name(row: ReportRow) -> str:
 def run_name(row: ReportRow) -> str:
     """Name the run a row belongs to."""
     return f"{row.recipe}: {row.setting} / {row.task}, {supervisor_name(row)} → {row.strong_model}"
+
+
+def task_names(groups: Sequence[Sequence[ReportRow]]) -> list[str]:
+    """Name each run by its setting and task, and by its recipe too when that alone would name two runs.
+
+    Args:
+        groups (`Sequence[Sequence[ReportRow]]`): What [`by_run`] returned.
+    """
+    names = [f"{group[0].setting} / {group[0].task}" for group in groups]
+    return [
+        name if names.count(name) == 1 else f"{group[0].recipe}: {name}"
+        for name, group in zip(names, groups, strict=True)
+    ]
 
 
 def by_run(rows: Sequence[ReportRow]) -> list[list[ReportRow]]:
@@ -60,3 +91,10 @@ def by_run(rows: Sequence[ReportRow]) -> list[list[ReportRow]]:
         else:
             groups.append([row])
     return groups
+
+
+def _recovered(value: float | None, low: float | None, high: float | None, reliable: bool | None) -> str:
+    if reliable is None:
+        return "–"
+    text = "undefined" if value is None else ratio(value)
+    return f"{text} {ratio_interval(low, high)}" + ("" if reliable else " (not reliable)")

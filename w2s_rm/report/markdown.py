@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.content import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 
 
 def markdown(content: Sequence[Block], figure_file: str) -> str:

@@ -40,7 +40,7 @@ def row_notes(row: ReportRow) -> list[str]:
     if row.ceiling_accuracy is not None and row.student_accuracy > row.ceiling_accuracy:
         student, ceiling = percent(row.student_accuracy), percent(row.ceiling_accuracy)
         found.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
-    return found
+    return found + _zero_shot_notes(row)
 
 
 def no_pgr_reason(row: ReportRow) -> str | None:
@@ -74,6 +74,37 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
         found.append(
             f"The supervisor ({percent(row.weak_accuracy)} %) cannot be told from chance ({percent(row.chance)} %)."
         )
+    return found + _baseline_notes(row)
+
+
+def _zero_shot_notes(row: ReportRow) -> list[str]:
+    """Whether training on weak labels made the student better than it was."""
+    if row.zero_shot_gain is None or row.zero_shot_gain_low is None or row.zero_shot_gain_low > 0:
+        return []
+    student, untrained = percent(row.student_accuracy), percent(row.zero_shot_accuracy)
+    if row.zero_shot_gain <= 0:
+        relation, meaning = "is not better than", "weak supervision did not help it"
+    else:
+        relation, meaning = "cannot be told from", "weak supervision may not have helped it"
+    return [f"the student ({student} %) {relation} the same model untrained ({untrained} %): {meaning}."]
+
+
+def _baseline_notes(row: ReportRow) -> list[str]:
+    """Shortcuts that explain the supervisor's accuracy, and a student that needed no supervisor."""
+    if row.weak_accuracy is None or row.weak_low is None:
+        return []
+    weak, found = f"the supervisor ({percent(row.weak_accuracy)} %)", []
+    for rule, value in (
+        ("A rule that sees only lengths", row.length_only),
+        ("A linear model on word counts (bag of words)", row.bag_of_words),
+    ):
+        # A rule at chance is no shortcut, however bad the supervisor.
+        if value is not None and value > row.chance and value >= row.weak_low:
+            relation = "is as good as or better than" if value >= row.weak_accuracy else "comes within the noise of"
+            found.append(f"{rule} ({percent(value)} %) {relation} {weak}: it may have learned that shortcut.")
+    if row.zero_shot_accuracy is not None and row.zero_shot_accuracy > row.weak_accuracy:
+        zero_shot = percent(row.zero_shot_accuracy)
+        found.append(f"The untrained student ({zero_shot} %) is better than {weak}: PGR above 0 needs no weak labels.")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from w2s_rm.report.content import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; margin: 2rem auto; max-width: 72rem;

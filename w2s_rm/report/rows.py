@@ -35,7 +35,7 @@ class ReportRow:
 
     Args:
         recipe (`str`): Name of the recipe.
-        setting (`str`): The setting, such as `"reward_modeling"`.
+        setting (`str`): The setting, named as in the recipe.
         task (`str`): The task.
         weak_model (`str` or `None`): Name of the weak model; `None` when the labels came from a file.
         strong_model (`str`): Name of the strong model.
@@ -54,6 +54,15 @@ class ReportRow:
         ceiling_accuracy (`float` or `None`): Mean over seeds; `None` without ceiling or ground truth.
         ceiling_low (`float` or `None`): Lower end.
         ceiling_high (`float` or `None`): Upper end.
+        zero_shot_accuracy (`float` or `None`): Of the student's model before any training; `None` where it was not
+            evaluated.
+        zero_shot_low (`float` or `None`): Lower end.
+        zero_shot_high (`float` or `None`): Upper end.
+        zero_shot_gain (`float` or `None`): Student minus zero-shot accuracy.
+        zero_shot_gain_low (`float` or `None`): Lower end, paired: same examples and seeds for both.
+        zero_shot_gain_high (`float` or `None`): Upper end.
+        length_only (`float` or `None`): Accuracy of a rule that sees only lengths; `None` where it was not measured.
+        bag_of_words (`float` or `None`): Accuracy of a linear model on word counts; `None` where it was not measured.
         gap (`float` or `None`): Ceiling minus weak accuracy.
         gap_low (`float` or `None`): Lower end.
         gap_high (`float` or `None`): Upper end.
@@ -64,6 +73,28 @@ class ReportRow:
         agreement (`float` or `None`): Share of test examples on which the student chooses as its supervisor does.
         agreement_when_right (`float` or `None`): The same where the supervisor is right.
         agreement_when_wrong (`float` or `None`): The same where the supervisor is wrong.
+        weak_exact_match (`float` or `None`): Share of examples for which the weak supervisor, decoding greedily,
+            writes the right candidate; `None` where its head writes nothing.
+        weak_exact_match_low (`float` or `None`): Lower end.
+        weak_exact_match_high (`float` or `None`): Upper end.
+        student_exact_match (`float` or `None`): The same of the student.
+        student_exact_match_low (`float` or `None`): Lower end.
+        student_exact_match_high (`float` or `None`): Upper end.
+        ceiling_exact_match (`float` or `None`): The same of the ceiling.
+        ceiling_exact_match_low (`float` or `None`): Lower end.
+        ceiling_exact_match_high (`float` or `None`): Upper end.
+        zero_shot_exact_match (`float` or `None`): The same of the untrained student.
+        zero_shot_exact_match_low (`float` or `None`): Lower end.
+        zero_shot_exact_match_high (`float` or `None`): Upper end.
+        weak_no_candidate (`float` or `None`): Share of all test examples for which the weak supervisor writes none of
+            the candidates.
+        student_no_candidate (`float` or `None`): The same of the student.
+        ceiling_no_candidate (`float` or `None`): The same of the ceiling.
+        zero_shot_no_candidate (`float` or `None`): The same of the untrained student.
+        exact_match_pgr (`float` or `None`): Performance gap recovered in exact match instead of accuracy.
+        exact_match_pgr_low (`float` or `None`): Lower end; `None` also when unbounded.
+        exact_match_pgr_high (`float` or `None`): Upper end; `None` also when unbounded.
+        exact_match_reliable (`bool` or `None`): Whether the interval of that gap is above zero.
         label_accuracy (`float` or `None`): Accuracy of the weak labels the student was trained on.
         n_labelled (`int` or `None`): Number of weak labels.
         counts (`Mapping[str, float]`): What the data preparation counted: examples, groups, truncations.
@@ -90,6 +121,14 @@ class ReportRow:
     ceiling_accuracy: float | None
     ceiling_low: float | None
     ceiling_high: float | None
+    zero_shot_accuracy: float | None
+    zero_shot_low: float | None
+    zero_shot_high: float | None
+    zero_shot_gain: float | None
+    zero_shot_gain_low: float | None
+    zero_shot_gain_high: float | None
+    length_only: float | None
+    bag_of_words: float | None
     gap: float | None
     gap_low: float | None
     gap_high: float | None
@@ -100,6 +139,26 @@ class ReportRow:
     agreement: float | None
     agreement_when_right: float | None
     agreement_when_wrong: float | None
+    weak_exact_match: float | None
+    weak_exact_match_low: float | None
+    weak_exact_match_high: float | None
+    student_exact_match: float | None
+    student_exact_match_low: float | None
+    student_exact_match_high: float | None
+    ceiling_exact_match: float | None
+    ceiling_exact_match_low: float | None
+    ceiling_exact_match_high: float | None
+    zero_shot_exact_match: float | None
+    zero_shot_exact_match_low: float | None
+    zero_shot_exact_match_high: float | None
+    weak_no_candidate: float | None
+    student_no_candidate: float | None
+    ceiling_no_candidate: float | None
+    zero_shot_no_candidate: float | None
+    exact_match_pgr: float | None
+    exact_match_pgr_low: float | None
+    exact_match_pgr_high: float | None
+    exact_match_reliable: bool | None
     label_accuracy: float | None
     n_labelled: int | None
     counts: Mapping[str, float]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ArtifactError, join_problems
-from w2s_rm.types import Predictions
 
 _PLAN_KEYS = (
     "recipe", "setting", "task", "weak_model", "strong_model", "supervisor", "seeds", "methods", "stages",
@@ -24,7 +23,7 @@ class Stage:
 
     Args:
         stage (`str`): Which kind of work, such as `"evaluate"`.
-        of (`str` or `None`): Whose model: `"weak"`, `"student"` or `"ceiling"`.
+        of (`str` or `None`): Whose model: `"weak"`, `"student"`, `"ceiling"` or `"zero_shot"`.
         method (`str` or `None`): The method it belongs to; `None` when all methods share it.
         seed (`int` or `None`): The seed it belongs to; `None` when all seeds share it.
         folder (`Path`): Where its results are.
@@ -128,28 +127,6 @@ def read_counts(stage: Stage) -> Mapping[str, Any]:
     if not isinstance(manifest.get("counts"), dict):
         raise ArtifactError(f"{place}: has no 'counts'; delete the folder and run the recipe again")
     return manifest["counts"]
-
-
-def read_predictions(stage: Stage) -> Predictions:
-    """Read the scores that an `evaluate` stage wrote.
-
-    Args:
-        stage (`Stage`): A finished `evaluate` stage.
-
-    Raises:
-        ArtifactError: The file is missing, broken or lacks a column.
-    """
-    # Imported here so that the command line starts without it.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    place = stage.folder / "predictions.parquet"
-    try:
-        table = pq.read_table(place, columns=["id", "scores", "gold"])
-        columns = {name: table.column(name).to_pylist() for name in ("id", "scores", "gold")}
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise ArtifactError(f"{place}: cannot be read ({error}); delete the folder and run the recipe again") from error
-    return Predictions(tuple(columns["id"]), tuple(map(tuple, columns["scores"])), tuple(columns["gold"]))
 
 
 def display_name(model: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.formats import by_run, percent, pgr_text, run_name
+from w2s_rm.report.formats import baselines, by_run, percent, pgr_text, run_name, task_names
 from w2s_rm.report.notes import notes
 from w2s_rm.report.rows import ReportRow
 
@@ -12,19 +12,24 @@ _HEADER = ("method", "weak %", "student %", "ceiling %", "PGR [95 % interval]")
 
 
 def summary_text(rows: Sequence[ReportRow]) -> str:
-    """Format rows as aligned plain text, with the warnings below.
+    """Format rows as aligned plain text, with the warnings below: several runs share one table.
 
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
     """
-    lines = [_cells(row) for row in rows]
-    widths = [max(len(line[column]) for line in [_HEADER, *lines]) for column in range(len(_HEADER))]
-    parts = []
-    for group in by_run(rows):
-        table = "\n".join(_aligned(line, widths) for line in [_HEADER, *map(_cells, group)])
-        parts.append(f"{run_name(group[0])}\n{table}")
+    groups = by_run(rows)
+    heads = [f"{run_name(group[0])}\n{_baseline_line(group[0])}" for group in groups]
+    if len(groups) == 1:
+        parts = [f"{heads[0]}\n{_table([_HEADER, *map(_cells, rows)], n_text=1)}"]
+    else:
+        lines = [(name, *_cells(row)) for name, group in zip(task_names(groups), groups, strict=True) for row in group]
+        parts = ["\n".join(heads), _table([("setting / task", *_HEADER), *lines], n_text=2)]
     warnings = "\n".join(f"! {sentence}" for sentence in notes(rows))
     return "\n\n".join([*parts, warnings] if warnings else parts)
+
+
+def _baseline_line(row: ReportRow) -> str:
+    return "  baselines %: " + ", ".join(f"{name} {text}" for name, text in baselines(row))
 
 
 def _cells(row: ReportRow) -> tuple[str, ...]:
@@ -32,6 +37,12 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
     return (row.method, *(percent(value) for value in accuracies), pgr_text(row))
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    numbers = [cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True)]
-    return "  ".join(["  " + cells[0].ljust(widths[0]), *numbers, cells[-1]])
+def _table(lines: Sequence[Sequence[str]], *, n_text: int) -> str:
+    """Texts to the left, numbers to the right, the last column as it is."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    placed = []
+    for line in lines:
+        texts = [cell.ljust(width) for cell, width in zip(line[:n_text], widths[:n_text], strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(line[n_text:-1], widths[n_text:-1], strict=True)]
+        placed.append("  ".join(["", *texts, *numbers, line[-1]]))
+    return "\n".join(placed)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
-from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
-from w2s_rm.metrics.bootstrap import Interval, accuracy_interval
-from w2s_rm.metrics.choices import Floats
-from w2s_rm.metrics.pairing import paired_correctness, with_gold
-from w2s_rm.metrics.pgr import PGR, gap_recovered, pgr
+from w2s_rm.metrics.pgr import gap_recovered
+from w2s_rm.report.fields import (
+    MODELS,
+    Credits,
+    accuracy_fields,
+    agreement_fields,
+    credits_of,
+    gain_fields,
+    greedy_fields,
+    pgr_fields,
+)
 from w2s_rm.report.rows import ReportRow, SeedResult
-from w2s_rm.report.run import Run, read_counts, read_predictions, read_run
+from w2s_rm.report.run import Run, Stage, read_counts, read_run
 from w2s_rm.types import Predictions
 
-Models = Mapping[str, Sequence[Predictions]]
+Read = Callable[[Stage], Predictions]
+# Of the counts of `prepare`: accuracies, which have fields of their own.
+_BASELINES = ("length_only", "bag_of_words")
 
 
 def collect(run_dir: Path) -> list[ReportRow]:
@@ -29,20 +39,22 @@ def collect(run_dir: Path) -> list[ReportRow]:
 
     Raises:
         ArtifactError: The run is not finished or its files are broken.
-        DataError: Weak, student and ceiling were not scored on identical test examples.
+        DataError: The models were not all scored on identical test examples.
     """
     run = read_run(run_dir)
-    return [_row(run, method) for method in run.methods]
+
+    @cache
+    def read(stage: Stage) -> Predictions:
+        return read_predictions(stage.folder / "predictions.parquet")
+
+    return [_row(run, method, read) for method in run.methods]
 
 
-def _row(run: Run, method: str) -> ReportRow:
-    models = _predictions(run, method)
-    students = models["student"]
-    scored = with_gold(students[0])
-    credits = _credits(models) if scored.ids else {}
-    accuracies = {of: accuracy_interval(credits_SN) for of, credits_SN in credits.items()}
-    whole = {"weak", "student", "ceiling"} <= credits.keys()
-    result = pgr(credits["weak"], credits["student"], credits["ceiling"]) if whole else None
+def _row(run: Run, method: str, read: Read) -> ReportRow:
+    models = _predictions(run, method, read)
+    student = models["student"][0]
+    known = [row for row, gold in enumerate(student.gold) if gold is not None]
+    credits = credits_of(models)
     label_accuracy, n_labelled = _labels(run, method)
     return ReportRow(
         recipe=run.recipe,
@@ -53,12 +65,15 @@ def _row(run: Run, method: str) -> ReportRow:
         supervisor=run.supervisor,
         method=method,
         seeds=run.seeds,
-        n_test=len(students[0].ids),
-        n_scored=len(scored.ids),
-        chance=float(np.mean([1 / len(one) for one in (scored.scores or students[0].scores)])),
-        **_accuracy_fields(accuracies),
-        **_pgr_fields(result),
-        **_agreement_fields(models),
+        n_test=len(student.ids),
+        n_scored=len(known),
+        chance=float(np.mean([1 / len(student.scores[row]) for row in known or range(len(student.ids))])),
+        **accuracy_fields(credits),
+        **gain_fields(credits),
+        **_baselines(run),
+        **pgr_fields(credits),
+        **agreement_fields(models),
+        **greedy_fields(models),
         label_accuracy=label_accuracy,
         n_labelled=n_labelled,
         counts=_counts(run),
@@ -66,10 +81,10 @@ def _row(run: Run, method: str) -> ReportRow:
     )
 
 
-def _predictions(run: Run, method: str) -> dict[str, list[Predictions]]:
+def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Predictions]]:
     """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
     models = {}
-    for of in ("weak", "student", "ceiling"):
+    for of in MODELS:
         stages = {seed: run.find("evaluate", of, method, seed) for seed in run.seeds}
         found = [stage for stage in stages.values() if stage is not None]
         absent = [seed for seed, stage in stages.items() if stage is None]
@@ -79,7 +94,7 @@ def _predictions(run: Run, method: str) -> dict[str, list[Predictions]]:
                 f"write the plan again with `w2s-rm run`"
             )
         if found:
-            models[of] = [read_predictions(stage) for stage in found]
+            models[of] = [read(stage) for stage in found]
     if not models["student"][0].ids:
         raise ArtifactError(
             f"run {run.recipe!r}, method {method!r}: no test predictions of the student; evaluate it again"
@@ -87,44 +102,15 @@ def _predictions(run: Run, method: str) -> dict[str, list[Predictions]]:
     return models
 
 
-def _credits(models: Models) -> dict[str, Floats]:
-    return paired_correctness({of: [with_gold(one) for one in per_seed] for of, per_seed in models.items()})
+def _prepared(run: Run) -> Mapping[str, Any]:
+    """What `prepare` counted."""
+    stage = run.find("prepare", None, None, run.seeds[0])
+    return read_counts(stage) if stage else {}
 
 
-def _accuracy_fields(accuracies: Mapping[str, Interval]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for of in ("weak", "student", "ceiling"):
-        one = accuracies.get(of)
-        fields[f"{of}_accuracy"] = one.value if one else None
-        fields[f"{of}_low"] = one.low if one else None
-        fields[f"{of}_high"] = one.high if one else None
-    return fields
-
-
-def _pgr_fields(result: PGR | None) -> dict[str, Any]:
-    if result is None:
-        return dict.fromkeys(("gap", "gap_low", "gap_high", "pgr", "pgr_low", "pgr_high", "reliable"))
-    return {
-        "gap": result.gap,
-        "gap_low": result.gap_low,
-        "gap_high": result.gap_high,
-        "pgr": result.value,
-        "pgr_low": result.low,
-        "pgr_high": result.high,
-        "reliable": result.reliable,
-    }
-
-
-def _agreement_fields(models: Models) -> dict[str, Any]:
-    mean = Agreement(0.0, None, None)
-    if "weak" in models:
-        pairs = zip(models["student"], models["weak"], strict=True)
-        mean = mean_agreement([agreement(student, weak) for student, weak in pairs])
-    return {
-        "agreement": mean.overall if "weak" in models else None,
-        "agreement_when_right": mean.when_right,
-        "agreement_when_wrong": mean.when_wrong,
-    }
+def _baselines(run: Run) -> dict[str, Any]:
+    prepared = _prepared(run)
+    return {name: prepared.get(name) for name in _BASELINES}
 
 
 def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
@@ -139,8 +125,7 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
 def _counts(run: Run) -> dict[str, float]:
     """What `prepare` counted, nested groups joined with dots, and what each tokenizer made the stages cut."""
     seed, method = run.seeds[0], run.methods[0]
-    stage = run.find("prepare", None, None, seed)
-    counts = dict(_flat("", read_counts(stage))) if stage else {}
+    counts = dict(_flat("", {name: value for name, value in _prepared(run).items() if name not in _BASELINES}))
     for data, name, of, own in (
         ("weak", "weak", None, None),
         ("relabel", "student", None, method),
@@ -162,7 +147,7 @@ def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:
     return pairs
 
 
-def _seed_result(seed: int, index: int, credits: Mapping[str, Floats]) -> SeedResult:
+def _seed_result(seed: int, index: int, credits: Credits) -> SeedResult:
     means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
     weak, student, ceiling = (means.get(of) for of in ("weak", "student", "ceiling"))
     if weak is None or student is None or ceiling is None:

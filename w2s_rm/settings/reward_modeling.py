@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from w2s_rm.data.encoding import encode_batch
+from w2s_rm.data.head_encoding import encode_for
 from w2s_rm.types import Encoded, Example
 
 if TYPE_CHECKING:
@@ -21,12 +21,10 @@ class RewardModeling:
     Responses have no fixed meaning by position, so a loss may not use a class prior.
     """
 
-    head: ClassVar[str] = "reward"
-    exchangeable: ClassVar[bool] = True
+    heads: ClassVar[tuple[str, ...]] = ("reward",)
 
     def encode(
-        self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], max_length: int | None
+        self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], max_length: int | None, head: str
     ) -> list[Encoded]:
-        """Tokenise examples; see [`~w2s_rm.data.encoding.encode_batch`]."""
-        prompts = [example.prompt for example in examples]
-        return encode_batch(tokenizer, prompts, [example.candidates for example in examples], max_length)
+        """Tokenise examples; see [`~w2s_rm.data.head_encoding.encode_for`]."""
+        return encode_for(head, tokenizer, examples, max_length)

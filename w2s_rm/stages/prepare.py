@@ -1,22 +1,27 @@
-"""Read a task, check every row, split it by group and put candidates into hashed order.
+"""Read a task, check every row, split it by group, and look for leaks and shortcuts.
 
 python -m w2s_rm.stages.prepare --config stage.yaml
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from w2s_rm import catalog
+from w2s_rm.checks import check_examples
 from w2s_rm.data.examples import hash_order, write_examples
 from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import DataError, join_problems
+from w2s_rm.experiment.artifacts import write_json
 from w2s_rm.stages._common import held, read_config, refuse_finished, run_main
 from w2s_rm.types import Example, Task
 
 
 def prepare(argv: Sequence[str]) -> None:
-    """Run the stage: writes `examples/<split>.parquet` for weak, relabel, validation, test, unused.
+    """Run the stage: writes `examples/<split>.parquet` for weak, relabel, validation, test, unused, and `check.json`.
+
+    Candidates that are no classes are put into hashed order.
 
     Args:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
@@ -29,17 +34,23 @@ def prepare(argv: Sequence[str]) -> None:
         refuse_finished(folder)
         options = dict(config["task"])
         name = options.pop("name")
-        examples = read_task(catalog.lookup("tasks", name)(**options), name)
-        splits = split_examples(examples, SplitSizes(**config["sizes"]), name)
+        task = catalog.lookup("tasks", name)(**options)
+        examples = read_task(task, name)
+        n_classes = len(task.classes) if task.classes is not None and task.balanced else None
+        splits = split_examples(examples, SplitSizes(**config["sizes"]), name, n_classes)
         counts = {"duplicates": splits.duplicates, "contradictions": splits.contradictions}
         counts["groups"] = len({example.group for example in examples})
         parts = {"weak": splits.weak, "relabel": splits.relabel, "validation": splits.validation, "test": splits.test}
         taken = {example.id for part in parts.values() for example in part}
-        parts["unused"] = tuple(example for example in examples if example.id not in taken)
-        for split, part in parts.items():
-            write_examples(output / "examples" / f"{split}.parquet", [hash_order(example) for example in part])
+        # Before anything is written: it may find a mistake too.
+        check = check_examples(parts, task.classes)
+        unused = tuple(example for example in examples if example.id not in taken)
+        for split, part in {**parts, "unused": unused}.items():
+            ordered = [hash_order(example) for example in part] if task.classes is None else part
+            write_examples(output / "examples" / f"{split}.parquet", ordered)
             counts[f"n_{split}"] = len(part)
-        folder.finish(stage="prepare", counts=counts, config=config)
+        write_json(output / "check.json", dataclasses.asdict(check))
+        folder.finish(stage="prepare", counts={**counts, **check.counts()}, config=config)
 
 
 def read_task(task: Task, name: str) -> list[Example]:
@@ -55,12 +66,18 @@ def read_task(task: Task, name: str) -> list[Example]:
     examples, problems = [], []
     for row in task.rows():
         try:
-            examples.append(task.to_example(row))
+            examples.append(_with_classes(task.to_example(row), task.classes, row.place))
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
     return examples
+
+
+def _with_classes(example: Example, classes: tuple[str, ...] | None, place: str) -> Example:
+    if classes is not None and example.candidates != classes:
+        raise DataError(f"{place}: candidates are {example.candidates}, the task's classes {classes}; mend the task")
+    return example
 
 
 if __name__ == "__main__":

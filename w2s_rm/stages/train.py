@@ -20,17 +20,10 @@ from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder, write_text
-from w2s_rm.modeling import (
-    load_reward_model,
-    merge_adapter,
-    peft_config,
-    replace_folder,
-    spent_init_kwargs,
-    stage_tokenizer,
-    verify_saved,
-)
+from w2s_rm.modeling import merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
 from w2s_rm.stages._common import (
     StageArguments,
+    build_trainer,
     encode,
     encoding_counts,
     held,
@@ -40,7 +33,6 @@ from w2s_rm.stages._common import (
     run_main,
     to_rows,
 )
-from w2s_rm.trainer import W2SRewardTrainer
 from w2s_rm.types import Example
 
 _COMPLETE = "complete"
@@ -98,21 +90,14 @@ def train(argv: Sequence[str]) -> None:
         examples = read_examples(Path(stage_args.examples))
         targets = _targets(stage_args, examples)
         tokenizer = stage_tokenizer(model_args, args)
-        encoded = encode(stage_args.setting, tokenizer, examples, args.max_length)
+        encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
         rows = to_rows(examples, encoded, targets)
-        model = load_reward_model(model_args, args)
-        with spent_init_kwargs(args):
-            trainer = W2SRewardTrainer(
-                model=model,
-                args=args,
-                train_dataset=rows,
-                processing_class=tokenizer,
-                peft_config=peft_config(model_args),
-                callbacks=[StageRecord(output)],
-            )
+        adapter, callbacks = peft_config(stage_args.head, model_args), [StageRecord(output)]
+        trainer = build_trainer(stage_args, args, model_args, rows, tokenizer, peft_config=adapter, callbacks=callbacks)
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
-        difference = _save(trainer, rows.select(range(min(_PROBE_EXAMPLES, len(rows)))), folder, model_args)
+        probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
+        difference = _save(trainer, probe, folder, stage_args, model_args)
         if is_main_process():
             counts = {**encoding_counts(encoded), "steps": trainer.state.global_step, "reload_difference": difference}
             _clean(folder)
@@ -147,9 +132,12 @@ def _last_checkpoint(folder: StageFolder) -> str | None:
     return str(whole[-1]) if whole else None
 
 
-def _save(trainer: W2SRewardTrainer, probe: datasets.Dataset, folder: StageFolder, model_args: Any) -> float:
+def _save(
+    trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: StageArguments, model_args: Any
+) -> float:
     """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
-    scores_BK = torch.as_tensor(trainer.predict(probe).predictions)
+    output = trainer.predict(probe).predictions
+    scores_BK = torch.as_tensor(output[0] if isinstance(output, tuple) else output)
     written = folder.path / "model.tmp"
     saved = folder.path / "adapter" if model_args.use_peft else written
     trainer.save_model(str(saved))
@@ -160,14 +148,13 @@ def _save(trainer: W2SRewardTrainer, probe: datasets.Dataset, folder: StageFolde
 
         unset_hf_deepspeed_config()
         if model_args.use_peft:
-            merge_adapter(model_args, trainer.args, saved, written)
+            merge_adapter(stage_args.head, model_args, trainer.args, saved, written, stage_args.classes)
         for place in (written, saved):
             (place / "training_args.bin").unlink(missing_ok=True)
-        batch = trainer.data_collator(list(probe))
-        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-        expected_R = scores_BK[batch["mask"].numpy()]
-        args = trainer.args
-        difference = verify_saved(written, inputs, expected_R, args.device, bool(args.bf16), args.trust_remote_code)
+        args, batch = trainer.args, trainer.data_collator(list(probe))
+        difference = verify_saved(
+            stage_args.head, written, batch, scores_BK, args.device, bool(args.bf16), args.trust_remote_code
+        )
         replace_folder(written, folder.path / "model")
     trainer.accelerator.wait_for_everyone()
     return difference

@@ -70,6 +70,15 @@ class AnthropicHh:
         """Every comparison has a better answer."""
         return True
 
+    @property
+    def classes(self) -> None:
+        """Responses have no fixed meaning by position."""
+
+    @property
+    def balanced(self) -> bool:
+        """There are no classes to balance."""
+        return False
+
     def content_version(self) -> str:
         """Return the hash of the files, or the hub id and revision."""
         place = Path(resolve_path(self.path))

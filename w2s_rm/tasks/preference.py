@@ -86,6 +86,15 @@ class Preference:
         """Whether the dataset says which response is better."""
         return self.response_a_column is None or self.preferred_column is not None
 
+    @property
+    def classes(self) -> None:
+        """Responses have no fixed meaning by position."""
+
+    @property
+    def balanced(self) -> bool:
+        """There are no classes to balance."""
+        return False
+
     def content_version(self) -> str:
         """Return the hash of the file, or the hub id and revision."""
         return content_version(self.path, revision=self.revision)

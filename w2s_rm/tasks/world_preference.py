@@ -64,6 +64,15 @@ class WorldPreference:
         """Every comparison has a better answer."""
         return True
 
+    @property
+    def classes(self) -> None:
+        """Responses have no fixed meaning by position."""
+
+    @property
+    def balanced(self) -> bool:
+        """There are no classes to balance."""
+        return False
+
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""
         return content_hash("world_preference", 1, asdict(self))

@@ -1,1 +1,1 @@
-"""Generated worlds and small models pretrained on them, offline."""
+"""Generated worlds: the truth that offline tasks ask about and small models read of."""

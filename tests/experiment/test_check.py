@@ -1,0 +1,153 @@
+"""The whole check of a task and of a recipe, from files."""
+
+import json
+
+import pytest
+import yaml
+
+from w2s_rm.checks import Thresholds
+from w2s_rm.checks.table import check_text
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.experiment.check import check_subject
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    """60 short pairs and 20 whose prompt is too long for 16 tokens; one row twice, one contradicted."""
+    rows = [{"prompt": f"w{n} w1", "chosen": f" w{n} w2 w3", "rejected": f" w{n} w4"} for n in range(60)]
+    rows += [{"prompt": f"w{n} " + "w5 " * 20, "chosen": f"w{n} w2 w3", "rejected": f"w{n} w4"} for n in range(20)]
+    rows += [rows[0], {"prompt": rows[1]["prompt"], "chosen": rows[1]["rejected"], "rejected": rows[1]["chosen"]}]
+    return write(tmp_path / "pairs.jsonl", rows)
+
+
+@pytest.fixture
+def recipe(tmp_path, file, tiny_model):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (bare / name).write_text("{}", encoding="utf-8")
+    content = {
+        "name": "small",
+        "task": {"name": "preference", "path": str(file)},
+        "weak": {"model_name_or_path": tiny_model(), "train": {"max_length": 16}},
+        "strong": {"model_name_or_path": tiny_model()},
+        "train": {"max_length": 64},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(tmp_path / "recipe.yaml")
+
+
+def check(subject, *overrides, thresholds=None, tmp_path):
+    (report,) = check_subject(subject, overrides, thresholds or Thresholds(), tmp_path / "runs")
+    return report
+
+
+def test_a_task(file, tmp_path):
+    report = check("preference", f"path={file}", tmp_path=tmp_path)
+    assert (report.subject, report.task, report.n_examples, report.n_groups) == ("preference", "preference", 82, 80)
+    assert (report.duplicates, report.contradictions) == (1, 1)
+    assert sum(report.result.rows.values()) == 80
+    assert report.truncations == ()
+    # The chosen answer is one word longer.
+    assert report.result.length_only.value > 0.9
+    assert report.result.length_only.detail == "longest"
+
+
+def test_sizes(file, tmp_path):
+    report = check("preference", f"path={file}", "n_train=20", "n_test=5", tmp_path=tmp_path)
+    assert report.result.rows == {"weak": 10, "relabel": 10, "test": 5}
+    with pytest.raises(DataError, match="too few for the splits"):
+        check("preference", f"path={file}", "n_train=2000", "n_test=500", tmp_path=tmp_path)
+
+
+def test_truncation_of_each_model(recipe, tmp_path):
+    report = check(recipe, tmp_path=tmp_path)
+    weak, strong = report.truncations
+    # 20 of the 80 prompts have 21 tokens; candidates have 4 with the one that ends them.
+    assert (weak.role, weak.max_length, weak.examples) == ("weak", 16, 80)
+    assert (weak.cut_prompts, weak.cut_candidates) == (0.25, 0.0)
+    assert (strong.role, strong.max_length, strong.cut_prompts) == ("strong", 64, 0.0)
+    assert report.warnings[-1] == f"weak {weak.model} cuts 25.0 % of the prompts at max_length 16: raise it"
+    assert not (tmp_path / "runs").exists(), "a check leaves nothing behind"
+    lenient = check(recipe, thresholds=Thresholds(truncation=0.25), tmp_path=tmp_path)
+    assert len(lenient.warnings) == len(report.warnings) - 1
+
+
+def test_a_method_with_a_max_length_of_its_own(recipe, tmp_path):
+    methods = "methods={a: {loss: cross_entropy}, b: {loss: cross_entropy, train: {max_length: 16}}}"
+    found = check(recipe, methods, tmp_path=tmp_path).truncations
+    assert [(one.role, one.max_length) for one in found] == [("weak", 16), ("strong", 64), ("strong", 16)]
+
+
+def test_models_that_are_not_here(recipe, tmp_path):
+    report = check(
+        recipe, f"strong.model_name_or_path={tmp_path / 'bare'}", "weak.model_name_or_path=no/such", tmp_path=tmp_path
+    )
+    weak, strong = report.truncations
+    assert weak.skipped == "its tokenizer is not on this machine; a run downloads it"
+    assert strong.skipped == f"no tokenizer in {(tmp_path / 'bare').resolve()}"
+    assert "a run downloads it" in check_text(report)
+
+
+def test_a_recipe_with_mistakes(recipe, tmp_path):
+    with pytest.raises(ConfigError, match="unknown key"):
+        check(recipe, "stong=1", tmp_path=tmp_path)
+
+
+def test_a_file_that_names_recipes(recipe, tmp_path):
+    other = yaml.safe_load((tmp_path / "recipe.yaml").read_text(encoding="utf-8")) | {"name": "other"}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    (tmp_path / "both.yaml").write_text("name: both\nrecipes: [recipe.yaml, other.yaml]\n", encoding="utf-8")
+    reports = check_subject(str(tmp_path / "both.yaml"), ["task.n_test=4"], Thresholds(), tmp_path / "runs")
+    assert [(report.subject, report.result.rows["test"]) for report in reports] == [("small", 4), ("other", 4)]
+
+
+def test_classes_are_balanced_as_prepare_does_it(tmp_path):
+    rows = [{"question": f"q{n}", "passage": f"text {n}", "answer": n % 3 > 0} for n in range(90)]
+    file = write(tmp_path / "boolq.jsonl", rows)
+    report = check("boolq", f"path={file}", tmp_path=tmp_path)
+    assert {split: set(shares.values()) for split, shares in report.result.balance.items()} == {
+        split: {0.5} for split in ("weak", "relabel", "test")
+    }
+    unbalanced = check("boolq", f"path={file}", "balance=false", tmp_path=tmp_path)
+    assert unbalanced.result.balance["weak"][" yes"] > 0.5
+    assert sum(unbalanced.result.rows.values()) == 90
+
+
+def test_without_ground_truth(tmp_path):
+    rows = [{"prompt": f"question {n}", "a": f"one {n}", "b": f"two {n}"} for n in range(40)]
+    file = write(tmp_path / "pairs.jsonl", rows)
+    columns = ["response_a_column=a", "response_b_column=b"]
+    report = check("preference", f"path={file}", *columns, tmp_path=tmp_path)
+    text = check_text(report)
+    assert "not measured: no ground truth in test" in text
+    assert "bag of words" not in text
+    assert text.endswith("verdict: ok")
+
+
+def test_text(recipe, tmp_path):
+    report = check(recipe, tmp_path=tmp_path)
+    lines = check_text(report).splitlines()
+    assert lines[0] == "small (task preference): 82 rows in 80 groups, 1 duplicates, 1 contradictions"
+    assert lines[2].split() == ["split", "rows", "groups", "without", "gold", "seen", "before", "to", "the", "letter"]
+    # Columns are aligned: numbers end where their header ends.
+    end = lines[2].index("rows") + len("rows")
+    assert all(line[end - 1].isdigit() and line[end] == " " for line in lines[3:6])
+    (chance,) = [line for line in lines if line.startswith("  chance")]
+    assert chance.split() == ["chance", "50.0", "%"]
+    verdict = next(number for number, line in enumerate(lines) if line.startswith("verdict: "))
+    assert lines[verdict] == f"verdict: {len(report.warnings)} warnings"
+    assert [line[2:] for line in lines[verdict + 1 :]] == list(report.warnings)
+
+
+def test_json(recipe, tmp_path):
+    record = json.loads(json.dumps(check(recipe, tmp_path=tmp_path).record(), allow_nan=False))
+    assert record["ok"] is False and record["duplicates"] == 1
+    assert record["truncations"][0]["cut_prompts"] == 0.25
+    assert set(record["length_only"]) == {"value", "low", "high", "detail"}
+    assert record["rows"]["test"] + record["rows"]["weak"] + record["rows"]["relabel"] == 80

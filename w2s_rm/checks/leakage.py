@@ -1,0 +1,82 @@
+"""Content that stands in more than one split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from w2s_rm.checks.result import NearLeak, Overlap
+from w2s_rm.checks.text import exact_content, normalised_content, plain
+from w2s_rm.types import Example
+
+MOST_IDS = 5
+"""How many ids are named."""
+_INSTRUCTION_COUNT = 10
+_INSTRUCTION_SHARE = 0.01
+
+
+def overlaps(splits: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
+    """Find the examples of each split whose content occurs in a split before it.
+
+    Args:
+        splits (`Mapping[str, Sequence[Example]]`): In order.
+    """
+    exact_seen: set[tuple[str, ...]] = set()
+    seen: dict[tuple[str, ...], str] = {}
+    found = []
+    for split, examples in splits.items():
+        contents = [exact_content(example) for example in examples]
+        keys = [normalised_content(content) for content in contents]
+        if exact_seen:
+            again = [index for index, key in enumerate(keys) if key in seen]
+            exact = sum(contents[index] in exact_seen for index in again)
+            ids = tuple(f"{examples[index].id} (as {seen[keys[index]]})" for index in again[:MOST_IDS])
+            found.append(Overlap(split, exact, len(again), len(examples), ids))
+        exact_seen.update(contents)
+        for key, example in zip(keys, examples, strict=True):
+            seen.setdefault(key, f"{example.id} in {split}")
+    return tuple(found)
+
+
+def near_leaks(train: Sequence[Example], test: Sequence[Example]) -> tuple[NearLeak, ...]:
+    """Find the test examples with a prompt, or a candidate, that a training example has as well, to the letter.
+
+    Blank prompts are no prompts, and one that more than ten, and more than a hundredth, of the training examples have
+    is an instruction, not a question. For tasks without classes: with them, every candidate is in every example, and an
+    example with the same prompt is a duplicate.
+
+    Args:
+        train (`Sequence[Example]`): Weak and relabel.
+        test (`Sequence[Example]`): At least one.
+    """
+    prompts = _questions(train)
+    candidates = {plain(text).strip() for example in train for text in example.candidates}
+    same_prompt = [example.id for example in test if plain(example.prompt).strip() in prompts]
+    same_candidate = [
+        example.id for example in test if any(plain(text).strip() in candidates for text in example.candidates)
+    ]
+    return tuple(
+        NearLeak(part, len(ids) / len(test), tuple(ids[:MOST_IDS]))
+        for part, ids in (("prompt", same_prompt), ("candidate", same_candidate))
+    )
+
+
+def _questions(examples: Sequence[Example]) -> set[str]:
+    most = max(_INSTRUCTION_COUNT, _INSTRUCTION_SHARE * len(examples))
+    counts = Counter(plain(example.prompt).strip() for example in examples)
+    return {prompt for prompt, count in counts.items() if prompt and count <= most}
+
+
+def split_groups(splits: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Return the groups that stand in more than one split, sorted.
+
+    Args:
+        splits (`Mapping[str, Sequence[Example]]`): In order.
+    """
+    home: dict[str, str] = {}
+    wrong = set()
+    for split, examples in splits.items():
+        for example in examples:
+            if home.setdefault(example.group, split) != split:
+                wrong.add(example.group)
+    return sorted(wrong)

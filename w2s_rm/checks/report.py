@@ -1,0 +1,76 @@
+"""All that is known about a task or a recipe after a check, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from w2s_rm.checks.result import CheckResult
+from w2s_rm.checks.verdict import percent
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """What one model's tokenizer cuts.
+
+    Args:
+        role (`str`): `weak` or `strong`.
+        model (`str`): Its short name.
+        max_length (`int`, *optional*): Most tokens in a row; `None` for no limit, or when skipped.
+        examples (`int`): How many were tokenised: all splits, or of many a sample.
+        cut_prompts (`float`): Share of the examples whose prompt loses its left.
+        cut_candidates (`float`): Share of the examples of which a candidate loses its right.
+        skipped (`str`): Why nothing was tokenised; empty if it was.
+    """
+
+    role: str
+    model: str
+    max_length: int | None = None
+    examples: int = 0
+    cut_prompts: float = 0.0
+    cut_candidates: float = 0.0
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Everything that `w2s-rm check` says.
+
+    Args:
+        subject (`str`): What was checked: a task, or a recipe.
+        task (`str`): The task's name.
+        n_examples (`int`): Rows of the dataset.
+        n_groups (`int`): Their groups.
+        duplicates (`int`): Rows whose content another row has as well.
+        contradictions (`int`): Such rows that name another candidate as right.
+        result ([`CheckResult`]): What the splits show.
+        truncations (`tuple[Truncation, ...]`): What tokenizers cut; only of recipes.
+        truncation_threshold (`float`): The share above which that is too much.
+    """
+
+    subject: str
+    task: str
+    n_examples: int
+    n_groups: int
+    duplicates: int
+    contradictions: int
+    result: CheckResult
+    truncations: tuple[Truncation, ...]
+    truncation_threshold: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All warnings, one line each."""
+        return (*self.result.warnings, *filter(None, map(self._cut, self.truncations)))
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON."""
+        own = {name: value for name, value in asdict(self).items() if name != "result"}
+        return {**own, **self.result.record(), "warnings": self.warnings, "ok": not self.warnings}
+
+    def _cut(self, found: Truncation) -> str:
+        parts = (("prompts", found.cut_prompts), ("candidates", found.cut_candidates))
+        much = [f"{percent(share)} of the {part}" for part, share in parts if share > self.truncation_threshold]
+        if not much:
+            return ""
+        return f"{found.role} {found.model} cuts {' and '.join(much)} at max_length {found.max_length}: raise it"

@@ -1,0 +1,83 @@
+"""A check as aligned plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from w2s_rm.checks.report import CheckReport, Truncation
+from w2s_rm.checks.result import Accuracy, CheckResult
+from w2s_rm.checks.verdict import interval, percent, verdict_lines
+
+Line = Sequence[str]
+
+
+def check_text(report: CheckReport) -> str:
+    """Format a check: the splits, what they share, what they give away, what is cut, the verdict.
+
+    Args:
+        report ([`CheckReport`]): The check.
+    """
+    result = report.result
+    named = f"{report.subject} (task {report.task})" if report.subject != report.task else report.subject
+    parts = [
+        f"{named}: {report.n_examples} rows in {report.n_groups} groups, {report.duplicates} duplicates, "
+        f"{report.contradictions} contradictions",
+        _table(_split_lines(result)),
+        _table(_measured_lines(result)),
+    ]
+    if report.truncations:
+        header = ("tokenizer", "max_length", "examples", "prompts cut", "candidates cut")
+        parts.append(_table([header, *map(_truncation_line, report.truncations)]))
+    unmeasured = [f"not measured: {reason}" for reason in result.reasons]
+    parts.append("\n".join([*unmeasured, *verdict_lines(report.warnings)]))
+    return "\n\n".join(parts)
+
+
+def _split_lines(result: CheckResult) -> Iterator[Line]:
+    classes = list(next(iter(result.balance.values()), {}))
+    names = [f"{name.strip()!r}" for name in classes]
+    yield ("split", "rows", "groups", "without gold", "seen before", "to the letter", *names)
+    overlaps = {overlap.split: overlap for overlap in result.overlaps}
+    for split, rows in result.rows.items():
+        seen = overlaps.get(split)
+        again = ("–", "–") if seen is None else (str(seen.normalised), str(seen.exact))
+        shares = result.balance.get(split, {})
+        cells = [percent(shares[name]) if name in shares else "–" for name in classes]
+        yield (split, str(rows), str(result.groups[split]), str(result.without_gold[split]), *again, *cells)
+
+
+def _measured_lines(result: CheckResult) -> Iterator[Line]:
+    yield ("on the test split", "share [95 % interval]")
+    yield ("chance", percent(result.chance))
+    measured: tuple[tuple[str, Accuracy | None], ...] = (
+        ("most frequent class", result.majority),
+        ("right one stands first", result.gold_first),
+        ("length only", result.length_only),
+        ("bag of words", result.bag_of_words),
+    )
+    for name, found in measured:
+        if found is not None:
+            yield (name, interval(found), found.detail)
+    for leak in result.near_leaks:
+        yield (f"{leak.part} seen in training", percent(leak.share), f"first: {leak.ids[0]}" if leak.ids else "")
+
+
+def _truncation_line(found: Truncation) -> Line:
+    name = f"{found.role} {found.model}"
+    if found.skipped:
+        return (name, "–", "–", "–", "–", found.skipped)
+    limit = "none" if found.max_length is None else str(found.max_length)
+    return (name, limit, str(found.examples), percent(found.cut_prompts), percent(found.cut_candidates))
+
+
+def _table(lines: Iterable[Line]) -> str:
+    """Align cells: the first column left, the others right, a last one beyond the header's as it is."""
+    header, *rest = lines
+    width = len(header)
+    columns = [max(len(line[column]) for line in (header, *rest)) for column in range(width)]
+    return "\n".join(_aligned(line, columns) for line in (header, *rest))
+
+
+def _aligned(cells: Line, columns: Sequence[int]) -> str:
+    inner = [cell.rjust(width) for cell, width in zip(cells[1:], columns[1:], strict=False)]
+    return "  ".join(["  " + cells[0].ljust(columns[0]), *inner, *cells[len(columns) :]]).rstrip()

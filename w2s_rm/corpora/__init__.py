@@ -1,0 +1,1 @@
+"""What small models read in pretraining: one file a corpus."""

@@ -1,0 +1,38 @@
+"""The user's cache folder: what is costly to make and the same whenever it is made again. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def cache_folder() -> Path:
+    """Return where pretrained models and prepared corpora are kept: `$W2S_RM_CACHE`, else the user's cache folder."""
+    given = os.environ.get("W2S_RM_CACHE")
+    if given:
+        return Path(given).resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).resolve() if base else Path.home() / ".cache") / "w2s-rm"
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write an `.npz` file completely or not at all.
+
+    Args:
+        path (`Path`): Where it goes; the folder is made.
+        arrays (`Mapping[str, NDArray]`): The content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

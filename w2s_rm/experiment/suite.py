@@ -1,0 +1,75 @@
+"""A suite: a YAML file that names recipes, to be run one after the other and reported side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+from w2s_rm.experiment.marked_yaml import load_marked
+from w2s_rm.experiment.recipe import Recipe, is_run_name, load_recipe
+
+_KEYS = ("name", "recipes")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Recipes that belong together; a file that holds one recipe is a suite of it alone.
+
+    Args:
+        name (`str`): Folder of the joint report below `runs/`.
+        recipes (`tuple[Recipe, ...]`): In the order of the report.
+    """
+
+    name: str
+    recipes: tuple[Recipe, ...]
+
+    @property
+    def joint(self) -> bool:
+        """Whether there is a report over all recipes, besides those of each."""
+        return [self.name] != [recipe.name for recipe in self.recipes]
+
+
+def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
+    """Read and check a recipe, or a file that names recipes.
+
+    Args:
+        path (`Path`): YAML. A suite has `name` and `recipes`, a list of paths from the suite's own folder.
+        overrides (`Sequence[str]`): `key=value` pairs; those of a suite replace values in each of its recipes.
+
+    Raises:
+        ConfigError: All mistakes in all files.
+    """
+    data = load_marked(path, []).data
+    if "recipes" not in data:
+        recipe = load_recipe(path, overrides)
+        return Suite(recipe.name, (recipe,))
+    problems = [f"{key}: unknown key; {nearest(str(key), _KEYS)}" for key in data if key not in _KEYS]
+    if not is_run_name(data.get("name")):
+        problems.append(f"name: {data.get('name')!r} cannot name a run; use letters, digits and _")
+    renaming = [text for text in overrides if text.startswith("name=")]
+    problems += [f"command line: {text}: each recipe of a suite keeps its own name" for text in renaming]
+    recipes, wrong = _load_all(path, data["recipes"], [text for text in overrides if text not in renaming])
+    names = Counter([str(data.get("name")), *(recipe.name for recipe in recipes)])
+    problems += [f"recipes: {name!r} names two runs" for name, count in names.items() if count > 1]
+    if problems or wrong:
+        raise ConfigError(join_problems(f"{path}: a suite that cannot be run:", [*problems, *wrong], most=50))
+    return Suite(str(data["name"]), tuple(recipes))
+
+
+def _load_all(path: Path, listed: Any, overrides: Sequence[str]) -> tuple[list[Recipe], list[str]]:
+    if not isinstance(listed, list) or not listed or not all(isinstance(entry, str) for entry in listed):
+        return [], [f"recipes: {listed!r} is no list of recipe files"]
+    recipes, problems = [], []
+    for entry in listed:
+        place = path.parent / entry
+        try:
+            if not place.is_file():
+                raise ConfigError(f"{place}: no such recipe")
+            recipes.append(load_recipe(place, overrides))
+        except W2SError as error:
+            problems.append(str(error).replace("\n", "\n  "))
+    return recipes, problems

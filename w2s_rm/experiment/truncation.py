@@ -1,0 +1,89 @@
+"""How much of the examples each model of a recipe reads, at its `max_length` and with its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.checks.report import Truncation
+from w2s_rm.checks.sampling import sample
+from w2s_rm.experiment.plan import Plan, model_label
+from w2s_rm.types import Encoded, Example
+
+_MOST_CANDIDATES = 20_000
+_TOKENIZER_OPTIONS = ("eos_token", "chat_template_path", "trust_remote_code", "max_length")
+
+
+def truncations(plan: Plan, examples: Sequence[Example]) -> tuple[Truncation, ...]:
+    """Tokenise examples as the stages of a plan would.
+
+    Args:
+        plan ([`~w2s_rm.experiment.plan.Plan`]): A planned recipe.
+        examples (`Sequence[Example]`): Of all splits.
+
+    Raises:
+        DataError: A tokenizer cannot write a candidate.
+    """
+    taken = sample(examples, _MOST_CANDIDATES, per_candidate=True)
+    return tuple(_measure(role, model, config, taken) for role, model, config in _readers(plan))
+
+
+def _readers(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Role, name and stage config of each tokenizer with a `max_length` of its own."""
+    seen = set()
+    for stage in plan.stages:
+        weak = stage.stage == "weak" or (stage.stage == "relabel" and plan.recipe.weak.trained)
+        if not weak and stage.stage not in ("student", "ceiling"):
+            continue
+        spec = plan.recipe.weak if weak else plan.recipe.strong
+        key = (weak, *(str(stage.config.get(name)) for name in _TOKENIZER_OPTIONS))
+        if key not in seen:
+            seen.add(key)
+            yield "weak" if weak else "strong", model_label(spec), stage.config
+
+
+def _measure(role: str, model: str, config: Mapping[str, Any], examples: Sequence[Example]) -> Truncation:
+    path = str(config["model_name_or_path"])
+    reason = _missing(path, str(config.get("model_revision", "main")))
+    if reason:
+        return Truncation(role, model, skipped=reason)
+    max_length, encoded = _encode(config, path, examples)
+    return Truncation(
+        role,
+        model,
+        max_length,
+        len(encoded),
+        sum(row.cut_prompt_tokens > 0 for row in encoded) / len(encoded),
+        sum(row.cut_candidate_tokens > 0 for row in encoded) / len(encoded),
+    )
+
+
+def _missing(path: str, revision: str) -> str:
+    """Say why a tokenizer is not here; empty if it is. A check downloads no model."""
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = Path(path)
+    if folder.is_dir():
+        found = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"))
+        return "" if found else f"no tokenizer in {path}"
+    if folder.is_absolute():
+        return "not pretrained yet; run the recipe first"
+    cached = isinstance(try_to_load_from_cache(path, "tokenizer_config.json", revision=revision), str)
+    return "" if cached else "its tokenizer is not on this machine; a run downloads it"
+
+
+def _encode(config: Mapping[str, Any], path: str, examples: Sequence[Example]) -> tuple[int | None, list[Encoded]]:
+    from trl import ModelConfig
+
+    from w2s_rm.config import W2SRewardConfig
+    from w2s_rm.modeling import stage_tokenizer
+    from w2s_rm.stages._common import encode, quiet_warnings
+
+    quiet_warnings()
+    given = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}
+    args = W2SRewardConfig(output_dir="unused", use_cpu=True, bf16=False, report_to="none", **given)
+    model_args = ModelConfig(model_name_or_path=path, model_revision=str(config.get("model_revision", "main")))
+    tokenizer = stage_tokenizer(model_args, args)
+    head = str(config.get("head", "reward"))
+    return args.max_length, encode(str(config["setting"]), tokenizer, examples, args.max_length, head)

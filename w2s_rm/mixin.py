@@ -1,0 +1,216 @@
+"""What every trainer here has in common: which examples form a step, the loss over candidates, the metrics.
+
+Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sized
+from typing import Any
+
+import datasets
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, SequentialSampler
+from transformers import EvalPrediction, Trainer
+
+from w2s_rm.config import W2SRewardConfig
+from w2s_rm.data.batching import GlobalBatchLoader, GlobalBatchSampler, Order, SlotDataset
+from w2s_rm.errors import NonFiniteError
+from w2s_rm.heads import Head, Scored
+from w2s_rm.types import Loss, LossOutput
+
+ENCODED_COLUMNS = ("prompt_ids", "candidate_ids", "targets")
+
+
+class WeakToStrongMixin(Trainer):
+    """Gather and loss: sums per example, divided by the number of examples in the global batch.
+
+    So one process with 32 examples, two with 16 and two with 4 over 4 accumulation steps take the same step, also in a
+    ragged last batch. A loss that needs statistics of the batch gets them over the global batch.
+    """
+
+    args: Any
+    model: Any
+    processing_class: Any
+    loss_is_scaled_for_ga = True
+    exchangeable: bool = True
+    head: Head
+    w2s_loss: Loss
+    _examples_in_step: float = 1.0
+    _statistics: Tensor | None = None
+
+    def score(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:
+        """Score the candidates of a batch with the trainer's head; see [`~w2s_rm.heads.Head`]."""
+        return self.head.score(model, inputs)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Load batches whose examples depend on seed, epoch and global batch size only."""
+        if not isinstance(self.train_dataset, datasets.Dataset):
+            return super().get_train_dataloader()
+        args, grouped = self.args, self.args.train_sampling_strategy == "group_by_length"
+        batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        order = Order(
+            len(self.train_dataset),
+            args.seed if args.data_seed is None else args.data_seed,
+            args.train_sampling_strategy,
+            _lengths(self.train_dataset) if grouped else (),
+            batch_size,
+        )
+        sampler = GlobalBatchSampler(
+            order,
+            args.process_index,
+            args.world_size,
+            args.train_batch_size,
+            args.gradient_accumulation_steps,
+            args.dataloader_drop_last,
+        )
+        return GlobalBatchLoader(
+            SlotDataset(self.train_dataset),
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory and args.device.type == "cuda",
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+        )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        # Transformers groups evaluation by length too, and would return scores in another order than the examples'.
+        return SequentialSampler(eval_dataset) if isinstance(eval_dataset, Sized) else None
+
+    def get_batch_samples(
+        self, epoch_iterator: Any, num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], None]:
+        """Fetch the micro-batches of a step, count its examples and take its statistics, over all ranks."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        local = torch.stack([batch["weights"].sum() for batch in batches]).sum() if batches else torch.tensor(0.0)
+        self._examples_in_step = float(self.accelerator.reduce(local.to(device), "sum"))
+        self._statistics = self._take_statistics(batches) if batches else None
+        return batches, None
+
+    def _take_statistics(self, batches: list[dict[str, Any]]) -> Tensor | None:
+        if self.exchangeable or not self.w2s_loss.needs_batch_statistics:
+            return None
+        parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for batch in batches:
+                inputs = self._prepare_inputs(dict(batch))
+                scores_BK, _ = self.score(self.model_wrapped, inputs)
+                parts.append((scores_BK, inputs["targets"], inputs["mask"], inputs["weights"]))
+        gathered = [self.accelerator.gather(torch.cat(part)) for part in zip(*parts, strict=True)]
+        scores_NK, targets_NK, mask_NK, weights_N = gathered
+        real = weights_N > 0
+        return self.w2s_loss.batch_statistics(scores_NK[real], targets_NK[real], mask_NK[real])
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Score the candidates and apply the loss; raises `NonFiniteError` naming the step and the batch's ids."""
+        scores_BK, greedy_B = self.score(model, inputs)
+        targets_BK, mask_BK, weights_B = inputs["targets"], inputs["mask"], inputs["weights"]
+        progress = self.state.global_step / self.state.max_steps if self.state.max_steps > 0 else 0.0
+        output = self.w2s_loss(scores_BK, targets_BK, mask_BK, progress=progress, statistics=self._statistics)
+        per_example_B = output.per_example_B + self.regularizer(scores_BK, mask_BK)
+        self._check_finite(scores_BK, mask_BK, per_example_B, inputs["ids"])
+        total = (per_example_B * weights_B).sum()
+        if model.training:
+            # DDP and DeepSpeed average gradients over ranks; undo it, so that the sum over ranks divides by the count.
+            loss = total * self.accelerator.num_processes / self._examples_in_step
+            self._add_metrics(scores_BK, targets_BK, mask_BK, weights_B, output)
+        else:
+            loss = total / weights_B.sum()
+        return (loss, {"scores": scores_BK, "greedy": greedy_B, "targets": targets_BK}) if return_outputs else loss
+
+    def regularizer(self, scores_BK: Tensor, mask_BK: Tensor) -> Tensor | float:
+        """Terms of each example's loss besides the label.
+
+        TRL's `center_rewards_coefficient` weighs the squared sum of the scores, `candidate_mass_coefficient` -log of the
+        probability of all candidates together.
+        """
+        total: Tensor | float = 0.0
+        if self.args.center_rewards_coefficient is not None:
+            total += self.args.center_rewards_coefficient * torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) ** 2
+        mass = self.args.candidate_mass_coefficient if isinstance(self.args, W2SRewardConfig) else None
+        if mass is not None:
+            total -= mass * scores_BK.logsumexp(dim=1)
+        return total
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[Tensor | None, Any, Tensor | None]:
+        """Return the loss, `scores_BK` (with `greedy_B`, where the head writes) and `targets_BK` of a batch."""
+        self._statistics = None
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
+        scores_BK, greedy_B = outputs["scores"].detach(), outputs["greedy"]
+        return loss.detach(), scores_BK if greedy_B is None else (scores_BK, greedy_B), outputs["targets"]
+
+    def _check_finite(self, scores_BK: Tensor, mask_BK: Tensor, per_example_B: Tensor, ids: list[str]) -> None:
+        bad_B = ~(torch.isfinite(scores_BK) | ~mask_BK).all(dim=1) | ~torch.isfinite(per_example_B)
+        if bool(bad_B.any()):
+            bad = [name for name, is_bad in zip(ids, bad_B.tolist(), strict=True) if is_bad]
+            raise NonFiniteError(
+                f"step {self.state.global_step + 1}: NaN or infinite score or loss for examples {', '.join(bad)} "
+                f"(batch: {', '.join(ids)}); lower the learning rate, or look at these examples"
+            )
+
+    def _add_metrics(
+        self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput
+    ) -> None:
+        scores_BK = scores_BK.detach()
+        agrees_B = agreement(scores_BK, targets_BK)
+        counts_B = mask_BK.sum(dim=1)
+        means_B = torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) / counts_B
+        for name, values_B in {"accuracy": agrees_B, "mean_score": means_B, **output.metrics}.items():
+            self._sums[name] += torch.stack([(values_B.detach().float() * weights_B).sum(), weights_B.sum()]).double()
+
+    @property
+    def _sums(self) -> dict[str, Any]:
+        return self.__dict__.setdefault("_metric_sums", defaultdict(float))
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the means since the last log, over all ranks."""
+        if self._sums and self.model.training:
+            sums = self.accelerator.reduce(torch.stack(list(self._sums.values())), "sum")
+            logs.update({name: float(total / count) for name, (total, count) in zip(self._sums, sums, strict=True)})
+            self._sums.clear()
+        super().log(logs, start_time)
+
+
+def candidate_accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    """Share of examples whose highest score is at the highest target; see [`agreement`].
+
+    Args:
+        prediction (`EvalPrediction`): `scores_BK` and `targets_BK`, padded with -100 across processes.
+    """
+    scores: Any = prediction.predictions
+    scores_BK = torch.as_tensor(scores[0] if isinstance(scores, tuple) else scores)
+    targets_BK = torch.as_tensor(prediction.label_ids)
+    scores_BK = scores_BK.masked_fill(targets_BK < 0, -torch.inf)
+    return {"accuracy": float(agreement(scores_BK, targets_BK).double().mean())}
+
+
+def agreement(scores_BK: Tensor, targets_BK: Tensor) -> Tensor:
+    """Whether the highest score is at the highest target: 1 or 0, and its chance where either is a tie.
+
+    Without the second, a model that gives every candidate the same score would agree with all that is stored first.
+
+    Args:
+        scores_BK (`Tensor` of shape `(B, K)`): Scores; padding candidates hold the lowest.
+        targets_BK (`Tensor` of shape `(B, K)`): Label distribution.
+    """
+    top_BK = scores_BK == scores_BK.amax(dim=1, keepdim=True)
+    best_BK = targets_BK == targets_BK.amax(dim=1, keepdim=True)
+    return (top_BK & best_BK).sum(dim=1) / (top_BK.sum(dim=1) * best_BK.sum(dim=1))
+
+
+def _lengths(dataset: datasets.Dataset) -> list[int]:
+    prompts, candidates = dataset["prompt_ids"], dataset["candidate_ids"]
+    return [len(prompt) + max(map(len, options)) for prompt, options in zip(prompts, candidates, strict=True)]

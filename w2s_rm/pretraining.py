@@ -1,0 +1,126 @@
+"""A small language model pretrained on a corpus: the options and what they mean. No torch at import."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from w2s_rm import catalog
+from w2s_rm.corpora._base import Corpus
+from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+
+ALGORITHM_VERSION = 1
+"""Enters the stage hash: raise it when the same options give another model."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How a small model is pretrained from random weights.
+
+    Args:
+        corpus (`Mapping[str, Any]`, *optional*, defaults to `{"name": "facts"}`): What the model reads: `name` of a
+            file in `w2s_rm/corpora`, and options of its class.
+        hidden_size (`int`, *optional*, defaults to `64`): Width of the model.
+        num_hidden_layers (`int`, *optional*, defaults to `2`): Number of layers.
+        num_attention_heads (`int`, *optional*, defaults to `4`): Number of attention heads.
+        intermediate_size (`int` or `None`, *optional*): Width of the feed-forward layers, `3 * hidden_size` if `None`.
+        steps (`int`, *optional*, defaults to `800`): Optimizer steps.
+        batch_size (`int`, *optional*, defaults to `256`): Lines in a step.
+        learning_rate (`float`, *optional*, defaults to `3e-3`): Peak of the one-cycle schedule.
+        seed (`int`, *optional*, defaults to `0`): Of the weights and of the lines drawn.
+        bf16 (`bool`, *optional*, defaults to `False`): Multiply matrices in bfloat16; weights stay in float32.
+
+    Raises:
+        ConfigError: An option is out of range, or the corpus or one of its options unknown; the message lists all.
+    """
+
+    corpus: Mapping[str, Any] = field(default_factory=lambda: {"name": "facts"})
+    hidden_size: int = 64
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 4
+    intermediate_size: int | None = None
+    steps: int = 800
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    seed: int = 0
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        counts = ("hidden_size", "num_hidden_layers", "num_attention_heads", "steps", "batch_size")
+        values = {name: vars(self)[name] for name in (*counts, "learning_rate")}
+        problems = [f"{name} is {value}: set more than 0" for name, value in values.items() if not value > 0]
+        if not problems and self.hidden_size % (2 * self.num_attention_heads):
+            problems.append(f"hidden_size is {self.hidden_size}: set a multiple of twice num_attention_heads")
+        try:
+            self.build_corpus()
+        except W2SError as error:
+            problems.append(f"corpus: {error}")
+        if problems:
+            raise ConfigError(join_problems("the options of pretraining are wrong:", problems))
+
+    def build_corpus(self) -> Corpus:
+        """Make the text that the model reads. Reads no file.
+
+        Raises:
+            ConfigError: The corpus has no such option, or an option is out of range.
+            UnknownNameError: There is no corpus of that name.
+        """
+        options = dict(self.corpus)
+        if "name" not in options:
+            raise ConfigError(f"has no name; {nearest('', catalog.names('corpora'))}")
+        kind = catalog.lookup("corpora", options.pop("name"))
+        known = {option.name: option for option in dataclasses.fields(kind)}
+        problems = [f"unknown option {name!r}; {nearest(name, known)}" for name in options if name not in known]
+        problems += [
+            f"option {name!r} is missing"
+            for name, option in known.items()
+            if name not in options
+            and option.default is dataclasses.MISSING
+            and option.default_factory is dataclasses.MISSING
+        ]
+        if problems:
+            raise ConfigError(join_problems(f"{self.corpus['name']}:", problems))
+        corpus: Corpus = kind(**options)
+        return corpus
+
+    def resolved(self) -> dict[str, Any]:
+        """All options, those of the corpus too, with defaults filled in; `Pretraining(**resolved)` is the same."""
+        options: Any = self.build_corpus()
+        return {**vars(self), "corpus": {"name": self.corpus["name"], **dataclasses.asdict(options)}}
+
+    def identity(self) -> dict[str, Any]:
+        """What the weights depend on: the resolved options, with the content of the corpus in place of its `path`.
+
+        Raises:
+            DataError: The file of the corpus does not exist.
+        """
+        resolved = self.resolved()
+        corpus = {name: value for name, value in resolved["corpus"].items() if name != "path"}
+        return {**resolved, "corpus": {**corpus, "content": self.build_corpus().content_version()}}
+
+
+def pretrain(
+    config: Pretraining, output_dir: Path, *, checkpoint: Path | None = None, progress: bool = False
+) -> dict[str, float]:
+    """Pretrain a model and write it as a plain folder of weights, config and tokenizer.
+
+    Args:
+        config (`Pretraining`): The options.
+        output_dir (`Path`): Where to write the folder; made if missing.
+        checkpoint (`Path`, *optional*): File to keep the state in every few minutes, and to go on from if it is there;
+            the weights come out the same. It is left for the caller to delete.
+        progress (`bool`, *optional*, defaults to `False`): Show a progress bar; otherwise log a line a minute.
+
+    Returns:
+        `dict[str, float]`: `loss` (mean over the last tenth of the steps, nats), what the corpus measures, `parameters`
+        and `seconds` (of this process).
+
+    Raises:
+        ConfigError: The checkpoint was written with other options.
+    """
+    from w2s_rm.language_model import train_language_model
+
+    return train_language_model(config, output_dir, checkpoint, progress)

@@ -1,0 +1,162 @@
+"""The figures of a row, each group computed from predictions or credits and named as the row's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
+from w2s_rm.metrics.bootstrap import Interval, accuracy_interval, difference_interval
+from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.exact_match import no_candidate_share
+from w2s_rm.metrics.pairing import paired_correctness, paired_exact_matches, with_gold
+from w2s_rm.metrics.pgr import PGR, pgr
+from w2s_rm.types import Predictions
+
+MODELS = ("weak", "student", "ceiling", "zero_shot")
+"""Whose predictions a run may have; `zero_shot` is the student's model before any training."""
+
+Models = Mapping[str, Sequence[Predictions]]
+Credits = Mapping[str, Floats]
+
+
+def credits_of(models: Models) -> dict[str, Floats]:
+    """Credits of every model on the examples with ground truth, empty when there are none.
+
+    Args:
+        models (`Mapping[str, Sequence[Predictions]]`): For each model its predictions, one for each seed.
+
+    Raises:
+        DataError: The models were not scored on identical test examples.
+    """
+    known = _with_gold(models)
+    return paired_correctness(known) if known else {}
+
+
+def matches_of(models: Models) -> dict[str, Floats]:
+    """The same as [`credits_of`] for exact match, of the models that wrote answers for every seed.
+
+    Args:
+        models (`Mapping[str, Sequence[Predictions]]`): For each model its predictions, one for each seed.
+
+    Raises:
+        DataError: A greedy answer is no index of a candidate.
+    """
+    known = _with_gold(_written(models))
+    return paired_exact_matches(known) if known else {}
+
+
+def accuracy_fields(credits: Credits) -> dict[str, Any]:
+    """`<model>_accuracy` with its interval for every model.
+
+    Args:
+        credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
+    """
+    return _interval_fields({(f"{of}_accuracy", of): credits.get(of) for of in MODELS})
+
+
+def pgr_fields(credits: Credits) -> dict[str, Any]:
+    """PGR and its gap with their intervals; `None` unless weak, student and ceiling are there.
+
+    Args:
+        credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
+    """
+    result = _pgr(credits)
+    if result is None:
+        return dict.fromkeys(("gap", "gap_low", "gap_high", "pgr", "pgr_low", "pgr_high", "reliable"))
+    return {
+        "gap": result.gap,
+        "gap_low": result.gap_low,
+        "gap_high": result.gap_high,
+        "pgr": result.value,
+        "pgr_low": result.low,
+        "pgr_high": result.high,
+        "reliable": result.reliable,
+    }
+
+
+def gain_fields(credits: Credits) -> dict[str, Any]:
+    """How much better the student is than before its training, with a paired interval.
+
+    Args:
+        credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
+    """
+    if not {"student", "zero_shot"} <= credits.keys():
+        return _three("zero_shot_gain", "zero_shot_gain", None)
+    gain = difference_interval(credits["student"], credits["zero_shot"])
+    return _three("zero_shot_gain", "zero_shot_gain", gain)
+
+
+def greedy_fields(models: Models) -> dict[str, Any]:
+    """Exact match of every model that wrote answers, its share of answers outside the candidates, and the PGR.
+
+    Args:
+        models (`Mapping[str, Sequence[Predictions]]`): For each model its predictions, one for each seed.
+    """
+    matches = matches_of(models)
+    result = _pgr(matches)
+    written = _written(models)
+    return {
+        **_interval_fields({(f"{of}_exact_match", f"{of}_exact_match"): matches.get(of) for of in MODELS}),
+        **{f"{of}_no_candidate": _no_candidate(written[of]) if of in written else None for of in MODELS},
+        "exact_match_pgr": result.value if result else None,
+        "exact_match_pgr_low": result.low if result else None,
+        "exact_match_pgr_high": result.high if result else None,
+        "exact_match_reliable": result.reliable if result else None,
+    }
+
+
+def agreement_fields(models: Models) -> dict[str, Any]:
+    """Agreement of the student with its supervisor, mean over seeds.
+
+    Args:
+        models (`Mapping[str, Sequence[Predictions]]`): For each model its predictions, one for each seed.
+    """
+    mean = Agreement(0.0, None, None)
+    if "weak" in models:
+        pairs = zip(models["student"], models["weak"], strict=True)
+        mean = mean_agreement([agreement(student, weak) for student, weak in pairs])
+    return {
+        "agreement": mean.overall if "weak" in models else None,
+        "agreement_when_right": mean.when_right,
+        "agreement_when_wrong": mean.when_wrong,
+    }
+
+
+def _with_gold(models: Models) -> dict[str, list[Predictions]]:
+    """Only the examples with ground truth; no models when there are none."""
+    if all(index is None for per_seed in models.values() for one in per_seed for index in one.gold):
+        return {}
+    return {of: [with_gold(one) for one in per_seed] for of, per_seed in models.items()}
+
+
+def _written(models: Models) -> dict[str, Sequence[Predictions]]:
+    return {of: per_seed for of, per_seed in models.items() if all(one.greedy is not None for one in per_seed)}
+
+
+def _no_candidate(per_seed: Sequence[Predictions]) -> float:
+    return float(np.mean([no_candidate_share(one.greedy, one.ids) for one in per_seed if one.greedy is not None]))
+
+
+def _pgr(credits: Credits) -> PGR | None:
+    if not {"weak", "student", "ceiling"} <= credits.keys():
+        return None
+    return pgr(credits["weak"], credits["student"], credits["ceiling"])
+
+
+def _interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str, Any]:
+    """Fields for each (name of the value, start of the names of its ends)."""
+    fields: dict[str, Any] = {}
+    for (value, ends), credits_SN in named.items():
+        fields |= _three(value, ends, None if credits_SN is None else accuracy_interval(credits_SN))
+    return fields
+
+
+def _three(value: str, ends: str, one: Interval | None) -> dict[str, Any]:
+    return {
+        value: one.value if one else None,
+        f"{ends}_low": one.low if one else None,
+        f"{ends}_high": one.high if one else None,
+    }

@@ -1,0 +1,176 @@
+"""The tables of a report: numbers already as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_rm.report.elements import Table
+from w2s_rm.report.formats import (
+    baselines,
+    exact_match_pgr_text,
+    percent,
+    percent_interval,
+    pgr_text,
+    ratio,
+    task_names,
+)
+from w2s_rm.report.rows import ReportRow
+
+
+def results_table(rows: Sequence[ReportRow]) -> Table:
+    """Accuracies and PGR of every row with their intervals.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs.
+    """
+    header = ("Run", "Task", "Weak → strong", "Method", "Chance %", "Weak %", "Student %", "Ceiling %", "PGR")
+    lines = [
+        (
+            row.recipe,
+            f"{row.setting} / {row.task}",
+            f"{row.weak_model or 'labels'} → {row.strong_model}",
+            row.method,
+            percent(row.chance),
+            percent_interval(row.weak_accuracy, row.weak_low, row.weak_high),
+            percent_interval(row.student_accuracy, row.student_low, row.student_high),
+            percent_interval(row.ceiling_accuracy, row.ceiling_low, row.ceiling_high),
+            pgr_text(row),
+        )
+        for row in rows
+    ]
+    return Table(header, tuple(lines), n_text=4)
+
+
+def side_by_side_table(groups: Sequence[Sequence[ReportRow]]) -> Table:
+    """The outcome of several runs in few columns: raw accuracies first, then PGR.
+
+    Args:
+        groups (`Sequence[Sequence[ReportRow]]`): Rows, grouped by run.
+    """
+    header = ("Setting / task", "Method", "Chance %", "Weak %", "Student %", "Ceiling %", "PGR")
+    lines = [
+        (
+            name,
+            row.method,
+            percent(row.chance),
+            percent(row.weak_accuracy),
+            percent(row.student_accuracy),
+            percent(row.ceiling_accuracy),
+            pgr_text(row),
+        )
+        for name, group in zip(task_names(groups), groups, strict=True)
+        for row in group
+    ]
+    return Table(header, tuple(lines), n_text=2)
+
+
+def baselines_table(groups: Sequence[Sequence[ReportRow]]) -> Table:
+    """What each run's accuracies stand beside, a line for each baseline that was measured.
+
+    Args:
+        groups (`Sequence[Sequence[ReportRow]]`): Rows, grouped by run.
+    """
+    lines = [(group[0].recipe, name, text) for group in groups for name, text in baselines(group[0])]
+    return Table(("Run", "Baseline", "Accuracy %"), tuple(lines), n_text=2)
+
+
+def exact_match_table(rows: Sequence[ReportRow]) -> Table:
+    """Exact match of every model that wrote answers.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows with greedy answers.
+    """
+    header = ("Run", "Method", "Weak %", "Student %", "Ceiling %", "Untrained %", "PGR in exact match")
+    lines = [
+        (
+            row.recipe,
+            row.method,
+            percent_interval(row.weak_exact_match, row.weak_exact_match_low, row.weak_exact_match_high),
+            percent_interval(row.student_exact_match, row.student_exact_match_low, row.student_exact_match_high),
+            percent_interval(row.ceiling_exact_match, row.ceiling_exact_match_low, row.ceiling_exact_match_high),
+            percent_interval(row.zero_shot_exact_match, row.zero_shot_exact_match_low, row.zero_shot_exact_match_high),
+            exact_match_pgr_text(row),
+        )
+        for row in rows
+    ]
+    return Table(header, tuple(lines), n_text=2)
+
+
+def no_candidate_table(rows: Sequence[ReportRow]) -> Table:
+    """How often each model wrote none of the candidates.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows with greedy answers.
+    """
+    header = ("Writes none of the candidates", "Method", "Weak %", "Student %", "Ceiling %", "Untrained %")
+    lines = [
+        (
+            row.recipe,
+            row.method,
+            percent(row.weak_no_candidate),
+            percent(row.student_no_candidate),
+            percent(row.ceiling_no_candidate),
+            percent(row.zero_shot_no_candidate),
+        )
+        for row in rows
+    ]
+    return Table(header, tuple(lines), n_text=2)
+
+
+def agreement_table(rows: Sequence[ReportRow]) -> Table:
+    """How often student and supervisor choose alike, and how right its labels were.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs.
+    """
+    header = ("Run", "Method", "Overall %", "Where right %", "Where wrong %", "Weak labels", "Label accuracy %")
+    lines = [
+        (
+            row.recipe,
+            row.method,
+            percent(row.agreement),
+            percent(row.agreement_when_right),
+            percent(row.agreement_when_wrong),
+            "–" if row.n_labelled is None else f"{row.n_labelled:,}",
+            percent(row.label_accuracy),
+        )
+        for row in rows
+    ]
+    return Table(header, tuple(lines), n_text=2)
+
+
+def seeds_table(rows: Sequence[ReportRow]) -> Table:
+    """Each seed on its own.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs.
+    """
+    header = ("Run", "Method", "Seed", "Weak %", "Student %", "Ceiling %", "PGR")
+    lines = [
+        (
+            row.recipe,
+            row.method,
+            str(one.seed),
+            percent(one.weak),
+            percent(one.student),
+            percent(one.ceiling),
+            ratio(one.pgr),
+        )
+        for row in rows
+        for one in row.per_seed
+    ]
+    return Table(header, tuple(lines), n_text=2)
+
+
+def data_table(groups: Sequence[Sequence[ReportRow]]) -> Table:
+    """What was counted when the data was prepared and cut.
+
+    Args:
+        groups (`Sequence[Sequence[ReportRow]]`): Rows, grouped by run.
+    """
+    lines = [
+        (group[0].recipe, name.replace("_", " "), f"{value:,}")
+        for group in groups
+        for name, value in group[0].counts.items()
+    ]
+    return Table(("Run", "Count", "Number"), tuple(lines), n_text=2)

@@ -1,0 +1,243 @@
+"""What all classification tasks share: where the rows come from, and reading one cell with a good error."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from w2s_rm.data.reading import content_version, is_hub_id, read_rows, require_columns
+from w2s_rm.errors import DataError
+from w2s_rm.tasks._comparison import is_null, parse_text
+from w2s_rm.types import Row
+
+NO_YES = (" no", " yes")
+BINARY: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
+"""How files write a label of two classes."""
+
+CONVERTED = "refs/convert/parquet"
+"""The hub's own copy of a dataset whose main branch holds a loading script, which `datasets` 4 and later do not run."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where a dataset lies on the hub.
+
+    Args:
+        id (`str`): Owner and name.
+        split (`str`, *optional*, defaults to `"train+validation"`): The splits that have labels.
+        config_name (`str`, *optional*): Configuration.
+        data_dir (`str`, *optional*): Folder, in a branch that has folders instead of configurations.
+        revision (`str`, *optional*): Branch, tag or commit; by default the main branch.
+    """
+
+    id: str
+    split: str = "train+validation"
+    config_name: str | None = None
+    data_dir: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The options of every classification task.
+
+    Args:
+        path (`str`): Hub id, or file or folder with the same columns; see
+            [`read_rows`][w2s_rm.data.reading.read_rows].
+        split (`str`, *optional*): Which rows of `path`; by default those with labels on the hub, and of a file or
+            folder all. The splits of an experiment are drawn by hash from these.
+        config_name (`str`, *optional*): Configuration of a hub dataset; by default the task's own.
+        revision (`str`, *optional*): Branch, tag or commit of a hub dataset.
+        balance (`bool`, *optional*, defaults to `True`): Whether every class takes the same share of each split.
+    """
+
+    path: str
+    split: str | None = None
+    config_name: str | None = None
+    revision: str | None = None
+    balance: bool = True
+
+    setting: ClassVar[str] = "classification"
+    example_row: ClassVar[Mapping[str, Any]]
+    hub: ClassVar[Hub | None] = None
+
+    @property
+    def has_ground_truth(self) -> bool:
+        """Every row has a label."""
+        return True
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The candidates of every example: no and yes."""
+        return NO_YES
+
+    @property
+    def balanced(self) -> bool:
+        """Whether to balance: as the option says, where there are classes."""
+        return self.balance and self.classes is not None
+
+    def content_version(self) -> str:
+        """Return the hash of the file, or the hub id and revision."""
+        return content_version(self.path, revision=self.place.revision)
+
+    def rows(self) -> Iterator[Row]:
+        """Read the dataset, without the rows that [`left_out`] names; logs how many those are.
+
+        Raises:
+            DataError: Unreadable.
+        """
+        place, counts = self.place, Counter[str]()
+        options = {"config_name": place.config_name, "revision": place.revision, "data_dir": place.data_dir}
+        for row in read_rows(self.path, place.split or None, **options):
+            reason = self.left_out(row)
+            if reason is None:
+                yield row
+            else:
+                counts[reason] += 1
+        for reason, count in counts.items():
+            logger.warning("%s: left out %d rows %s", self.path, count, reason)
+
+    def left_out(self, row: Row) -> str | None:
+        """Say why a row of the dataset is not used; `None` for one that is.
+
+        Args:
+            row (`Row`): One record.
+        """
+        return None
+
+    @property
+    def place(self) -> Hub:
+        """The place of the rows: the options, and for the task's own dataset what they leave open."""
+        own = self.hub if self.hub and self.path == self.hub.id and is_hub_id(self.path) else Hub(self.path, split="")
+        return Hub(
+            self.path,
+            split=self.split or own.split,
+            config_name=self.config_name or own.config_name,
+            # A folder belongs to the branch that has it.
+            data_dir=own.data_dir if self.revision is None and self.config_name is None else None,
+            revision=self.revision or own.revision,
+        )
+
+
+def cell(row: Row, column: str, option: str | None = None) -> Any:
+    """Return the value of a column that must be there.
+
+    Args:
+        row (`Row`): One record.
+        column (`str`): Its name.
+        option (`str`, *optional*): The task's option that names the column, for messages; by default `path`, of which
+            the columns are known.
+
+    Raises:
+        DataError: No such column; names the nearest.
+    """
+    require_columns(row, {option or "path": column})
+    return row.values[column]
+
+
+def text(row: Row, column: str, option: str | None = None) -> str:
+    """Return the text of a column without the white space around it.
+
+    Args:
+        row (`Row`): One record.
+        column (`str`): Its name.
+        option (`str`, *optional*): As in [`cell`].
+
+    Raises:
+        DataError: No such column, null, not text, or blank.
+    """
+    return checked_text(row, cell(row, column, option), repr(column))
+
+
+def checked_text(row: Row, value: object, what: str) -> str:
+    """Return a value as text without the white space around it.
+
+    Args:
+        row (`Row`): The record it comes from, for messages.
+        value (`object`): The value.
+        what (`str`): Its name for messages.
+
+    Raises:
+        DataError: Null, not text, or blank.
+    """
+    try:
+        found = parse_text(value, what)
+    except DataError as error:
+        raise DataError(f"{row.place}: {error}") from error
+    if not isinstance(found, str):
+        raise DataError(f"{row.place}: {what} is a list of messages; this task takes plain text")
+    if not found.strip():
+        raise DataError(f"{row.place}: {what} is empty; drop the row or fill it")
+    return found.strip()
+
+
+def one_of(row: Row, *columns: str) -> str:
+    """Return the first of some columns that the row has: the hub and local files name the same thing differently.
+
+    Args:
+        row (`Row`): One record.
+        columns (`str`): Names in order of preference.
+
+    Raises:
+        DataError: It has none; names the first.
+    """
+    found = next((column for column in columns if column in row.values), columns[0])
+    cell(row, found)
+    return found
+
+
+def label(row: Row, column: str, known: Mapping[str, int] = BINARY, option: str | None = None) -> int:
+    """Return the class that a label column names.
+
+    Args:
+        row (`Row`): One record.
+        column (`str`): Its name.
+        known (`Mapping[str, int]`, *optional*): Label as text, in lower case, to class; by default 0, 1, false, true,
+            no and yes.
+        option (`str`, *optional*): As in [`cell`].
+
+    Raises:
+        DataError: No label, or one outside the classes.
+    """
+    value = cell(row, column, option)
+    key = label_key(value)
+    if not key:
+        raise DataError(f"{row.place}: no label in {column!r}; drop the row, or choose a split that has labels")
+    if key not in known:
+        classes = ", ".join(known)
+        raise DataError(f"{row.place}: label {value!r} in {column!r} is outside {classes}; correct it or drop the row")
+    return known[key]
+
+
+def label_key(value: object) -> str:
+    """Write a label as text: in lower case, whole numbers without a point, nothing for null."""
+    if is_null(value):
+        return ""
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        return str(int(value))
+    return str(value).strip().lower()
+
+
+def key_text(row: Row, column: str | None, option: str) -> str | None:
+    """Return the value of a key column as text; `None` if the option is not used.
+
+    Args:
+        row (`Row`): One record.
+        column (`str` or `None`): Its name.
+        option (`str`): The task's option that names it.
+
+    Raises:
+        DataError: No such column, or an empty value.
+    """
+    if column is None:
+        return None
+    value = cell(row, column, option)
+    if is_null(value) or not str(value).strip():
+        raise DataError(f"{row.place}: {column!r} ({option}) is empty; fill it, or leave the option out")
+    return str(value)
