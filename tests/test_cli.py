@@ -78,7 +78,12 @@ def test_help_imports_no_numpy_and_no_yaml() -> None:
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    for kind, known in (("tasks", "preference"), ("losses", "log_confidence"), ("settings", "reward_modeling"), ("corpora", "facts")):
+    for kind, known in (
+        ("tasks", "preference"),
+        ("losses", "log_confidence"),
+        ("settings", "reward_modeling"),
+        ("corpora", "facts"),
+    ):
         assert cli.main(["list", kind]) == 0
         names = capsys.readouterr().out.split()
         assert known in names and names == sorted(names)

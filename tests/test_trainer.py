@@ -365,6 +365,38 @@ def test_ragged_candidates_are_predicted_in_order(tiny_language_model: Callable[
         assert together_BK[number][:k] == pytest.approx(alone_BK[0], rel=1e-5)
 
 
+def test_with_the_mass_of_candidates_a_step_is_plain_language_modelling(
+    tiny_language_model: Callable[..., str], tmp_path: Path
+) -> None:
+    # -log p(right | candidates) - log p(candidates) = -log p(right): the others drop out.
+    rows = questions(8, ragged=True)
+    args = W2SRewardConfig(str(tmp_path), max_steps=1, candidate_mass_coefficient=1.0, **COMMON)
+    ((loss, norm),) = w2s_trajectory(tiny_language_model(), rows, args, head="lm").tolist()
+    model, tokenizer = load_for_trainer("lm", tiny_language_model(), args, [])
+    losses = []
+    for row in rows:
+        prompt = tokenizer(row["prompt"])["input_ids"]
+        target = tokenizer(row["candidates"][row["label"]])["input_ids"]
+        logits_TV = model.eval()(input_ids=torch.tensor([prompt + target])).logits[0, len(prompt) - 1 : -1]
+        losses.append(torch.nn.functional.cross_entropy(logits_TV, torch.tensor(target), reduction="sum"))
+    reference = torch.stack(losses).mean()
+    reference.backward()
+    norms = [parameter.grad.norm() for parameter in model.parameters() if parameter.grad is not None]
+    assert (loss, norm) == pytest.approx((reference.item(), torch.stack(norms).norm().item()), rel=1e-5)
+
+
+@pytest.mark.parametrize("head", ["classification", "reward"])
+def test_the_mass_of_candidates_is_for_log_probabilities_only(
+    tiny_model: Callable[..., str], tmp_path: Path, head: str
+) -> None:
+    args = W2SRewardConfig(str(tmp_path), candidate_mass_coefficient=0.5, **COMMON)
+    with pytest.raises(ConfigError, match=f"candidate_mass_coefficient is for head lm.*remove it for head {head}"):
+        if head == "reward":
+            W2SRewardTrainer(model=tiny_model(), args=args, train_dataset=datasets.Dataset.from_list(questions(2)))
+        else:
+            W2STrainer(model=tiny_model(), args=args, train_dataset=datasets.Dataset.from_list(questions(2)))
+
+
 def refusal(error: type[Exception], model: Any, tmp_path: Path, rows: list[dict[str, Any]], **options: Any) -> str:
     args = W2SRewardConfig(str(tmp_path), **COMMON)
     with pytest.raises(error) as raised:

@@ -28,7 +28,8 @@ class W2SRewardConfig(RewardConfig):
         candidate_mass_coefficient (`float`, *optional*):
             Only for the head `lm`: weight of -log of the probability that all candidates have together. Losses compare
             candidates with each other and say nothing about other texts, so that a model may come to write none of
-            them. With 1 and hard labels, cross-entropy is ordinary language-model training on the right candidate.
+            them. With 1 and hard labels, cross-entropy is ordinary language-model training on the right candidate, as
+            long as no candidate begins another.
     """
 
     _VALID_DICT_FIELDS = RewardConfig._VALID_DICT_FIELDS + ["loss"]

@@ -130,8 +130,8 @@ class WeakToStrongMixin(Trainer):
     def regularizer(self, scores_BK: Tensor, mask_BK: Tensor) -> Tensor | float:
         """Terms of each example's loss besides the label.
 
-        TRL's `center_rewards_coefficient` weighs the squared sum of the scores, `candidate_mass_coefficient` -log of the
-        probability of all candidates together.
+        TRL's `center_rewards_coefficient` weighs the squared sum of the scores, `candidate_mass_coefficient` minus the
+        log of the probability of all candidates together.
         """
         total: Tensor | float = 0.0
         if self.args.center_rewards_coefficient is not None:

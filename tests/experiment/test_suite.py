@@ -57,7 +57,7 @@ def test_overrides_go_to_every_recipe(suite_file: Path) -> None:
     suite = load_suite(suite_file, ["seeds=[7]", "train.learning_rate=2e-5", "task.n_test=3"])
     for recipe in suite.recipes:
         assert recipe.seeds == (7,) and recipe.train["learning_rate"] == 2e-5 and recipe.sizes["n_test"] == 3
-    assert "command line: name=x: each recipe keeps its own name" in mistakes(suite_file, "name=x")
+    assert "command line: name=x: each recipe of a suite keeps its own name" in mistakes(suite_file, "name=x")
 
 
 def test_mistakes_of_all_files_at_once(suite_file: Path) -> None:

@@ -78,7 +78,8 @@ def _encode(config: Mapping[str, Any], path: str, examples: Sequence[Example]) -
 
     from w2s_rm.config import W2SRewardConfig
     from w2s_rm.modeling import stage_tokenizer
-    from w2s_rm.stages._common import encode, quiet_warnings
+    from w2s_rm.stages._common import quiet_warnings
+    from w2s_rm.stages._scoring import encode
 
     quiet_warnings()
     given = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}

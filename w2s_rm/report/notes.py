@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from w2s_rm.report.formats import by_run, percent
 from w2s_rm.report.rows import ReportRow
 
+# Digits of a share that a report shows: 33.1 % is not worse than 33.1 %.
+_SHOWN = 3
+
 
 def notes(rows: Sequence[ReportRow]) -> list[str]:
     """Return the warnings of all rows, those of a whole run once.
@@ -34,10 +37,10 @@ def row_notes(row: ReportRow) -> list[str]:
     found: list[str] = []
     if row.student_accuracy is None:
         return found
-    if row.weak_accuracy is not None and row.student_accuracy < row.weak_accuracy:
+    if row.weak_accuracy is not None and round(row.student_accuracy, _SHOWN) < round(row.weak_accuracy, _SHOWN):
         student, weak = percent(row.student_accuracy), percent(row.weak_accuracy)
         found.append(f"the student ({student} %) is worse than its supervisor ({weak} %).")
-    if row.ceiling_accuracy is not None and row.student_accuracy > row.ceiling_accuracy:
+    if row.ceiling_accuracy is not None and round(row.student_accuracy, _SHOWN) > round(row.ceiling_accuracy, _SHOWN):
         student, ceiling = percent(row.student_accuracy), percent(row.ceiling_accuracy)
         found.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
     return found + _zero_shot_notes(row)

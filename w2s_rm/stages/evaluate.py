@@ -16,9 +16,9 @@ from w2s_rm.stages._common import (
     parse_model_stage,
     refuse_finished,
     run_main,
-    score_examples,
     score_without_zero,
 )
+from w2s_rm.stages._scoring import score_examples
 
 
 def evaluate(argv: Sequence[str]) -> None:

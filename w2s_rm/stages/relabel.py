@@ -23,10 +23,10 @@ from w2s_rm.stages._common import (
     parse_model_stage,
     refuse_finished,
     run_main,
-    score_examples,
     score_without_zero,
     split_arguments,
 )
+from w2s_rm.stages._scoring import score_examples
 from w2s_rm.types import Example
 
 

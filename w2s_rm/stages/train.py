@@ -21,18 +21,8 @@ from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder, write_text
 from w2s_rm.modeling import merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
-from w2s_rm.stages._common import (
-    StageArguments,
-    build_trainer,
-    encode,
-    encoding_counts,
-    held,
-    is_main_process,
-    parse_model_stage,
-    refuse_finished,
-    run_main,
-    to_rows,
-)
+from w2s_rm.stages._common import StageArguments, held, is_main_process, parse_model_stage, refuse_finished, run_main
+from w2s_rm.stages._scoring import build_trainer, encode, encoding_counts, to_rows
 from w2s_rm.types import Example
 
 _COMPLETE = "complete"
