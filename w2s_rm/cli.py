@@ -94,7 +94,7 @@ def _add_check(commands: Any) -> None:
     text = "when to warn, repeatable: length_only, bag_of_words, balance, duplicates or truncation"
     check.add_argument("--threshold", action="append", default=[], metavar="NAME=SHARE", help=text)
     check.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
-    text = "where runs are kept, for embedded models (default: runs)"
+    text = "where runs are kept (default: runs)"
     check.add_argument("--runs", type=Path, default=Path("runs"), help=text)
     check.set_defaults(run=_check)
 

@@ -87,6 +87,11 @@ class Splits:
     duplicates: int
     contradictions: int
 
+    @property
+    def parts(self) -> dict[str, tuple[Example, ...]]:
+        """The four splits by name."""
+        return {"weak": self.weak, "relabel": self.relabel, "validation": self.validation, "test": self.test}
+
 
 def split_examples(
     examples: Iterable[Example], sizes: SplitSizes, task_name: str, n_classes: int | None = None

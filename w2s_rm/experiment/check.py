@@ -8,7 +8,7 @@ from pathlib import Path
 from w2s_rm.checks.examples import check_examples
 from w2s_rm.checks.report import CheckReport
 from w2s_rm.checks.result import Thresholds
-from w2s_rm.data.splits import SplitSizes, split_examples
+from w2s_rm.data.splits import SplitSizes
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import Recipe
 from w2s_rm.experiment.selection import is_recipe, select_task
@@ -44,13 +44,10 @@ def _check_recipe(recipe: Recipe, plan: Plan, thresholds: Thresholds) -> CheckRe
 def _check(
     subject: str, task_name: str, task: Task, sizes: SplitSizes, thresholds: Thresholds, plan: Plan | None
 ) -> CheckReport:
-    from w2s_rm.stages.prepare import read_task
+    from w2s_rm.stages.prepare import read_splits
 
-    examples = read_task(task, task_name)
-    n_classes = len(task.classes) if task.classes is not None and task.balanced else None
-    splits = split_examples(examples, sizes, task_name, n_classes)
-    parts = {"weak": splits.weak, "relabel": splits.relabel, "validation": splits.validation, "test": splits.test}
-    used = [example for part in parts.values() for example in part]
+    examples, splits = read_splits(task, task_name, sizes)
+    used = [example for part in splits.parts.values() for example in part]
     return CheckReport(
         subject,
         task_name,
@@ -58,7 +55,7 @@ def _check(
         len({example.group for example in examples}),
         splits.duplicates,
         splits.contradictions,
-        check_examples(parts, task.classes, thresholds=thresholds),
+        check_examples(splits.parts, task.classes, thresholds=thresholds),
         truncations(plan, used) if plan is not None else (),
         thresholds.truncation,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from w2s_rm import catalog
 from w2s_rm.checks import check_examples
 from w2s_rm.data.examples import hash_order, write_examples
-from w2s_rm.data.splits import SplitSizes, split_examples
+from w2s_rm.data.splits import Splits, SplitSizes, split_examples
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.experiment.artifacts import write_json
 from w2s_rm.stages._common import held, read_config, refuse_finished, run_main
@@ -35,12 +35,10 @@ def prepare(argv: Sequence[str]) -> None:
         options = dict(config["task"])
         name = options.pop("name")
         task = catalog.lookup("tasks", name)(**options)
-        examples = read_task(task, name)
-        n_classes = len(task.classes) if task.classes is not None and task.balanced else None
-        splits = split_examples(examples, SplitSizes(**config["sizes"]), name, n_classes)
+        examples, splits = read_splits(task, name, SplitSizes(**config["sizes"]))
         counts = {"duplicates": splits.duplicates, "contradictions": splits.contradictions}
         counts["groups"] = len({example.group for example in examples})
-        parts = {"weak": splits.weak, "relabel": splits.relabel, "validation": splits.validation, "test": splits.test}
+        parts = splits.parts
         taken = {example.id for part in parts.values() for example in part}
         # Before anything is written: it may find a mistake too.
         check = check_examples(parts, task.classes)
@@ -51,6 +49,22 @@ def prepare(argv: Sequence[str]) -> None:
             counts[f"n_{split}"] = len(part)
         write_json(output / "check.json", dataclasses.asdict(check))
         folder.finish(stage="prepare", counts={**counts, **check.counts()}, config=config)
+
+
+def read_splits(task: Task, name: str, sizes: SplitSizes) -> tuple[list[Example], Splits]:
+    """Read all examples of a task and draw its splits, balanced where the task asks for it.
+
+    Args:
+        task ([`~w2s_rm.types.Task`]): The task with its options.
+        name (`str`): Its name, for messages.
+        sizes ([`~w2s_rm.data.splits.SplitSizes`]): How many examples to use.
+
+    Raises:
+        DataError: Rows that are no examples, or too few for the splits.
+    """
+    examples = read_task(task, name)
+    n_classes = len(task.classes) if task.classes is not None and task.balanced else None
+    return examples, split_examples(examples, sizes, name, n_classes)
 
 
 def read_task(task: Task, name: str) -> list[Example]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -54,7 +55,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class ChoiceTask(Source):
+class ChoiceTask(Source, ABC):
     """Questions with answers, in one of two forms.
 
     Args:
@@ -81,6 +82,7 @@ class ChoiceTask(Source):
         """No and yes in the binary form; the answers of a choice have no fixed meaning."""
         return NO_YES if self.form == "binary" else None
 
+    @abstractmethod
     def question(self, row: Row) -> Question:
         """Read one record.
 
@@ -90,7 +92,6 @@ class ChoiceTask(Source):
         Raises:
             DataError: A column or the label is missing or wrong.
         """
-        raise NotImplementedError
 
     def left_out(self, row: Row) -> str | None:
         """Published datasets hold a few questions with two equal answers: those are left out.

@@ -51,6 +51,8 @@ class AnthropicHh:
     format: Literal["text", "conversational"] = "text"
 
     setting: ClassVar[str] = "reward_modeling"
+    classes: ClassVar[None] = None
+    balanced: ClassVar[bool] = False
     example_row: ClassVar[Mapping[str, Any]] = {
         "chosen": "\n\nHuman: What do bees make?\n\nAssistant: They make honey.",
         "rejected": "\n\nHuman: What do bees make?\n\nAssistant: Noise.",
@@ -69,15 +71,6 @@ class AnthropicHh:
     def has_ground_truth(self) -> bool:
         """Every comparison has a better answer."""
         return True
-
-    @property
-    def classes(self) -> None:
-        """Responses have no fixed meaning by position."""
-
-    @property
-    def balanced(self) -> bool:
-        """There are no classes to balance."""
-        return False
 
     def content_version(self) -> str:
         """Return the hash of the files, or the hub id and revision."""

@@ -70,6 +70,8 @@ class LichessPuzzles:
     notation: Notation = "uci"
 
     setting: ClassVar[str] = "chess"
+    classes: ClassVar[None] = None
+    balanced: ClassVar[bool] = False
     example_row: ClassVar[Mapping[str, Any]] = {
         "PuzzleId": "0008Q",
         "FEN": "8/4R3/1p2P3/p4r2/P6p/1P3Pk1/4K3/8 w - - 1 64",
@@ -98,16 +100,6 @@ class LichessPuzzles:
     def has_ground_truth(self) -> bool:
         """Every puzzle has a solution."""
         return True
-
-    @property
-    def classes(self) -> None:
-        """Moves are other ones in each position."""
-        return None
-
-    @property
-    def balanced(self) -> bool:
-        """There are no classes to balance."""
-        return False
 
     @property
     def columns(self) -> dict[str, str]:

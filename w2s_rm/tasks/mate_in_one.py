@@ -49,6 +49,8 @@ class MateInOne:
     notation: Notation = "san"
 
     setting: ClassVar[str] = "chess"
+    classes: ClassVar[None] = None
+    balanced: ClassVar[bool] = False
     example_row: ClassVar[Mapping[str, Any]] = {
         "fen": "8/7R/8/8/8/1K6/8/k7 w - - 0 1",
         "mate": "h7h1",
@@ -71,16 +73,6 @@ class MateInOne:
     def has_ground_truth(self) -> bool:
         """The mating move is known."""
         return True
-
-    @property
-    def classes(self) -> None:
-        """Moves are other ones in each position."""
-        return None
-
-    @property
-    def balanced(self) -> bool:
-        """There are no classes to balance."""
-        return False
 
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""

@@ -60,6 +60,8 @@ class Preference:
     separator: str = ""
 
     setting: ClassVar[str] = "reward_modeling"
+    classes: ClassVar[None] = None
+    balanced: ClassVar[bool] = False
     example_row: ClassVar[Mapping[str, Any]] = {
         "prompt": "What do bees make? ",
         "chosen": "They make honey.",
@@ -85,15 +87,6 @@ class Preference:
     def has_ground_truth(self) -> bool:
         """Whether the dataset says which response is better."""
         return self.response_a_column is None or self.preferred_column is not None
-
-    @property
-    def classes(self) -> None:
-        """Responses have no fixed meaning by position."""
-
-    @property
-    def balanced(self) -> bool:
-        """There are no classes to balance."""
-        return False
 
     def content_version(self) -> str:
         """Return the hash of the file, or the hub id and revision."""
