@@ -1,4 +1,4 @@
-"""Pairs per second of `W2SRewardTrainer` beside `trl.RewardTrainer`: same model, same tokens, same steps, in turn.
+"""Pairs per second of `W2SRewardTrainer` beside `trl.RewardTrainer`: same model, same padded rows and steps, in turn.
 
     python -m benchmarks.train_step [--data pairs.jsonl.gz] [--model FOLDER] [--rounds 7]
 
@@ -14,8 +14,6 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,42 +28,13 @@ from transformers import (
     LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
     PrinterCallback,
-    TrainerCallback,
 )
 from trl import RewardConfig, RewardTrainer
 
+from benchmarks._data import Rows, make_rows
+from benchmarks._measure import Stopwatch
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
-from w2s_rm.data.encoding import encode_batch
 from w2s_rm.data.reading import read_rows
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The same tokens in the form of each trainer.
-
-    Args:
-        theirs (`datasets.Dataset`): `chosen_ids` and `rejected_ids`.
-        ours (`datasets.Dataset`): `prompt_ids`, `candidate_ids` and `targets`.
-    """
-
-    theirs: datasets.Dataset
-    ours: datasets.Dataset
-
-
-class Stopwatch(TrainerCallback):
-    """Measures the seconds of the training loop, by the clock on the wall or by that of this process's CPU time."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.seconds = 0.0
-
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        self.start = self.clock()
-
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        self.seconds = self.clock() - self.start
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -115,22 +84,6 @@ def generated_pairs(count: int) -> list[Any]:
     return [{"prompt": text(10, 60), "chosen": text(10, 50), "rejected": text(10, 50)} for _ in range(count)]
 
 
-def make_rows(pairs: list[Any], tokenizer: Any, max_length: int) -> Rows:
-    conversational = not isinstance(pairs[0]["chosen"], str)
-    prompts = [pair.get("prompt") or ([] if conversational else "") for pair in pairs]
-    encoded = encode_batch(tokenizer, prompts, [(pair["chosen"], pair["rejected"]) for pair in pairs], max_length)
-    theirs = {
-        name: [row.prompt_ids + row.candidate_ids[k] for row in encoded]
-        for k, name in enumerate(("chosen_ids", "rejected_ids"))
-    }
-    ours = {
-        "prompt_ids": [row.prompt_ids for row in encoded],
-        "candidate_ids": [row.candidate_ids for row in encoded],
-        "targets": [[1.0, 0.0]] * len(encoded),
-    }
-    return Rows(datasets.Dataset.from_dict(theirs), datasets.Dataset.from_dict(ours))
-
-
 def train(stopwatch: Stopwatch, trainer_class: Any, config: Any, rows: datasets.Dataset, path: str) -> float:
     """Train one epoch and return the seconds it took."""
     trainer = trainer_class(
@@ -164,7 +117,7 @@ def measure(rows: Rows, path: str, arguments: argparse.Namespace, folder: str) -
     rounds = []
     for number in range(arguments.rounds + 1):
         theirs = train(Stopwatch(clock), RewardTrainer, RewardConfig(**options), rows.theirs, path)
-        ours = train(Stopwatch(clock), W2SRewardTrainer, W2SRewardConfig(**options), rows.ours, path)
+        ours = train(Stopwatch(clock), W2SRewardTrainer, W2SRewardConfig(**options, layout="padded"), rows.ours, path)
         counted = "warm-up" if number == 0 else f"round {number}"
         print(f"{counted}: trl {theirs:.2f} s, w2s_rm {ours:.2f} s, ratio {theirs / ours:.3f}", flush=True)
         rounds.append((theirs, ours))

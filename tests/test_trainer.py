@@ -475,3 +475,14 @@ def test_a_given_tokenizer_and_the_class_names_are_used(
     assert trainer.processing_class is tokenizer and trainer.model.config.pad_token_id == tokenizer.eos_token_id
     assert trainer.model.config.id2label == {0: "w3", 1: "w4 w5"}
     assert trainer.exchangeable is False
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "bert"])
+def test_rows_longer_than_the_learned_positions_are_refused(
+    architecture: str, tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = pairs(4)
+    rows[2]["prompt"] = " ".join(["w1"] * 300)
+    args = W2SRewardConfig(str(tmp_path), **{**COMMON, "max_length": 280})
+    with pytest.raises(ConfigError, match=r"up to 280 tokens.*256 positions; set max_length to 256"):
+        W2SRewardTrainer(model=tiny_model(architecture), args=args, train_dataset=datasets.Dataset.from_list(rows))

@@ -11,6 +11,8 @@ from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.types import Loss
 
+LAYOUTS = ("auto", "shared_prefix", "padded")
+
 
 @dataclass
 class W2SRewardConfig(RewardConfig):
@@ -30,6 +32,14 @@ class W2SRewardConfig(RewardConfig):
             candidates with each other and say nothing about other texts, so that a model may come to write none of
             them. With 1 and hard labels, cross-entropy is ordinary language-model training on the right candidate, as
             long as no candidate begins another.
+        layout (`str`, *optional*, defaults to `"auto"`):
+            How examples become rows. `padded` feeds every candidate with its prompt, `shared_prefix` the prompt once
+            with the candidates as branches after it; scores are the same to rounding. `auto` takes `shared_prefix`
+            where the model allows it, and logs what it took and why.
+        max_tokens_per_batch (`int`, *optional*):
+            Most tokens in one forward pass of one device. A micro-batch of `per_device_train_batch_size` examples is
+            computed in as many passes as that takes; the optimizer's step stays the same. Labelling and evaluation fill
+            their batches up to it, and use `per_device_eval_batch_size` where it is not set.
     """
 
     _VALID_DICT_FIELDS = RewardConfig._VALID_DICT_FIELDS + ["loss"]
@@ -46,6 +56,24 @@ class W2SRewardConfig(RewardConfig):
         default=None,
         metadata={"help": "Head lm: weight of -log of the probability that all candidates have together."},
     )
+    layout: str = field(
+        default="auto",
+        metadata={"help": "How examples become rows: auto, shared_prefix or padded."},
+    )
+    max_tokens_per_batch: int | None = field(
+        default=None,
+        metadata={"help": "Most tokens in one forward pass of one device; steps stay the same."},
+    )
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.layout not in LAYOUTS:
+            problems.append(f"layout is {self.layout!r}; {nearest(str(self.layout), LAYOUTS)}")
+        if self.max_tokens_per_batch is not None and self.max_tokens_per_batch < 1:
+            problems.append(f"max_tokens_per_batch is {self.max_tokens_per_batch}; use 1 or more")
+        if problems:
+            raise ConfigError("; ".join(problems))
+        super().__post_init__()
 
 
 def build_loss(options: dict[str, Any] | str) -> Loss:

@@ -1,7 +1,7 @@
-"""How a model scores candidates: three heads, each with its model class, its layout of rows and its arithmetic.
+"""How a model scores candidates: three heads, each with its model class, its rows in either layout and its arithmetic.
 
-Shape suffixes: B examples, K candidates, R rows fed to the model, L positions whose logits are kept, V words of the
-vocabulary, M tokens of all candidates, in one flat row.
+Shape suffixes: B examples, K candidates, R rows fed to the model, L positions whose logits are kept, F places that are
+read, in one flat row, O outputs of the model, V words of the vocabulary, M tokens of all candidates, in one flat row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from w2s_rm.data.collation import PaddedCollator, PrefixCollator, PromptCollator
+from w2s_rm.data.collation import PaddedCollator, PrefixCollator, PromptCollator, share_prefixes
+from w2s_rm.data.shared_prefix import Tree, candidate_tree, prompt_tree, token_tree
 
 _CLASSIFIERS = {"score", "classifier"}
 
@@ -60,7 +61,7 @@ class Head(Protocol):
         ...
 
     def collator(self, pad_token_id: int, pad_to_multiple_of: int | None) -> Collator:
-        """Make the collator that lays out rows for [`score`].
+        """Make the collator of the padded layout, which lays out rows for [`score`].
 
         Args:
             pad_token_id (`int`): Token to pad with.
@@ -68,12 +69,29 @@ class Head(Protocol):
         """
         ...
 
+    def tree(self, example: Mapping[str, Any], pad_token_id: int) -> Tree:
+        """Lay out an example for the layout with shared prefixes.
+
+        Args:
+            example (`Mapping`): Encoded row.
+            pad_token_id (`int`): Token to pad with.
+        """
+        ...
+
+    def branch_lengths(self, candidates: Sequence[Sequence[int]]) -> list[int]:
+        """Count the tokens that follow the prompt in each row, or branch, of an example.
+
+        Args:
+            candidates (`Sequence[Sequence[int]]`): Tokens of the K candidates.
+        """
+        ...
+
     def score(self, model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
         """Score a batch.
 
         Args:
-            model (`nn.Module`): The model, wrapped or not.
-            inputs (`Mapping`): What the collator made.
+            model (`nn.Module`): The model, wrapped or not; see [`~w2s_rm.branches.read_branches`] for shared prefixes.
+            inputs (`Mapping`): What the collator of either layout made.
         """
         ...
 
@@ -88,7 +106,7 @@ class Head(Protocol):
 
 @dataclass(frozen=True)
 class RewardHead:
-    """A scalar at each candidate's last token: every candidate is a row of its own."""
+    """A scalar at each candidate's last token."""
 
     auto_class: Any = AutoModelForSequenceClassification
     task_type: str = "SEQ_CLS"
@@ -102,10 +120,17 @@ class RewardHead:
         """Rows are candidates."""
         return PaddedCollator(pad_token_id, pad_to_multiple_of)
 
+    def tree(self, example: Mapping[str, Any], pad_token_id: int) -> Tree:
+        """Branches are candidates."""
+        return candidate_tree(example, pad_token_id)
+
+    def branch_lengths(self, candidates: Sequence[Sequence[int]]) -> list[int]:
+        """Those of the candidates."""
+        return list(map(len, candidates))
+
     def score(self, model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
-        """Read the scalar of each row."""
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        return Scored(_scatter(outputs.logits.float().squeeze(-1), inputs["mask"]))
+        """Read the scalar of each candidate."""
+        return Scored(_scatter(_classify(model, inputs).squeeze(-1), inputs["mask"]))
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The score layer, whatever its name."""
@@ -114,7 +139,7 @@ class RewardHead:
 
 @dataclass(frozen=True)
 class ClassificationHead:
-    """A logit for each class at the prompt's end: every prompt is one row."""
+    """A logit for each class at the prompt's end."""
 
     auto_class: Any = AutoModelForSequenceClassification
     task_type: str = "SEQ_CLS"
@@ -131,10 +156,17 @@ class ClassificationHead:
         """Rows are prompts."""
         return PromptCollator(pad_token_id, pad_to_multiple_of)
 
+    def tree(self, example: Mapping[str, Any], pad_token_id: int) -> Tree:
+        """No branches: sharing rows saves the padding."""
+        return prompt_tree(example, pad_token_id)
+
+    def branch_lengths(self, candidates: Sequence[Sequence[int]]) -> list[int]:
+        """One row with nothing after the prompt."""
+        return [0]
+
     def score(self, model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
-        """Read the logits of each row."""
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        return Scored(outputs.logits.float())
+        """Read the logits of each prompt."""
+        return Scored(_classify(model, inputs))
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The classifier's last layer."""
@@ -150,8 +182,8 @@ class ClassificationHead:
 class LmHead:
     """The sum of log-probabilities of each candidate's tokens after the prompt.
 
-    A row holds a prompt and all tokens of a candidate but the last. A candidate whose fed tokens begin another's needs
-    no row of its own, so candidates of one token, such as moves with a word each, share a single row.
+    Fed are the prompt and all tokens of a candidate but the last. A candidate whose fed tokens begin another's needs no
+    row or branch of its own, so candidates of one token, such as moves with a word each, cost no more than the prompt.
     """
 
     auto_class: Any = AutoModelForCausalLM
@@ -166,25 +198,24 @@ class LmHead:
         """Rows are prompts with what candidates share, padded on the left so that what is read stands at the end."""
         return PrefixCollator(pad_token_id, pad_to_multiple_of)
 
+    def tree(self, example: Mapping[str, Any], pad_token_id: int) -> Tree:
+        """Branches are candidates without their last tokens."""
+        return token_tree(example, pad_token_id)
+
+    def branch_lengths(self, candidates: Sequence[Sequence[int]]) -> list[int]:
+        """Those of the beginnings that begin no other."""
+        return list(map(len, share_prefixes([tuple(ids[:-1]) for ids in candidates])[1]))
+
     def score(self, model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
         """Sum the log-probabilities of each candidate's tokens, and see which one greedy decoding would write."""
-        mask_RT = inputs["attention_mask"]
-        outputs = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=mask_RT,
-            position_ids=(mask_RT.cumsum(dim=1) - 1).clamp(min=0),
-            logits_to_keep=int(inputs["kept"]),
-            use_cache=False,
-        )
-        logits_RLV = outputs.logits.float()
-        row_M, position_M, token_M = inputs["token_rows"], inputs["token_positions"], inputs["token_ids"]
-        token_logits_M = logits_RLV[row_M, position_M, token_M]
-        log_probs_M = token_logits_M - logits_RLV.logsumexp(dim=-1)[row_M, position_M]
+        logits_FV = _write(model, inputs)
+        place_M, token_M = inputs["token_places"], inputs["token_ids"]
+        log_probs_M = logits_FV[place_M, token_M] - logits_FV.logsumexp(dim=-1)[place_M]
         mask_BK, owner_M = inputs["mask"], inputs["token_candidates"]
         sums_F = log_probs_M.new_zeros(int(mask_BK.sum())).index_add(0, owner_M, log_probs_M)
         with torch.no_grad():
             # Not by the highest value: of tied tokens decoding writes one.
-            best_M = (token_M == logits_RLV.argmax(dim=-1)[row_M, position_M]).float()
+            best_M = (token_M == logits_FV.argmax(dim=-1)[place_M]).float()
             lengths_F = torch.zeros_like(sums_F).index_add(0, owner_M, torch.ones_like(best_M))
             hits_F = torch.zeros_like(sums_F).index_add(0, owner_M, best_M)
             # Where one candidate begins another, decoding goes on to the longer one.
@@ -223,6 +254,35 @@ class _Float32Linear:
         with torch.autocast(hidden.device.type, enabled=False):
             bias = None if layer.bias is None else layer.bias.float()
             return nn.functional.linear(hidden.float(), layer.weight.float(), bias)
+
+
+def _read(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    names = ("input_ids", "position_ids", "segments", "branches", "read_at")
+    outputs_FO: Tensor = model(**{name: inputs[name] for name in names}, use_cache=False)
+    return outputs_FO.float()
+
+
+def _classify(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    if "branches" in inputs:
+        return _read(model, inputs)
+    outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+    logits_RO: Tensor = outputs.logits.float()
+    return logits_RO
+
+
+def _write(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    if "branches" in inputs:
+        return _read(model, inputs)
+    mask_RT = inputs["attention_mask"]
+    outputs = model(
+        input_ids=inputs["input_ids"],
+        attention_mask=mask_RT,
+        position_ids=(mask_RT.cumsum(dim=1) - 1).clamp(min=0),
+        logits_to_keep=int(inputs["kept"]),
+        use_cache=False,
+    )
+    logits_RLV: Tensor = outputs.logits.float()
+    return logits_RLV.flatten(0, 1)
 
 
 def _scatter(values_F: Tensor, mask_BK: Tensor) -> Tensor:

@@ -16,9 +16,19 @@ from torch.utils.data import DataLoader, SequentialSampler
 from transformers import EvalPrediction, Trainer
 
 from w2s_rm.config import W2SRewardConfig
-from w2s_rm.data.batching import GlobalBatchLoader, GlobalBatchSampler, Order, SlotDataset
-from w2s_rm.errors import NonFiniteError
+from w2s_rm.data.batching import GlobalBatchLoader, GlobalBatchSampler, Order, PassCollator, SlotDataset
+from w2s_rm.data.token_budget import Footprint, refuse_too_large
+from w2s_rm.errors import ConfigError, NonFiniteError
 from w2s_rm.heads import Head, Scored
+from w2s_rm.layouts import (
+    Layout,
+    choose_layout,
+    feeds,
+    make_collator,
+    max_tokens,
+    refuse_long_rows,
+    row_lengths,
+)
 from w2s_rm.types import Loss, LossOutput
 
 ENCODED_COLUMNS = ("prompt_ids", "candidate_ids", "targets")
@@ -38,16 +48,35 @@ class WeakToStrongMixin(Trainer):
     exchangeable: bool = True
     head: Head
     w2s_loss: Loss
+    layout = Layout("padded", "no other was chosen")
     _examples_in_step: float = 1.0
     _statistics: Tensor | None = None
+
+    def _lay_out(self, head_name: str, given: Any) -> None:
+        """Choose the layout of rows, unless a data collator is given, and make its collator."""
+        refuse_long_rows(self.model, (self.train_dataset, self.eval_dataset))
+        if given is not None:
+            self.layout = Layout("padded", "a data collator is given")
+            return
+        pad_token_id = int(self.processing_class.pad_token_id)
+        self.layout = choose_layout(head_name, self.model, self.args)
+        self.data_collator = make_collator(self.layout, self.head, self.model, self.args, pad_token_id)
 
     def score(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:
         """Score the candidates of a batch with the trainer's head; see [`~w2s_rm.heads.Head`]."""
         return self.head.score(model, inputs)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Load batches whose examples depend on seed, epoch and global batch size only."""
+        """Load micro-batches as lists of passes; a step's examples depend on seed, epoch and global batch size only.
+
+        Raises:
+            ConfigError: `max_tokens_per_batch` is set, and the dataset cannot be planned for.
+            DataError: Examples exceed `max_tokens_per_batch`; the message names them.
+        """
+        budget = max_tokens(self.args)
         if not isinstance(self.train_dataset, datasets.Dataset):
+            if budget is not None:
+                raise ConfigError("max_tokens_per_batch plans for all examples; remove it, or give a datasets.Dataset")
             return super().get_train_dataloader()
         args, grouped = self.args, self.args.train_sampling_strategy == "group_by_length"
         batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
@@ -55,7 +84,7 @@ class WeakToStrongMixin(Trainer):
             len(self.train_dataset),
             args.seed if args.data_seed is None else args.data_seed,
             args.train_sampling_strategy,
-            _lengths(self.train_dataset) if grouped else (),
+            row_lengths(self.train_dataset) if grouped else (),
             batch_size,
         )
         sampler = GlobalBatchSampler(
@@ -65,16 +94,25 @@ class WeakToStrongMixin(Trainer):
             args.train_batch_size,
             args.gradient_accumulation_steps,
             args.dataloader_drop_last,
+            None if budget is None else self._footprint_within(budget),
+            budget or 0,
         )
         return GlobalBatchLoader(
             SlotDataset(self.train_dataset),
             batch_sampler=sampler,
-            collate_fn=self.data_collator,
+            collate_fn=PassCollator(self.data_collator),
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory and args.device.type == "cuda",
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
         )
+
+    def _footprint_within(self, budget: int) -> Footprint:
+        data: Any = self.train_dataset
+        footprint = feeds(self.head, self.layout, data, self.args.pad_to_multiple_of)
+        ids = data["id"] if "id" in data.column_names else range(len(data))
+        refuse_too_large(footprint, budget, [str(name) for name in ids])
+        return footprint
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         # Transformers groups evaluation by length too, and would return scores in another order than the examples'.
@@ -82,27 +120,58 @@ class WeakToStrongMixin(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
-    ) -> tuple[list[dict[str, Any]], None]:
+    ) -> tuple[list[list[dict[str, Any]]], None]:
         """Fetch the micro-batches of a step, count its examples and take its statistics, over all ranks."""
-        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        local = torch.stack([batch["weights"].sum() for batch in batches]).sum() if batches else torch.tensor(0.0)
+        fetched, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        # Loaders of iterable datasets are the Trainer's own, and know of no passes.
+        batches = [batch if isinstance(batch, list) else [batch] for batch in fetched]
+        passes = [one for batch in batches for one in batch]
+        local = torch.stack([one["weights"].sum() for one in passes]).sum() if passes else torch.tensor(0.0)
         self._examples_in_step = float(self.accelerator.reduce(local.to(device), "sum"))
-        self._statistics = self._take_statistics(batches) if batches else None
+        self._statistics = self._take_statistics(passes) if passes else None
         return batches, None
 
-    def _take_statistics(self, batches: list[dict[str, Any]]) -> Tensor | None:
+    def _take_statistics(self, passes: list[dict[str, Any]]) -> Tensor | None:
         if self.exchangeable or not self.w2s_loss.needs_batch_statistics:
             return None
         parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         with torch.no_grad(), self.compute_loss_context_manager():
-            for batch in batches:
-                inputs = self._prepare_inputs(dict(batch))
+            for one in passes:
+                inputs = self._prepare_inputs(dict(one))
                 scores_BK, _ = self.score(self.model_wrapped, inputs)
-                parts.append((scores_BK, inputs["targets"], inputs["mask"], inputs["weights"]))
-        gathered = [self.accelerator.gather(torch.cat(part)) for part in zip(*parts, strict=True)]
-        scores_NK, targets_NK, mask_NK, weights_N = gathered
+                # Padding turns truth values into numbers, and only on the ranks that are padded.
+                parts.append((scores_BK, inputs["targets"], inputs["mask"].long(), inputs["weights"]))
+        # Ranks may have different numbers of examples; what evens them has weight 0.
+        local = [self.accelerator.pad_across_processes(torch.cat(part)) for part in zip(*parts, strict=True)]
+        scores_NK, targets_NK, mask_NK, weights_N = [self.accelerator.gather(part) for part in local]
         real = weights_N > 0
-        return self.w2s_loss.batch_statistics(scores_NK[real], targets_NK[real], mask_NK[real])
+        return self.w2s_loss.batch_statistics(scores_NK[real], targets_NK[real], mask_NK[real].bool())
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """Add up the gradients of a micro-batch's passes; its last pass does what the Trainer does after a micro-batch.
+
+        Until then ranks need not exchange gradients, and DeepSpeed's engine must take no step.
+        """
+        gradient_state = self.accelerator.gradient_state
+        synchronize, losses = gradient_state.sync_gradients, []
+        gradient_state._set_sync_gradients(False)
+        try:
+            for one in inputs[:-1]:
+                with self.accelerator.no_sync(model):
+                    losses.append(super().training_step(model, one, num_items_in_batch))
+        finally:
+            gradient_state._set_sync_gradients(synchronize)
+        losses.append(super().training_step(model, inputs[-1], num_items_in_batch))
+        return torch.stack(losses).sum()
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Count the operations of all passes of a micro-batch."""
+        count = super().floating_point_ops
+        return sum(count(one) for one in inputs)
+
+    def _track_num_input_tokens(self, inputs: Any) -> None:
+        for one in inputs:
+            super()._track_num_input_tokens(one)
 
     def compute_loss(
         self,
@@ -209,8 +278,3 @@ def agreement(scores_BK: Tensor, targets_BK: Tensor) -> Tensor:
     top_BK = scores_BK == scores_BK.amax(dim=1, keepdim=True)
     best_BK = targets_BK == targets_BK.amax(dim=1, keepdim=True)
     return (top_BK & best_BK).sum(dim=1) / (top_BK.sum(dim=1) * best_BK.sum(dim=1))
-
-
-def _lengths(dataset: datasets.Dataset) -> list[int]:
-    prompts, candidates = dataset["prompt_ids"], dataset["candidate_ids"]
-    return [len(prompt) + max(map(len, options)) for prompt, options in zip(prompts, candidates, strict=True)]

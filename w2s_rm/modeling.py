@@ -20,6 +20,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 from transformers.utils import logging as transformers_logging
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
+from w2s_rm.branches import read_branches
 from w2s_rm.config import W2SRewardConfig
 from w2s_rm.errors import ArtifactError, ConfigError
 from w2s_rm.heads import HEADS, keep_in_float32
@@ -292,7 +293,7 @@ def verify_saved(
     Args:
         head (`str`): `reward`, `classification` or `lm`.
         folder (`Path`): The saved model.
-        batch (`Mapping`): What the head's collator made; `mask` says which candidates are real.
+        batch (`Mapping`): What the trainer's collator made, in either layout; `mask` says which candidates are real.
         expected_BK (`Tensor` of shape `(B, K)`): The scores before saving.
         device (`torch.device`): Where to compute.
         bf16 (`bool`): Training ran under bf16 autocast; the comparison does too, with its rounding.
@@ -312,6 +313,8 @@ def verify_saved(
     model = model.to(device).eval()
     # As in training: a bfloat16 unembedding alone would move log-probabilities by more than the tolerance.
     keep_in_float32(HEADS[head].output_layers(model))
+    if "branches" in batch:
+        read_branches(model)
     precise = not bf16 and model.dtype == torch.float32
     inputs = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):

@@ -77,9 +77,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
             _refuse_mass("reward", args)
         super().__init__(model=model, args=args, **kwargs)
         keep_in_float32(self.head.output_layers(self.model))
-        if kwargs.get("data_collator") is None:
-            pad_token_id = self.processing_class.pad_token_id
-            self.data_collator = self.head.collator(pad_token_id, self.args.pad_to_multiple_of)
+        self._lay_out("reward", kwargs.get("data_collator"))
         if kwargs.get("compute_metrics") is None:
             self.compute_metrics = candidate_accuracy
 
@@ -196,20 +194,21 @@ class W2STrainer(WeakToStrongMixin, Trainer):
             raise ConfigError(f"the model has {model.config.num_labels} outputs, the data {len(self._classes)} classes")
         if peft_config is not None:
             model = _with_adapter(model, peft_config, args)
+        collator = kwargs.pop("data_collator", None)
         super().__init__(
             model=model,
             args=args,
             train_dataset=self._encoded(train_dataset, processing_class, args),
             eval_dataset=self._encoded(eval_dataset, processing_class, args),
             processing_class=processing_class,
-            data_collator=kwargs.pop("data_collator", None)
-            or self.head.collator(int(processing_class.pad_token_id), args.pad_to_multiple_of),
+            data_collator=collator or self.head.collator(int(processing_class.pad_token_id), args.pad_to_multiple_of),
             compute_metrics=kwargs.pop("compute_metrics", candidate_accuracy),
             **kwargs,
         )
         # As in TRL: evaluation has a loss although no column is called labels, and gradients are not scaled again.
         self.can_return_loss, self.label_names, self.model_accepts_loss_kwargs = True, [], False
         keep_in_float32(self.head.output_layers(self.model))
+        self._lay_out(head, collator)
 
     def _encoded(self, dataset: Any, tokenizer: PreTrainedTokenizerBase, args: W2SRewardConfig) -> Any:
         if dataset is None or set(ENCODED_COLUMNS) <= set(dataset.column_names):

@@ -5,6 +5,7 @@ Shape suffixes: B examples of a batch, N examples of a global batch, K candidate
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ class Example:
     candidates: tuple[Text, ...]
     gold: int | None
 
-    @property
+    @functools.cached_property
     def candidate_ids(self) -> tuple[str, ...]:
         """A content hash for each candidate, the key by which labels join."""
         return tuple(content_hash(candidate) for candidate in self.candidates)

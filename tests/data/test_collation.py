@@ -77,24 +77,24 @@ def test_prefixes_are_fed_once_and_every_token_finds_its_logits() -> None:
     assert int(batch["kept"]) == 3
     assert batch["mask"].tolist() == [[True] * 4, [True, True, False, False]]
     tokens = zip(*(batch[name].tolist() for name in TOKENS), strict=True)
-    # Row, place among the last three, token, candidate. Token 7 comes after the prompt's 6, second of row 0.
+    # Place in the last three of each row, token, candidate. Token 7 comes after the prompt's 6, second of row 0.
     assert list(tokens) == [
-        (0, 0, 7, 0),
-        (0, 0, 8, 1),
-        (0, 1, 9, 1),
-        (0, 0, 8, 2),
-        (0, 1, 3, 2),
-        (0, 0, 8, 3),
-        (0, 1, 9, 3),
-        (0, 2, 4, 3),
-        (2, 1, 1, 4),
-        (2, 2, 3, 4),
-        (1, 1, 2, 5),
-        (1, 2, 3, 5),
+        (0, 7, 0),
+        (0, 8, 1),
+        (1, 9, 1),
+        (0, 8, 2),
+        (1, 3, 2),
+        (0, 8, 3),
+        (1, 9, 3),
+        (2, 4, 3),
+        (7, 1, 4),
+        (8, 3, 4),
+        (4, 2, 5),
+        (5, 3, 5),
     ]
 
 
-TOKENS = ("token_rows", "token_positions", "token_ids", "token_candidates")
+TOKENS = ("token_places", "token_ids", "token_candidates")
 
 
 @pytest.mark.parametrize("multiple", [None, 1, 8, 64])
@@ -110,7 +110,8 @@ def test_every_token_is_predicted_from_all_before_it_whatever_the_padding(multip
     length, kept = batch["input_ids"].shape[1], int(batch["kept"])
     flat = [(example["prompt_ids"], ids) for example in examples for ids in example["candidate_ids"]]
     seen: dict[int, list[int]] = {}
-    for row, position, token, candidate in zip(*(batch[name].tolist() for name in TOKENS), strict=True):
+    for at, token, candidate in zip(*(batch[name].tolist() for name in TOKENS), strict=True):
+        row, position = divmod(at, kept)
         prompt, ids = flat[candidate]
         place = len(seen.setdefault(candidate, []))
         read = batch["input_ids"][row, : length - kept + position + 1]

@@ -34,6 +34,31 @@ def test_round_trip_is_exact(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["weak_labels.parquet"]
 
 
+def test_many_labels_are_written_as_they_come(tmp_path):
+    path = tmp_path / "weak_labels.parquet"
+    names = []
+
+    def labels(count):
+        for number in range(count):
+            names.append(sorted(file.name for file in tmp_path.iterdir()))
+            yield WeakLabel(str(number), ("a", "b"), (number / count, 1.0 - number / count), (0.0, number))
+
+    write_labels(path, labels(20000))
+    assert names[-1] and path.name not in names[-1]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert read_labels(path) == list(labels(20000))
+
+
+def test_interrupted_labels_leave_nothing(tmp_path):
+    def labels():
+        yield from LABELS * 5000
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_labels(tmp_path / "weak_labels.parquet", labels())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_wide_form(tmp_path):
     rows = [
         {"id": x.id, "candidate_ids": list(x.candidate_ids), "probabilities": list(x.probabilities)} for x in LABELS

@@ -1,11 +1,18 @@
-"""Scores to labels, and how right the labels are."""
+"""Scores to labels, how right the labels are, and the files they are written to."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
 import pytest
 
-from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.stages.relabel import label_accuracy, softmax
+from w2s_rm.data.label_files import WeakLabel, read_labels, write_labels
+from w2s_rm.data.predictions import read_predictions
+from w2s_rm.stages.evaluate import evaluate
+from w2s_rm.stages.relabel import LabelAccuracy, relabel, softmax
 from w2s_rm.types import Example
 
 
@@ -23,5 +30,62 @@ def test_label_accuracy_by_hand() -> None:
         WeakLabel(example.id, example.candidate_ids, pair)
         for example, pair in zip(examples, probabilities, strict=True)
     ]
-    assert label_accuracy(examples, labels) == 0.5
-    assert label_accuracy(examples[3:], labels[3:]) is None
+    accuracy = LabelAccuracy()
+    assert list(accuracy.counted(examples, labels)) == labels
+    assert accuracy.value == 0.5
+    without_truth = LabelAccuracy()
+    assert list(without_truth.counted(examples[3:], labels[3:])) == labels[3:]
+    assert without_truth.value is None
+
+
+@pytest.mark.parametrize("most_candidates", [2, 5])
+def test_files_of_a_models_labels(
+    most_candidates: int,
+    tiny_model: Callable[..., str],
+    scoring_stage: Callable[..., list[str]],
+    ragged_examples: Callable[..., list[Example]],
+) -> None:
+    examples = ragged_examples(21, most_candidates)
+    argv = scoring_stage("relabel", tiny_model(), examples)
+    relabel(argv)
+    folder = Path(argv[-1])
+    files = [".lock", "config.yaml", "dataset", "manifest.json", "weak_labels.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == files
+
+    labels = read_labels(folder / "weak_labels.parquet")
+    evaluate(scoring_stage("evaluate", tiny_model(), examples, "scores"))
+    scores = read_predictions(folder.parent / "scores" / "predictions.parquet").scores
+    for example, label, row in zip(examples, labels, scores, strict=True):
+        expected = WeakLabel(example.id, example.candidate_ids, softmax(row), row)
+        assert label == expected
+
+    pairs = [example for example in examples if len(example.candidates) == 2]
+    written = pq.read_table(folder / "dataset" / "train.parquet").to_pylist()
+    assert [row["id"] for row in written] == [example.id for example in pairs]
+    by_id = {label.id: label.probabilities for label in labels}
+    for example, row in zip(pairs, written, strict=True):
+        first, second = by_id[example.id]
+        assert row["chosen"] == example.candidates[0 if first >= second else 1]
+        assert row["chosen_probability"] == max(first, second)
+
+    counts = json.loads((folder / "manifest.json").read_text())["counts"]
+    known = [(example, label) for example, label in zip(examples, labels, strict=True) if example.gold is not None]
+    right = [label.probabilities.index(max(label.probabilities)) == example.gold for example, label in known]
+    assert counts["label_accuracy"] == pytest.approx(sum(right) / len(right))
+    assert (counts["n_labelled"], counts["examples"]) == (21, 21)
+
+
+def test_labels_from_a_file_are_written_alike(
+    scoring_stage: Callable[..., list[str]], ragged_examples: Callable[..., list[Example]], tmp_path: Path
+) -> None:
+    examples = ragged_examples(9, 2)
+    given = [WeakLabel(example.id, example.candidate_ids, (0.25, 0.75)) for example in examples]
+    write_labels(tmp_path / "given.parquet", reversed(given))
+    argv = scoring_stage("relabel", "unused", examples, labels=str(tmp_path / "given.parquet"))
+    relabel(argv)
+    assert read_labels(Path(argv[-1]) / "weak_labels.parquet") == given
+    written = pq.read_table(Path(argv[-1]) / "dataset" / "train.parquet").to_pylist()
+    assert [row["chosen"] for row in written] == [example.candidates[1] for example in examples]
+    counts = json.loads((Path(argv[-1]) / "manifest.json").read_text())["counts"]
+    known = [example.gold for example in examples if example.gold is not None]
+    assert counts == {"n_labelled": 9, "label_accuracy": sum(known) / len(known)}

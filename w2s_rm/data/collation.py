@@ -1,4 +1,4 @@
-"""Encoded examples to padded tensors, one collator for each head's layout of rows.
+"""Encoded examples to padded tensors, one collator for each head's rows.
 
 Shape suffixes: B examples, K candidates, R rows fed to the model, T tokens, M tokens of all candidates.
 """
@@ -62,8 +62,8 @@ class PrefixCollator:
     """Collate each prompt with the candidates' tokens but the last, once where candidates begin alike.
 
     Padded on the left. Besides what [`PaddedCollator`] returns: `kept`, the number of positions at the rows' end whose
-    logits are needed, and for each token of each candidate, in flat order, `token_rows`, `token_positions` (within
-    what is kept), `token_ids`, and `token_candidates`, all of shape `(M,)`.
+    logits are needed, and for each token of each candidate, in flat order, `token_places` (flat positions in what is
+    kept of the rows), `token_ids` and `token_candidates`, all of shape `(M,)`.
 
     Args:
         pad_token_id (`int`): Token to pad with; hidden by the attention mask.
@@ -94,9 +94,8 @@ class PrefixCollator:
             **pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of, left=True),
             **labels(examples),
             "kept": torch.tensor(kept),
-            "token_rows": row_M,
             # A row ends with its fed tokens; its first candidate token is predicted one place before them.
-            "token_positions": kept - 1 - torch.tensor(fed_lengths)[row_M] + place_M,
+            "token_places": row_M * kept + kept - 1 - torch.tensor(fed_lengths)[row_M] + place_M,
             "token_ids": token_M,
             "token_candidates": candidate_M,
         }

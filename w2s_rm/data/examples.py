@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,10 +94,34 @@ def write_parquet(path: Path, table: pyarrow.Table) -> None:
     """
     import pyarrow.parquet
 
+    with _replacing(path) as unfinished:
+        pyarrow.parquet.write_table(table, unfinished)
+
+
+def write_parquet_parts(path: Path, parts: Iterable[pyarrow.Table]) -> None:
+    """Write tables one after the other as they come, as row groups of one file that is whole or not there.
+
+    Args:
+        path (`Path`): File to write; its folder is made.
+        parts (`Iterable[pyarrow.Table]`): At least one, all with the columns of the first.
+    """
+    import pyarrow.parquet
+
+    remaining = iter(parts)
+    first = next(remaining)
+    with _replacing(path) as unfinished, pyarrow.parquet.ParquetWriter(unfinished, first.schema) as writer:
+        writer.write_table(first)
+        for part in remaining:
+            writer.write_table(part)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a file to write in the place of another, which it becomes when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        pyarrow.parquet.write_table(table, unfinished)
+        yield unfinished
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from w2s_rm.data.examples import write_parquet
+from w2s_rm.data.examples import write_parquet_parts
 from w2s_rm.data.reading import read_rows
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.types import Row, Text, content_hash
 
+if TYPE_CHECKING:
+    import pyarrow
+
 _WIDE = ("id", "candidate_ids", "probabilities")
 _LONG = ("id", "candidate_id", "probability")
 _TRL = ("chosen", "rejected", "chosen_probability")
+_ROWS_OF_A_PART = 8192
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,26 @@ class WeakLabel:
     scores: tuple[float, ...] | None = None
 
 
-def write_labels(path: Path, labels: Sequence[WeakLabel]) -> None:
+def write_labels(path: Path, labels: Iterable[WeakLabel]) -> None:
     """Write labels to a Parquet file, atomically: id, candidate_ids, probabilities, scores (null where there are none).
 
     Args:
         path (`Path`): File to write.
-        labels (`Sequence[WeakLabel]`): Kept in this order.
+        labels (`Iterable[WeakLabel]`): Kept in this order; taken as they come, few at a time.
     """
+    write_parquet_parts(path, map(_table, _parts(labels)))
+
+
+def _parts(labels: Iterable[WeakLabel]) -> Iterator[list[WeakLabel]]:
+    remaining = iter(labels)
+    part = list(islice(remaining, _ROWS_OF_A_PART))
+    # The file has its columns even if there are no labels.
+    yield part
+    while part := list(islice(remaining, _ROWS_OF_A_PART)):
+        yield part
+
+
+def _table(labels: Sequence[WeakLabel]) -> pyarrow.Table:
     import pyarrow as pa
 
     columns = {
@@ -51,7 +69,7 @@ def write_labels(path: Path, labels: Sequence[WeakLabel]) -> None:
         "probabilities": pa.array([label.probabilities for label in labels], pa.list_(pa.float64())),
         "scores": pa.array([label.scores for label in labels], pa.list_(pa.float64())),
     }
-    write_parquet(path, pa.table(columns))
+    return pa.table(columns)
 
 
 def loose_ids(prompt: Text, candidates: Sequence[Text]) -> tuple[str, tuple[str, ...]]:

@@ -35,28 +35,26 @@ def join_labels(
     Raises:
         DataError: All labels that are missing, duplicate, unknown, or no distribution, with their ids.
     """
-    labels = list(labels)
+    labels, others = list(labels), list(others)
     by_id = {label.id: label for label in labels}
     problems = [f"id {id!r}: {count} labels" for id, count in Counter(x.id for x in labels).items() if count > 1]
-    known = {name for example in others for name in (example.id, loose_ids(example.prompt, example.candidates)[0])}
-    used = {name for example in examples for name in (example.id, loose_ids(example.prompt, example.candidates)[0])}
+    # Labels that were made here carry the examples' own ids: only others need to be found by content, which is slow.
+    by_content = not by_id.keys() <= {example.id for example in (*examples, *others)}
+    used = {name for example in examples for name in _names(example, by_content)}
+    known = used | {name for example in others for name in _names(example, by_content)}
     problems += [found for label in labels if label.id in known - used and (found := _value_problem(label))]
     joined: list[tuple[float, ...]] = []
     for example in examples:
-        loose_id, loose_candidates = loose_ids(example.prompt, example.candidates)
-        known |= {example.id, loose_id}
-        label = by_id.get(example.id) or by_id.get(loose_id)
-        found = (
-            f"id {example.id!r}: no label"
-            if label is None
-            else _problem(label, example.candidate_ids, loose_candidates)
-        )
-        if label is None or found:
-            problems.append(str(found))
+        label = next((by_id[name] for name in _names(example, by_content) if name in by_id), None)
+        if label is None:
+            problems.append(f"id {example.id!r}: no label")
             continue
-        exact = set(label.candidate_ids) == set(example.candidate_ids)
+        wanted = _candidate_ids(example, label)
+        if found := _problem(label, wanted):
+            problems.append(found)
+            continue
         values = dict(zip(label.candidate_ids, label.probabilities, strict=True))
-        joined.append(tuple(values[key] for key in (example.candidate_ids if exact else loose_candidates)))
+        joined.append(tuple(values[key] for key in wanted))
     problems += [f"id {id!r}: unknown, no example has it" for id in by_id if id not in known]
     if problems:
         raise DataError(join_problems(f"{source}: do not fit the {len(examples)} examples; mend or remove", problems))
@@ -102,14 +100,26 @@ def write_trl_dataset(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     write_parquet(folder / "train.parquet", pa.Table.from_pylist(list(rows)))
 
 
-def _problem(label: WeakLabel, exact_ids: Sequence[str], loose_candidates: Sequence[str]) -> str | None:
+def _names(example: Example, by_content: bool) -> tuple[str, ...]:
+    return (example.id, loose_ids(example.prompt, example.candidates)[0]) if by_content else (example.id,)
+
+
+def _candidate_ids(example: Example, label: WeakLabel) -> tuple[str, ...]:
+    """Return the candidates' ids of the kind that the label uses, in the example's order."""
+    if set(label.candidate_ids) != set(example.candidate_ids):
+        loose = loose_ids(example.prompt, example.candidates)[1]
+        if set(loose) & set(label.candidate_ids):
+            return loose
+    return example.candidate_ids
+
+
+def _problem(label: WeakLabel, candidate_ids: Sequence[str]) -> str | None:
     """What is wrong with the label of an example, if anything."""
     if len(label.candidate_ids) != len(label.probabilities):
         return f"id {label.id!r}: {len(label.candidate_ids)} candidates, {len(label.probabilities)} probabilities"
     if len(set(label.candidate_ids)) < len(label.candidate_ids):
         return f"id {label.id!r}: a candidate occurs twice"
-    given = set(label.candidate_ids)
-    wanted = set(loose_candidates) if given & set(loose_candidates) else set(exact_ids)
+    given, wanted = set(label.candidate_ids), set(candidate_ids)
     if given - wanted:
         return f"id {label.id!r}: unknown candidates {', '.join(sorted(given - wanted))}"
     if wanted - given:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from w2s_rm.data.examples import write_parquet
+from w2s_rm.data.examples import write_parquet_parts
 from w2s_rm.errors import ArtifactError
 from w2s_rm.types import Predictions
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _ALWAYS = ("id", "scores", "gold")
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
+def write_predictions(path: Path, parts: Iterable[Predictions]) -> None:
     """Write `id`, `scores`, `gold` and, where the model wrote answers, `greedy`; completely or not at all.
 
     Args:
         path (`Path`): The parquet file.
-        predictions ([`~w2s_rm.types.Predictions`]): What to write.
+        parts (`Iterable` of [`~w2s_rm.types.Predictions`]): What to write, one part after the other as they come.
     """
+    write_parquet_parts(path, map(_table, parts))
+
+
+def _table(predictions: Predictions) -> pyarrow.Table:
     import pyarrow as pa
 
     columns = {
@@ -27,7 +36,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     }
     if predictions.greedy is not None:
         columns["greedy"] = pa.array(predictions.greedy, pa.int64())
-    write_parquet(path, pa.table(columns))
+    return pa.table(columns)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -34,15 +34,16 @@ run_name report_to logging_strategy logging_steps logging_first_step log_level l
 disable_tqdm save_strategy save_steps save_total_limit save_on_each_node eval_strategy
 dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataset_num_proc
 per_device_train_batch_size gradient_accumulation_steps per_device_eval_batch_size eval_accumulation_steps
+layout max_tokens_per_batch
 ddp_timeout push_to_hub hub_model_id hub_strategy hub_token hub_private_repo hub_always_push hub_revision
 project trackio_space_id trackio_bucket_id trackio_static_space_id
 include_num_input_tokens_seen torch_empty_cache_steps
 """
 _LAUNCH_ONLY = frozenset(_LAUNCH_WORDS.split())
 _SCORING_WORDS = """
-max_length per_device_eval_batch_size dataloader_num_workers bf16 fp16 bf16_full_eval fp16_full_eval tf32
-use_cpu trust_remote_code pad_to_multiple_of chat_template_path eos_token pad_token model_init_kwargs disable_tqdm
-use_liger_kernel
+max_length per_device_eval_batch_size layout max_tokens_per_batch dataloader_num_workers
+bf16 fp16 bf16_full_eval fp16_full_eval tf32 use_cpu use_liger_kernel
+trust_remote_code pad_to_multiple_of chat_template_path eos_token pad_token model_init_kwargs disable_tqdm
 """
 _SCORING = _SCORING_WORDS.split()
 _LOADING = ("model_revision", "dtype", "attn_implementation")

@@ -24,6 +24,7 @@ _AT_LEAST_ONE = (
     "per_device_eval_batch_size",
     "gradient_accumulation_steps",
     "max_length",
+    "max_tokens_per_batch",
 )
 _MANY = 25
 _TOP = ("name", "task", "head", "weak", "strong", "methods", "train", "seeds", "accelerate_config")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.errors import DataError
+from w2s_rm.experiment.artifacts import StageFolder
 from w2s_rm.stages._common import StageArguments
 from w2s_rm.types import Encoded, Example, Predictions
 
@@ -92,40 +95,59 @@ def build_trainer(
 
 def score_examples(
     stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example]
-) -> tuple[Predictions, dict[str, int]]:
+) -> tuple[Iterator[Predictions], dict[str, int]]:
     """Score all candidates of all examples with a saved model, on all ranks, each example once.
 
     Args:
         stage_args ([`StageArguments`]): Setting, head, classes.
-        args ([`~w2s_rm.W2SRewardConfig`]): `max_length`, `per_device_eval_batch_size`, precision.
+        args ([`~w2s_rm.W2SRewardConfig`]): `max_length`, `max_tokens_per_batch` or `per_device_eval_batch_size`, and
+            the precision: `bf16`, as in TRL, unless the recipe turns it off.
         model_args ([`~trl.ModelConfig`]): The model.
         examples (`Sequence[Example]`): What to score.
 
+    Returns:
+        The scores in the order of the examples, part by part as they are made, and the counts for the manifest. Every
+        rank must take all parts: each is the work of all.
+
     Raises:
-        NonFiniteError: A score is NaN or infinite; names the examples.
+        DataError: While scores are taken: an example is larger than `max_tokens_per_batch`.
+        NonFiniteError: While scores are taken: one is NaN or infinite; names the examples.
     """
     from w2s_rm.modeling import stage_tokenizer
 
     tokenizer = stage_tokenizer(model_args, args)
     encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
-    # Longest first: batches of like length pad little, and a batch that does not fit in memory fails at once.
-    order = sorted(range(len(examples)), key=lambda index: (-_length(encoded[index]), examples[index].id))
-    chance = [[1.0 / len(examples[index].candidates)] * len(examples[index].candidates) for index in order]
-    rows = to_rows([examples[index] for index in order], [encoded[index] for index in order], chance)
-    output = build_trainer(stage_args, args, model_args, rows, tokenizer).predict(rows).predictions
-    scores_BK, greedy_B = output if isinstance(output, tuple) else (output, None)
-    place = {index: position for position, index in enumerate(order)}
-    predictions = Predictions(
-        ids=tuple(example.id for example in examples),
-        scores=tuple(
-            tuple(map(float, scores_BK[place[index]][: len(example.candidates)]))
-            for index, example in enumerate(examples)
-        ),
-        gold=tuple(example.gold for example in examples),
-        greedy=None if greedy_B is None else tuple(int(greedy_B[place[index]]) for index in range(len(examples))),
-    )
-    return predictions, encoding_counts(encoded)
+    chance = [[1.0 / len(example.candidates)] * len(example.candidates) for example in examples]
+    rows = to_rows(examples, encoded, chance)
+    trainer = build_trainer(stage_args, args, model_args, rows, tokenizer)
+    return _predictions(trainer, rows, examples), encoding_counts(encoded)
 
 
-def _length(encoded: Encoded) -> int:
-    return len(encoded.prompt_ids) + max(map(len, encoded.candidate_ids))
+def _predictions(trainer: Any, rows: Any, examples: Sequence[Example]) -> Iterator[Predictions]:
+    from w2s_rm.scoring import stream_scores
+
+    remaining = iter(examples)
+    for scored in stream_scores(trainer, rows):
+        part = list(islice(remaining, len(scored)))
+        greedy = tuple(row.greedy for row in scored if row.greedy is not None)
+        yield Predictions(
+            ids=tuple(example.id for example in part),
+            scores=tuple(row.scores for row in scored),
+            gold=tuple(example.gold for example in part),
+            greedy=greedy or None,
+        )
+
+
+def take_all(parts: Iterable[Any]) -> None:
+    """Go through parts for the work they are, on ranks that write nothing."""
+    deque(parts, maxlen=0)
+
+
+def remove_unfinished(folder: StageFolder, name: str) -> None:
+    """Delete what a process that was killed while it wrote a file has left.
+
+    Args:
+        folder ([`~w2s_rm.experiment.artifacts.StageFolder`]): A folder that this process holds.
+        name (`str`): The file's name.
+    """
+    folder.remove(*(path.name for path in folder.path.glob(f".{name}.*.tmp")))

@@ -1,5 +1,7 @@
 """Score a held-out split with a saved model and keep the scores by example id.
 
+Scores are written to `predictions.parquet` as they are made, in the order of the examples.
+
 accelerate launch -m w2s_rm.stages.evaluate --config stage.yaml
 """
 
@@ -18,7 +20,9 @@ from w2s_rm.stages._common import (
     run_main,
     score_without_zero,
 )
-from w2s_rm.stages._scoring import score_examples
+from w2s_rm.stages._scoring import remove_unfinished, score_examples, take_all
+
+_FILE = "predictions.parquet"
 
 
 def evaluate(argv: Sequence[str]) -> None:
@@ -32,12 +36,15 @@ def evaluate(argv: Sequence[str]) -> None:
     with held(output) as folder:
         refuse_finished(folder)
         examples = read_examples(Path(stage_args.examples))
-        predictions, counts = score_examples(stage_args, args, model_args, examples)
-        if is_main_process():
-            write_predictions(output / "predictions.parquet", predictions)
-            folder.remove("trainer")
-            config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
-            folder.finish(stage=stage_args.stage, counts=counts, config=config)
+        parts, counts = score_examples(stage_args, args, model_args, examples)
+        if not is_main_process():
+            take_all(parts)
+            return
+        remove_unfinished(folder, _FILE)
+        write_predictions(folder.path / _FILE, parts)
+        folder.remove("trainer")
+        config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
+        folder.finish(stage=stage_args.stage, counts=counts, config=config)
 
 
 if __name__ == "__main__":

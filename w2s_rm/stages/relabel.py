@@ -2,13 +2,15 @@
 
     accelerate launch -m w2s_rm.stages.relabel --config stage.yaml
 
-Writes `weak_labels.parquet` and `dataset/`, a TRL preference dataset in the supervisor's order.
+Writes `weak_labels.parquet`, as labels are made, then `dataset/`, a TRL preference dataset in the supervisor's order.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,10 @@ from w2s_rm.stages._common import (
     score_without_zero,
     split_arguments,
 )
-from w2s_rm.stages._scoring import score_examples
+from w2s_rm.stages._scoring import remove_unfinished, score_examples, take_all
 from w2s_rm.types import Example
+
+_FILE = "weak_labels.parquet"
 
 
 def relabel(argv: Sequence[str]) -> None:
@@ -49,14 +53,17 @@ def _from_model(argv: Sequence[str]) -> None:
     with held(output) as folder:
         refuse_finished(folder)
         examples = read_examples(Path(stage_args.examples))
-        predictions, counts = score_examples(stage_args, args, model_args, examples)
-        if is_main_process():
-            labels = [
-                WeakLabel(example.id, example.candidate_ids, softmax(scores), scores)
-                for example, scores in zip(examples, predictions.scores, strict=True)
-            ]
-            config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
-            _write(folder, examples, labels, counts, config)
+        parts, counts = score_examples(stage_args, args, model_args, examples)
+        if not is_main_process():
+            take_all(parts)
+            return
+        scores = chain.from_iterable(part.scores for part in parts)
+        labels = (
+            WeakLabel(example.id, example.candidate_ids, softmax(row), row)
+            for example, row in zip(examples, scores, strict=True)
+        )
+        config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
+        _write(folder, examples, labels, counts, config)
 
 
 def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
@@ -81,22 +88,26 @@ def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
 def _write(
     folder: StageFolder,
     examples: Sequence[Example],
-    labels: Sequence[WeakLabel],
+    labels: Iterable[WeakLabel],
     counts: dict[str, Any],
     config: dict[str, Any],
 ) -> None:
-    write_labels(folder.path / "weak_labels.parquet", labels)
-    comparisons = [
-        (example, label) for example, label in zip(examples, labels, strict=True) if len(example.candidates) == 2
-    ]
-    if comparisons:
-        rows = to_trl_rows([example for example, _ in comparisons], [label for _, label in comparisons])
-        write_trl_dataset(folder.path / "dataset", rows)
+    accuracy = LabelAccuracy()
+    remove_unfinished(folder, _FILE)
+    write_labels(folder.path / _FILE, accuracy.counted(examples, labels))
+    _write_pairs(folder, examples)
     folder.remove("trainer")
-    accuracy = label_accuracy(examples, labels)
-    folder.finish(
-        stage="relabel", counts={**counts, "n_labelled": len(labels), "label_accuracy": accuracy}, config=config
-    )
+    counts = {**counts, "n_labelled": len(examples), "label_accuracy": accuracy.value}
+    folder.finish(stage="relabel", counts=counts, config=config)
+
+
+def _write_pairs(folder: StageFolder, examples: Sequence[Example]) -> None:
+    if all(len(example.candidates) != 2 for example in examples):
+        return
+    labels = read_labels(folder.path / _FILE)
+    pairs = [(example, label) for example, label in zip(examples, labels, strict=True) if len(example.candidates) == 2]
+    rows = to_trl_rows([example for example, _ in pairs], [label for _, label in pairs])
+    write_trl_dataset(folder.path / "dataset", rows)
 
 
 def softmax(scores: Sequence[float]) -> tuple[float, ...]:
@@ -106,18 +117,38 @@ def softmax(scores: Sequence[float]) -> tuple[float, ...]:
     return tuple(weight / sum(weights) for weight in weights)
 
 
-def label_accuracy(examples: Sequence[Example], labels: Sequence[WeakLabel]) -> float | None:
-    """Share of labels whose most probable candidate is the right one; `None` without ground truth.
+@dataclass
+class LabelAccuracy:
+    """Share of labels whose most probable candidate is the right one, counted while labels go by.
 
     A tie for the most probable counts as its chance of being right.
+
+    Args:
+        right (`float`, *optional*, defaults to `0.0`): Right labels so far.
+        known (`int`, *optional*, defaults to `0`): Labels so far of examples with ground truth.
     """
-    credits = []
-    for example, label in zip(examples, labels, strict=True):
-        if example.gold is None:
-            continue
-        best = [k for k, p in enumerate(label.probabilities) if p == max(label.probabilities)]
-        credits.append((example.gold in best) / len(best))
-    return sum(credits) / len(credits) if credits else None
+
+    right: float = 0.0
+    known: int = 0
+
+    def counted(self, examples: Iterable[Example], labels: Iterable[WeakLabel]) -> Iterator[WeakLabel]:
+        """Pass the labels on.
+
+        Args:
+            examples (`Iterable[Example]`): What is labelled.
+            labels (`Iterable[WeakLabel]`): One for each.
+        """
+        for example, label in zip(examples, labels, strict=True):
+            if example.gold is not None:
+                best = [k for k, p in enumerate(label.probabilities) if p == max(label.probabilities)]
+                self.right += (example.gold in best) / len(best)
+                self.known += 1
+            yield label
+
+    @property
+    def value(self) -> float | None:
+        """The accuracy; `None` without ground truth."""
+        return self.right / self.known if self.known else None
 
 
 if __name__ == "__main__":

@@ -89,7 +89,12 @@ def train(argv: Sequence[str]) -> None:
         probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
         difference = _save(trainer, probe, folder, stage_args, model_args)
         if is_main_process():
-            counts = {**encoding_counts(encoded), "steps": trainer.state.global_step, "reload_difference": difference}
+            counts = {
+                **encoding_counts(encoded),
+                "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
+                "steps": trainer.state.global_step,
+                "reload_difference": difference,
+            }
             _clean(folder)
             folder.finish(stage=stage_args.stage, counts=counts, config=_recorded(stage_args, args))
 
