@@ -26,7 +26,7 @@ from w2s_rm.layouts import feeds, max_tokens
 from w2s_rm.mixin import WeakToStrongMixin
 
 _NAMED = 10
-_ALIKE, _SHORT = 1.25, 64
+_ALIKE, _SHORT = 1.05, 64
 
 
 class ScoredRow(NamedTuple):

@@ -20,6 +20,8 @@ from w2s_rm.data.collation import labels, share_prefixes
 PROMPT = -1
 """Stands for the prompt where a branch is named by its number."""
 
+_FEW = 64
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -136,9 +138,10 @@ class SharedPrefixCollator:
         """Collate one batch."""
         trees = [self.tree(example, self.pad_token_id) for example in examples]
         sizes = [tree.size for tree in trees]
-        rows = [list(range(len(trees)))] if self.one_row else pack(sizes, self.max_tokens, self.attention_length)
         multiple = self.pad_to_multiple_of or 1
-        length = -(-max(sum(sizes[index] for index in row) for row in rows) // multiple) * multiple
+        everything = [list(range(len(trees)))]
+        rows = everything if self.one_row else pack(sizes, self.max_tokens, self.attention_length, multiple)
+        length = _row_length(rows, sizes, multiple)
         batch = {**_lay_out(trees, rows, length, self.pad_token_id), **labels(examples)}
         if "margin" in examples[0]:
             batch["margins"] = torch.tensor([float(example["margin"]) for example in examples])
@@ -147,13 +150,16 @@ class SharedPrefixCollator:
         return batch
 
 
-def pack(sizes: Sequence[int], max_tokens: int | None = None, attention_length: int = 4096) -> list[list[int]]:
+def pack(
+    sizes: Sequence[int], max_tokens: int | None = None, attention_length: int = 4096, multiple: int = 1
+) -> list[list[int]]:
     """Share examples out to rows of nearly equal length, in the number of rows that costs least.
 
     Args:
         sizes (`Sequence[int]`): Tokens of each example.
         max_tokens (`int`, *optional*): Prefer numbers of rows that keep rows x longest row within this.
         attention_length (`int`, *optional*, defaults to `4096`): As in [`SharedPrefixCollator`].
+        multiple (`int`, *optional*, defaults to `1`): Rows will be rounded up to a multiple of this.
 
     Returns:
         `list[list[int]]`: The indices of each row.
@@ -161,15 +167,21 @@ def pack(sizes: Sequence[int], max_tokens: int | None = None, attention_length: 
     order = sorted(range(len(sizes)), key=lambda index: -sizes[index])
     # No row is shorter than the longest example, so with about this many rows there is least padding.
     ideal = max(1, sum(sizes) // max(sizes))
-    counts = {1, len(sizes), ideal - 1, ideal + 1, ideal + 2, *(round(ideal * part / 20) for part in range(10, 31))}
+    # Many examples fill rows well in any number; trying each number would cost more than it saves.
+    parts = range(10, 31, 1 if len(sizes) <= _FEW else 5)
+    counts = {1, len(sizes), ideal - 1, ideal + 1, ideal + 2, *(round(ideal * part / 20) for part in parts)}
     shared = [_share_out(order, sizes, count) for count in sorted(counts) if 1 <= count <= len(sizes)]
 
     def cost(rows: list[list[int]]) -> tuple[bool, float]:
-        length = max(sum(sizes[index] for index in row) for row in rows)
+        length = _row_length(rows, sizes, multiple)
         tokens = len(rows) * length
         return max_tokens is not None and tokens > max_tokens, tokens * (1 + length / attention_length)
 
     return min(shared, key=cost)
+
+
+def _row_length(rows: Iterable[Iterable[int]], sizes: Sequence[int], multiple: int) -> int:
+    return -(-max(sum(sizes[index] for index in row) for row in rows) // multiple) * multiple
 
 
 def _share_out(order: Sequence[int], sizes: Sequence[int], count: int) -> list[list[int]]:
