@@ -31,6 +31,7 @@ slow: $(VENV)/.installed-test
 
 bench: install
 	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.throughput
 
 clean:
 	rm -rf $(VENV) runs

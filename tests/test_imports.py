@@ -17,7 +17,7 @@ HEAVY = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed")
 CORE = ("w2s_rm.errors", "w2s_rm.types")
 FREE = object()
 # A head, which happens to be called as a setting is.
-HEAD_NAMES = {("heads", "classification"), ("trainer", "classification")}
+HEAD_NAMES = {("heads", "classification"), ("trainer", "classification"), ("layout_probe", "classification")}
 
 MAY_IMPORT: dict[str, object] = {
     "errors": (),
@@ -144,13 +144,16 @@ def test_metrics_never_import_torch() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("part", ["trainer", "mixin", "heads", "scoring"])
+@pytest.mark.parametrize("part", ["trainer", "mixin", "heads", "scoring", "layouts", "layout_probe", "branches"])
 def test_the_trainers_know_neither_tasks_nor_experiments(part: str) -> None:
     rule = ("w2s_rm.tasks", "w2s_rm.experiment", "w2s_rm.stages", "w2s_rm.report")
     assert not [name for path in files(part) for name in imported(path) if allowed(name, rule)]
 
 
-@pytest.mark.parametrize("part", ["losses", "metrics", "report", "mixin", "heads", "trainer", "scoring"])
+@pytest.mark.parametrize(
+    "part",
+    ["losses", "metrics", "report", "mixin", "heads", "trainer", "scoring", "layouts", "layout_probe", "branches"],
+)
 def test_what_is_shared_knows_no_setting(part: str) -> None:
     """Neither imports one, nor decides by the name of one."""
     settings = [path.stem for path in files("settings") if not path.stem.startswith("_")]

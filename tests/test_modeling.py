@@ -499,3 +499,9 @@ def test_loading_is_the_same_for_every_seed_but_for_new_weights(head: str, langu
     assert all(torch.equal(first[name], again[name]) for name in first)
     changed = {name for name in first if not torch.equal(first[name], other[name])}
     assert changed == ({"score.weight"} if head == "classification" else set())
+
+
+def test_an_attention_that_is_not_installed_is_named(tiny_model: Callable[..., str]) -> None:
+    model_args = ModelConfig(model_name_or_path=tiny_model(), attn_implementation="flash_attention_2")
+    with pytest.raises(ConfigError, match=r"loads from .*[Ff]lash"):
+        load_model("reward", model_args, config())

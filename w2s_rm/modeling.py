@@ -115,7 +115,8 @@ def load_model(
                 **HEADS[head].model_options(classes),
                 **{name: value for name, value in settings.items() if value is not None},
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
+            # An attention implementation that is not installed is an import error.
             raise ConfigError(f"no {kind} loads from model_name_or_path {path!r}: {error}") from error
     if info["mismatched_keys"]:
         wrong = [
