@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, object] = {
     "experiment": FREE,
     "report": FREE,
     "integrations": FREE,
+    "commands": FREE,
     "cli": FREE,
 }
 
@@ -131,7 +132,7 @@ def test_a_part_needs_only_these_packages(part: str, packages: set[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "part", ["metrics", "experiment", "report", "tasks", "corpora", "checks", "pretraining", "cli"]
+    "part", ["metrics", "experiment", "report", "tasks", "corpora", "checks", "pretraining", "commands", "cli"]
 )
 def test_modules_that_load_without_torch_do_not_import_it_at_their_top(part: str) -> None:
     found = [(path, name) for path in files(part) for name in imported(path, inside_functions=False)]
@@ -173,7 +174,7 @@ def test_nobody_imports_the_command_line() -> None:
 def test_the_command_line_plans_and_reports_without_torch() -> None:
     modules = [
         ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
-        for part in ("cli", "catalog", "experiment", "report", "tasks")
+        for part in ("cli", "commands", "catalog", "experiment", "report", "tasks")
         for path in files(part)
     ]
     program = (

@@ -1,0 +1,17 @@
+"""what there is: tasks, losses, settings or corpora"""
+
+from __future__ import annotations
+
+import argparse
+
+from w2s_rm import catalog
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("kind", choices=["tasks", "losses", "settings", "corpora"])
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print one name a line."""
+    print("\n".join(catalog.names(arguments.kind)))

@@ -1,0 +1,23 @@
+"""one table across runs"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from w2s_rm.commands._common import print_summary
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="for example runs/quickstart")
+    text = "folder for the files (default: the run's, or runs/report for several)"
+    parser.add_argument("--output", type=Path, help=text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the report and print its outcome."""
+    from w2s_rm.report import write_report
+
+    single = arguments.folders[0] if len(arguments.folders) == 1 else Path("runs/report")
+    print_summary(arguments.folders, write_report(arguments.folders, arguments.output or single))
