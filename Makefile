@@ -1,15 +1,16 @@
 # `make quickstart` and `make test` on a fresh machine; both set up .venv first.
 PYTHON ?= python3
 VENV := .venv
+LATEST := .venv-latest
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 export TOKENIZERS_PARALLELISM := false
 # The models here are tiny: a second thread costs more than it brings, and one thread gives the same numbers everywhere.
-quickstart unit slow bench: export OMP_NUM_THREADS := 1
-unit slow: export HF_HUB_OFFLINE := 1
+quickstart unit slow bench test-latest: export OMP_NUM_THREADS := 1
+unit slow test-latest: export HF_HUB_OFFLINE := 1
 
-.PHONY: quickstart install test lint unit slow bench clean
+.PHONY: quickstart install test lint unit slow test-latest bench clean
 
 quickstart: install
 	$(BIN)/w2s-rm run recipes/quickstart.yaml
@@ -29,12 +30,17 @@ unit: $(VENV)/.installed-test
 slow: $(VENV)/.installed-test
 	$(BIN)/pytest -q -m slow --durations=10
 
+# The unit tests on the newest trl 1.x, in an environment of its own.
+test-latest: $(LATEST)/.installed
+	$(LATEST)/bin/python -c 'from importlib.metadata import version as v; print("unit tests on trl", v("trl"))'
+	$(LATEST)/bin/pytest -q -n 2 -m "not slow"
+
 bench: install
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.throughput
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(LATEST) runs
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -46,3 +52,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[test]'
 	touch $@ $(VENV)/.installed
+
+$(LATEST)/.installed: pyproject.toml constraints-latest.txt
+	$(PYTHON) -m venv $(LATEST)
+	$(LATEST)/bin/python -m pip install -q --disable-pip-version-check -U -c constraints-latest.txt -e '.[test]'
+	touch $@

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-WORDS = [f"w{number}" for number in range(60)]
+from training_helpers import WORDS
 
 
 @pytest.fixture(scope="session")

@@ -43,10 +43,35 @@ def surface(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
 
 def test_surface() -> None:
     assert surface(cli.build_parser()) == {
-        "plan": ["RECIPE", "key=value", "--runs", "--write"],
-        "run": ["RECIPE", "key=value", "--runs"],
+        "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands"],
+        "run": ["RECIPE", "key=value", "--runs", "--executor"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
         "report": ["RUN", "--output"],
+        "evaluate": ["MODEL", "key=value", "--task", "--output", "--batch-size", "--max-length"],
+        "export": [
+            "RUN",
+            "--to",
+            "--of",
+            "--model",
+            "--labels",
+            "--method",
+            "--seed",
+            "--split",
+            "--min-confidence",
+            "--deduplicate",
+            "--format",
+            "--output",
+        ],
+        "score": [
+            "MODEL",
+            "FILE",
+            "--output",
+            "--best-of-n",
+            "--prompt-column",
+            "--response-column",
+            "--batch-size",
+            "--max-length",
+        ],
         "list": ["kind"],
     }
     assert w2s_rm.__all__ == ["W2SRewardConfig", "W2SRewardTrainer", "W2STrainer", "__version__"]
@@ -126,6 +151,21 @@ def test_plan_write(recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     for command in commands:
         config = Path(command[command.index("--config") + 1])
         assert yaml.safe_load(config.read_text(encoding="utf-8"))["stage_hash"] == config.parent.name.rsplit("-", 1)[1]
+
+
+def test_plan_commands_prints_what_a_script_runs(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = str(recipe.parent / "runs")
+    assert cli.main(["plan", str(recipe), "--runs", runs]) == 0
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("     ")]
+    assert cli.main(["plan", str(recipe), "--runs", runs, "--commands"]) == 0
+    assert capsys.readouterr().out.splitlines() == shown != []
+
+
+def test_run_refuses_a_config_for_several_machines() -> None:
+    from w2s_rm.experiment.run import hardware_problems
+
+    (problem,) = hardware_problems(ROOT / "deepspeed_configs" / "zero3_2nodes.yaml")
+    assert "zero3_2nodes.yaml is for several machines" in problem and "docs/scale.md" in problem
 
 
 def test_a_written_command_runs_by_hand_and_its_record_stays(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

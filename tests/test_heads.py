@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
+from training_helpers import WORDS
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from w2s_rm.data.head_encoding import encode_for
@@ -18,7 +19,6 @@ from w2s_rm.heads import HEADS, Scored, keep_in_float32
 from w2s_rm.losses.cross_entropy import CrossEntropy
 from w2s_rm.types import Encoded, Example
 
-WORDS = [f"w{number}" for number in range(60)]
 ARCHITECTURES = ["llama", "qwen2", "gpt_neox", "gpt2"]
 
 

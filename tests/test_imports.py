@@ -55,6 +55,8 @@ MAY_IMPORT: dict[str, object] = {
     "stages": FREE,
     "experiment": FREE,
     "report": FREE,
+    "policies": FREE,
+    "rollouts": FREE,
     "integrations": FREE,
     "commands": FREE,
     "cli": FREE,
@@ -132,7 +134,8 @@ def test_a_part_needs_only_these_packages(part: str, packages: set[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "part", ["metrics", "experiment", "report", "tasks", "corpora", "checks", "pretraining", "commands", "cli"]
+    "part",
+    ["metrics", "experiment", "report", "tasks", "corpora", "checks", "pretraining", "policies", "commands", "cli"],
 )
 def test_modules_that_load_without_torch_do_not_import_it_at_their_top(part: str) -> None:
     found = [(path, name) for path in files(part) for name in imported(path, inside_functions=False)]

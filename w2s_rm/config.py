@@ -35,11 +35,12 @@ class W2SRewardConfig(RewardConfig):
         layout (`str`, *optional*, defaults to `"auto"`):
             How examples become rows. `padded` feeds every candidate with its prompt, `shared_prefix` the prompt once
             with the candidates as branches after it; scores are the same to rounding. `auto` takes `shared_prefix`
-            where the model allows it, and logs what it took and why.
+            where the model allows it; where it does not, a warning says why.
         max_tokens_per_batch (`int`, *optional*):
             Most tokens in one forward pass of one device. A micro-batch of `per_device_train_batch_size` examples is
             computed in as many passes as that takes; the optimizer's step stays the same. Labelling and evaluation fill
-            their batches up to it, and use `per_device_eval_batch_size` where it is not set.
+            their batches up to it; where it is not set, up to the tokens that `per_device_eval_batch_size` of the
+            largest example feed. The trainer's own `evaluate` and `predict` go by `per_device_eval_batch_size` alone.
     """
 
     _VALID_DICT_FIELDS = RewardConfig._VALID_DICT_FIELDS + ["loss"]

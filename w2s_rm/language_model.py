@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, decoders
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from torch import Tensor
@@ -45,6 +45,8 @@ def build_tokenizer(corpus: Corpus) -> PreTrainedTokenizerFast:
     """
     core = Tokenizer(WordLevel(vocab={word: i for i, word in enumerate(corpus.words)}, unk_token=UNK))
     core.pre_tokenizer = WhitespaceSplit()
+    # A blank before each word, the first too: what a policy writes can be put behind its prompt as it is.
+    core.decoder = decoders.Sequence([decoders.Replace(Regex(r"\A"), " "), decoders.Fuse()])
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, eos_token=EOS, unk_token=UNK)
 
 

@@ -40,11 +40,11 @@ def why_not_shared(head_name: str, model: Any, max_length: int | None, device: t
         max_length (`int`, *optional*): Most tokens of a prompt with one candidate.
         device (`torch.device`): Where the model will compute.
     """
-    inner = base_model(model)
+    inner = without_adapter(model)
     return _refusal(model, inner, max_length) or _try_copy(inner, head_name, device)
 
 
-def base_model(model: Any) -> PreTrainedModel:
+def without_adapter(model: Any) -> PreTrainedModel:
     """Return the model without the adapter around it.
 
     Args:
@@ -95,7 +95,8 @@ def _try_copy(model: PreTrainedModel, head_name: str, device: torch.device) -> s
     wherever they are: on another process, quantised, or all the same.
     """
     head, name, classes = HEADS[head_name], type(model).__name__, model.config.num_labels or 1
-    # Compiled attention works in training on accelerators only; elsewhere the copy is small enough anyway.
+    # Compiled attention is another kernel on every kind of device, with limits of its own: only where the model will
+    # compute does the copy show that it works. All others obey the same mask everywhere, and a CPU has the memory.
     place = device if model.config._attn_implementation == "flex_attention" else torch.device("cpu")
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -16,13 +16,12 @@ import datasets
 from accelerate import PartialState
 from torch import nn
 
-from w2s_rm.branches import read_branches
 from w2s_rm.config import W2SRewardConfig
 from w2s_rm.data.shared_prefix import SharedPrefixCollator
 from w2s_rm.data.token_budget import Footprint
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Collator, Head
-from w2s_rm.layout_probe import base_model, why_not_shared
+from w2s_rm.layout_probe import why_not_shared, without_adapter
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Layout:
 def choose_layout(head_name: str, model: Any, args: Any) -> Layout:
     """Take shared prefixes where the model gives the same scores with them, as `args.layout` allows; log which and why.
 
-    The model then reads both layouts: see [`~w2s_rm.branches.read_branches`].
+    The model is left as it is; [`~w2s_rm.branches.read_branches`] is what makes it read shared prefixes.
 
     Args:
         head_name (`str`): `reward`, `classification` or `lm`.
@@ -62,9 +61,8 @@ def choose_layout(head_name: str, model: Any, args: Any) -> Layout:
     if wanted != "padded":
         reason = why_not_shared(head_name, model, args.max_length, args.device)
         if reason is None:
-            inner = base_model(model)
-            read_branches(inner)
-            layout = Layout("shared_prefix", f"{type(inner).__name__} gives the same scores with it")
+            name = type(without_adapter(model)).__name__
+            layout = Layout("shared_prefix", f"{name} gives the same scores with it")
         elif wanted == "shared_prefix":
             raise ConfigError(f"layout shared_prefix: {reason}; use layout auto or padded")
         else:
@@ -92,7 +90,7 @@ def make_collator(layout: Layout, head: Head, model: Any, args: Any, pad_token_i
     """
     if layout.name == "padded":
         return head.collator(pad_token_id, args.pad_to_multiple_of)
-    config = base_model(model).config
+    config = without_adapter(model).config
     blocks = config._attn_implementation == "flex_attention"
     return SharedPrefixCollator(
         head.tree,
@@ -171,4 +169,4 @@ def _positions_learned(model: Any) -> int | None:
         for name, module in model.named_modules()
         if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in _POSITION_TABLES
     ]
-    return min([*sizes, base_model(model).config.get_text_config().max_position_embeddings]) if sizes else None
+    return min([*sizes, without_adapter(model).config.get_text_config().max_position_embeddings]) if sizes else None

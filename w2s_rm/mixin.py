@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, SequentialSampler
 from transformers import EvalPrediction, Trainer
 
+from w2s_rm.branches import read_branches
 from w2s_rm.config import W2SRewardConfig
 from w2s_rm.data.batching import GlobalBatchLoader, GlobalBatchSampler, Order, PassCollator, SlotDataset
 from w2s_rm.data.token_budget import Footprint, refuse_too_large
 from w2s_rm.errors import ConfigError, NonFiniteError
 from w2s_rm.heads import Head, Scored
+from w2s_rm.layout_probe import without_adapter
 from w2s_rm.layouts import (
     Layout,
     choose_layout,
@@ -53,13 +55,15 @@ class WeakToStrongMixin(Trainer):
     _statistics: Tensor | None = None
 
     def _lay_out(self, head_name: str, given: Any) -> None:
-        """Choose the layout of rows, unless a data collator is given, and make its collator."""
+        """Choose the layout of rows, unless a data collator is given, make its collator, and let the model read it."""
         refuse_long_rows(self.model, (self.train_dataset, self.eval_dataset))
         if given is not None:
             self.layout = Layout("padded", "a data collator is given")
             return
         pad_token_id = int(self.processing_class.pad_token_id)
         self.layout = choose_layout(head_name, self.model, self.args)
+        if self.layout.name == "shared_prefix":
+            read_branches(without_adapter(self.model))
         self.data_collator = make_collator(self.layout, self.head, self.model, self.args, pad_token_id)
 
     def score(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:

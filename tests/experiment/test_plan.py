@@ -514,7 +514,14 @@ def test_zero_shot_is_the_untrained_strong_model(recipe_file: Path) -> None:
     # It is scored as the students are, whose adapters are merged.
     assert zero.config["dtype"] == "float32" and "use_peft" not in zero.config and "loss" not in zero.config
     assert [row for row in plan.record()["stages"] if row["of"] == "zero_shot"] == [
-        {"stage": "evaluate", "of": "zero_shot", "method": None, "seed": None, "folder": str(zero.folder)}
+        {
+            "stage": "evaluate",
+            "of": "zero_shot",
+            "method": None,
+            "seed": None,
+            "policy": None,
+            "folder": str(zero.folder),
+        }
     ]
     for override in ("head=classification", "head=reward"):
         assert not [stage for stage in plan_of(recipe_file, task, override).stages if stage.of == "zero_shot"]

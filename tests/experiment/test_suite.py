@@ -111,8 +111,10 @@ def test_plan_shows_every_recipe_and_refuses_before_anything_is_written(
     runs = suite_file.parent / "runs"
     assert main(["plan", str(suite_file), "--runs", str(runs), "seeds=[0]"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("  missing  prepare") == 2 and shown.count("10 stages, 10 to run; report in ") == 2
-    assert f"report in {runs / 'one'}" in shown and f"report in {runs / 'two'}" in shown
+    # Their data and models have the same content: every stage is shared, and stands here once.
+    assert shown.count("  missing  one: ") == 10 and "  missing  two: " not in shown
+    assert f"10 stages, 10 to run; report in {runs / 'both'}" in shown
+    assert "1 prepare, 2 truths, 1 relabel, 2 students, 4 evaluate" in shown
     # What the last recipe lacks shows before the first one runs.
     (suite_file.parent / "two" / "pairs.jsonl").unlink()
     assert main(["run", str(suite_file), "--runs", str(runs)]) == 2

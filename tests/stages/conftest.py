@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from training_helpers import WORDS
 
 from w2s_rm.data.examples import write_examples
 from w2s_rm.types import Example
-
-WORDS = [f"w{number}" for number in range(60)]
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Take a recipe, overrides of its values, and the folder of all runs."""
+    """Take recipes, overrides of their values, and the folder of all runs."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file: recipes/quickstart.yaml")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="replaces a value: seeds=[0]")
+    text = "replaces a value: seeds=[0]; a word without = is one more RECIPE"
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=text)
     add_runs(parser)
 
 
@@ -24,18 +25,37 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
 
 
-def make_plans(arguments: argparse.Namespace) -> tuple[Suite, list[Plan]]:
-    """Plan all recipes of a file before anything runs: mistakes in the last one show at once."""
+def make_plans(arguments: argparse.Namespace) -> tuple[list[Suite], list[Plan]]:
+    """Plan all recipes of all files before anything runs: mistakes in the last one show at once."""
     from w2s_rm.experiment.plan import make_plan
-    from w2s_rm.experiment.suite import load_suite
+    from w2s_rm.experiment.suite import load_suites
 
-    suite = load_suite(arguments.recipe, arguments.overrides)
-    return suite, [make_plan(recipe, arguments.runs) for recipe in suite.recipes]
+    more = [word for word in arguments.overrides if word.endswith((".yaml", ".yml")) and "=" not in word]
+    overrides = [word for word in arguments.overrides if word not in more]
+    suites = load_suites([arguments.recipe, *map(Path, more)], overrides)
+    return suites, [make_plan(recipe, arguments.runs) for suite in suites for recipe in suite.recipes]
+
+
+def joint_folders(suites: Sequence[Suite], runs: Path) -> dict[Path, list[Path]]:
+    """Return where reports over several runs go, and the folders of these runs.
+
+    Args:
+        suites (`Sequence[Suite]`): What is run.
+        runs (`Path`): The folder of all runs.
+    """
+    root = runs.resolve()
+    folders = {suite.name: [root / recipe.name for recipe in suite.recipes] for suite in suites}
+    joint = {root / suite.name: folders[suite.name] for suite in suites if suite.joint}
+    if len(suites) > 1:
+        joint[root / "report"] = [folder for each in folders.values() for folder in each]
+    return joint
 
 
 def print_summary(folders: Sequence[Path], files: Sequence[Path]) -> None:
     """Print the outcome of runs and where the files of their report are."""
-    from w2s_rm.report import collect, summary_text
+    from w2s_rm.report import collect, collect_policies, summary_text
 
-    print(summary_text([row for folder in folders for row in collect(folder)]))
+    of_runs = [(folder, collect(folder)) for folder in folders]
+    policies = [row for folder, rows in of_runs for row in collect_policies(folder, rows)]
+    print(summary_text([row for _, rows in of_runs for row in rows], policies))
     print("\n".join(str(file) for file in files))

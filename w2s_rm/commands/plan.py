@@ -1,11 +1,11 @@
-"""show the stages of a recipe, cached or not, with the command of each"""
+"""show the stages of recipes, cached or not, with the command of each"""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 
-from w2s_rm.commands._common import add_recipe, make_plans
+from w2s_rm.commands._common import add_recipe, joint_folders, make_plans
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -13,16 +13,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     text = "write the config of every missing stage, so that its command runs by hand"
     parser.add_argument("--write", action="store_true", help=text)
+    text = "print the commands of the missing stages and nothing else: one a line, each once, in order"
+    parser.add_argument("--commands", action="store_true", help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the stages."""
-    for plan in make_plans(arguments)[1]:
-        for number, stage in enumerate(plan.stages, start=1):
-            print(f"{number:3d}  {'cached ' if stage.cached else 'missing'}  {stage.title}")
-            print(f"     {shlex.join(stage.command())}")
-        missing = [stage for stage in plan.stages if not stage.cached]
-        if arguments.write:
-            for stage in missing:
-                stage.write_config()
-        print(f"{len(plan.stages)} stages, {len(missing)} to run; report in {plan.run_folder}")
+    """Print every stage once, however many recipes share it, and how many there are of each kind."""
+    from w2s_rm.experiment.jobs import count_kinds, unite
+
+    suites, plans = make_plans(arguments)
+    jobs = unite(plans)
+    missing = [job.stage for job in jobs if not job.stage.cached]
+    if arguments.write:
+        for stage in missing:
+            stage.write_config()
+    if arguments.commands:
+        print("".join(f"{shlex.join(stage.command())}\n" for stage in missing), end="")
+        return
+    for number, job in enumerate(jobs, start=1):
+        print(f"{number:3d}  {'cached ' if job.stage.cached else 'missing'}  {job.title}")
+        print(f"     {shlex.join(job.stage.command())}")
+    print(count_kinds([job.stage for job in jobs]))
+    reports = [*joint_folders(suites, arguments.runs)] or [plan.run_folder for plan in plans]
+    print(f"{len(jobs)} stages, {len(missing)} to run; report in {', '.join(map(str, reports))}")

@@ -18,6 +18,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the report and print its outcome."""
     from w2s_rm.report import write_report
+    from w2s_rm.report.cards import update_cards
 
     single = arguments.folders[0] if len(arguments.folders) == 1 else Path("runs/report")
-    print_summary(arguments.folders, write_report(arguments.folders, arguments.output or single))
+    files = write_report(arguments.folders, arguments.output or single)
+    for folder in arguments.folders:
+        update_cards(folder.resolve())
+    print_summary(arguments.folders, files)

@@ -1,30 +1,48 @@
-"""run what is missing of a recipe, then write its report"""
+"""run what is missing of recipes, then write their reports"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from w2s_rm.commands._common import add_recipe, make_plans, print_summary
+from w2s_rm.commands._common import add_recipe, joint_folders, make_plans, print_summary
+
+if TYPE_CHECKING:
+    from w2s_rm.experiment.plan import Plan
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add_recipe(parser)
+    text = "sequential: one stage after the other; ray: all that are ready at once (default: sequential)"
+    parser.add_argument("--executor", choices=("sequential", "ray"), default="sequential", help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the stages and print the outcome."""
-    from w2s_rm.experiment.run import print_line, run_plan
+    from w2s_rm.experiment.run import print_line
     from w2s_rm.report import write_report
 
-    suite, plans = make_plans(arguments)
+    suites, plans = make_plans(arguments)
+    if arguments.executor == "ray":
+        from w2s_rm.experiment.ray_executor import run_on_ray
+
+        files = run_on_ray(plans, print_line)
+    else:
+        files = _run_in_turn(plans)
+    for folder, runs in joint_folders(suites, arguments.runs).items():
+        files = write_report(runs, folder)
+    print_summary([plan.run_folder for plan in plans], files)
+
+
+def _run_in_turn(plans: Sequence[Plan]) -> list[Path]:
+    from w2s_rm.experiment.run import print_line, run_plan
+
     files: list[Path] = []
     for plan in plans:
-        if suite.joint:
+        if len(plans) > 1:
             print_line(f"{plan.recipe.name}:")
         files = run_plan(plan, print_line)
-    folders = [plan.run_folder for plan in plans]
-    if suite.joint:
-        files = write_report(folders, arguments.runs.resolve() / suite.name)
-    print_summary(folders, files)
+    return files

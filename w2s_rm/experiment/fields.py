@@ -67,6 +67,29 @@ def model_fields() -> dict[str, str]:
 
 
 @functools.cache
+def policy_fields(name: str) -> dict[str, str]:
+    """Names and annotations of the configuration with which TRL optimises a policy.
+
+    Args:
+        name (`str`): A registered policy trainer.
+
+    Raises:
+        ConfigError: The installed trl has no such trainer.
+    """
+    file, own = catalog.lookup("policies", name).config_source
+    place = package_folder("trl") / file
+    if not place.is_file():
+        pin = "pip install 'trl==1.12.0'"
+        raise ConfigError(f"trainer {name}: the installed trl has none; {pin} brings it, or take rloo or grpo")
+    # Last in this table are the options of reward models; a policy shares all before.
+    found: dict[str, str] = {}
+    for package, general, class_name in _TRAINING[:-1]:
+        found |= class_fields(package_folder(package) / general, class_name)
+    found |= class_fields(place, own)
+    return {option: annotation for option, annotation in found.items() if not option.startswith("_")}
+
+
+@functools.cache
 def loss_fields(name: str) -> dict[str, str]:
     """Names and annotations of a loss's options.
 

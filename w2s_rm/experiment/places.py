@@ -94,7 +94,7 @@ def resolve_model(name: str) -> str:
 
 
 def model_version(path: str, revision: str) -> str:
-    """Identify a model's weights: the content of a local folder, or hub id and revision.
+    """Identify a model's weights: the content of a local folder but for its card, or hub id and revision.
 
     Args:
         path (`str`): Folder or hub id.
@@ -105,7 +105,8 @@ def model_version(path: str, revision: str) -> str:
         return f"hub:{path}@{revision}"
     parts = []
     for file in sorted(folder.iterdir()):
-        if file.is_file() and not file.name.startswith("."):
+        # A card is written again whenever a run's report is, and says nothing to the model.
+        if file.is_file() and not file.name.startswith(".") and file.name != "README.md":
             parts.append([file.name, file.stat().st_size, _fingerprint(file)])
     return content_hash(parts)
 

@@ -26,8 +26,18 @@ from w2s_rm.experiment.stage import Stage
 from w2s_rm.types import content_hash
 
 # Raise a stage's version when the same config gives another result.
-ALGORITHM_VERSIONS = {"prepare": 2, "pretrain": 1, "weak": 1, "relabel": 1, "student": 1, "ceiling": 1, "evaluate": 1}
-_PATHS = ("examples", "labels", "model_name_or_path", "other_examples")
+ALGORITHM_VERSIONS = {
+    "prepare": 2,
+    "pretrain": 1,
+    "weak": 1,
+    "relabel": 1,
+    "student": 1,
+    "ceiling": 1,
+    "evaluate": 1,
+    "policy": 1,
+}
+# What names a place: the hashes of the inputs stand for the content. A policy's task is that of its examples.
+_PATHS = ("examples", "labels", "model_name_or_path", "other_examples", "prompts", "reward_model", "task")
 # Fields that say how a stage is run, watched or stored, and not what it computes.
 _LAUNCH_WORDS = """
 run_name report_to logging_strategy logging_steps logging_first_step log_level log_level_replica log_on_each_node
@@ -76,12 +86,14 @@ class Plan:
             "supervisor": "labels" if recipe.weak.labels else "model",
             "seeds": list(recipe.seeds),
             "methods": list(recipe.methods),
+            **_policy_record(recipe),
             "stages": [
                 {
                     "stage": stage.stage,
                     "of": stage.of,
                     "method": stage.method,
                     "seed": stage.seed,
+                    "policy": stage.policy,
                     "folder": str(stage.folder),
                 }
                 for stage in self.stages
@@ -103,6 +115,20 @@ def model_label(spec: ModelSpec) -> str:
     short = name.removeprefix("package:").split("/")[0] if in_package else "/".join(name.split("/")[-2:])
     layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
     return f"{short} ({layers} layer{'s' if layers != 1 else ''})" if layers else short
+
+
+def _policy_record(recipe: Recipe) -> dict[str, Any]:
+    if recipe.policy is None:
+        return {}
+    policy = recipe.policy
+    return {
+        "policy": {
+            "model": model_label(policy.model),
+            "methods": list(policy.methods),
+            "max_completion_length": policy.max_completion_length,
+            "samples": policy.samples,
+        }
+    }
 
 
 def choose_head(recipe: Recipe, task: Any) -> str:
@@ -176,8 +202,11 @@ class _Planner:
             for method in recipe.methods:
                 student = self.train("student", seed, strong, method=method, labels=labels)
                 self.evaluate("student", seed, student, recipe.strong, method)
+                self.policies("student", seed, student, method=method)
             if truth:
-                self.evaluate("ceiling", seed, self.train("ceiling", seed, strong), recipe.strong)
+                ceiling = self.ceiling(seed, strong)
+                self.evaluate("ceiling", seed, ceiling, recipe.strong)
+                self.policies("ceiling", seed, ceiling)
 
     def find_all(self, task: Any) -> None:
         """Plan the preparation; report everything that is not where the recipe says in one message."""
@@ -185,7 +214,7 @@ class _Planner:
             functools.partial(self.choose_encoding, task),
             functools.partial(self.prepare, task),
         ]
-        for spec in (self.recipe.weak, self.recipe.strong):
+        for spec in self.recipe.models():
             steps.append(functools.partial(self.accelerate_config, spec))
             steps.append(functools.partial(self.check_world, spec, task))
             if spec.labels is not None:
@@ -222,6 +251,8 @@ class _Planner:
     def choose_encoding(self, task: Any) -> None:
         """Decide what says how examples of the task become scores."""
         head, classes = choose_head(self.recipe, task), task.classes
+        if self.recipe.policy is not None and head != "reward":
+            raise ConfigError(f"policy: rewards come from head reward, and this recipe's models have head {head}")
         self.encoding = {"setting": task.setting, "head": head, "classes": None if classes is None else list(classes)}
 
     def add(self, name: str, config: dict[str, Any], inputs: dict[str, Stage | str], **roles: Any) -> Stage:
@@ -229,6 +260,8 @@ class _Planner:
         spec: ModelSpec | None = roles.pop("spec", None)
         launch = self.accelerate_config(spec)
         content = {key: value for key, value in config.items() if key not in _PATHS and key not in _LAUNCH_ONLY}
+        if name == "policy":
+            content["train"] = _computing(config["train"])
         if name == "pretrain":
             # The identity among the inputs says it all, and knows the content behind a path.
             content = {}
@@ -242,8 +275,9 @@ class _Planner:
         folder = root / "stages" / f"{name}-{stage_hash}"
         # The first role under which a shared stage was met keeps it; every later one refers to the same folder.
         full = {**config, "inputs": hashes, "stage_hash": stage_hash}
-        stage = Stage(name, full, folder, accelerate_config=launch, **roles)
-        key = folder if name != "evaluate" else folder / f"{stage.of}-{stage.method}-{stage.seed}"
+        stage = Stage(name, full, folder, accelerate_config=launch, gpus=spec.gpus if spec else None, **roles)
+        has_role = name in ("evaluate", "policy")
+        key = folder / f"{stage.of}-{stage.method}-{stage.seed}" if has_role else folder
         return self.stages.setdefault(key, stage)
 
     def accelerate_config(self, spec: ModelSpec | None) -> Path | None:
@@ -285,7 +319,7 @@ class _Planner:
         if "path" in options["corpus"]:
             options["corpus"]["path"] = str(Path(resolve_path(options["corpus"]["path"])).resolve())
         identity = content_hash(ALGORITHM_VERSION, pretraining.identity())
-        stage = self.add("pretrain", {"pretrain": options}, {"identity": identity})
+        stage = self.add("pretrain", {"pretrain": options}, {"identity": identity}, spec=spec)
         return str(stage.folder / "model"), stage, spec
 
     def supervise(self, seed: int, base: tuple[str, Stage | str, ModelSpec] | None) -> Stage:
@@ -305,7 +339,14 @@ class _Planner:
         labels = self.add("relabel", scoring, {"model": weak, "prepare": self.prepared}, seed=seed, spec=recipe.weak)
         if recipe.task().has_ground_truth:
             self.evaluate("weak", seed, weak, recipe.weak, path=path_text)
+        self.policies("weak", seed, weak, path=path_text)
         return labels
+
+    def ceiling(self, seed: int, strong: tuple[str, Stage | str, ModelSpec] | None) -> Stage:
+        if self.recipe.ceiling_split == "weak":
+            # The very stage that this model has as a supervisor: a grid trains each size on the truth once.
+            return self.train("weak", seed, strong, of="ceiling")
+        return self.train("ceiling", seed, strong)
 
     def train(
         self,
@@ -315,6 +356,7 @@ class _Planner:
         *,
         method: str | None = None,
         labels: Stage | None = None,
+        of: str | None = None,
     ) -> Stage:
         assert base is not None
         path, source, spec = base
@@ -334,7 +376,35 @@ class _Planner:
         if labels is not None:
             config["labels"] = str(labels.folder / "weak_labels.parquet")
             inputs["labels"] = labels
-        return self.add(name, config, inputs, method=method, seed=seed, spec=spec)
+        return self.add(name, config, inputs, method=method, seed=seed, spec=spec, of=of)
+
+    def policies(
+        self, of: str, seed: int, model: Stage | str, *, method: str | None = None, path: str | None = None
+    ) -> None:
+        """Optimise the recipe's policy in each way against a reward model."""
+        policy = self.recipe.policy
+        if policy is None:
+            return
+        base = self.base(policy.model)
+        assert base is not None
+        for name, way in policy.methods.items():
+            config = {
+                "stage": "policy",
+                "task": {"name": self.recipe.task_name, **self.recipe.task_options},
+                "prompts": self.examples("validation"),
+                "examples": self.examples("test"),
+                "model_name_or_path": base[0],
+                "model": dict(policy.model.options),
+                "reward_model": path or str(model.folder / "model" if isinstance(model, Stage) else model),
+                "trainer": way.trainer,
+                "train": {"report_to": "none", "save_total_limit": 1, **way.train},
+                "seed": seed,
+                "max_completion_length": policy.max_completion_length,
+                "samples": policy.samples,
+                "evaluations": policy.evaluations,
+            }
+            inputs: dict[str, Stage | str] = {"prepare": self.prepared, "policy": base[1], "reward_model": model}
+            self.add("policy", config, inputs, of=of, method=method, seed=seed, policy=name, spec=policy.model)
 
     def training(self, spec: ModelSpec, own: Mapping[str, Any]) -> dict[str, Any]:
         return {"report_to": "none", "save_total_limit": 1, **self.recipe.train, **spec.train, **own}
@@ -370,6 +440,12 @@ class _Planner:
         config = self.scoring("evaluate", path, spec, "test", as_given)
         inputs: dict[str, Stage | str] = {"model": model, "prepare": self.prepared}
         self.add("evaluate", config, inputs, of=of, method=method, seed=seed, spec=spec)
+
+
+def _computing(train: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a policy trainer that its result depends on: what it samples depends on the batches, too."""
+    batches = ("per_device_train_batch_size", "gradient_accumulation_steps")
+    return {name: value for name, value in train.items() if name not in _LAUNCH_ONLY or name in batches}
 
 
 def global_batch_size(config: Mapping[str, Any], accelerate_config: Path | None) -> int:

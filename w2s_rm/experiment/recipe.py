@@ -13,6 +13,7 @@ from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
 from w2s_rm.experiment.fields import loss_fields, model_fields, training_fields, type_problem
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
+from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.types import Task
 
 SIZES = ("n_train", "n_validation", "n_test")
@@ -27,10 +28,12 @@ _AT_LEAST_ONE = (
     "max_tokens_per_batch",
 )
 _MANY = 25
-_TOP = ("name", "task", "head", "weak", "strong", "methods", "train", "seeds", "accelerate_config")
-_MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config")
+_MODELS = ("weak", "strong", "policy")
+_TOP = ("name", "task", "head", *_MODELS, "methods", "train", "seeds", "accelerate_config", "ceiling_split")
+_MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config", "gpus")
 _WEAK = (*_MODEL, "labels", "trained")
 _METHOD = ("loss", "train")
+_CEILING_SPLITS = ("relabel", "weak")
 # What the toolkit sets itself, with where the user says it instead.
 _RESERVED = {
     "output_dir": "the run's folder",
@@ -54,6 +57,7 @@ class ModelSpec:
         options (`Mapping`): Fields of TRL's `ModelConfig`: LoRA, quantisation, dtype, attention.
         train (`Mapping`): Fields of `TrainingArguments` and `RewardConfig` for this model only.
         accelerate_config (`str`, *optional*): Name in `deepspeed_configs/` or a path.
+        gpus (`float`, *optional*): GPUs of a stage on Ray without an accelerate config for GPUs; below 1 a share.
     """
 
     model_name_or_path: str | None = None
@@ -63,6 +67,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
     accelerate_config: str | None = None
+    gpus: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,9 @@ class Recipe:
         train (`Mapping`): Training options of all models.
         seeds (`tuple[int, ...]`): Each is a whole repetition of the training.
         accelerate_config (`str`, *optional*): For both models.
+        ceiling_split (`str`): What the ceiling trains on: `relabel`, the student's examples, or `weak`, as if it were a
+            weak model.
+        policy ([`~w2s_rm.experiment.policy_recipe.PolicySpec`], *optional*): Optimised against the reward models.
         content (`Mapping`): What was read, overrides applied.
     """
 
@@ -108,7 +116,13 @@ class Recipe:
     train: Mapping[str, Any]
     seeds: tuple[int, ...]
     accelerate_config: str | None
+    ceiling_split: str
+    policy: PolicySpec | None
     content: Mapping[str, Any]
+
+    def models(self) -> list[ModelSpec]:
+        """All models that the recipe starts from."""
+        return [self.weak, self.strong, *([self.policy.model] if self.policy is not None else [])]
 
     def task(self) -> Task:
         """Build the task from its options."""
@@ -127,7 +141,7 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         ConfigError: All mistakes, each with its line and the nearest right name.
     """
     marked = load_marked(path, list(overrides))
-    checker = _Checker(marked)
+    checker = Checker(marked)
     recipe = checker.recipe()
     if checker.problems:
         count = len(checker.problems)
@@ -136,8 +150,12 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     return recipe
 
 
-class _Checker:
-    """Walks the data once and collects what is wrong."""
+class Checker:
+    """Walks the data once and collects what is wrong.
+
+    Args:
+        marked ([`~w2s_rm.experiment.marked_yaml.MarkedYaml`]): What was read.
+    """
 
     def __init__(self, marked: MarkedYaml) -> None:
         self.marked = marked
@@ -166,6 +184,8 @@ class _Checker:
             train=self.train(("train",), data.get("train")),
             seeds=self.seeds(data.get("seeds", [0])),
             accelerate_config=self.text(("accelerate_config",), data.get("accelerate_config")),
+            ceiling_split=self.ceiling_split(data.get("ceiling_split", "relabel")),
+            policy=read_policy(self, data.get("policy")),
             content=data,
         )
 
@@ -236,6 +256,20 @@ class _Checker:
             self.problem(("head",), f"{value!r} is no head of setting {setting}; {nearest(str(value), known)}")
         return str(value)
 
+    def ceiling_split(self, value: Any) -> str:
+        if value not in _CEILING_SPLITS:
+            self.problem(
+                ("ceiling_split",), f"{value!r} is no split to train on; {nearest(str(value), _CEILING_SPLITS)}"
+            )
+        return str(value)
+
+    def gpus(self, path: KeyPath, value: Any) -> float | None:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and value >= 0 and (value <= 1 or float(value).is_integer())):
+            self.problem(path, f"{value!r} is no number of GPUs; write a whole number, or a share such as 0.5")
+            return None
+        return value
+
     def types(self, path: KeyPath, options: Mapping[str, Any], known: Mapping[str, str]) -> None:
         for name, value in options.items():
             wrong = type_problem(value, known.get(name, "Any"))
@@ -250,7 +284,7 @@ class _Checker:
 
     def model(self, role: str, value: Any) -> ModelSpec:
         path, data = (role,), self.mapping((role,), value)
-        own = _WEAK if role == "weak" else _MODEL
+        own = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _MODEL)
         options_known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
         self.keys(path, data, [*own, *options_known])
         options = {name: data[name] for name in data if name in options_known}
@@ -273,6 +307,7 @@ class _Checker:
             options=options,
             train=self.train((*path, "train"), data.get("train")),
             accelerate_config=self.text((*path, "accelerate_config"), data.get("accelerate_config")),
+            gpus=self.gpus((*path, "gpus"), data.get("gpus")),
         )
 
     def pretrain(self, path: KeyPath, value: Any) -> Mapping[str, Any] | None:

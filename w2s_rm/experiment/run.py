@@ -11,6 +11,7 @@ from pathlib import Path
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
 from w2s_rm.experiment.executors import run_accelerate, run_inline
+from w2s_rm.experiment.hub import hub_problems
 from w2s_rm.experiment.places import read_accelerate_config, resolve_model
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.recipe import ModelSpec
@@ -33,34 +34,54 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
         W2SError: Of the first stage that fails; all finished stages are kept.
     """
     from w2s_rm.report import write_report
+    from w2s_rm.report.cards import update_cards
 
     with lock(plan.run_folder):
-        write_yaml(plan.run_folder / "recipe.yaml", dict(plan.recipe.content))
-        write_json(plan.run_folder / "plan.json", plan.record())
+        record(plan)
         unchecked = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
         for number, stage in enumerate(plan.stages, start=1):
             # Not earlier: this imports torch, and mistakes in the data need not wait for it.
             if unchecked and stage.loads_model:
-                _check_before(plan, unchecked)
+                check_before(plan, unchecked)
                 unchecked = []
-            _run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", plan, say)
-            if stage.stage == "prepare":
-                for line in check_lines(stage.folder):
-                    say(line)
-        return write_report([plan.run_folder], plan.run_folder)
+            execute = run_accelerate if uses_accelerate(plan) else run_inline
+            run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", execute, say)
+        files = write_report([plan.run_folder], plan.run_folder)
+        update_cards(plan.run_folder)
+        return files
 
 
-def _run_stage(stage: Stage, title: str, plan: Plan, say: Say) -> None:
+def record(plan: Plan) -> None:
+    """Write `recipe.yaml` and `plan.json` into a plan's run folder.
+
+    Args:
+        plan ([`~w2s_rm.experiment.plan.Plan`]): The plan.
+    """
+    write_yaml(plan.run_folder / "recipe.yaml", dict(plan.recipe.content))
+    write_json(plan.run_folder / "plan.json", plan.record())
+
+
+def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: Say) -> None:
+    """Run a stage that is not finished, and say so.
+
+    Args:
+        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run.
+        title (`str`): Its name in the progress lines.
+        execute (`Callable[[Stage], None]`): How.
+        say (`Callable[[str], None]`): Receives the lines.
+    """
     if stage.cached:
         say(f"{title}: cached")
-        return
-    say(f"{title} …")
-    started = time.perf_counter()
-    stage.write_config()
-    execute = run_accelerate if uses_accelerate(plan) else run_inline
-    execute(stage)
-    StageFolder(stage.folder).manifest()
-    say(f"{title}: done in {time.perf_counter() - started:.1f} s")
+    else:
+        say(f"{title} …")
+        started = time.perf_counter()
+        stage.write_config()
+        execute(stage)
+        StageFolder(stage.folder).manifest()
+        say(f"{title}: done in {time.perf_counter() - started:.1f} s")
+    if stage.stage == "prepare":
+        for line in check_lines(stage.folder):
+            say(line)
 
 
 def check_lines(folder: Path) -> list[str]:
@@ -81,11 +102,16 @@ def check_lines(folder: Path) -> list[str]:
 def uses_accelerate(plan: Plan) -> bool:
     """Whether stages get their own launches: as soon as the recipe names an accelerate config."""
     recipe = plan.recipe
-    return any((recipe.accelerate_config, recipe.weak.accelerate_config, recipe.strong.accelerate_config))
+    return any((recipe.accelerate_config, *(spec.accelerate_config for spec in recipe.models())))
 
 
-def _check_before(plan: Plan, missing: list[Stage]) -> None:
+def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
     """Find what would fail later: options, hardware, tokenizers. Nothing heavy is loaded.
+
+    Args:
+        plan ([`~w2s_rm.experiment.plan.Plan`]): The plan.
+        missing (`list[Stage]`): Its stages that load a model and are not finished.
+        here (`bool`, *optional*, defaults to `True`): Whether they run on this machine, so that its hardware counts.
 
     Raises:
         ConfigError: All that is wrong.
@@ -93,11 +119,11 @@ def _check_before(plan: Plan, missing: list[Stage]) -> None:
     problems: list[str] = []
     trained = [stage for stage in missing if stage.stage in ("weak", "student", "ceiling")]
     for stage in missing:
-        if stage.accelerate_config is not None and stage.distributed:
+        if here and stage.accelerate_config is not None and stage.distributed:
             problems += hardware_problems(stage.accelerate_config)
-    problems += _option_problems(plan, trained)
-    used = {"weak": plan.recipe.weak, "strong": plan.recipe.strong}
-    for role, spec in used.items():
+    problems += _option_problems(plan, trained if here else [])
+    problems += hub_problems([stage.config for stage in trained])
+    for role, spec in zip(("weak", "strong", "policy"), plan.recipe.models(), strict=False):
         problems += [f"{role}: {text}" for text in _model_problems(plan, spec)] if trained else []
     if problems:
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
@@ -115,8 +141,12 @@ def hardware_problems(config: Path) -> list[str]:
     content = read_accelerate_config(config)
     if content.get("use_cpu") or content.get("distributed_type") in ("MULTI_CPU", "NO"):
         return []
-    machines = int(content.get("num_machines") or 1)
-    needed = -(-int(content.get("num_processes") or 1) // machines)
+    if int(content.get("num_machines") or 1) > 1:
+        return [
+            f"accelerate_config {config.name} is for several machines, and `w2s-rm run` launches on this one only; "
+            "launch each stage on all of them: docs/scale.md"
+        ]
+    needed = int(content.get("num_processes") or 1)
     found = torch.accelerator.device_count()
     if found >= needed:
         return []

@@ -46,7 +46,7 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
     required = [field for field, option in fields.items() if option.default is dataclasses.MISSING]
     problems += [f"task {name} needs {field}: add {field}=…" for field in required if options.get(field) is None]
     if problems:
-        raise ConfigError(join_problems(f"check {name}:", problems))
+        raise ConfigError(join_problems(f"task {name}:", problems))
     sizes = {key: options.pop(key) for key in _SIZES if key in options}
     return task_class(**options), SplitSizes(**sizes)
 

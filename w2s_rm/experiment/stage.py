@@ -11,7 +11,7 @@ from typing import Any
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_yaml
 
 MODULES = {"weak": "train", "student": "train", "ceiling": "train"}
-_DISTRIBUTED = ("weak", "student", "ceiling", "relabel", "evaluate")
+_DISTRIBUTED = ("weak", "student", "ceiling", "relabel", "evaluate", "policy")
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,16 @@ class Stage:
     """One unit of work.
 
     Args:
-        stage (`str`): Name: `prepare`, `pretrain`, `weak`, `relabel`, `student`, `ceiling` or `evaluate`.
-        of (`str`, *optional*): For `evaluate`: `weak`, `student` or `ceiling`.
-        method (`str`, *optional*): For a student and its evaluation.
+        stage (`str`): Name: `prepare`, `pretrain`, `weak`, `relabel`, `student`, `ceiling`, `evaluate` or `policy`.
+        of (`str`, *optional*): For `evaluate` and `policy`, whose model: `weak`, `student` or `ceiling`; for `weak`:
+            `ceiling` where it is that.
+        method (`str`, *optional*): For a student, its evaluation and its policies.
         seed (`int`, *optional*): For all but `prepare` and `pretrain`.
         config (`Mapping`): The stage config, complete.
         folder (`Path`): Where it writes.
         accelerate_config (`Path`, *optional*): For `accelerate launch --config_file`.
+        policy (`str`, *optional*): For `policy`: the way to optimise it.
+        gpus (`float`, *optional*): GPUs on Ray, where the recipe says so.
     """
 
     stage: str
@@ -35,6 +38,8 @@ class Stage:
     method: str | None = None
     seed: int | None = None
     accelerate_config: Path | None = None
+    policy: str | None = None
+    gpus: float | None = None
 
     @property
     def hash(self) -> str:
@@ -49,7 +54,7 @@ class Stage:
     @property
     def title(self) -> str:
         """A short description for a progress line."""
-        words = [self.stage, self.of if self.stage == "evaluate" else None, self.method]
+        words = [self.stage, "as" if self.stage == "weak" and self.of else None, self.of, self.method, self.policy]
         return " ".join(word for word in words if word) + (f" seed {self.seed}" if self.seed is not None else "")
 
     @property

@@ -1,4 +1,4 @@
-"""A suite: a YAML file that names recipes, to be run one after the other and reported side by side."""
+"""A suite: recipes that belong together, from a file that names them, a grid, or several files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+from w2s_rm.experiment.grid import grid_recipes, is_grid
 from w2s_rm.experiment.marked_yaml import load_marked
 from w2s_rm.experiment.recipe import Recipe, is_run_name, load_recipe
 
@@ -34,16 +35,20 @@ class Suite:
 
 
 def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
-    """Read and check a recipe, or a file that names recipes.
+    """Read and check a recipe, a grid, or a file that names recipes.
 
     Args:
-        path (`Path`): YAML. A suite has `name` and `recipes`, a list of paths from the suite's own folder.
+        path (`Path`): YAML. A suite has `name` and `recipes`, a list of paths from the suite's own folder; a grid has
+            `models` instead of `weak` and `strong`.
         overrides (`Sequence[str]`): `key=value` pairs; those of a suite replace values in each of its recipes.
 
     Raises:
         ConfigError: All mistakes in all files.
     """
     data = load_marked(path, []).data
+    if is_grid(data):
+        marked = load_marked(path, list(overrides))
+        return Suite(str(marked.data.get("name")), grid_recipes(marked))
     if "recipes" not in data:
         recipe = load_recipe(path, overrides)
         return Suite(recipe.name, (recipe,))
@@ -58,6 +63,31 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     if problems or wrong:
         raise ConfigError(join_problems(f"{path}: a suite that cannot be run:", [*problems, *wrong], most=50))
     return Suite(str(data["name"]), tuple(recipes))
+
+
+def load_suites(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Suite]:
+    """Read and check several files, each a recipe, a grid or a suite.
+
+    Args:
+        paths (`Sequence[Path]`): The files.
+        overrides (`Sequence[str]`): `key=value` pairs that replace values in all of them.
+
+    Raises:
+        ConfigError: All mistakes in all files, or two runs of one name.
+    """
+    if len(paths) == 1:
+        return [load_suite(paths[0], overrides)]
+    suites, problems = [], []
+    for path in paths:
+        try:
+            suites.append(load_suite(path, overrides))
+        except W2SError as error:
+            problems.append(str(error).replace("\n", "\n  "))
+    names = Counter(name for suite in suites for name in {suite.name, *(recipe.name for recipe in suite.recipes)})
+    problems += [f"{name!r} names two runs" for name, count in names.items() if count > 1]
+    if problems:
+        raise ConfigError(join_problems("these recipes cannot be run together:", problems, most=50))
+    return suites
 
 
 def _load_all(path: Path, listed: Any, overrides: Sequence[str]) -> tuple[list[Recipe], list[str]]:

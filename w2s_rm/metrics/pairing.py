@@ -62,11 +62,36 @@ def aligned(predictions: Predictions, ids: Sequence[str], *, name: str) -> Predi
     """
     if not ids:
         raise DataError(f"{name}: no test ids; check that the evaluated split has examples")
-    _same_ids(predictions, ids, name)
+    check_same_ids(predictions.ids, ids, name=name)
     if predictions.ids == tuple(ids):
         return predictions
     row_of = {id_: row for row, id_ in enumerate(predictions.ids)}
     return _take(predictions, [row_of[id_] for id_ in ids])
+
+
+def check_same_ids(found: Sequence[str], ids: Sequence[str], *, name: str) -> None:
+    """Refuse results that are not there once for each test id.
+
+    Args:
+        found (`Sequence[str]`): The ids of the results, in any order.
+        ids (`Sequence[str]`): The test ids.
+        name (`str`): Whose results these are, for error messages.
+
+    Raises:
+        DataError: Repeated, missing or unknown ids; names the first few.
+    """
+    wanted, present = set(ids), set(found)
+    problems = []
+    repeated = [id_ for id_, count in Counter(found).items() if count > 1]
+    repeated += [id_ for id_, count in Counter(ids).items() if count > 1 and id_ not in repeated]
+    if repeated:
+        problems.append(f"{len(repeated)} ids occur more than once: {_some(repeated)}")
+    if wanted - present:
+        problems.append(f"{len(wanted - present)} test ids are missing: {_some(wanted - present)}")
+    if present - wanted:
+        problems.append(f"{len(present - wanted)} ids are not in the test set: {_some(present - wanted)}")
+    if problems:
+        raise DataError(join_problems(f"{name}: all models must be scored once on identical test ids:", problems))
 
 
 def with_gold(predictions: Predictions) -> Predictions:
@@ -117,21 +142,6 @@ def _like(predictions: Predictions, first: Predictions, name: str) -> Prediction
     if changed:
         raise DataError(f"{name}: gold labels are not those of the first model for {_some(changed)}; evaluate it again")
     return predictions
-
-
-def _same_ids(predictions: Predictions, ids: Sequence[str], name: str) -> None:
-    wanted, present = set(ids), set(predictions.ids)
-    problems = []
-    repeated = [id_ for id_, count in Counter(predictions.ids).items() if count > 1]
-    repeated += [id_ for id_, count in Counter(ids).items() if count > 1 and id_ not in repeated]
-    if repeated:
-        problems.append(f"{len(repeated)} ids occur more than once: {_some(repeated)}")
-    if wanted - present:
-        problems.append(f"{len(wanted - present)} test ids are missing: {_some(wanted - present)}")
-    if present - wanted:
-        problems.append(f"{len(present - wanted)} ids are not in the test set: {_some(present - wanted)}")
-    if problems:
-        raise DataError(join_problems(f"{name}: all models must be scored once on identical test ids:", problems))
 
 
 def _some(ids: Iterable[str]) -> str:

@@ -1,8 +1,17 @@
 """From the folders of finished runs to tables, a page and a plot."""
 
+from w2s_rm.report.policy import PolicyRow, collect_policies
 from w2s_rm.report.rows import ReportRow, SeedResult
 from w2s_rm.report.summary import summary_text
 from w2s_rm.report.table import collect
 from w2s_rm.report.write import write_report
 
-__all__ = ["ReportRow", "SeedResult", "collect", "summary_text", "write_report"]
+__all__ = [
+    "PolicyRow",
+    "ReportRow",
+    "SeedResult",
+    "collect",
+    "collect_policies",
+    "summary_text",
+    "write_report",
+]

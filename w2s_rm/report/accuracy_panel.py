@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from w2s_rm.report.drawing import MUTED, STUDENT, Line
+from w2s_rm.report.drawing import CEILING, MUTED, STUDENT, WEAK, Line
 from w2s_rm.report.formats import percent
 from w2s_rm.report.rows import ReportRow
 
@@ -27,9 +27,9 @@ class _Model:
 
 
 _MODELS = {
-    "weak": _Model("weak supervisor", "#8a6d3b", "s"),
+    "weak": _Model("weak supervisor", WEAK, "s"),
     "student": _Model("student", STUDENT, "o"),
-    "ceiling": _Model("strong ceiling", "#2e8b57", "D"),
+    "ceiling": _Model("strong ceiling", CEILING, "D"),
     "zero_shot": _Model("untrained student (zero-shot)", STUDENT, "o", trained=False),
 }
 # Places within the line: without a lane for the untrained student the others have more room.

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph
 from w2s_rm.report.formats import by_run, percent, pgr_text, ratio, run_name
+from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.notes import no_pgr_reason, notes
+from w2s_rm.report.policy.content import policy_blocks, policy_findings
+from w2s_rm.report.policy.notes import policy_notes
+from w2s_rm.report.policy.rows import PolicyRow
 from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.tables import (
     agreement_table,
@@ -44,17 +48,18 @@ _GREEDY = (
 )
 
 
-def blocks(rows: Sequence[ReportRow]) -> list[Block]:
+def blocks(rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = ()) -> list[Block]:
     """Compose the report.
 
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
+        policies (`Sequence[PolicyRow]`, *optional*): Rows about their policies.
     """
     groups = by_run(rows)
-    warnings = notes(rows)
-    content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows)]
+    warnings = notes(rows) + policy_notes(policies)
+    content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows), *policy_findings(policies)]
     if len(groups) > 1:
-        content += [Heading("Side by side", 2), side_by_side_table(groups)]
+        content += [Heading("Side by side", 2), side_by_side_table(groups), *grid_blocks(rows)]
     content.append(Figure(_description(rows)))
     if warnings:
         content += [Heading("Warnings", 2), Bullets(tuple(warnings), warning=True)]
@@ -67,6 +72,7 @@ def blocks(rows: Sequence[ReportRow]) -> list[Block]:
             exact_match_table(written),
             no_candidate_table(written),
         ]
+    content += policy_blocks(policies)
     content += [Heading("How to read this", 2), Bullets(_HOW_TO_READ)]
     content += [Heading("Agreement with the supervisor", 2), agreement_table(rows)]
     content += [Heading("Each seed", 2), seeds_table(rows)]

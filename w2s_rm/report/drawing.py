@@ -1,14 +1,32 @@
-"""What the panels of the figure share: colors, and where a row is drawn."""
+"""What the figures share: colors and style, where a row is drawn, and how a figure becomes files."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from w2s_rm.report.rows import ReportRow
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 INK, MUTED, GRID, BAND = "#1c2733", "#66727e", "#e1e6eb", "#eef1f4"
-STUDENT = "#1f6fb4"
+WEAK, STUDENT, CEILING = "#8a6d3b", "#1f6fb4", "#2e8b57"
 UNRELIABLE = "#b9c1c9"
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": INK,
+    "hatch.linewidth": 0.6,
+    "svg.hashsalt": "w2s-rm",
+    "svg.fonttype": "path",
+}
 
 
 @dataclass(frozen=True)
@@ -22,3 +40,42 @@ class Line:
 
     row: ReportRow
     y: float
+
+
+@dataclass(frozen=True)
+class Images:
+    """A figure in two formats: `png` (`bytes`, 150 dots per inch) and `svg` (`bytes`)."""
+
+    png: bytes
+    svg: bytes
+
+
+def render(draw: Callable[[], Figure]) -> Images:
+    """Draw a figure in the reports' style and give its files; the same figure gives the same bytes.
+
+    Args:
+        draw (`Callable[[], Figure]`): Draws it.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        figure = draw()
+        png, svg = io.BytesIO(), io.BytesIO()
+        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return Images(png.getvalue(), svg.getvalue())
+
+
+def prepare(axes: Axes, *, grid: Literal["x", "y", "both"]) -> None:
+    """Leave of the frame only the lower line, and draw a pale grid.
+
+    Args:
+        axes (`Axes`): The empty panel.
+        grid (`str`): Across which axes: `"x"`, `"y"` or `"both"`.
+    """
+    axes.grid(axis=grid, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)

@@ -39,9 +39,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """The place of the plot, with its `description` (`str`)."""
+    """The place of a plot: its `description` (`str`) and the `name` (`str`) of its files without their ends."""
 
     description: str
+    name: str = "plot"
 
 
 Block = Heading | Paragraph | Bullets | Table | Figure

@@ -29,12 +29,27 @@ def ratio_interval(low: float | None, high: float | None) -> str:
 
 def pgr_text(row: ReportRow) -> str:
     """A row's PGR with its interval and, when it must not be trusted, the words saying so."""
-    return _recovered(row.pgr, row.pgr_low, row.pgr_high, row.reliable)
+    return recovered(row.pgr, row.pgr_low, row.pgr_high, row.reliable)
 
 
 def exact_match_pgr_text(row: ReportRow) -> str:
     """The same of the PGR in exact match."""
-    return _recovered(row.exact_match_pgr, row.exact_match_pgr_low, row.exact_match_pgr_high, row.exact_match_reliable)
+    return recovered(row.exact_match_pgr, row.exact_match_pgr_low, row.exact_match_pgr_high, row.exact_match_reliable)
+
+
+def recovered(value: float | None, low: float | None, high: float | None, reliable: bool | None) -> str:
+    """A PGR of any measure with its interval and, when it must not be trusted, the words saying so.
+
+    Args:
+        value (`float` or `None`): The PGR; `None` when it is undefined.
+        low (`float` or `None`): Lower end; `None` when unbounded.
+        high (`float` or `None`): Upper end; `None` when unbounded.
+        reliable (`bool` or `None`): Whether its gap is above zero; `None` when there is no gap.
+    """
+    if reliable is None:
+        return "–"
+    text = "undefined" if value is None else ratio(value)
+    return f"{text} {ratio_interval(low, high)}" + ("" if reliable else " (not reliable)")
 
 
 def baselines(row: ReportRow) -> list[tuple[str, str]]:
@@ -91,10 +106,3 @@ def by_run(rows: Sequence[ReportRow]) -> list[list[ReportRow]]:
         else:
             groups.append([row])
     return groups
-
-
-def _recovered(value: float | None, low: float | None, high: float | None, reliable: bool | None) -> str:
-    if reliable is None:
-        return "–"
-    text = "undefined" if value is None else ratio(value)
-    return f"{text} {ratio_interval(low, high)}" + ("" if reliable else " (not reliable)")

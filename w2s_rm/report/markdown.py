@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 
 
-def markdown(content: Sequence[Block], figure_file: str) -> str:
-    """Format a report as Markdown.
+def markdown(content: Sequence[Block]) -> str:
+    """Format a report as Markdown; its figures are PNG files beside it.
 
     Args:
         content (`Sequence[Block]`): What [`~report.content.blocks`] composed.
-        figure_file (`str`): Name of the plot's file, beside the report.
     """
-    return "\n\n".join(_block(block, figure_file) for block in content) + "\n"
+    return "\n\n".join(_block(block) for block in content) + "\n"
 
 
-def _block(block: Block, figure_file: str) -> str:
+def _block(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {_escape(text)}"
@@ -25,8 +24,8 @@ def _block(block: Block, figure_file: str) -> str:
             return _escape(text)
         case Bullets(items):
             return "\n".join(f"- {_escape(item)}" for item in items)
-        case Figure(description):
-            return f"![{_escape(description).replace('[', '(').replace(']', ')')}]({figure_file})"
+        case Figure(description, name):
+            return f"![{_escape(description).replace('[', '(').replace(']', ')')}]({name}.png)"
         case Table():
             return _table(block)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph, Table
@@ -20,14 +20,14 @@ ul.warning { background: #fff6e0; border-left: 4px solid #d99a1c; padding: .6rem
 """
 
 
-def page(content: Sequence[Block], figure_svg: str) -> str:
+def page(content: Sequence[Block], svgs: Mapping[str, str]) -> str:
     """Format a report as a self-contained HTML page.
 
     Args:
         content (`Sequence[Block]`): What [`~report.content.blocks`] composed.
-        figure_svg (`str`): The plot as SVG; it is put into the page.
+        svgs (`Mapping[str, str]`): Each figure as SVG by its name; they are put into the page.
     """
-    body = "\n".join(_block(block, figure_svg) for block in content)
+    body = "\n".join(_block(block, svgs) for block in content)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -35,7 +35,7 @@ def page(content: Sequence[Block], figure_svg: str) -> str:
     )
 
 
-def _block(block: Block, figure_svg: str) -> str:
+def _block(block: Block, svgs: Mapping[str, str]) -> str:
     match block:
         case Heading(text, level):
             return f"<h{level}>{escape(text)}</h{level}>"
@@ -44,9 +44,9 @@ def _block(block: Block, figure_svg: str) -> str:
         case Bullets(items, warning):
             inner = "\n".join(f"<li>{escape(item)}</li>" for item in items)
             return f'<ul class="warning">\n{inner}\n</ul>' if warning else f"<ul>\n{inner}\n</ul>"
-        case Figure(description):
+        case Figure(description, name):
             # An XML declaration and a doctype are not allowed inside HTML.
-            svg = figure_svg[figure_svg.index("<svg") :]
+            svg = svgs[name][svgs[name].index("<svg") :]
             return f'<figure role="img" aria-label="{escape(description, quote=True)}">\n{svg}\n</figure>'
         case Table():
             return _table(block)

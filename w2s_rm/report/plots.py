@@ -5,14 +5,12 @@ matplotlib is imported when a figure is drawn, not before.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.report.accuracy_panel import draw_accuracies
-from w2s_rm.report.drawing import BAND, GRID, INK, MUTED, Line
+from w2s_rm.report.drawing import BAND, MUTED, Images, Line, prepare, render
 from w2s_rm.report.formats import by_run, percent, supervisor_name
 from w2s_rm.report.pgr_panel import draw_pgr
 from w2s_rm.report.rows import ReportRow
@@ -21,28 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": MUTED,
-    "ytick.color": INK,
-    "hatch.linewidth": 0.6,
-    "svg.hashsalt": "w2s-rm",
-    "svg.fonttype": "path",
-}
 _INCHES_PER_LINE = 0.68
 # The upper edge of the first header.
 _TOP = 0.08
-
-
-@dataclass(frozen=True)
-class Images:
-    """A figure in two formats: `png` (`bytes`, 150 dots per inch) and `svg` (`bytes`)."""
-
-    png: bytes
-    svg: bytes
 
 
 def plot(rows: Sequence[ReportRow]) -> Images:
@@ -51,14 +30,7 @@ def plot(rows: Sequence[ReportRow]) -> Images:
     Args:
         rows (`Sequence[ReportRow]`): One to about a dozen rows of any number of runs, those of a run together.
     """
-    import matplotlib
-
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(rows)
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    return Images(png.getvalue(), svg.getvalue())
+    return render(lambda: _figure(rows))
 
 
 def _figure(rows: Sequence[ReportRow]) -> Figure:
@@ -74,7 +46,8 @@ def _figure(rows: Sequence[ReportRow]) -> Figure:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.35, 1))
     for axes in (left, right):
-        _prepare(axes, bottom)
+        axes.set_ylim(bottom, _TOP)
+        prepare(axes, grid="x")
     draw_accuracies(left, groups)
     draw_pgr(right, groups)
     tasks = [_task_of(group[0]) for group in groups]
@@ -97,16 +70,6 @@ def _layout(rows: Sequence[ReportRow]) -> tuple[list[list[Line]], float]:
         groups.append([Line(row, y + 0.5 + index) for index, row in enumerate(group)])
         y += len(group) + 0.1
     return groups, y
-
-
-def _prepare(axes: Axes, bottom: float) -> None:
-    axes.set_ylim(bottom, _TOP)
-    axes.grid(axis="x", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(GRID)
 
 
 def _task_of(line: Line) -> str:

@@ -171,14 +171,19 @@ def row_record(row: ReportRow) -> dict[str, Any]:
     Args:
         row ([`ReportRow`]): The row.
     """
-    return {name: _plain(value) for name, value in asdict(row).items()}
+    return {name: plain(value) for name, value in asdict(row).items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as plain data for JSON, floats rounded to six digits.
+
+    Args:
+        value (`Any`): A number, a text, or a sequence or mapping of such values.
+    """
     if isinstance(value, float):
         return round(value, _DIGITS)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     return value

@@ -14,7 +14,8 @@ _PLAN_KEYS = (
     "recipe", "setting", "task", "weak_model", "strong_model", "supervisor", "seeds", "methods", "stages",
 )  # fmt: skip
 _STAGE_KEYS = ("stage", "of", "method", "seed", "folder")
-_READ_STAGES = ("prepare", "relabel", "evaluate")
+_POLICY_KEYS = ("model", "methods", "samples")
+_READ_STAGES = ("prepare", "relabel", "evaluate", "policy")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Stage:
         method (`str` or `None`): The method it belongs to; `None` when all methods share it.
         seed (`int` or `None`): The seed it belongs to; `None` when all seeds share it.
         folder (`Path`): Where its results are.
+        policy (`str`, *optional*): What optimised a policy against the model's rewards, such as `"dpo"`.
     """
 
     stage: str
@@ -34,6 +36,22 @@ class Stage:
     method: str | None
     seed: int | None
     folder: Path
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What a run optimised against its reward models.
+
+    Args:
+        model (`str`): Name of the starting policy for display.
+        trainers (`tuple[str, ...]`): What optimised it, in the recipe's order.
+        samples (`int`): Completions drawn for each test prompt.
+    """
+
+    model: str
+    trainers: tuple[str, ...]
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class Run:
         seeds (`tuple[int, ...]`): All seeds.
         methods (`tuple[str, ...]`): All methods, in the recipe's order.
         stages (`tuple[Stage, ...]`): All stages.
+        policies ([`Policies`], *optional*): What was optimised against the reward models.
     """
 
     recipe: str
@@ -61,8 +80,11 @@ class Run:
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
     stages: tuple[Stage, ...]
+    policies: Policies | None = None
 
-    def find(self, stage: str, of: str | None, method: str | None, seed: int | None) -> Stage | None:
+    def find(
+        self, stage: str, of: str | None, method: str | None, seed: int | None, policy: str | None = None
+    ) -> Stage | None:
         """Return the stage that serves a method and seed: its own if there is one, otherwise one shared by all.
 
         Args:
@@ -70,13 +92,40 @@ class Run:
             of (`str` or `None`): Whose model; `None` takes any.
             method (`str` or `None`): The method.
             seed (`int` or `None`): The seed.
+            policy (`str`, *optional*): What optimised it, for a policy.
         """
         fitting = [
             one
             for one in self.stages
-            if one.stage == stage and of in (None, one.of) and one.method in (None, method) and one.seed in (None, seed)
+            if (one.stage, one.policy) == (stage, policy)
+            and of in (None, one.of)
+            and one.method in (None, method)
+            and one.seed in (None, seed)
         ]
         return max(fitting, key=lambda one: (one.method is not None, one.seed is not None), default=None)
+
+    def find_all(self, stage: str, of: str, method: str, policy: str | None = None) -> list[Stage]:
+        """Return the stages of one model, one for each seed, or none when there is none for any seed.
+
+        Args:
+            stage (`str`): Which kind of work.
+            of (`str`): Whose model.
+            method (`str`): The method.
+            policy (`str`, *optional*): What optimised it, for a policy.
+
+        Raises:
+            ArtifactError: Only some seeds have one, or the student has none.
+        """
+        stages = {seed: self.find(stage, of, method, seed, policy) for seed in self.seeds}
+        found = [one for one in stages.values() if one is not None]
+        absent = [seed for seed, one in stages.items() if one is None]
+        if (found or of == "student") and absent:
+            work = f"optimises no policy with {policy} against" if policy else "evaluates no"
+            raise ArtifactError(
+                f"run {self.recipe!r}, method {method!r}: the plan {work} {of} for seeds {absent}; "
+                f"write the plan again with `w2s-rm run`"
+            )
+        return found
 
 
 def read_run(run_dir: Path) -> Run:
@@ -96,6 +145,8 @@ def read_run(run_dir: Path) -> Run:
     stages = plan.get("stages", [])
     for number, one in enumerate(stages):
         missing += [f"stage {number}: {key!r} is missing" for key in _STAGE_KEYS if key not in one]
+    policy = plan.get("policy")
+    missing += [f"policy: {key!r} is missing" for key in _POLICY_KEYS if policy is not None and key not in policy]
     if missing:
         raise ArtifactError(join_problems(f"{place}: not a whole plan; write it again with `w2s-rm run`:", missing))
     run = Run(
@@ -108,6 +159,7 @@ def read_run(run_dir: Path) -> Run:
         seeds=tuple(plan["seeds"]),
         methods=tuple(plan["methods"]),
         stages=tuple(Stage(**{**one, "folder": _locate(run_dir, Path(one["folder"]))}) for one in stages),
+        policies=_policies(policy),
     )
     _check_finished(run, place)
     return run
@@ -143,6 +195,12 @@ def display_name(model: str) -> str:
     return path.parent.name if path.name == "model" and path.parent.name else path.name
 
 
+def _policies(planned: Mapping[str, Any] | None) -> Policies | None:
+    if planned is None:
+        return None
+    return Policies(display_name(planned["model"]), tuple(planned["methods"]), planned["samples"])
+
+
 def _locate(run_dir: Path, folder: Path) -> Path:
     """Prefer the folder as planned; if `runs/` was moved or copied, its place beside the run."""
     moved = run_dir.parent / "stages" / folder.name
@@ -150,10 +208,13 @@ def _locate(run_dir: Path, folder: Path) -> Path:
 
 
 def _check_finished(run: Run, place: Path) -> None:
+    unfinished = [
+        one for one in run.stages if one.stage in _READ_STAGES and not (one.folder / "manifest.json").is_file()
+    ]
     problems = [
-        f"{' '.join(filter(None, (one.stage, one.of, one.method)))}, seed {one.seed}: no manifest in {one.folder}"
-        for one in run.stages
-        if one.stage in _READ_STAGES and not (one.folder / "manifest.json").is_file()
+        f"{' '.join(filter(None, (one.stage, one.policy, one.of, one.method)))}, seed {one.seed}: "
+        f"no manifest in {one.folder}"
+        for one in unfinished
     ]
     if problems:
         heading = f"{place}: {len(problems)} stages are not finished; `w2s-rm run` continues with them:"

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 
 from w2s_rm.report.formats import baselines, by_run, percent, pgr_text, run_name, task_names
 from w2s_rm.report.notes import notes
+from w2s_rm.report.policy.notes import policy_notes
+from w2s_rm.report.policy.rows import PolicyRow
+from w2s_rm.report.policy.summary import policy_heading, policy_lines
 from w2s_rm.report.rows import ReportRow
 
 _HEADER = ("method", "weak %", "student %", "ceiling %", "PGR [95 % interval]")
 
 
-def summary_text(rows: Sequence[ReportRow]) -> str:
+def summary_text(rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = ()) -> str:
     """Format rows as aligned plain text, with the warnings below: several runs share one table.
 
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
+        policies (`Sequence[PolicyRow]`, *optional*): Rows about their policies: a second table.
     """
     groups = by_run(rows)
     heads = [f"{run_name(group[0])}\n{_baseline_line(group[0])}" for group in groups]
@@ -24,7 +28,10 @@ def summary_text(rows: Sequence[ReportRow]) -> str:
     else:
         lines = [(name, *_cells(row)) for name, group in zip(task_names(groups), groups, strict=True) for row in group]
         parts = ["\n".join(heads), _table([("setting / task", *_HEADER), *lines], n_text=2)]
-    warnings = "\n".join(f"! {sentence}" for sentence in notes(rows))
+    if policies:
+        policy_rows, n_text = policy_lines(policies)
+        parts.append(f"{policy_heading(policies)}\n{_table(policy_rows, n_text=n_text)}")
+    warnings = "\n".join(f"! {sentence}" for sentence in [*notes(rows), *policy_notes(policies)])
     return "\n\n".join([*parts, warnings] if warnings else parts)
 
 

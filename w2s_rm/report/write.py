@@ -7,14 +7,18 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.report.content import blocks
 from w2s_rm.report.markdown import markdown
 from w2s_rm.report.page import page
-from w2s_rm.report.rows import ReportRow, row_record
+from w2s_rm.report.policy.content import FIGURE
+from w2s_rm.report.policy.rows import flat_record, policy_record
+from w2s_rm.report.policy.table import collect_policies
+from w2s_rm.report.rows import row_record
 from w2s_rm.report.table import collect
 
 _NOT_FLAT = ("counts", "per_seed")
@@ -23,7 +27,8 @@ _NOT_FLAT = ("counts", "per_seed")
 def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     """Write `report.md`, `.csv`, `.json`, `.html`, `plot.png` and `plot.svg` over one or several runs.
 
-    The files depend on the runs' results alone: same results, same bytes.
+    Where runs have policies, `policy.csv`, `policy.json`, `policy.png` and `policy.svg` are written too. The files
+    depend on the runs' results alone: same results, same bytes.
 
     Args:
         run_dirs (`Sequence[Path]`): Folders of finished runs, shown in this order.
@@ -35,35 +40,47 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
         ConfigError: No runs were given.
     """
     from w2s_rm.report.plots import plot
+    from w2s_rm.report.policy.plot import plot_policies
 
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder, such as runs/quickstart")
-    rows = [row for run_dir in run_dirs for row in collect(run_dir)]
-    content = blocks(rows)
-    images = plot(rows)
+    of_runs = [(run_dir, collect(run_dir)) for run_dir in run_dirs]
+    rows = [row for _, own in of_runs for row in own]
+    policies = [row for run_dir, own in of_runs for row in collect_policies(run_dir, own)]
+    figures = {"plot": plot(rows)}
+    if policies:
+        figures[FIGURE] = plot_policies(policies)
+    content = blocks(rows, policies)
+    records = [row_record(row) for row in rows]
     files = {
-        "report.md": markdown(content, "plot.png").encode(),
-        "report.csv": _csv(rows).encode(),
-        "report.json": (json.dumps([row_record(row) for row in rows], indent=2, allow_nan=False) + "\n").encode(),
-        "report.html": page(content, images.svg.decode()).encode(),
-        "plot.png": images.png,
-        "plot.svg": images.svg,
+        "report.md": markdown(content).encode(),
+        "report.csv": _csv([{k: v for k, v in record.items() if k not in _NOT_FLAT} for record in records]),
+        "report.json": _json(records),
+        "report.html": page(content, {name: images.svg.decode() for name, images in figures.items()}).encode(),
     }
+    if policies:
+        files["policy.csv"] = _csv([flat_record(row) for row in policies])
+        files["policy.json"] = _json([policy_record(row) for row in policies])
+    for name, images in figures.items():
+        files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         _write(output_dir / name, data)
     return [output_dir / name for name in files]
 
 
-def _csv(rows: Sequence[ReportRow]) -> str:
-    """Rows as CSV: empty for none, `true` and `false`, seeds separated by spaces, nested parts left to the JSON."""
-    records = [{k: v for k, v in row_record(row).items() if k not in _NOT_FLAT} for row in rows]
+def _json(records: Sequence[Mapping[str, Any]]) -> bytes:
+    return (json.dumps(records, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _csv(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """Flat records as CSV: empty for none, `true` and `false`, seeds separated by spaces."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(records[0]), lineterminator="\n")
     writer.writeheader()
     for record in records:
         writer.writerow({name: _cell(value) for name, value in record.items()})
-    return stream.getvalue()
+    return stream.getvalue().encode()
 
 
 def _cell(value: object) -> object:

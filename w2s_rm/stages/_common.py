@@ -157,7 +157,7 @@ def parse_model_stage(argv: Sequence[str], kind: type[StageArguments] = StageArg
 
     quiet_warnings()
     config, output, rest = split_arguments(argv)
-    config |= _machine_defaults(config)
+    config |= machine_defaults(config)
     config["output_dir"] = str(output / "trainer")
     kinds: Any = (kind, W2SRewardConfig, ModelConfig)
     parser = TrlParser(kinds)
@@ -188,7 +188,12 @@ def _record_config(output: Path, config: Mapping[str, Any]) -> None:
         write_yaml(output / "config.yaml", {key: value for key, value in config.items() if key != "output_dir"})
 
 
-def _machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+def machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training options that a machine without accelerator needs.
+
+    Args:
+        config (`Mapping[str, Any]`): What the recipe says.
+    """
     import torch
 
     if torch.accelerator.is_available():
@@ -200,7 +205,7 @@ def _machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def quiet_warnings() -> None:
     """Hide warnings that a user can do nothing about: TRL sets the one by default, DeepSpeed causes the others."""
-    warnings.filterwarnings("ignore", r"`gradient_checkpointing` is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
     warnings.filterwarnings("ignore", r"`torch\.distributed\..*` is deprecated", FutureWarning)
 
 
@@ -227,7 +232,7 @@ def check_arguments(config: Mapping[str, Any]) -> list[str]:
     known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
     given = {name: value for name, value in config.items() if name in known}
     try:
-        W2SRewardConfig(**{"output_dir": "unused", **given, **_machine_defaults(config)})
+        W2SRewardConfig(**{"output_dir": "unused", **given, **machine_defaults(config)})
     except (TypeError, ValueError, ImportError, RuntimeError) as error:
         return [f"train: {error}"]
     return []

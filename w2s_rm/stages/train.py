@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,20 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
-from w2s_rm.errors import DataError
-from w2s_rm.experiment.artifacts import StageFolder, write_text
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.experiment.artifacts import StageFolder, package_versions, write_text
+from w2s_rm.experiment.hub import hub_problems, push_model
 from w2s_rm.modeling import merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
+from w2s_rm.report.cards import write_card
+from w2s_rm.scoring import stream_scores
 from w2s_rm.stages._common import StageArguments, held, is_main_process, parse_model_stage, refuse_finished, run_main
 from w2s_rm.stages._scoring import build_trainer, encode, encoding_counts, to_rows
 from w2s_rm.types import Example
 
 _COMPLETE = "complete"
 _PROBE_EXAMPLES = 8
+# Their candidates give mean and deviation of the scores to a few hundredths of the deviation.
+_SCALE_EXAMPLES = 500
 
 
 class StageRecord(TrainerCallback):
@@ -60,6 +66,15 @@ class StageRecord(TrainerCallback):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
 
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Save no checkpoint at the end: the model is saved then, and to go on from it would take one step more."""
+        if state.global_step >= state.max_steps:
+            control.should_save = False
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """The same where checkpoints are saved after epochs."""
+        self.on_step_end(args, state, control)
+
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Mark the checkpoint as whole once every rank has written its part."""
         if torch.distributed.is_initialized():
@@ -77,6 +92,7 @@ def train(argv: Sequence[str]) -> None:
     stage_args, args, model_args, output = parse_model_stage(argv)
     with held(output) as folder:
         refuse_finished(folder)
+        pushed = _take_push(args)
         examples = read_examples(Path(stage_args.examples))
         targets = _targets(stage_args, examples)
         tokenizer = stage_tokenizer(model_args, args)
@@ -85,8 +101,9 @@ def train(argv: Sequence[str]) -> None:
         adapter, callbacks = peft_config(stage_args.head, model_args), [StageRecord(output)]
         trainer = build_trainer(stage_args, args, model_args, rows, tokenizer, peft_config=adapter, callbacks=callbacks)
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
+        scale = _scale(trainer, rows)
         difference = _save(trainer, probe, folder, stage_args, model_args)
         if is_main_process():
             counts = {
@@ -94,13 +111,42 @@ def train(argv: Sequence[str]) -> None:
                 "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
                 "steps": trainer.state.global_step,
                 "reload_difference": difference,
+                **scale,
             }
-            _clean(folder)
+            clean(folder)
+            write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage=stage_args.stage, counts=counts, config=_recorded(stage_args, args))
+            if pushed:
+                push_model(output / "model", pushed)
 
 
 def _recorded(stage_args: StageArguments, args: Any) -> dict[str, Any]:
     return {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs or {}, "seed": args.seed}
+
+
+def _take_push(args: Any) -> dict[str, Any]:
+    """Take the upload from the trainer, which would push checkpoints, to one place for all stages; empty for none.
+
+    Raises:
+        ConfigError: The name is none for the hub, or nobody is logged in.
+    """
+    if not args.push_to_hub:
+        return {}
+    names = ("push_to_hub", "hub_model_id", "run_name", "hub_token", "hub_private_repo", "hub_revision")
+    config = {name: getattr(args, name) for name in names}
+    args.push_to_hub = False
+    problems = hub_problems([config]) if is_main_process() else []
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return config
+
+
+def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
+    """Measure the scale of the scores on some of the training examples, evenly spaced, on all ranks."""
+    sample = rows.select(range(0, len(rows), -(-len(rows) // _SCALE_EXAMPLES)))
+    scores = [score for part in stream_scores(trainer, sample) for row in part for score in row.scores]
+    mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
+    return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
 
 
 def _targets(stage_args: StageArguments, examples: Sequence[Example]) -> list[tuple[float, ...]]:
@@ -116,7 +162,7 @@ def _targets(stage_args: StageArguments, examples: Sequence[Example]) -> list[tu
     return [tuple(float(k == example.gold) for k in range(len(example.candidates))) for example in examples]
 
 
-def _last_checkpoint(folder: StageFolder) -> str | None:
+def last_checkpoint(folder: StageFolder) -> str | None:
     """Return the newest whole checkpoint; half-written ones are removed."""
     found = sorted((folder.path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     if is_main_process():
@@ -155,9 +201,12 @@ def _save(
     return difference
 
 
-def _clean(folder: StageFolder) -> None:
+def clean(folder: StageFolder) -> None:
+    """Remove the checkpoints of a stage that is about to finish."""
     for path in (folder.path / "trainer").glob("checkpoint-*"):
         shutil.rmtree(path)
+    # TRL's draft of a card, written with each checkpoint: the model has its own.
+    (folder.path / "trainer" / "README.md").unlink(missing_ok=True)
     if (folder.path / "trainer").is_dir() and not any((folder.path / "trainer").iterdir()):
         (folder.path / "trainer").rmdir()
 

@@ -53,6 +53,16 @@ class WorldPreference(WorldTask):
             gold=0,
         )
 
+    def judge(self, example: Example, completion: str) -> bool:
+        """Say whether what a policy wrote is the right answer, and nothing else.
+
+        Args:
+            example (`Example`): The question.
+            completion (`str`): What followed it.
+        """
+        assert example.gold is not None
+        return completion.split() == str(example.candidates[example.gold]).split()
+
     def _record(self, attribute: int, low: int, high: int, down: int, high_first: int) -> dict[str, str]:
         first, second = (high, low) if high_first else (low, high)
         right, wrong = (low, high) if down else (high, low)

@@ -1,0 +1,294 @@
+"""Stages on Ray: what each asks for, how it fails, and that a killed worker costs nothing but its last steps."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from w2s_rm.errors import ConfigError, InUseError
+from w2s_rm.experiment import ray_executor, ray_worker
+from w2s_rm.experiment.artifacts import lock
+from w2s_rm.experiment.jobs import Job
+from w2s_rm.experiment.places import find_accelerate_config
+from w2s_rm.experiment.ray_executor import Resources, resource_problems, resources_of
+from w2s_rm.experiment.ray_worker import LOG, Outcome, run_in_worker
+from w2s_rm.experiment.stage import Stage
+
+NO_GPU, ONE_GPU, EIGHT_GPUS = Resources(4, 0), Resources(4, 1), Resources(64, 8)
+
+
+def stage(name: str = "student", accelerate_config: str | None = None, gpus: float | None = None) -> Stage:
+    config = find_accelerate_config(accelerate_config) if accelerate_config else None
+    return Stage(name, {"inputs": {}}, Path(f"/runs/stages/{name}-0"), accelerate_config=config, gpus=gpus)
+
+
+@pytest.mark.parametrize(
+    ("asking", "largest", "expected"),
+    [
+        (stage(), NO_GPU, (1, 0)),
+        (stage(), ONE_GPU, (1, 1)),
+        (stage(gpus=0.25), ONE_GPU, (1, 0.25)),
+        (stage(gpus=0), ONE_GPU, (1, 0)),
+        (stage("pretrain", gpus=0.5), ONE_GPU, (1, 0.5)),
+        (stage("prepare"), ONE_GPU, (1, 0)),
+        (stage(accelerate_config="zero3"), EIGHT_GPUS, (8, 8)),
+        (stage(accelerate_config="cpu_ddp"), ONE_GPU, (2, 0)),
+        (stage(accelerate_config="cpu_zero2"), Resources(1, 0), (1, 0)),
+        # One process, whatever the config says: nothing is launched.
+        (stage("pretrain", accelerate_config="zero3"), EIGHT_GPUS, (1, 1)),
+    ],
+)
+def test_what_a_stage_asks_for(asking: Stage, largest: Resources, expected: tuple[float, float]) -> None:
+    assert resources_of(asking, largest) == Resources(*expected)
+
+
+def job(of: Stage) -> Job:
+    return Job(of, "recipe", frozenset(), of.title)
+
+
+def test_what_no_machine_has_is_said_before_anything_waits(tmp_path: Path) -> None:
+    assert resource_problems([job(stage()), job(stage(accelerate_config="zero3"))], EIGHT_GPUS) == []
+    (problem,) = resource_problems([job(stage(accelerate_config="zero3")), job(stage("weak", "zero3"))], ONE_GPU)
+    assert "zero3.yaml asks for 8 GPUs on one machine, the largest here has 1; set num_processes" in problem
+    (problem,) = resource_problems([job(stage(gpus=2))], ONE_GPU)
+    assert "stage student asks for 2 GPUs" in problem
+    config = tmp_path / "two.yaml"
+    config.write_text("{num_processes: 8, num_machines: 2, distributed_type: MULTI_GPU}", encoding="utf-8")
+    (problem,) = resource_problems([job(stage(accelerate_config=str(config)))], EIGHT_GPUS)
+    assert "two.yaml spans machines" in problem
+
+
+def test_launches_at_the_same_time_take_ports_of_their_own() -> None:
+    command = ray_worker._command(stage(accelerate_config="cpu_ddp"))
+    place = command.index("--main_process_port")
+    assert command[place + 1] == "0" and command[place - 2] == "--config_file" and command[place + 2] == "-m"
+    assert ray_worker._command(stage()) == stage().command()
+
+
+def broken(folder: Path) -> Stage:
+    """A stage that ends with an error of the user's making."""
+    config = {"task": {"name": "preference", "path": "absent.jsonl"}, "sizes": {}, "inputs": {}, "stage_hash": "0"}
+    return Stage("prepare", config, folder / "prepare-0")
+
+
+def test_a_user_error_is_not_tried_again(tmp_path: Path) -> None:
+    started, outcome = run_in_worker(broken(tmp_path), {}, str(tmp_path))
+    assert started == "started" and isinstance(outcome, Outcome) and outcome.problem is not None
+    assert "failed with exit code 2; " in outcome.problem and "error: " in outcome.problem
+    assert "absent.jsonl" in outcome.problem
+    log = (tmp_path / "prepare-0" / LOG).read_text(encoding="utf-8")
+    assert sum(line.startswith("# ") for line in log.splitlines()) == 1
+
+
+def test_a_process_that_is_killed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    monkeypatch.setattr(Stage, "command", lambda self: command)
+    _, outcome = run_in_worker(broken(tmp_path), {}, str(tmp_path))
+    assert outcome.problem is not None and "exit code -9" in outcome.problem
+    log = (tmp_path / "prepare-0" / LOG).read_text(encoding="utf-8")
+    assert sum(line.startswith("# ") for line in log.splitlines()) == ray_worker.MAX_RETRIES + 1
+
+
+def test_a_finished_stage_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stage, "command", lambda self: ["false"])
+    (tmp_path / "prepare-0").mkdir()
+    (tmp_path / "prepare-0" / "manifest.json").write_text("{}", encoding="utf-8")
+    _, outcome = run_in_worker(broken(tmp_path), {}, str(tmp_path))
+    assert outcome.problem is None
+
+
+def test_a_folder_that_is_just_being_left_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock(tmp_path / "prepare-0"):
+            held.set()
+            leave.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    monkeypatch.setattr(ray_worker, "_FREED_WITHIN_S", 0.1)
+    with pytest.raises(InUseError):
+        ray_worker._wait_and_write_config(broken(tmp_path))
+    monkeypatch.setattr(ray_worker, "_FREED_WITHIN_S", 60.0)
+    threading.Timer(0.3, leave.set).start()
+    ray_worker._wait_and_write_config(broken(tmp_path))
+    holder.join()
+    assert (tmp_path / "prepare-0" / "config.yaml").is_file()
+
+
+def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"pip install 'w2s-rm\[ray\]'"), ray_executor._cluster(print):
+        pass
+
+
+FACTS = {"name": "facts", "n_entities": 12}
+MODEL = {"corpus": FACTS, "num_hidden_layers": 1, "num_attention_heads": 2, "batch_size": 32}
+GRID = {
+    "name": "tiny",
+    "task": {"name": "world_preference", "n_entities": 12, "n_train": 300, "n_test": 50},
+    "models": {
+        "s": {"pretrain": {**MODEL, "hidden_size": 16, "steps": 10}},
+        "l": {"pretrain": {**MODEL, "hidden_size": 32, "steps": 20}},
+    },
+    "pairs": [["s", "l"], ["l", "s"]],
+    "ceiling_split": "weak",
+    "train": {
+        "per_device_train_batch_size": 2,
+        "per_device_eval_batch_size": 60,
+        "learning_rate": 1e-3,
+        "max_length": 32,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "save_steps": 3,
+    },
+}
+
+
+class Bench:
+    """A folder with a tiny grid; runs go below it, pretrained models are shared."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False), encoding="utf-8")
+        # One thread, or the same sums come out in another order.
+        self.environment = {**os.environ, "W2S_RM_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+
+    def start(self, runs: str, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "w2s_rm.cli", "run", str(self.folder / "tiny.yaml"), *options]
+        return subprocess.Popen(
+            [*command, "--runs", str(self.folder / runs)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def stages(self, runs: str, name: str = "*") -> list[Path]:
+        return sorted((self.folder / runs / "stages").glob(f"{name}-*"))
+
+    def reports(self, runs: str) -> dict[str, bytes]:
+        names = ("tiny", "tiny_s_l", "tiny_l_s")
+        files = ("report.json", "report.md", "report.csv", "report.html")
+        return {f"{name}/{file}": (self.folder / runs / name / file).read_bytes() for name in names for file in files}
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=900)
+    return output
+
+
+@contextlib.contextmanager
+def all_gone_after(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Every process below one ends with it."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    yield
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """With a finished sequential run."""
+    bench = Bench(tmp_path_factory.mktemp("grid"))
+    process = bench.start("sequential")
+    output = finish(process)
+    assert process.returncode == 0, output
+    return bench
+
+
+def stage_process(folder: Path) -> psutil.Process | None:
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "w2s_rm.stages.train" in words and str(folder) in words:
+            return process
+    return None
+
+
+def kill_worker_in_the_middle_of(folder: Path, run: subprocess.Popen[str]) -> psutil.Process:
+    """Wait for a stage's first whole checkpoint and kill its Ray worker; return the stage's own process."""
+    while not list(folder.glob("trainer/checkpoint-*/complete")):
+        assert run.poll() is None, finish(run)
+        assert not (folder / "manifest.json").exists(), "finished before its first checkpoint was seen"
+        time.sleep(0.01)
+    process = stage_process(folder)
+    assert process is not None
+    worker = process.parent()
+    assert worker is not None and worker.pid != run.pid
+    worker.kill()
+    return process
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_nothing_but_its_last_steps(bench: Bench) -> None:
+    (student, *_), n_stages = bench.stages("sequential", "student"), len(bench.stages("sequential"))
+    run = bench.start("ray", "--executor", "ray")
+    killed = kill_worker_in_the_middle_of(bench.folder / "ray" / "stages" / student.name, run)
+    output = finish(run)
+    assert run.returncode == 0, output
+    assert not killed.is_running()
+    # The same stages, the same reports to the byte, and each stage in one try but the one that lost its worker.
+    assert [path.name for path in bench.stages("ray")] == [path.name for path in bench.stages("sequential")]
+    assert bench.reports("ray") == bench.reports("sequential")
+    tries = {
+        path.name: sum(line.startswith("# ") for line in (path / LOG).read_text(encoding="utf-8").splitlines())
+        for path in bench.stages("ray")
+        if (path / LOG).exists()
+    }
+    assert tries.pop(student.name) == 2 and set(tries.values()) == {1} and len(tries) == n_stages - 2
+    assert output.count(": done in") == n_stages and output.count("pretrain: cached") == 2
+    for name in ("metrics.jsonl", "model/model.safetensors"):
+        again = bench.folder / "ray" / "stages" / student.name / name
+        assert again.read_bytes() == (student / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_one_failure_stops_its_branch_only(bench: Bench) -> None:
+    """One model is broken: what needs it is named, the rest runs, and a mended one goes on."""
+    runs = bench.folder / "broken"
+    shutil.copytree(bench.folder / "sequential", runs)
+    for path in runs.glob("stages/*/config.yaml"):
+        path.write_text(path.read_text().replace(str(bench.folder / "sequential"), str(runs)), encoding="utf-8")
+    read = {path: yaml.safe_load((path / "config.yaml").read_text()) for path in bench.stages("broken")}
+    relabel, other = bench.stages("broken", "relabel")
+    weak = Path(read[relabel]["model_name_or_path"])
+    student = next(path for path in bench.stages("broken", "student") if relabel.name in read[path]["labels"])
+    lost = [relabel, student, *(path for path in read if student.name in read[path].get("model_name_or_path", ""))]
+    for path in [*lost, other]:
+        shutil.rmtree(path)
+    (weak / "config.json").rename(weak / "mislaid.json")
+    run = bench.start("broken", "--executor", "ray")
+    output = finish(run)
+    assert run.returncode == 2, output
+    assert "error: stages failed; finished ones are kept:" in output and "Traceback" not in output
+    assert output.count("failed with exit code 2") == 1 and output.count("could not run without a stage that") == 2
+    assert (other / "manifest.json").is_file() and not student.exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_every_worker(bench: Bench) -> None:
+    run = bench.start("interrupted", "--executor", "ray")
+    assert run.stdout is not None
+    while "weak seed 0 …" not in (line := run.stdout.readline()):
+        assert line, "ended before a stage was started"
+    time.sleep(1.0)
+    with all_gone_after(run):
+        run.send_signal(signal.SIGINT)
+        output = finish(run)
+    assert run.returncode == 130, output
+    assert "interrupted; finished stages are kept" in output and "Traceback" not in output
+    assert not list(bench.folder.glob("interrupted/stages/student-*"))

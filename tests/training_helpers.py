@@ -1,0 +1,34 @@
+"""What tests of the trainers share: words, options that suit tiny models on a CPU, and a record of the steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+WORDS = [f"w{number}" for number in range(60)]
+"""The words that the tiny tokenizers know."""
+
+COMMON: dict[str, Any] = {
+    "per_device_train_batch_size": 8,
+    "learning_rate": 1e-3,
+    "logging_steps": 1,
+    "report_to": "none",
+    "save_strategy": "no",
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "disable_tqdm": True,
+    "use_cpu": True,
+    "max_length": 64,
+}
+
+
+class Record(TrainerCallback):
+    """Keeps loss and gradient norm of every step."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[float, float]] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if logs and "grad_norm" in logs:
+            self.steps.append((float(logs["loss"]), float(logs["grad_norm"])))

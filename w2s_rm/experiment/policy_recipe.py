@@ -1,0 +1,126 @@
+"""The `policy:` part of a recipe: which policy is optimised against the run's reward models, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from w2s_rm import catalog
+from w2s_rm.errors import ConfigError, nearest
+from w2s_rm.experiment.fields import policy_fields, type_problem
+from w2s_rm.policies._base import RESERVED
+
+if TYPE_CHECKING:
+    from w2s_rm.experiment.marked_yaml import KeyPath
+    from w2s_rm.experiment.recipe import Checker, ModelSpec
+
+NUMBERS = {"max_completion_length": None, "samples": 4, "evaluations": 8}
+"""Whole numbers of the part, with their defaults; `None` must be given."""
+POLICY_KEYS = ("methods", "train", *NUMBERS)
+"""What the part has beside the keys of a model."""
+_METHOD = ("trainer", "train")
+
+
+@dataclass(frozen=True)
+class PolicyMethod:
+    """One way to optimise the policy.
+
+    Args:
+        trainer (`str`): Name of a file in `w2s_rm/policies`.
+        train (`Mapping`): Fields of that trainer's configuration.
+    """
+
+    trainer: str
+    train: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """The policy of a recipe.
+
+    Args:
+        model ([`~w2s_rm.experiment.recipe.ModelSpec`]): The policy that every optimisation starts from.
+        methods (`Mapping[str, PolicyMethod]`): By name.
+        max_completion_length (`int`): Most tokens of a completion.
+        samples (`int`): Completions of each test prompt that are judged.
+        evaluations (`int`): How often during training they are.
+    """
+
+    model: ModelSpec
+    methods: Mapping[str, PolicyMethod]
+    max_completion_length: int
+    samples: int
+    evaluations: int
+
+
+def read_policy(checker: Checker, value: Any) -> PolicySpec | None:
+    """Check the part `policy:` of a recipe; mistakes are left with the checker.
+
+    Args:
+        checker ([`~w2s_rm.experiment.recipe.Checker`]): Collects mistakes.
+        value (`Any`): From YAML; `None` when the recipe has no such part.
+    """
+    if value is None:
+        return None
+    data = checker.mapping(("policy",), value)
+    model = checker.model("policy", {name: data[name] for name in data if name not in POLICY_KEYS})
+    numbers = {name: _number(checker, name, data.get(name, default)) for name, default in NUMBERS.items()}
+    methods = _methods(checker, data.get("methods"), checker.mapping(("policy", "train"), data.get("train")))
+    _check_data(checker)
+    return PolicySpec(model, methods, **numbers)
+
+
+def _number(checker: Checker, name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        found = "is missing" if value is None else f"is {value!r}"
+        checker.problem(("policy", name), f"{found}; write a whole number, 1 or more")
+        return 1
+    return value
+
+
+def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[str, PolicyMethod]:
+    methods = {}
+    for name, entry in checker.mapping(("policy", "methods"), value).items():
+        path = ("policy", "methods", str(name))
+        data = checker.mapping(path, entry)
+        checker.keys(path, data, _METHOD)
+        trainer, known = str(data.get("trainer", name)), catalog.names("policies")
+        if trainer not in known:
+            checker.problem((*path, "trainer"), f"no policy trainer {trainer!r}; {nearest(trainer, known)}")
+            continue
+        own = checker.mapping((*path, "train"), data.get("train"))
+        _check_options(checker, trainer, ("policy", "train"), shared)
+        _check_options(checker, trainer, (*path, "train"), own)
+        methods[str(name)] = PolicyMethod(trainer, {**shared, **own})
+    if not methods:
+        checker.problem(("policy", "methods"), "names no method; for example dpo: {trainer: dpo}")
+    return methods
+
+
+def _check_options(checker: Checker, trainer: str, path: KeyPath, options: Mapping[str, Any]) -> None:
+    try:
+        known = policy_fields(trainer)
+    except ConfigError as error:
+        checker.problem(("policy", "methods"), str(error))
+        return
+    for name, value in options.items():
+        if name in RESERVED:
+            checker.problem((*path, name), f"is set by {RESERVED[name]}")
+        elif name not in known:
+            checker.problem((*path, name), f"unknown option of {trainer}; {nearest(name, list(known))}")
+        elif wrong := type_problem(value, known[name]):
+            checker.problem((*path, name), wrong)
+
+
+def _check_data(checker: Checker) -> None:
+    """Prompts must be left for the policy, and there must be someone to say whether an answer is right."""
+    task = checker.mapping(("task",), checker.marked.data.get("task"))
+    if not task.get("n_validation"):
+        text = "a policy is trained on the prompts of the validation split, which no reward model has seen; set it"
+        checker.problem(("task", "n_validation"), text)
+    name = str(task.get("name"))
+    if name in catalog.names("tasks") and not hasattr(catalog.lookup("tasks", name), "judge"):
+        judged = [one for one in catalog.names("tasks") if hasattr(catalog.lookup("tasks", one), "judge")]
+        text = f"task {name} cannot judge what a policy writes; these can: {', '.join(judged)}"
+        checker.problem(("policy",), f"{text}; add a method judge(example, completion) to the task")

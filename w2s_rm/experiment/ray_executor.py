@@ -1,0 +1,220 @@
+"""Run the stages of several plans on Ray: what is independent at once, what is shared once, what was lost again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.errors import ConfigError, StageError, join_problems
+from w2s_rm.experiment.artifacts import lock
+from w2s_rm.experiment.executors import run_inline
+from w2s_rm.experiment.jobs import Job, Schedule, unite
+from w2s_rm.experiment.places import read_accelerate_config
+from w2s_rm.experiment.plan import Plan
+from w2s_rm.experiment.ray_worker import MAX_RETRIES, STARTED, Outcome, run_in_worker
+from w2s_rm.experiment.run import Say, check_before, record, run_stage
+from w2s_rm.experiment.stage import Stage
+
+# Ray's least; only progress and outcomes pass through the store, all data goes through files.
+_STORE_BYTES = 80 * 2**20
+_PASSED_ON = ("W2S_RM_", "HF_", "TOKENIZERS_", "WANDB_", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a Ray task asks for, or what the largest machine of a cluster has.
+
+    Args:
+        cpus (`float`): CPUs.
+        gpus (`float`): GPUs; below 1 a share of one.
+    """
+
+    cpus: float
+    gpus: float
+
+
+def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
+    """Run the missing stages of all plans on Ray and write the report of each.
+
+    Data is prepared and checked in this process first. Ray is started on this machine, or joined where `RAY_ADDRESS`
+    says; the machines of a cluster then see this folder, the runs and the Python environment at the same paths.
+
+    Args:
+        plans (`Sequence[Plan]`): What to run.
+        say (`Callable[[str], None]`): Receives one line for each stage.
+
+    Returns:
+        `list[Path]`: The files of the last report.
+
+    Raises:
+        ConfigError: Ray is not installed or does not start, or a stage asks for more than its largest machine has.
+        StageError: Stages failed; those that do not depend on them have run, and finished ones are kept.
+    """
+    from w2s_rm.report import write_report
+    from w2s_rm.report.cards import update_cards
+
+    with contextlib.ExitStack() as held:
+        for plan in plans:
+            held.enter_context(lock(plan.run_folder))
+            record(plan)
+        jobs = unite(plans)
+        titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
+        for job in jobs:
+            if job.stage.cached or not job.stage.loads_model:
+                run_stage(job.stage, titles[job.stage.folder], run_inline, say)
+        _check(plans)
+        failed = _run_missing(jobs, titles, say) if any(not job.stage.cached for job in jobs) else None
+        files: list[Path] = []
+        for plan in plans:
+            if all(stage.cached for stage in plan.stages):
+                files = write_report([plan.run_folder], plan.run_folder)
+                update_cards(plan.run_folder)
+        if failed is not None:
+            raise failed
+        return files
+
+
+def resources_of(stage: Stage, largest: Resources) -> Resources:
+    """Return what a stage asks for: a process is a CPU, and a GPU where there are any and it loads a model.
+
+    Args:
+        stage ([`~w2s_rm.experiment.stage.Stage`]): The stage.
+        largest ([`Resources`]): What the largest machine has.
+    """
+    config: Mapping[str, Any] = {}
+    if stage.accelerate_config is not None and stage.distributed:
+        config = read_accelerate_config(stage.accelerate_config)
+    processes = int(config.get("num_processes") or 1)
+    cpus = min(float(processes), largest.cpus)
+    if config.get("use_cpu") or config.get("distributed_type") == "MULTI_CPU":
+        return Resources(cpus, 0.0)
+    if config and config.get("distributed_type") != "NO":
+        return Resources(cpus, float(processes))
+    usual = 1.0 if stage.loads_model and largest.gpus else 0.0
+    return Resources(cpus, usual if stage.gpus is None else float(stage.gpus))
+
+
+def resource_problems(jobs: Sequence[Job], largest: Resources) -> list[str]:
+    """Say which stages no machine of a cluster can run; Ray would let them wait for ever.
+
+    Args:
+        jobs (`Sequence[Job]`): What is to run.
+        largest ([`Resources`]): What the largest machine has.
+    """
+    problems: dict[str, None] = {}
+    for job in jobs:
+        asked, config = resources_of(job.stage, largest), job.stage.accelerate_config
+        where = f"accelerate_config {config.name}" if config and job.stage.distributed else f"stage {job.title}"
+        if asked.gpus > largest.gpus:
+            text = f"{where} asks for {asked.gpus:g} GPUs on one machine, the largest here has {largest.gpus:g}"
+            problems[f"{text}; set num_processes in a copy of the config, or gpus of the model"] = None
+        if config and job.stage.distributed and int(read_accelerate_config(config).get("num_machines") or 1) > 1:
+            problems[f"{where} spans machines; on Ray a stage runs on one: run it by its own command"] = None
+    return list(problems)
+
+
+def _check(plans: Sequence[Plan]) -> None:
+    problems: dict[str, None] = {}
+    for plan in plans:
+        missing = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
+        try:
+            if missing:
+                check_before(plan, missing, here=_address() is None)
+        except ConfigError as error:
+            problems[str(error)] = None
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def _address() -> str | None:
+    return os.environ.get("RAY_ADDRESS") or None
+
+
+def _run_missing(jobs: Sequence[Job], titles: Mapping[Path, str], say: Say) -> StageError | None:
+    with _cluster(say) as largest:
+        missing = [job for job in jobs if not job.stage.cached]
+        problems = resource_problems(missing, largest)
+        if problems:
+            raise ConfigError(join_problems("the recipe cannot run on this Ray cluster:", problems))
+        schedule = Schedule(jobs)
+        failures = _work_through(schedule, titles, largest, say)
+    if not failures:
+        return None
+    failures += [f"{job.title}: could not run without a stage that failed" for job in schedule.stranded]
+    return StageError(join_problems("stages failed; finished ones are kept:", failures, most=50))
+
+
+@contextlib.contextmanager
+def _cluster(say: Say) -> Iterator[Resources]:
+    """Start or join Ray; yield what its largest machine has."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError("--executor ray needs Ray: pip install 'w2s-rm[ray]'") from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = _address()
+    here = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    try:
+        ray.init(**({"address": address} if address else here), log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray raises plain exceptions when a part of it does not come up.
+        ray.shutdown()
+        advice = (
+            "is RAY_ADDRESS right, and that cluster up?" if address else "its parts have 15 s: is the machine busy?"
+        )
+        raise ConfigError(f"Ray did not start ({' '.join(str(error).split())}); {advice}") from error
+    try:
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus, gpus = (max(machine.get(kind, 0.0) for machine in machines) for kind in ("CPU", "GPU"))
+        say(f"Ray: {len(machines)} machine{'s' if len(machines) > 1 else ''} of up to {cpus:g} CPUs and {gpus:g} GPUs")
+        yield Resources(cpus, gpus)
+    finally:
+        ray.shutdown()
+
+
+def _work_through(schedule: Schedule, titles: Mapping[Path, str], largest: Resources, say: Say) -> list[str]:
+    """Hand stages to Ray as soon as they find their inputs; return what failed."""
+    import ray
+
+    work = ray.remote(run_in_worker)
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    running: dict[Any, Job] = {}
+    failures: list[str] = []
+    try:
+        while True:
+            for job in schedule.take():
+                asked = resources_of(job.stage, largest)
+                options = {"num_cpus": asked.cpus, "num_gpus": asked.gpus, "max_retries": MAX_RETRIES}
+                running[work.options(**options).remote(job.stage, environment, os.getcwd())] = job
+            if not running:
+                return failures
+            (task,), _ = ray.wait(list(running), num_returns=1)
+            job = running[task]
+            news = _next_news(task)
+            if news == STARTED:
+                say(f"{titles[job.stage.folder]} …")
+                continue
+            del running[task]
+            if news.problem is None:
+                schedule.finish(job)
+                say(f"{titles[job.stage.folder]}: done in {news.seconds:.1f} s")
+            else:
+                say(f"{titles[job.stage.folder]}: failed")
+                failures.append(f"{job.title}: {news.problem}")
+    finally:
+        for task in running:
+            ray.cancel(task, force=True)
+
+
+def _next_news(task: Any) -> Any:
+    """Read what a task reports next; a task that Ray has given up is an outcome as well."""
+    import ray
+
+    try:
+        return ray.get(next(task))
+    except ray.exceptions.RayError as error:
+        return Outcome(f"Ray gave it up: {' '.join(str(error).split())}", 0.0)

@@ -1,0 +1,195 @@
+"""From a finished run to a preference dataset: its examples, relabelled by its labels or by a reward model."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from w2s_rm.data.examples import read_examples, write_parquet
+from w2s_rm.data.label_store import join_labels, read_labels
+from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
+from w2s_rm.experiment.artifacts import write_text
+from w2s_rm.integrations.preferences import Preferences, to_preferences
+from w2s_rm.report.run import Run, Stage, read_run
+from w2s_rm.types import Example
+
+SPLITS = ("relabel", "test", "validation", "unused")
+MODELS = ("weak", "student", "ceiling")
+
+_LEAST = 1e-300
+
+
+@dataclass(frozen=True)
+class Export:
+    """What to export.
+
+    Args:
+        run (`Path`): Folder of a finished run, `runs/<recipe>`.
+        split (`str`, *optional*, defaults to `"relabel"`): Which examples.
+        of (`str`, *optional*): Relabel with a reward model of the run: `weak`, `student` or `ceiling`.
+        model (`str`, *optional*): Relabel with the reward model in this folder.
+        labels (`Path`, *optional*): Relabel from this file of labels. Without any of the three: the run's weak labels.
+        method (`str`, *optional*): Whose student, where the run has several methods.
+        seed (`int`, *optional*): Of weak labels and models; by default the run's first one.
+        min_confidence (`float`, *optional*, defaults to `0.5`): As in
+            [`~w2s_rm.integrations.preferences.to_preferences`].
+        deduplicate (`bool`, *optional*, defaults to `False`): As there.
+        form (`str`, *optional*): As there.
+    """
+
+    run: Path
+    split: str = "relabel"
+    of: str | None = None
+    model: str | None = None
+    labels: Path | None = None
+    method: str | None = None
+    seed: int | None = None
+    min_confidence: float = 0.5
+    deduplicate: bool = False
+    form: str | None = None
+
+    def preferences(self) -> Preferences:
+        """Read the examples, score them and make pairs.
+
+        Raises:
+            ArtifactError: The run is not finished.
+            ConfigError: An option does not fit the run; a reward model does not load.
+            DataError: Labels do not fit the examples, or no pair is left.
+        """
+        given = [f"--{name}" for name in ("of", "model", "labels") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} each say what to relabel with; give one of them")
+        run = read_run(self.run)
+        seed = self._seed(run)
+        examples = _examples(run, self.split)
+        options: dict[str, Any] = {"min_confidence": self.min_confidence, "deduplicate": self.deduplicate}
+        made = to_preferences(examples, self._scores(run, seed, examples), **options, form=self.form)
+        if not made.rows:
+            counts = ", ".join(f"{value} {name}" for name, value in made.counts.items())
+            raise DataError(f"{self.run}: no pair is left of split {self.split} ({counts}); lower --min-confidence")
+        return made
+
+    def _seed(self, run: Run) -> int:
+        if self.seed is not None and self.seed not in run.seeds:
+            raise ConfigError(f"--seed {self.seed}: the run has the seeds {', '.join(map(str, run.seeds))}")
+        return run.seeds[0] if self.seed is None else self.seed
+
+    def _scores(self, run: Run, seed: int, examples: Sequence[Example]) -> Sequence[Sequence[float]]:
+        if self.method is not None and self.of != "student":
+            raise ConfigError("--method names a student; give --of student with it")
+        if self.model is not None:
+            return _model_scores(self.model, {}, examples)
+        if self.of is not None:
+            config = _evaluation(run, self.of, self._method(run) if self.of == "student" else None, seed)
+            return _model_scores(str(config["model_name_or_path"]), config, examples)
+        return _label_scores(self.labels or _weak_labels(run, self.split, seed), examples)
+
+    def _method(self, run: Run) -> str:
+        if self.method is None and len(run.methods) == 1:
+            return run.methods[0]
+        if self.method not in run.methods:
+            known = f"known: {', '.join(run.methods)}"
+            wrong = "--of student needs --method" if self.method is None else f"--method {self.method}: no such method"
+            raise ConfigError(f"{wrong}; {known if self.method is None else nearest(self.method, run.methods)}")
+        return self.method
+
+
+def _stage(run: Run, stage: str, of: str | None, method: str | None, seed: int | None) -> Stage:
+    found = run.find(stage, of, method, seed)
+    if found is None:
+        words = " ".join(filter(None, (stage, of, method)))
+        raise ArtifactError(
+            f"run {run.recipe!r} has no stage {words} for seed {seed}; its data may have no ground truth"
+        )
+    return found
+
+
+def _examples(run: Run, split: str) -> list[Example]:
+    examples = read_examples(_stage(run, "prepare", None, None, None).folder / "examples" / f"{split}.parquet")
+    if not examples:
+        raise DataError(f"run {run.recipe!r} has no examples in split {split}; take another --split")
+    return examples
+
+
+def _weak_labels(run: Run, split: str, seed: int) -> Path:
+    if split != "relabel":
+        raise ConfigError(f"--split {split}: the run labelled the split relabel only; add --of weak to score these too")
+    return _stage(run, "relabel", None, None, seed).folder / "weak_labels.parquet"
+
+
+def _label_scores(path: Path, examples: Sequence[Example]) -> list[tuple[float, ...]]:
+    """Logarithms: their differences are those of the scores, if the labels came from any."""
+    labels = join_labels(examples, read_labels(path), source=str(path))
+    return [tuple(math.log(max(value, _LEAST)) for value in row) for row in labels]
+
+
+def _evaluation(run: Run, of: str, method: str | None, seed: int) -> dict[str, Any]:
+    """Read how the run evaluated a model: the path, also where `runs/` was moved, and what scores depend on."""
+    place = _stage(run, "evaluate", of, method, seed).folder / "config.yaml"
+    config: dict[str, Any] = yaml.safe_load(place.read_text(encoding="utf-8"))
+    path = Path(str(config["model_name_or_path"]))
+    moved = place.parent.parent / path.parent.name / path.name
+    if not path.is_dir() and moved.is_dir():
+        config["model_name_or_path"] = str(moved)
+    return config
+
+
+def _model_scores(path: str, config: dict[str, Any], examples: Sequence[Example]) -> list[tuple[float, ...]]:
+    from w2s_rm.integrations.reward_model import load_reward_model
+    from w2s_rm.integrations.scorer import Scorer
+
+    scorer = Scorer(load_reward_model(path), max_length=config.get("max_length"), bf16=config.get("bf16"))
+    return scorer.score_examples(examples)
+
+
+def refuse_existing(path: Path) -> None:
+    """Never overwrite what someone may still need.
+
+    Args:
+        path (`Path`): Where to write.
+
+    Raises:
+        ConfigError: Something is there.
+    """
+    if path.exists():
+        raise ConfigError(f"{path} exists; remove it, or give another --output")
+
+
+def write_preferences(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows, completely or not at all: JSONL or Parquet by the name's ending, otherwise a saved dataset.
+
+    Args:
+        path (`Path`): File ending in `.jsonl` or `.parquet`, or folder for `datasets.load_from_disk`.
+        rows (`Sequence[dict]`): What to write.
+
+    Raises:
+        ConfigError: Something is there already.
+    """
+    refuse_existing(path)
+    if path.suffix == ".jsonl":
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".parquet":
+        import pyarrow as pa
+
+        write_parquet(path, pa.Table.from_pylist(list(rows)))
+    else:
+        _write_dataset(path, rows)
+
+
+def _write_dataset(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    import datasets
+
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        datasets.Dataset.from_list(list(rows)).save_to_disk(unfinished)
+        unfinished.rename(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

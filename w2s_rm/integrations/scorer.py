@@ -1,0 +1,235 @@
+"""Scores of a reward model outside a trainer: in batches of like length, each prompt fed once where the model can.
+
+Shape suffixes: B prompts of a batch, K responses of a prompt.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import datasets
+import torch
+from accelerate import PartialState
+from jinja2 import TemplateError
+from torch import Tensor
+
+from w2s_rm.branches import read_branches
+from w2s_rm.data.collation import PaddedCollator
+from w2s_rm.data.encoding import encode_batch
+from w2s_rm.data.shared_prefix import SharedPrefixCollator
+from w2s_rm.errors import ConfigError, DataError, NonFiniteError, join_problems
+from w2s_rm.heads import HEADS, Collator
+from w2s_rm.integrations.reward_model import RewardModel, unsharded
+from w2s_rm.integrations.texts import check_template
+from w2s_rm.layout_probe import why_not_shared
+from w2s_rm.layouts import refuse_long_rows
+from w2s_rm.types import Encoded, Example, Text
+
+logger = logging.getLogger(__name__)
+
+Group = Mapping[str, Any]
+"""A prompt's tokens with those of its responses, as the collators take them."""
+
+_HEAD = HEADS["reward"]
+_NAMED = 10
+_WIDTHS = 6
+
+
+class Scorer:
+    """Encodes and scores as training did.
+
+    Args:
+        loaded ([`~w2s_rm.integrations.reward_model.RewardModel`]): The reward model.
+        batch_size (`int`, *optional*, defaults to `64`): Most responses in one forward pass.
+        max_length (`int`, *optional*): Tokens to which rows are cut; by default the reward model's.
+        device (`str` or `torch.device`, *optional*): Where to compute; by default, from the first scores on, the
+            process's accelerator.
+        bf16 (`bool`, *optional*): Compute in bfloat16, the score layer excepted; by default as training did, where that
+            is known, otherwise on accelerators only.
+
+    Raises:
+        ConfigError: An option is wrong, or `max_length` exceeds the positions that the model has learned.
+    """
+
+    def __init__(
+        self,
+        loaded: RewardModel,
+        *,
+        batch_size: int = 64,
+        max_length: int | None = None,
+        device: str | torch.device | None = None,
+        bf16: bool | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; use 1 or more")
+        self.loaded, self.batch_size = loaded, batch_size
+        self.max_length = loaded.max_length if max_length is None else max_length
+        self._device, self._bf16 = device, loaded.bf16 if bf16 is None else bf16
+        self._collator: Collator | None = None
+        if self.max_length is not None:
+            longest = {"prompt_ids": [[0] * self.max_length], "candidate_ids": [[[]]]}
+            refuse_long_rows(loaded.model, [datasets.Dataset.from_dict(longest)])
+
+    def score_examples(self, examples: Sequence[Example]) -> list[tuple[float, ...]]:
+        """Score all candidates of examples, which are cut together where they are too long: the stages' own scores.
+
+        Args:
+            examples (`Sequence[Example]`): All text or all conversations.
+
+        Raises:
+            DataError: Text and conversations are mixed.
+            ConfigError: Conversations for a reward model without chat template.
+            NonFiniteError: A score is NaN or infinite; names the examples.
+        """
+        if len({isinstance(example.candidates[0], str) for example in examples}) > 1:
+            raise DataError("some examples are text and some conversations; score them one kind at a time")
+        if examples and not isinstance(examples[0].candidates[0], str):
+            check_template(self.loaded.tokenizer, self.loaded.path)
+        own = [f"example {example.id!r}" for example in examples]
+        encoded = self.encode([e.prompt for e in examples], [e.candidates for e in examples], own)
+        scores = self.score([to_group(row.prompt_ids, row.candidate_ids) for row in encoded])
+        names = [name for name, example in zip(own, examples, strict=True) for _ in example.candidates]
+        self.check_finite([score for row in scores for score in row], names)
+        return list(map(tuple, scores))
+
+    def encode(
+        self, prompts: Sequence[Text], candidates: Sequence[Sequence[Text]], names: Sequence[str]
+    ) -> list[Encoded]:
+        """Tokenise prompts with their candidates as in training.
+
+        Args:
+            prompts (`Sequence` of text or messages): One for each row.
+            candidates (`Sequence` of sequences of text or messages): Their continuations.
+            names (`Sequence[str]`): What rows are called in messages.
+
+        Raises:
+            DataError: A row has no token, or the chat template refuses it; names the rows.
+        """
+        try:
+            encoded = encode_batch(self.loaded.tokenizer, prompts, candidates, self.max_length)
+        except TemplateError as error:
+            refused = names[self._first_refused(prompts, candidates)]
+            raise DataError(
+                f"the chat template of the reward model {self.loaded.path!r} cannot render {refused}: {error}; "
+                "give conversations in the form it was trained on"
+            ) from error
+        empty = [name for name, one in zip(names, encoded, strict=True) if not all(one.candidate_ids)]
+        if empty:
+            raise DataError(f"nothing to score: prompt and response have no token in {', '.join(empty[:_NAMED])}")
+        return encoded
+
+    def _first_refused(self, prompts: Sequence[Text], candidates: Sequence[Sequence[Text]]) -> int:
+        for row, (prompt, options) in enumerate(zip(prompts, candidates, strict=True)):
+            try:
+                encode_batch(self.loaded.tokenizer, [prompt], [options], self.max_length)
+            except TemplateError:
+                return row
+        return 0
+
+    def score(self, groups: Sequence[Group]) -> list[list[float]]:
+        """Score groups of responses that share a prompt, in their order.
+
+        Args:
+            groups (`Sequence[Mapping]`): From [`to_group`] or [`share_prompts`].
+        """
+        collator, device = self._prepare()
+        bf16 = device.type != "cpu" if self._bf16 is None else self._bf16
+        scores: list[list[float]] = [[] for _ in groups]
+        for batch in _batches(groups, self.batch_size):
+            laid = collator([groups[index] for index in batch])
+            inputs = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in laid.items()}
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                scores_BK = _HEAD.score(self.loaded.model, inputs).scores_BK.cpu()
+            for index, scores_K in zip(batch, scores_BK.tolist(), strict=True):
+                scores[index] = scores_K[: len(groups[index]["candidate_ids"])]
+        return scores
+
+    def _prepare(self) -> tuple[Collator, torch.device]:
+        """Place the model and choose how it reads rows; not before the first scores: then a trainer has its device."""
+        model, tokenizer = self.loaded.model, self.loaded.tokenizer
+        if self._collator is None:
+            device = PartialState().device if self._device is None else torch.device(self._device)
+            module: Any = model
+            module.to(device)
+            pad_token_id = int(tokenizer.pad_token_id)
+            with unsharded():
+                reason = why_not_shared("reward", model, self.max_length, device)
+            if reason is None:
+                read_branches(model)
+                width = _WIDTHS * model.config.get_text_config().hidden_size
+                self._collator = SharedPrefixCollator(_HEAD.tree, pad_token_id, attention_length=width)
+            else:
+                self._collator = PaddedCollator(pad_token_id)
+            logger.info("%s: layout %s", self.loaded.name, f"padded: {reason}" if reason else "shared_prefix")
+        return self._collator, model.device
+
+    def check_finite(self, scores: Sequence[float], names: Sequence[str]) -> None:
+        """Stop at a NaN or infinite score: trainers would go on with it.
+
+        Args:
+            scores (`Sequence[float]`): Rewards.
+            names (`Sequence[str]`): What each belongs to, for the message.
+
+        Raises:
+            NonFiniteError: Names what has one.
+        """
+        bad = [name for name, score in zip(names, scores, strict=True) if not math.isfinite(score)]
+        if bad:
+            counts = f"NaN or infinite reward for {len(bad)} of {len(scores)} responses"
+            heading = f"reward model {self.loaded.path!r}: {counts}; look at these, or at how the model was trained:"
+            raise NonFiniteError(join_problems(heading, bad))
+
+
+def to_group(prompt_ids: list[int], candidate_ids: list[list[int]]) -> Group:
+    """Make a group of a prompt's tokens and those of its responses, none of which is empty."""
+    return {"prompt_ids": prompt_ids, "candidate_ids": candidate_ids, "targets": [0.0] * len(candidate_ids)}
+
+
+def share_prompts(rows: Sequence[list[int]], prompts: Sequence[Text], most: int) -> list[tuple[list[int], Group]]:
+    """Group responses to equal prompts, so that their common beginning is fed once; the tokens stay what they are.
+
+    Args:
+        rows (`Sequence[list[int]]`): Tokens of prompt and response.
+        prompts (`Sequence` of text or messages): What they answer.
+        most (`int`): Most responses in a group.
+
+    Returns:
+        `list`: For each group the indices of its rows, and the group.
+    """
+    answers: dict[str, list[int]] = defaultdict(list)
+    for row, prompt in enumerate(prompts):
+        answers[prompt if isinstance(prompt, str) else repr(prompt)].append(row)
+    groups = []
+    for indices in answers.values():
+        for start in range(0, len(indices), most):
+            part = indices[start : start + most]
+            shared = _common([rows[index] for index in part])
+            groups.append((part, to_group(rows[part[0]][:shared], [rows[index][shared:] for index in part])))
+    return groups
+
+
+def _common(rows: Sequence[list[int]]) -> int:
+    """Count the tokens with which all rows begin; each row keeps at least one of its own."""
+    first, last = min(rows), max(rows)
+    longest = min(map(len, rows)) - 1
+    return next((place for place in range(longest) if first[place] != last[place]), longest)
+
+
+def _batches(groups: Sequence[Group], most: int) -> Iterator[list[int]]:
+    """Put groups of like length together; the largest come first: a batch that is too large fails at once."""
+    lengths = [len(group["prompt_ids"]) + max(map(len, group["candidate_ids"])) for group in groups]
+    batch: list[int] = []
+    count = 0
+    for index in sorted(range(len(groups)), key=lambda index: -lengths[index]):
+        size = len(groups[index]["candidate_ids"])
+        if batch and count + size > most:
+            yield batch
+            batch, count = [], 0
+        batch.append(index)
+        count += size
+    if batch:
+        yield batch

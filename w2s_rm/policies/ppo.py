@@ -1,0 +1,89 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347), with the saved reward model as TRL loads it.
+
+The reward model reads the policy's tokens, so both need one vocabulary. A value model of its own starts from the reward
+model. TRL has it up to 1.12.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.policies._base import Optimisation
+
+NO_PPO = (
+    "this release of trl has no PPO, which left it after 1.12: run pip install 'trl==1.12.0', or take rloo or grpo, "
+    "which need no value model"
+)
+
+
+@dataclass(frozen=True)
+class Ppo:
+    """[`~trl.experimental.ppo.PPOTrainer`]."""
+
+    config_source: ClassVar[tuple[str, str]] = ("experimental/ppo/ppo_config.py", "PPOConfig")
+
+    def build(self, given: Optimisation) -> Any:
+        """Load reward and value model and build the trainer.
+
+        Args:
+            given ([`Optimisation`]): Policy, prompts and reward.
+
+        Raises:
+            ConfigError: trl has no PPO, the prompts are conversations, or policy and reward model have different
+                vocabularies.
+        """
+        check_available()
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from trl.experimental.ppo import PPOConfig, PPOTrainer
+
+        if AutoTokenizer.from_pretrained(given.reward_model).get_vocab() != given.tokenizer.get_vocab():
+            raise ConfigError(
+                f"ppo: the reward model {given.reward_model} reads the policy's tokens, but has another vocabulary; "
+                "take rloo or grpo, which hand over text"
+            )
+        load = AutoModelForSequenceClassification.from_pretrained
+        given.tokenizer.padding_side = "left"
+        rows = _prompt_ids(given)
+        return PPOTrainer(
+            args=PPOConfig(
+                **{"num_sample_generations": 0, **given.options},
+                response_length=given.max_completion_length,
+                stop_token="eos",
+            ),
+            processing_class=given.tokenizer,
+            model=given.model,
+            ref_model=None,
+            reward_model=load(given.reward_model, use_safetensors=True),
+            value_model=load(given.reward_model, use_safetensors=True),
+            train_dataset=rows,
+            eval_dataset=rows,
+            peft_config=given.peft_config,
+            callbacks=list(given.callbacks),
+        )
+
+
+def check_available() -> None:
+    """Refuse a release of trl without PPO.
+
+    Raises:
+        ConfigError: It has none; the message names the pin that brings it and what to use instead.
+    """
+    if importlib.util.find_spec("trl.experimental.ppo") is None:
+        raise ConfigError(NO_PPO)
+
+
+def _prompt_ids(given: Optimisation) -> Any:
+    import datasets
+
+    prompts = [example.prompt for example in given.prompts]
+    if isinstance(prompts[0], str):
+        ids = given.tokenizer(prompts)["input_ids"]
+    else:
+        ids = [
+            given.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, return_dict=True)["input_ids"]
+            for prompt in prompts
+        ]
+    return datasets.Dataset.from_dict({"input_ids": ids})

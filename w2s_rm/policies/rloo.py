@@ -1,0 +1,33 @@
+"""REINFORCE with the other completions of a prompt as baseline (Ahmadian et al. 2024, arXiv 2402.14740)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from w2s_rm.policies._base import Optimisation
+
+
+@dataclass(frozen=True)
+class Rloo:
+    """[`~trl.RLOOTrainer`]."""
+
+    config_source: ClassVar[tuple[str, str]] = ("trainer/rloo_config.py", "RLOOConfig")
+
+    def build(self, given: Optimisation) -> Any:
+        """Build the trainer.
+
+        Args:
+            given ([`Optimisation`]): Policy, prompts and reward.
+        """
+        from trl import RLOOConfig, RLOOTrainer
+
+        return RLOOTrainer(
+            model=given.model,
+            reward_funcs=given.reward,
+            args=RLOOConfig(**given.options, max_completion_length=given.max_completion_length),
+            train_dataset=given.prompt_rows(),
+            processing_class=given.tokenizer,
+            peft_config=given.peft_config,
+            callbacks=list(given.callbacks),
+        )

@@ -1,0 +1,170 @@
+"""What a model card tells, gathered from the folder of a stage and from the runs that use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from w2s_rm import catalog
+from w2s_rm.data.reading import is_hub_id
+from w2s_rm.errors import ArtifactError
+from w2s_rm.report.run import display_name
+
+TRAINED = ("weak", "student", "ceiling")
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one run says about a model.
+
+    Args:
+        recipe (`Mapping`): The recipe.
+        role (`str`): What the model is in it: `weak`, `student` or `ceiling`.
+        method (`str` or `None`): Of a student.
+        seed (`int` or `None`): Its seed.
+        rows (`tuple[Mapping, ...]`): Rows of the report: that of the student's method, all of them for other roles.
+    """
+
+    recipe: Mapping[str, Any]
+    role: str
+    method: str | None
+    seed: int | None
+    rows: tuple[Mapping[str, Any], ...]
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy of this very model on the run's test examples; `None` without ground truth."""
+        found = [one for row in self.rows[:1] for one in row["per_seed"] if one["seed"] == self.seed]
+        return found[0][self.role] if found else None
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What is known about a model that a stage trained.
+
+    Args:
+        folder (`str`): Name of the stage's folder.
+        config (`Mapping`): The stage's config.
+        counts (`Mapping`): Of its manifest.
+        packages (`Mapping[str, str]`): Versions it was trained with.
+        task (`Mapping`): Name and options of the task; empty where the stage was launched by hand.
+        dataset (`str` or `None`): Hub id of the data.
+        supervisor (`str` or `None`): What gave the labels; `None` for a model trained on the truth.
+        label_accuracy (`float` or `None`): Share of right labels, where it is known.
+        uses (`tuple[Use, ...]`): The runs with a report that use the model, by name.
+    """
+
+    folder: str
+    config: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    packages: Mapping[str, str]
+    task: Mapping[str, Any]
+    dataset: str | None
+    supervisor: str | None
+    label_accuracy: float | None
+    uses: tuple[Use, ...]
+
+    @property
+    def head(self) -> str:
+        """How the model scores candidates; a stage that was launched by hand may leave it to the default."""
+        return str(self.config.get("head", "reward"))
+
+
+def gather(folder: Path, manifest: Mapping[str, Any], uses: tuple[Use, ...] = ()) -> CardFacts:
+    """Gather the facts about a model from its stage's folder and those that it read.
+
+    Args:
+        folder (`Path`): The stage's folder, `config.yaml` written.
+        manifest (`Mapping`): Its manifest, or what will be in it: `counts` and `packages`.
+        uses (`tuple[Use, ...]`, *optional*): What runs say.
+    """
+    config = _read_yaml(folder / "config.yaml")
+    prepared = _beside(folder, Path(config["examples"]).absolute().parents[1]) / "config.yaml"
+    task = _read_yaml(prepared).get("task", {}) if prepared.is_file() else {}
+    supervisor, label_accuracy = None, None
+    if config.get("labels") is not None:
+        supervisor, label_accuracy = _supervisor(_beside(folder, Path(config["labels"]).parent), config["labels"])
+    return CardFacts(
+        folder=folder.name,
+        config=config,
+        counts=manifest["counts"],
+        packages=manifest["packages"],
+        task=task,
+        dataset=_dataset(task),
+        supervisor=supervisor,
+        label_accuracy=label_accuracy,
+        uses=uses,
+    )
+
+
+def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
+    """Find the runs whose plan has a stage's folder and whose report is written.
+
+    Args:
+        folder (`Path`): The stage's folder.
+        runs (`Path`): Where runs are kept.
+
+    Raises:
+        ArtifactError: A plan or a report does not parse.
+    """
+    uses = []
+    for plan in sorted(runs.glob("*/plan.json")):
+        if not (plan.parent / "report.json").is_file():
+            continue
+        for stage in _read_json(plan)["stages"]:
+            if stage["stage"] in TRAINED and Path(stage["folder"]).name == folder.name:
+                uses.append(_use(plan.parent, stage))
+    return tuple(uses)
+
+
+def _use(run: Path, stage: Mapping[str, Any]) -> Use:
+    recipe, role = _read_yaml(run / "recipe.yaml"), stage["of"] or stage["stage"]
+    rows = [row for row in _read_json(run / "report.json") if row["recipe"] == recipe["name"]]
+    own = [row for row in rows if role != "student" or row["method"] == stage["method"]]
+    return Use(recipe, role, stage["method"], stage["seed"], tuple(own))
+
+
+def _supervisor(relabel: Path, labels: str) -> tuple[str, float | None]:
+    if not (relabel / "config.yaml").is_file():
+        return display_name(labels), None
+    config = _read_yaml(relabel / "config.yaml")
+    accuracy = _read_json(relabel / "manifest.json")["counts"].get("label_accuracy")
+    if config.get("labels") is not None:
+        return f"labels from the file {Path(config['labels']).name}", accuracy
+    weak = Path(config["model_name_or_path"])
+    trained = _beside(relabel, weak.parent) / "config.yaml"
+    if weak.name != "model" or not trained.is_file():
+        return display_name(str(weak)), accuracy
+    base = display_name(str(_read_yaml(trained).get("model_name_or_path")))
+    return f"{base}, trained on the ground truth ({weak.parent.name})", accuracy
+
+
+def _dataset(task: Mapping[str, Any]) -> str | None:
+    """The hub id that a task reads: its option, or what its class says."""
+    if not task:
+        return None
+    own = {name: value for name, value in task.items() if name != "name"}
+    path = vars(catalog.lookup("tasks", task["name"])(**own)).get("path")
+    return path if isinstance(path, str) and "/" in path and is_hub_id(path) else None
+
+
+def _beside(folder: Path, place: Path) -> Path:
+    """A stage's folder, also where `runs/` was moved."""
+    moved = folder.parent / place.name
+    return moved if moved.is_dir() else place
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); run the recipe again") from error

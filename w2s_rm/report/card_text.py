@@ -1,0 +1,226 @@
+"""A model card as text: front matter for the hub, then what a reader needs to judge and load the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from w2s_rm.data.reading import is_hub_id
+from w2s_rm.report.card_facts import CardFacts, Use
+from w2s_rm.report.elements import Table
+from w2s_rm.report.formats import percent, percent_interval, ratio, ratio_interval
+from w2s_rm.report.markdown import markdown
+from w2s_rm.report.run import display_name
+
+_REWARD, _WRITER = "reward", "lm"
+_KINDS = {
+    _REWARD: ("Reward model: one number for a response to a prompt.", "rewards"),
+    _WRITER: ("Language model: the score of an answer is the sum of the log-probabilities of its tokens.", "scores"),
+}
+_CLASSIFIER = ("Classifier: a logit for each class, read at the prompt's end.", "logits")
+_ROLES = {
+    "weak": "a weak supervisor, trained on the ground truth",
+    "student": "a strong student, trained on the labels of a weaker supervisor",
+    "ceiling": "a strong ceiling, trained on the ground truth to compare students with",
+}
+_SECRETS = ("hub_token",)
+
+
+def card_text(facts: CardFacts) -> str:
+    """Compose a card.
+
+    Args:
+        facts ([`~w2s_rm.report.card_facts.CardFacts`]): What is known about the model.
+    """
+    front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True)
+    sections = (_opening(facts), _results(facts), _scale(facts), _loading(facts), _limits(facts), _recipes(facts))
+    return f"---\n{front}---\n\n" + "\n\n".join(line for part in sections for line in part) + "\n"
+
+
+def front_matter(facts: CardFacts) -> dict[str, Any]:
+    """Return what the hub reads: only what is true of the model, ids only where the hub knows them.
+
+    Args:
+        facts ([`~w2s_rm.report.card_facts.CardFacts`]): What is known about the model.
+    """
+    head, base = facts.head, str(facts.config["model_name_or_path"])
+    own = ["reward-trainer", "reward-model"] if head == _REWARD else []
+    matter: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation" if head == _WRITER else "text-classification",
+        "tags": ["trl", *own, "w2s-rm", "weak-to-strong", facts.config["stage"]],
+    }
+    matter |= {"base_model": base} if is_hub_id(base) else {}
+    matter |= {"datasets": [facts.dataset]} if facts.dataset else {}
+    measured = next(((use, use.accuracy) for use in facts.uses if use.accuracy is not None), None)
+    if measured and facts.dataset:
+        matter["model-index"] = [{"name": _name(facts), "results": [_metric(facts, *measured)]}]
+    return matter
+
+
+def _metric(facts: CardFacts, use: Use, accuracy: float) -> dict[str, Any]:
+    name = f"accuracy on {use.rows[0]['n_scored']} held-out examples"
+    return {
+        "task": {"type": "text-classification"},
+        "dataset": {"type": facts.dataset, "name": facts.task["name"]},
+        "metrics": [{"type": "accuracy", "value": accuracy, "name": name}],
+    }
+
+
+def _name(facts: CardFacts) -> str:
+    return str(facts.config.get("run_name") or facts.folder)
+
+
+def _opening(facts: CardFacts) -> Iterator[str]:
+    config = facts.config
+    kind = _KINDS.get(facts.head, _CLASSIFIER)[0]
+    yield f"# {_name(facts)}"
+    yield (
+        f"{kind} It is {_ROLES[config['stage']]}, of an experiment in weak-to-strong generalization "
+        "([Burns et al. 2023](https://arxiv.org/abs/2312.09390)) with w2s-rm, on TRL."
+    )
+    lines = [
+        ("base model", display_name(str(config["model_name_or_path"]))),
+        ("task", str(facts.task.get("name", "a file of examples"))),
+        ("trained on", f"{facts.counts['examples']} examples"),
+        ("labels", facts.supervisor or "the ground truth"),
+        ("right labels", f"{percent(facts.label_accuracy)} %" if facts.label_accuracy is not None else "not known"),
+        ("loss", _loss(config.get("loss", {"name": "cross_entropy"}))),
+        ("seed", str(config.get("seed", "–"))),
+    ]
+    if facts.supervisor is None:
+        lines = [line for line in lines if line[0] != "right labels"]
+    yield markdown([Table(("", ""), tuple(lines), 2)]).rstrip()
+
+
+def _loss(loss: Any) -> str:
+    options = {"name": loss} if isinstance(loss, str) else dict(loss)
+    rest = ", ".join(f"{name} {value}" for name, value in options.items() if name != "name")
+    return f"{options['name']} ({rest})" if rest else str(options["name"])
+
+
+def _results(facts: CardFacts) -> Iterator[str]:
+    yield "## Results"
+    lines = [_line(use, row) for use in facts.uses for row in use.rows]
+    if not lines:
+        yield "No report of a run with this model is written yet: accuracy and PGR are not known."
+        return
+    header = ("recipe", "method", "weak %", "student %", "ceiling %", "PGR [95 %]", "agreement %", "test examples")
+    yield markdown([Table(header, tuple(lines), 2)]).rstrip()
+    yield (
+        "PGR = (student − weak) / (ceiling − weak), the performance gap recovered. Means over seeds; agreement is with "
+        "the supervisor on the test examples."
+    )
+    for use in facts.uses:
+        if use.accuracy is not None:
+            role = " ".join(filter(None, (use.role, use.method)))
+            yield f"This model ({use.recipe['name']}, {role}, seed {use.seed}): accuracy {percent(use.accuracy)} %."
+    if all(row["pgr"] is None for use in facts.uses for row in use.rows):
+        yield (
+            "There is no PGR: it needs weak supervisor, student and ceiling measured on ground truth, and a gap "
+            "between weak and ceiling."
+        )
+
+
+def _line(use: Use, row: Mapping[str, Any]) -> tuple[str, ...]:
+    accuracies = [
+        percent_interval(row[f"{of}_accuracy"], row[f"{of}_low"], row[f"{of}_high"])
+        for of in ("weak", "student", "ceiling")
+    ]
+    pgr = "–"
+    if row["pgr"] is not None:
+        pgr = f"{ratio(row['pgr'])} {ratio_interval(row['pgr_low'], row['pgr_high'])}"
+        pgr += "" if row["reliable"] else " (not reliable)"
+    recipe = str(use.recipe["name"])
+    return (recipe, str(row["method"]), *accuracies, pgr, percent(row["agreement"]), str(row["n_scored"]))
+
+
+def _scale(facts: CardFacts) -> Iterator[str]:
+    word = _KINDS.get(facts.head, _CLASSIFIER)[1]
+    yield f"## Scale of its {word}"
+    counts = facts.counts
+    if "score_mean" not in counts:
+        yield "Not measured."
+        return
+    yield (
+        f"Mean {counts['score_mean']:.4g}, standard deviation {counts['score_std']:.4g}, over the candidates of "
+        f"{counts['scored_examples']} training prompts. Only differences under one prompt were trained: the zero means "
+        "nothing. For a policy trainer with a fixed KL coefficient, subtract the mean and divide by the deviation."
+    )
+
+
+def _loading(facts: CardFacts) -> Iterator[str]:
+    head, place = facts.head, f"stages/{facts.folder}/model"
+    yield "## Use"
+    yield f"`{place}` stands for this folder, or its id on the hub."
+    auto = "AutoModelForCausalLM" if head == _WRITER else "AutoModelForSequenceClassification"
+    lines = [
+        f"from transformers import {auto}, AutoTokenizer",
+        "",
+        f'tokenizer = AutoTokenizer.from_pretrained("{place}")',
+        f'model = {auto}.from_pretrained("{place}")',
+    ]
+    if head == _REWARD:
+        lines += [
+            'text = prompt + response + (tokenizer.eos_token or "")  # of a conversation: apply_chat_template',
+            'reward = model(**tokenizer(text, return_tensors="pt")).logits[0, 0]',
+        ]
+    yield "\n".join(["```python", *lines, "```"])
+    if head != _REWARD:
+        return
+    yield "In batches, with the chat template it was trained with, and as `reward_funcs` of TRL's trainers:"
+    lines = [
+        "from trl import GRPOTrainer",
+        "from w2s_rm.integrations.rewards import reward_function",
+        "",
+        f'reward = reward_function("{place}")',
+        "trainer = GRPOTrainer(model=policy, reward_funcs=reward, train_dataset=prompts)",
+    ]
+    yield "\n".join(["```python", *lines, "```"])
+
+
+def _limits(facts: CardFacts) -> Iterator[str]:
+    yield "## Intended use and limits"
+    items = [
+        "For research on weak-to-strong generalization: how far a model gets beyond a supervisor that errs.",
+        "PGR is measured in an analogy: a weak model stands for people who know less than the model they supervise. A "
+        "high PGR is no proof of alignment.",
+    ]
+    if facts.config["stage"] == "student":
+        items.append(
+            "It was trained on labels that a weaker supervisor made, and has learned some of its mistakes with them."
+        )
+    if facts.head == _REWARD:
+        items.append(
+            "A policy that is optimised against it finds what it gets wrong: watch the true outcome, not the reward."
+        )
+    items.append("It was measured on data like that it was trained on, and not for safety or bias.")
+    items.append("The licences of base model and data apply.")
+    yield "\n".join(f"- {item}" for item in items)
+
+
+def _recipes(facts: CardFacts) -> Iterator[str]:
+    if facts.uses:
+        recipes = {str(use.recipe["name"]): use.recipe for use in facts.uses}
+        yield "## Recipe" if len(recipes) == 1 else "## Recipes"
+        yield from (_yaml(recipe) for recipe in recipes.values())
+    else:
+        yield "## Config of the stage"
+        yield _yaml(facts.config)
+    yield "## Versions"
+    yield ", ".join(f"{name} {version}" for name, version in facts.packages.items())
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return f"```yaml\n{yaml.safe_dump(_public(content), sort_keys=False, allow_unicode=True)}```"
+
+
+def _public(value: Any) -> Any:
+    """Leave out what is nobody's business: tokens, and the folders in which things lie."""
+    if isinstance(value, Mapping):
+        return {name: _public(one) for name, one in value.items() if name not in _SECRETS}
+    if isinstance(value, list | tuple):
+        return [_public(one) for one in value]
+    return display_name(value) if isinstance(value, str) and value.startswith(("/", "~")) else value

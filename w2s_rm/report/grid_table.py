@@ -1,0 +1,47 @@
+"""Runs over the same task with several weak and strong models, as matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from w2s_rm.report.elements import Block, Heading, Paragraph, Table
+from w2s_rm.report.formats import percent, ratio, supervisor_name
+from w2s_rm.report.rows import ReportRow
+
+_HOW_TO_READ = (
+    "A line is a supervisor, a column the model of student and ceiling. A PGR in parentheses is not reliable, a dash "
+    "stands where there is none: without a run, or without a gap."
+)
+
+
+def grid_blocks(rows: Sequence[ReportRow]) -> list[Block]:
+    """Show student accuracy and PGR by weak and strong model, a table for each task and method.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs.
+
+    Returns:
+        `list[Block]`: Empty where no task and method has both several weak and several strong models.
+    """
+    tables = []
+    for setting, task, method in dict.fromkeys((row.setting, row.task, row.method) for row in rows):
+        group = [row for row in rows if (row.setting, row.task, row.method) == (setting, task, method)]
+        cells = {(supervisor_name(row), row.strong_model): row for row in group}
+        sizes = [len({pair[place] for pair in cells}) for place in (0, 1)]
+        # Runs that differ in something else as well are no grid: which of them a cell shows would be chance.
+        if min(sizes) > 1 and len(cells) == len(group):
+            tables.append(_table(f"{task}, {method}: student %", cells, lambda row: percent(row.student_accuracy)))
+            tables.append(_table(f"{task}, {method}: PGR", cells, _pgr))
+    return [Heading("Weak model by strong model", 2), Paragraph(_HOW_TO_READ), *tables] if tables else []
+
+
+def _pgr(row: ReportRow) -> str:
+    return ratio(row.pgr) if row.reliable or row.pgr is None else f"({ratio(row.pgr)})"
+
+
+def _table(title: str, cells: dict[tuple[str, str], ReportRow], text: Callable[[ReportRow], str]) -> Table:
+    weak, strong = (list(dict.fromkeys(pair[place] for pair in cells)) for place in (0, 1))
+    lines = [
+        (name, *(text(cells[name, other]) if (name, other) in cells else "–" for other in strong)) for name in weak
+    ]
+    return Table((title, *strong), tuple(lines))

@@ -1,0 +1,86 @@
+"""What the report says about policies, as elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph
+from w2s_rm.report.formats import percent, ratio
+from w2s_rm.report.policy.notes import no_policy_pgr_reason
+from w2s_rm.report.policy.rows import PolicyRow, policies_by_run
+from w2s_rm.report.policy.tables import policies_table, policy_pgr_text, policy_seeds_table, training_table
+
+FIGURE = "policy"
+_HOW_TO_READ = (
+    "One starting policy is optimised against the reward of the weak, the student and the ceiling reward model, each "
+    "in the same way. Success is the share of its sampled completions of held-out prompts that are truly right: the "
+    "truth judges, not a reward model.",
+    "Policy PGR is the same formula as PGR with these success rates in place of accuracies: (student − weak) / "
+    "(ceiling − weak). Brackets are 95 % intervals from the same paired bootstrap, over test prompts and seeds.",
+    "A policy need not be as good as its reward model is accurate. It may know more than its reward model and so do "
+    "better, or find what the reward model mistakes for good and do worse.",
+    "KL says how far a policy went from where it started: the mean of log p − log p_start over its completions, in "
+    "nats for a whole completion. The proxy reward is what it was optimised for, in standard deviations of the "
+    "starting policy's rewards above their mean; proxy rewards of different reward models are on different scales.",
+    "All results are those of the final policy; none is chosen by looking at the truth. The peak, the best place of "
+    "the mean curve, only shows over-optimisation: what was lost after it, while the proxy reward went on rising. As "
+    "the best of several noisy measurements it is somewhat too high.",
+)
+
+
+def policy_blocks(rows: Sequence[PolicyRow]) -> list[Block]:
+    """Compose the section about policies; empty without any.
+
+    Args:
+        rows (`Sequence[PolicyRow]`): Rows of any number of runs, those of a run together.
+    """
+    if not rows:
+        return []
+    return [
+        Heading("Policies", 2),
+        policies_table(rows),
+        Figure(_description(rows), FIGURE),
+        training_table(rows),
+        Bullets(_HOW_TO_READ),
+        policy_seeds_table(rows),
+    ]
+
+
+def policy_findings(rows: Sequence[PolicyRow]) -> list[Block]:
+    """Say what came out, in a sentence for each trainer of each run.
+
+    Args:
+        rows (`Sequence[PolicyRow]`): Rows of any number of runs, those of a run together.
+    """
+    groups = policies_by_run(rows)
+    found: list[Block] = []
+    for group in groups:
+        run = f"{group[0].recipe}: " if len(groups) > 1 else ""
+        for trainer in dict.fromkeys(row.trainer for row in group):
+            found.append(Paragraph(run + _finding([row for row in group if row.trainer == trainer])))
+    return found
+
+
+def _finding(rows: Sequence[PolicyRow]) -> str:
+    first = rows[0]
+    start = f"Optimised with {first.trainer}, a policy that is right in {percent(first.start_success)} % at the start"
+    reliable = [row for row in rows if row.policy_reliable and row.policy_pgr is not None]
+    if not reliable:
+        reached = ", ".join(f"{percent(row.student_success)} % against the student of {row.method}" for row in rows)
+        reason = no_policy_pgr_reason(first) or "The gap is too small for a reliable policy PGR (see the warnings)."
+        return f"{start} reaches {reached}. {reason}"
+    best = max(reliable, key=lambda row: row.policy_pgr or 0.0)
+    weak, student, ceiling = map(percent, (best.weak_success, best.student_success, best.ceiling_success))
+    which = (
+        f"the best student of {len(rows)} methods, {best.method}" if len(rows) > 1 else f"the student ({best.method})"
+    )
+    beside = f", its reward model {ratio(best.reward_model_pgr)}" if best.reward_model_reliable else ""
+    return (
+        f"{start} reaches {weak} % against the weak reward model, {ceiling} % against the ceiling's and {student} % "
+        f"against that of {which}: the policy recovers {ratio(best.policy_pgr)} of the gap{beside}."
+    )
+
+
+def _description(rows: Sequence[PolicyRow]) -> str:
+    parts = [f"{row.recipe}, {row.trainer}, {row.method}: policy PGR {policy_pgr_text(row)}" for row in rows]
+    return "True success rate and proxy reward of the policies over their KL from the start. " + "; ".join(parts)

@@ -1,0 +1,170 @@
+"""The rows about policies: one for each trainer and method of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2s_rm.metrics.bootstrap import accuracy_interval
+from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.pairing import check_same_ids
+from w2s_rm.metrics.pgr import gap_recovered, pgr
+from w2s_rm.report.policy.read import PolicyResult, read_policy
+from w2s_rm.report.policy.rows import MODELS, CurvePoint, Optimised, PolicyRow, PolicySeed
+from w2s_rm.report.rows import ReportRow
+from w2s_rm.report.run import Run, Stage, read_run
+
+Read = Callable[[Stage], PolicyResult]
+
+
+def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow]:
+    """Compute the rows about the policies of one run: trainers in the recipe's order, for each its methods.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+        rows (`Sequence[ReportRow]`): What [`~report.table.collect`] returned for it.
+
+    Returns:
+        `list[PolicyRow]`: Empty for a run without policies.
+
+    Raises:
+        ArtifactError: The run is not finished or its files are broken.
+        DataError: The policies were not all measured on the same test prompts.
+    """
+    run = read_run(run_dir)
+    if run.policies is None:
+        return []
+    read = cache(read_policy)
+    measured = {
+        (trainer, row.method): _measured(run, trainer, row.method, read)
+        for trainer in run.policies.trainers
+        for row in rows
+    }
+    stages = [one for one in run.stages if one.stage == "policy"]
+    for stage in stages:
+        check_same_ids(read(stage).ids, read(stages[0]).ids, name=str(stage.folder / "policy.parquet"))
+    start = float(np.mean([read(stage).start_success for stage in stages]))
+    by_method = {row.method: row for row in rows}
+    return [_row(run, trainer, by_method[method], results, start) for (trainer, method), results in measured.items()]
+
+
+def _measured(run: Run, trainer: str, method: str, read: Read) -> dict[str, list[PolicyResult]]:
+    """The policies optimised against each kind of reward model, one for each seed; kinds without any are left out."""
+    found = {of: run.find_all("policy", of, method, trainer) for of in MODELS}
+    return {of: [read(stage) for stage in stages] for of, stages in found.items() if stages}
+
+
+def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[PolicyResult]], start: float) -> PolicyRow:
+    assert run.policies is not None
+    credits = _credits(measured)
+    return PolicyRow(
+        recipe=run.recipe,
+        setting=run.setting,
+        task=run.task,
+        supervisor=run.supervisor,
+        policy_model=run.policies.model,
+        trainer=trainer,
+        method=row.method,
+        seeds=run.seeds,
+        n_test=credits["student"].shape[1],
+        n_samples=run.policies.samples,
+        weak_accuracy=row.weak_accuracy,
+        student_accuracy=row.student_accuracy,
+        ceiling_accuracy=row.ceiling_accuracy,
+        reward_model_pgr=row.pgr,
+        reward_model_pgr_low=row.pgr_low,
+        reward_model_pgr_high=row.pgr_high,
+        reward_model_reliable=row.reliable,
+        start_success=start,
+        **_success_fields(credits),
+        **_pgr_fields(credits),
+        optimised=tuple(_optimised(of, results) for of, results in measured.items()),
+        per_seed=tuple(_seed(seed, index, credits) for index, seed in enumerate(run.seeds)),
+    )
+
+
+def _credits(measured: Mapping[str, list[PolicyResult]]) -> dict[str, Floats]:
+    """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
+    ids = measured["student"][0].ids
+    return {of: np.stack([_in_order(one, ids) for one in results]) for of, results in measured.items()}
+
+
+def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:
+    place = {id_: index for index, id_ in enumerate(result.ids)}
+    return result.success[[place[id_] for id_ in ids]]
+
+
+def _success_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for of in MODELS:
+        one = accuracy_interval(credits[of]) if of in credits else None
+        fields[f"{of}_success"] = one.value if one else None
+        fields[f"{of}_success_low"] = one.low if one else None
+        fields[f"{of}_success_high"] = one.high if one else None
+    return fields
+
+
+def _pgr_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
+    whole = set(MODELS) <= credits.keys()
+    result = pgr(*(credits[of] for of in MODELS)) if whole else None
+    return {
+        "policy_gap": result.gap if result else None,
+        "policy_gap_low": result.gap_low if result else None,
+        "policy_gap_high": result.gap_high if result else None,
+        "policy_pgr": result.value if result else None,
+        "policy_pgr_low": result.low if result else None,
+        "policy_pgr_high": result.high if result else None,
+        "policy_reliable": result.reliable if result else None,
+    }
+
+
+def _optimised(of: str, results: Sequence[PolicyResult]) -> Optimised:
+    curves = tuple(one.curve for one in results)
+    curve = mean_curve(curves)
+    # `max` takes the first of equals: the least training that gets there.
+    peak = max(curve, key=lambda point: point.success)
+    return Optimised(
+        of=of,
+        kl=float(np.mean([one.kl.mean() for one in results])),
+        reward=float(np.mean([one.reward.mean() for one in results])),
+        peak=peak,
+        lost=peak.success - curve[-1].success,
+        curve=curve,
+        seed_curves=curves,
+    )
+
+
+def mean_curve(curves: Sequence[Sequence[CurvePoint]]) -> tuple[CurvePoint, ...]:
+    """Average curves over seeds at the steps that all of them measured, then the ends, which may differ in step.
+
+    Seeds can differ in length where the number of training rows depends on what was sampled, as with preference pairs.
+
+    Args:
+        curves (`Sequence[Sequence[CurvePoint]]`): A curve for each seed, steps growing from 0.
+    """
+    by_step = [{point.step: point for point in curve} for curve in curves]
+    first_end = min(curve[-1].step for curve in curves)
+    shared = sorted(step for step in set.intersection(*map(set, by_step)) if step < first_end)
+    points = [_mean([curve[step] for curve in by_step]) for step in shared]
+    return (*points, _mean([curve[-1] for curve in curves]))
+
+
+def _mean(points: Sequence[CurvePoint]) -> CurvePoint:
+    return CurvePoint(
+        step=round(float(np.mean([point.step for point in points]))),
+        kl=float(np.mean([point.kl for point in points])),
+        reward=float(np.mean([point.reward for point in points])),
+        success=float(np.mean([point.success for point in points])),
+    )
+
+
+def _seed(seed: int, index: int, credits: Mapping[str, Floats]) -> PolicySeed:
+    weak, student, ceiling = (float(credits[of][index].mean()) if of in credits else None for of in MODELS)
+    assert student is not None
+    if weak is None or ceiling is None:
+        return PolicySeed(seed, weak, student, ceiling, None)
+    return PolicySeed(seed, weak, student, ceiling, gap_recovered(weak, student, ceiling))
