@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainingArguments
 
 from w2s_rm import catalog
 from w2s_rm.data.examples import read_examples
@@ -53,6 +53,8 @@ def policy(argv: Sequence[str]) -> None:
         quiet_progress()
     if zero_stage() == 3:
         raise ConfigError("policy: under ZeRO-3 no process has the whole policy to sample from; use zero2 or ddp")
+    # The processes of a launch find each other when training arguments are made; the reward model must come after that.
+    TrainingArguments(output_dir=str(output / "trainer"), **machine_defaults(config["train"]))
     with held(output) as folder:
         refuse_finished(folder)
         model, tokenizer, peft_config = load_policy(config)
