@@ -152,7 +152,7 @@ def test_success_is_the_share_of_right_answers(
     assert counts(folder)["success_after"] == pytest.approx(right / 60)
 
 
-@pytest.mark.parametrize("trainer", ["dpo", "rloo"])
+@pytest.mark.parametrize("trainer", ["dpo", "rloo", "ppo"], indirect=True)
 def test_an_interrupted_stage_ends_where_the_other_does(
     trainer: str, stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +169,8 @@ def test_an_interrupted_stage_ends_where_the_other_does(
     with pytest.raises(KeyboardInterrupt):
         stage(trainer, "cut", {"save_steps": 1})
     monkeypatch.setattr(_policy.Judge, "judge", judge)
-    assert list((whole.parent / "cut" / "trainer").glob("checkpoint-*")), "something to go on from"
+    left = (whole.parent / "cut" / "trainer").glob("checkpoint-*")
+    assert list(left) or not catalog.lookup("policies", trainer).resumes, "something to go on from"
     cut = stage(trainer, "cut", {"save_steps": 1})
     assert _close(curve(cut), curve(whole))
 

@@ -56,11 +56,32 @@ class Optimisation:
         return datasets.Dataset.from_list([{"prompt": example.prompt} for example in self.prompts])
 
 
+def build_sampling(trainer: Any, config: Any, given: Optimisation) -> Any:
+    """Build one of TRL's trainers that sample completions and ask a function for their rewards.
+
+    Args:
+        trainer (`type`): The trainer.
+        config (`type`): Its configuration.
+        given ([`Optimisation`]): Policy, prompts and reward.
+    """
+    return trainer(
+        model=given.model,
+        reward_funcs=given.reward,
+        args=config(**given.options, max_completion_length=given.max_completion_length),
+        train_dataset=given.prompt_rows(),
+        processing_class=given.tokenizer,
+        peft_config=given.peft_config,
+        callbacks=list(given.callbacks),
+    )
+
+
 class PolicyTrainer(Protocol):
     """A way to optimise a policy: a frozen dataclass in `policies/<name>.py`."""
 
     config_source: ClassVar[tuple[str, str]]
     """File within trl and the class in it whose fields are the options of `train`."""
+    resumes: ClassVar[bool]
+    """Whether the trainer goes on from a checkpoint; where not, an interrupted stage starts anew."""
 
     def build(self, given: Optimisation) -> Any:
         """Build TRL's trainer, ready for `train()`."""

@@ -16,6 +16,7 @@ class Dpo:
     """[`~trl.DPOTrainer`]."""
 
     config_source: ClassVar[tuple[str, str]] = ("trainer/dpo_config.py", "DPOConfig")
+    resumes: ClassVar[bool] = True
 
     def build(self, given: Optimisation) -> Any:
         """Label the comparisons and build the trainer.

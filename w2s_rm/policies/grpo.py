@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from w2s_rm.policies._base import Optimisation
+from w2s_rm.policies._base import Optimisation, build_sampling
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,7 @@ class Grpo:
     """[`~trl.GRPOTrainer`]."""
 
     config_source: ClassVar[tuple[str, str]] = ("trainer/grpo_config.py", "GRPOConfig")
+    resumes: ClassVar[bool] = True
 
     def build(self, given: Optimisation) -> Any:
         """Build the trainer.
@@ -22,12 +23,4 @@ class Grpo:
         """
         from trl import GRPOConfig, GRPOTrainer
 
-        return GRPOTrainer(
-            model=given.model,
-            reward_funcs=given.reward,
-            args=GRPOConfig(**given.options, max_completion_length=given.max_completion_length),
-            train_dataset=given.prompt_rows(),
-            processing_class=given.tokenizer,
-            peft_config=given.peft_config,
-            callbacks=list(given.callbacks),
-        )
+        return build_sampling(GRPOTrainer, GRPOConfig, given)

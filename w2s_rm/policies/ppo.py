@@ -24,6 +24,7 @@ class Ppo:
     """[`~trl.experimental.ppo.PPOTrainer`]."""
 
     config_source: ClassVar[tuple[str, str]] = ("experimental/ppo/ppo_config.py", "PPOConfig")
+    resumes: ClassVar[bool] = False
 
     def build(self, given: Optimisation) -> Any:
         """Load reward and value model and build the trainer.

@@ -19,7 +19,7 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.artifacts import StageFolder, write_text
 from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.modeling import replace_folder
-from w2s_rm.policies._base import Optimisation
+from w2s_rm.policies._base import Optimisation, PolicyTrainer
 from w2s_rm.stages._common import (
     held,
     is_main_process,
@@ -74,10 +74,10 @@ def policy(argv: Sequence[str]) -> None:
             peft_config=peft_config,
             callbacks=[StageRecord(output), curve],
         )
-        trainer = _build(config["trainer"], given)
+        way = catalog.lookup("policies", config["trainer"])()
+        trainer = _build(way, given)
         trainer.remove_callback(PrinterCallback)
-        checkpoint = last_checkpoint(folder)
-        # PPO's trainer cannot resume; a stage that was interrupted then starts anew.
+        checkpoint = last_checkpoint(folder) if way.resumes else None
         trainer.train(**({"resume_from_checkpoint": checkpoint} if checkpoint else {}))
         _finish(trainer, judge, curve, folder, config)
 
@@ -87,11 +87,11 @@ def _options(config: Mapping[str, Any], output: Path) -> dict[str, Any]:
     return {**given, "seed": config["seed"], "output_dir": str(output / "trainer")}
 
 
-def _build(name: str, given: Optimisation) -> Any:
+def _build(way: PolicyTrainer, given: Optimisation) -> Any:
     try:
-        return catalog.lookup("policies", name)().build(given)
+        return way.build(given)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"policy trainer {name}: {error}") from error
+        raise ConfigError(f"policy trainer {type(way).__name__.lower()}: {error}") from error
 
 
 def _finish(trainer: Any, judge: Judge, curve: Curve, folder: StageFolder, config: Mapping[str, Any]) -> None:
