@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class World:
 
 
 def embedded_world(runs: Path) -> World:
-    """Give the embedded world; the first time the main process makes it, which takes a minute, and the others wait.
+    """Give the embedded world; the first time the main process makes it, in over a minute, while the others wait.
 
     Args:
         runs (`Path`): Folder of the runs.
@@ -97,10 +98,24 @@ def _make_apart(runs: Path) -> None:
 
 
 def main() -> None:
-    """Make the stages that are missing."""
+    """Make the stages that are missing; models are pretrained side by side, each on a core."""
     _, stages = plan(Path(sys.argv[1] if len(sys.argv) > 1 else "runs"))
-    for number, stage in enumerate(stages, start=1):
-        run_stage(stage, f"[{number}/{len(stages)}] {stage.title}", run_inline, print_line)
+    titles = {stage.folder: f"[{number}/{len(stages)}] {stage.title}" for number, stage in enumerate(stages, start=1)}
+
+    def make(stage: Stage) -> None:
+        run_stage(stage, titles[stage.folder], _run_apart if stage.stage == "pretrain" else run_inline, print_line)
+
+    pretrained = [stage for stage in stages if stage.stage == "pretrain"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(make, pretrained))
+    for stage in stages:
+        if stage not in pretrained:
+            make(stage)
+
+
+def _run_apart(stage: Stage) -> None:
+    if subprocess.run(stage.command(), preexec_fn=die_with_parent).returncode != 0:
+        raise StageError(f"stage {stage.title} failed; its message stands above")
 
 
 if __name__ == "__main__":

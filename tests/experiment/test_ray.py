@@ -159,6 +159,11 @@ GRID = {
 }
 
 
+def _hear_ctrl_c() -> None:
+    """As in a terminal: what a shell starts in the background ignores it, and so would a run of this suite."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Bench:
     """A folder with a tiny grid; runs go below it, pretrained models are shared."""
 
@@ -176,6 +181,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=_hear_ctrl_c,
         )
 
     def stages(self, runs: str, name: str = "*") -> list[Path]:
