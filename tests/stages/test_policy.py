@@ -168,10 +168,14 @@ def test_an_interrupted_stage_ends_where_the_other_does(
     monkeypatch.setattr(_policy.Judge, "judge", stop)
     with pytest.raises(KeyboardInterrupt):
         stage(trainer, "cut", {"save_steps": 1})
-    monkeypatch.setattr(_policy.Judge, "judge", judge)
+    again: list[int] = []
+    monkeypatch.setattr(_policy.Judge, "judge", lambda self, model: (again.append(1), judge(self, model))[1])
     left = (whole.parent / "cut" / "trainer").glob("checkpoint-*")
-    assert list(left) or not catalog.lookup("policies", trainer).resumes, "something to go on from"
+    resumes = catalog.lookup("policies", trainer).resumes
+    assert list(left) or not resumes, "something to go on from"
     cut = stage(trainer, "cut", {"save_steps": 1})
+    # Only the end is new where the trainer goes on; start, middle and end where it starts anew.
+    assert len(again) == (1 if resumes else 3)
     assert _close(curve(cut), curve(whole))
 
 
