@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +109,15 @@ class Task(Protocol):
 
     def to_example(self, row: Row) -> Example:
         """Turn one record into an example, candidates in the dataset's own order. Pure. Raises `DataError`."""
+        ...
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A task that can say of any text whether it answers an example right, so that a policy can be judged on it."""
+
+    def judge(self, example: Example, completion: str) -> bool:
+        """Whether what a policy wrote is right. Pure."""
         ...
 
 

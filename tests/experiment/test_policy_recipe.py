@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment import policy_recipe
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
-from w2s_rm.tasks.mate_in_one import MateInOne
 
 RECIPE: dict[str, Any] = {
     "name": "policies",
@@ -148,6 +148,6 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
 
 
 def test_a_policy_needs_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MateInOne, "judge", lambda *_: True, raising=False)
+    monkeypatch.setattr(policy_recipe, "Verifiable", object)
     with pytest.raises(ConfigError, match="rewards come from head reward"):
         plan(tmp_path, ("task.name", "mate_in_one"), ("policy", RECIPE["policy"]))

@@ -10,6 +10,7 @@ from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.fields import policy_fields, type_problem
 from w2s_rm.policies._base import RESERVED
+from w2s_rm.types import Verifiable
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.marked_yaml import KeyPath
@@ -119,8 +120,8 @@ def _check_data(checker: Checker) -> None:
     if not task.get("n_validation"):
         text = "a policy is trained on the prompts of the validation split, which no reward model has seen; set it"
         checker.problem(("task", "n_validation"), text)
-    name = str(task.get("name"))
-    if name in catalog.names("tasks") and not hasattr(catalog.lookup("tasks", name), "judge"):
-        judged = [one for one in catalog.names("tasks") if hasattr(catalog.lookup("tasks", one), "judge")]
-        text = f"task {name} cannot judge what a policy writes; these can: {', '.join(judged)}"
+    name, known = str(task.get("name")), catalog.names("tasks")
+    verifiable = [one for one in known if issubclass(catalog.lookup("tasks", one), Verifiable)]
+    if name in known and name not in verifiable:
+        text = f"task {name} cannot judge what a policy writes; these can: {', '.join(verifiable)}"
         checker.problem(("policy",), f"{text}; add a method judge(example, completion) to the task")

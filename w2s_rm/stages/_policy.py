@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate.utils import gather_object
+from accelerate import PartialState
+from accelerate.utils import extract_model_from_parallel, gather_object
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainerCallback, TrainerControl, TrainerState
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from w2s_rm import catalog
-from w2s_rm.data.examples import read_examples
+from w2s_rm.data.examples import read_examples, write_parquet
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.artifacts import write_text
 from w2s_rm.integrations.rewards import RewardFunction
@@ -171,7 +171,8 @@ class Judge:
             samples (`int`): Completions of each prompt.
         """
         device = next(model.parameters()).device
-        rank, ranks = _rank()
+        state = PartialState()
+        rank, ranks = state.process_index, state.num_processes
         own = list(range(rank, len(examples), ranks))
         found = sample_completions(
             model,
@@ -210,12 +211,13 @@ class Curve(TrainerCallback):
 
     def __init__(self, path: Path, judge: Judge, evaluations: int) -> None:
         self.path, self.judge, self.evaluations = path, judge, evaluations
+        self.lines: list[dict[str, float]] = []
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         """Judge the starting policy, or drop what an interrupted run saw after the checkpoint."""
         if state.global_step == 0:
-            self.lines: list[dict[str, float]] = []
-            self._add(0, given["model"], args)
+            self.lines = []
+            self._add(0, given["model"])
             return
         kept = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
         self.lines = [line for line in kept if line["step"] <= state.global_step]
@@ -224,34 +226,24 @@ class Curve(TrainerCallback):
         """Judge the policy where a line is due; the end is judged by the stage."""
         due = {round(state.max_steps * part / self.evaluations) for part in range(1, self.evaluations)}
         if state.global_step in due and state.global_step < state.max_steps:
-            self._add(state.global_step, given["model"], args)
+            self._add(state.global_step, given["model"])
 
-    def _add(self, step: int, model: Any, args: Any) -> None:
+    def _add(self, step: int, model: Any) -> None:
         judged = self.judge.judge(self.policy_of(model))
         self.lines.append({"step": step, **{name: judged.mean(name) for name in ("kl", "reward", "success")}})
-        if _rank()[0] == 0:
+        if PartialState().is_main_process:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     @staticmethod
     def policy_of(model: Any) -> Any:
         """Take the policy out of what distributed training and PPO's value model wrapped around it."""
-        while hasattr(model, "module"):
-            model = model.module
+        model = extract_model_from_parallel(model)
         return getattr(model, "policy", model)
 
 
 def write_judged(path: Path, judged: Judged) -> None:
     """Write a row for each test prompt, completely or not at all."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     columns = {name: pa.array(getattr(judged, name), pa.float64()) for name in ("success", "reward", "kl")}
-    temporary = path.with_name(f".{path.name}.tmp")
-    parquet.write_table(pa.table({"id": pa.array(judged.ids, pa.string()), **columns}), temporary)
-    temporary.replace(path)
-
-
-def _rank() -> tuple[int, int]:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    write_parquet(path, pa.table({"id": pa.array(judged.ids, pa.string()), **columns}))

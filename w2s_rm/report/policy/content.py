@@ -21,7 +21,8 @@ _HOW_TO_READ = (
     "better, or find what the reward model mistakes for good and do worse.",
     "KL says how far a policy went from where it started: the mean of log p − log p_start over its completions, in "
     "nats for a whole completion. The proxy reward is what it was optimised for, in standard deviations of the "
-    "starting policy's rewards above their mean; proxy rewards of different reward models are on different scales.",
+    "starting policy's rewards for one prompt, above its mean reward; "
+    "proxy rewards of different reward models are on different scales.",
     "All results are those of the final policy; none is chosen by looking at the truth. The peak, the best place of "
     "the mean curve, only shows over-optimisation: what was lost after it, while the proxy reward went on rising. As "
     "the best of several noisy measurements it is somewhat too high.",

@@ -20,7 +20,8 @@ class CurvePoint:
     Args:
         step (`int`): Optimiser steps so far; 0 is the starting policy.
         kl (`float`): Mean of log p - log p_start over sampled completions, nats for a whole completion.
-        reward (`float`): Mean proxy reward, standard deviations of the starting policy's rewards above their mean.
+        reward (`float`): Mean proxy reward, in standard deviations of the starting policy's rewards for one prompt,
+            above its mean reward.
         success (`float`): Share of sampled completions that are truly right.
     """
 
