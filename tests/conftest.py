@@ -6,6 +6,10 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# What a shell or a launcher may have set, and what would then change a width, a colour, a cache or a process group.
+_FOREIGN = ("ACCELERATE_", "COLUMNS", "FORCE_COLOR", "LINES", "LOCAL_RANK", "MASTER_", "RANK", "W2S_RM_", "WORLD_SIZE")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    del os.environ[_name]
 
 import random
 from collections.abc import Callable
@@ -14,6 +18,13 @@ from typing import Any
 
 import pytest
 from training_helpers import WORDS
+
+pytest_plugins = ["pytester"]
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter of bytes by its argument: content such as gzip's may differ from one process to the next."""
+    return argname if isinstance(val, bytes | bytearray) else None
 
 
 @pytest.fixture(scope="session")

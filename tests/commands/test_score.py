@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,9 @@ from transformers import AutoModelForSequenceClassification
 
 from w2s_rm import cli
 from w2s_rm.integrations.rewards import reward_function
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def write(path: Path, rows: Sequence[Any]) -> Path:
@@ -46,7 +52,7 @@ def test_rewards_are_added(tiny_model: Callable[..., str], tmp_path: Path, capsy
         {**ROWS[1], "rewards": pytest.approx(expected[1:4], abs=1e-6)},
         {**ROWS[2], "reward": pytest.approx(expected[4], abs=1e-6)},
     ]
-    (tmp_path / "answers.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
+    (tmp_path / "answers.jsonl.gz").write_bytes(gzip.compress(file.read_bytes(), mtime=0))
     arguments = [
         "score",
         tiny_model(),
@@ -62,6 +68,16 @@ def test_rewards_are_added(tiny_model: Callable[..., str], tmp_path: Path, capsy
         assert one.get("reward") == pytest.approx(other.get("reward"), abs=1e-6)
     assert cli.main(arguments) == 2
     assert "scored.jsonl exists; remove it" in capsys.readouterr().err
+
+
+def test_standard_output_holds_nothing_but_results(tiny_model: Callable[..., str], tmp_path: Path) -> None:
+    """In a process of its own, where no other test has made the libraries say what they say once."""
+    file = write(tmp_path / "answers.jsonl", ROWS)
+    command = [sys.executable, "-m", "w2s_rm.cli", "score", tiny_model(), str(file)]
+    environment = {name: value for name, value in os.environ.items() if name != "DS_ACCELERATOR"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(read(done.stdout)) == len(ROWS)
 
 
 def test_best_of_n(tiny_model: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +153,7 @@ def test_all_problems_are_told_at_once(
     [
         (b"", [], "holds no lines"),
         (b'{"prompt": "w5", "response": "w6"}\n\xff\n', [], "bad.jsonl:2: not UTF-8"),
-        (gzip.compress(b"x" * 999)[:-9], [], "gzip truncated or damaged"),
+        (gzip.compress(b"x" * 999, mtime=0)[:-9], [], "gzip truncated or damaged"),
         (b'{"prompt": "w5", "response": "w6"}\n', ["--response-column", "prompt"], "are both the column 'prompt'"),
         (b'{"prompt": "w5", "response": "w6"}\n', ["--best-of-n"], "no prompt has more than one response"),
         (b'{"prompt": "w5", "response": "w6"}\n', ["--batch-size", "0"], "batch_size is 0"),

@@ -23,5 +23,5 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def games(tmp_path, cache):
     path = tmp_path / "games.txt.gz"
-    path.write_bytes(gzip.compress("\n".join([*GAMES, ""]).encode()))
+    path.write_bytes(gzip.compress("\n".join([*GAMES, ""]).encode(), mtime=0))
     return path

@@ -159,6 +159,6 @@ def test_another_content_or_option_builds_other_lines(games, cache, monkeypatch)
     texts(corpus)
     texts(replace(corpus, n_moves=2))
     version = corpus.content_version()
-    games.write_bytes(gzip.compress("\n".join(GAMES[1:]).encode()))
+    games.write_bytes(gzip.compress("\n".join(GAMES[1:]).encode(), mtime=0))
     assert texts(replace(corpus)) == expected(GAMES[1:3], 3, 3)
     assert len(calls) == 3 and corpus.content_version() != version

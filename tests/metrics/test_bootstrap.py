@@ -1,7 +1,5 @@
 """Bootstrap over examples and seeds: against closed forms and a slow loop."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -80,14 +78,6 @@ def test_percentile_interval_takes_whole_samples() -> None:
 def test_bad_tables(tables: list[np.ndarray], message: str) -> None:
     with pytest.raises(DataError, match=message):
         bootstrap_means(tables)
-
-
-def test_ten_thousand_resamples_of_a_usual_run_are_quick() -> None:
-    rng = np.random.default_rng(0)
-    table_MSN = [rng.integers(0, 2, (3, 2000)).astype(float) for _ in range(3)]
-    start = time.process_time()
-    bootstrap_means(table_MSN, n_resamples=10_000)
-    assert time.process_time() - start < 4  # measured 0.2 s; the target is 2 s on a free machine
 
 
 def test_difference_is_paired_by_hand() -> None:
