@@ -6,11 +6,9 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# What a shell or a launcher may have set, and what would then change a width, a colour, a cache or a process group.
-_FOREIGN = ("ACCELERATE_", "COLUMNS", "FORCE_COLOR", "LINES", "LOCAL_RANK", "MASTER_", "RANK", "W2S_RM_", "WORLD_SIZE")
-for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
-    del os.environ[_name]
 
+import contextlib
+import io
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,10 @@ import pytest
 from training_helpers import WORDS
 
 pytest_plugins = ["pytester"]
+# What a shell or a launcher may have set, and what would then change a width, a colour, a cache or a process group.
+_FOREIGN = ("ACCELERATE_", "COLUMNS", "FORCE_COLOR", "LINES", "LOCAL_RANK", "MASTER_", "RANK", "W2S_RM_", "WORLD_SIZE")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    del os.environ[_name]
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -71,7 +73,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Callabl
             torch.manual_seed(0)
             model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
             folder = tmp_path_factory.mktemp(architecture)
-            model.save_pretrained(folder)
+            # Saving imports DeepSpeed, which logs to standard output: a test must not find that in what it captured.
+            with contextlib.redirect_stdout(io.StringIO()):
+                model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             saved[key] = str(folder)
         return saved[key]
@@ -109,7 +113,8 @@ def tiny_language_model(
             )
             torch.manual_seed(0)
             folder = tmp_path_factory.mktemp(f"{architecture}_lm")
-            AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+            with contextlib.redirect_stdout(io.StringIO()):
+                AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             saved[architecture] = str(folder)
         return saved[architecture]

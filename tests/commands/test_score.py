@@ -18,7 +18,6 @@ from transformers import AutoModelForSequenceClassification
 from w2s_rm import cli
 from w2s_rm.integrations.rewards import reward_function
 
-
 ROOT = Path(__file__).parents[2]
 
 
