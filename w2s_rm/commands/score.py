@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 from pathlib import Path
 
 
@@ -33,14 +31,12 @@ def run(arguments: argparse.Namespace) -> None:
         refuse_existing(arguments.output)
     asked = read_responses(arguments.file, arguments.prompt_column, arguments.response_column)
     # Mistakes in the file show before a model is loaded.
+    from w2s_rm.integrations.rewards import reward_function
+
+    reward = reward_function(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
     names = [one.place for one in asked for _ in one.responses]
     prompts = [one.prompt for one in asked for _ in one.responses]
-    # DeepSpeed, which transformers may import, logs to standard output: that is for the results.
-    with contextlib.redirect_stdout(sys.stderr):
-        from w2s_rm.integrations.rewards import reward_function
-
-        reward = reward_function(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
-        flat = iter(reward.named(prompts, [response for one in asked for response in one.responses], names))
+    flat = iter(reward.named(prompts, [response for one in asked for response in one.responses], names))
     rewards = [[next(flat) for _ in one.responses] for one in asked]
     chosen = best_of_n(asked, rewards, arguments.response_column) if arguments.best_of_n else rewarded(asked, rewards)
     if arguments.output is None:
