@@ -14,8 +14,9 @@ from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.encoding import encode_batch, encode_prompts
-from w2s_rm.errors import ConfigError
-from w2s_rm.types import Encoded
+from w2s_rm.data.head_encoding import encode_for
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.types import Encoded, Example
 
 TEMPLATE = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }} <eos> {% endfor %}"
 SPECIALS = ["<pad>", "<unk>", "<bos>", "<eos>", "[CLS]", "[SEP]", "<user>", "<assistant>", "<nl>"]
@@ -259,3 +260,76 @@ def test_prompts_alone_may_be_conversations() -> None:
     assert decoded(tokenizer, encoded)[0] == words("<user> a b <eos>")
     with pytest.raises(ConfigError, match="max_length is 7"):
         encode_prompts(tokenizer, ["a"], [2], 7)
+
+
+KNOWS_TWO_ROLES = (
+    "{% for m in messages %}{% if m['role'] in ('user', 'assistant') %}"
+    "<{{ m['role'] }}> {{ m['content'] }} <eos> {% endif %}{% endfor %}"
+)
+NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + (
+    TEMPLATE
+)
+
+
+def messages(*turns: str) -> list[dict[str, str]]:
+    """Messages from `role: content`."""
+    return [{"role": turn.split(": ")[0], "content": turn.split(": ")[1]} for turn in turns]
+
+
+def conversation(id: str, prompt: list[dict[str, str]], *answers: list[dict[str, str]]) -> Example:
+    return Example(id, id, tuple(prompt), tuple(map(tuple, answers)), 0)
+
+
+def test_a_message_that_the_template_leaves_out_is_an_error() -> None:
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = KNOWS_TWO_ROLES
+    wrong = conversation("x7", messages("human: a b"), messages("gpt: c"), messages("gpt: d"))
+    right = conversation("x8", messages("user: a b"), messages("assistant: c"), messages("assistant: d"))
+    with pytest.raises(DataError) as error:
+        encode_for("reward", tokenizer, [wrong, right, wrong], 64)
+    assert str(error.value).count("example 'x7': the template leaves out what is said by role 'human', role 'gpt'") == 2
+    assert "x8" not in str(error.value) and "chat_template_path" in str(error.value)
+    assert len(encode_for("reward", tokenizer, [right], 64)) == 1
+
+
+def test_what_a_template_drops_or_escapes_on_purpose_is_no_error() -> None:
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['content'].split('</think>')[-1] | trim | tojson }} <eos> {% endfor %}"
+    )
+    thought = messages("user:  a ", "assistant: b</think> c")
+    encoded = encode_batch(tokenizer, [thought], [[messages('user: d"e'), messages("user: f\nf")]], None)
+    assert len(encoded[0].candidate_ids) == 2
+
+
+def test_a_template_that_refuses_names_examples_roles_and_its_own_words() -> None:
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = NO_SYSTEM
+    wrong = conversation("x7", messages("system: a", "user: b"), messages("assistant: c"), messages("assistant: d"))
+    with pytest.raises(DataError, match="'x7': .* roles system, user, assistant: System role not supported"):
+        encode_for("reward", tokenizer, [wrong], 64)
+
+
+def test_a_prompt_that_a_template_refuses_by_itself() -> None:
+    """What the rows share is the prompt then, as where the prompt is implicit."""
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = "{% if messages|length < 2 %}{{ raise_exception('too short') }}{% endif %}" + TEMPLATE
+    example = conversation("x", messages("user: a"), messages("assistant: c"), messages("assistant: d"))
+    (encoded,) = encode_for("reward", tokenizer, [example], 64)
+    assert decoded(tokenizer, encoded) == (words("<user> a <eos> <assistant>"), [words("c <eos>"), words("d <eos>")])
+
+
+def test_conversations_that_a_template_writes_alike_are_an_error() -> None:
+    """They differ in their roles only, which this template does not write."""
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }} <eos> {% endfor %}"
+    alike = conversation("x7", messages("user: a"), messages("assistant: c"), messages("tool: c"))
+    with pytest.raises(DataError, match="'x7': candidates 1 and 2 are rendered alike"):
+        encode_for("reward", tokenizer, [alike], 64)
+
+
+def test_the_head_lm_counts_no_eos_that_the_tokenizer_appends() -> None:
+    example = Example("x", "x", "a b", (" c", " d e"), 0)
+    plain, appending = build(eos_token="<eos>"), build("$A <eos>", eos_token="<eos>")
+    (expected,), (found,) = (encode_for("lm", tokenizer, [example], 64) for tokenizer in (plain, appending))
+    assert decoded(appending, found) == decoded(plain, expected) == (words("a b"), [words("c"), words("d e")])

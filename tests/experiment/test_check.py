@@ -9,6 +9,9 @@ from w2s_rm.checks import Thresholds
 from w2s_rm.checks.table import check_text
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.experiment.check import check_subject
+from w2s_rm.experiment.plan import make_plan
+from w2s_rm.experiment.recipe import load_recipe
+from w2s_rm.experiment.run import run_plan
 
 
 def write(path, rows):
@@ -151,3 +154,37 @@ def test_json(recipe, tmp_path):
     assert record["truncations"][0]["cut_prompts"] == 0.25
     assert set(record["length_only"]) == {"value", "low", "high", "detail"}
     assert record["rows"]["test"] + record["rows"]["weak"] + record["rows"]["relabel"] == 80
+
+
+SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+TEMPLATE = "{% for m in messages %}{{ m.role }} {{ m.content }} {% endfor %}"
+
+
+def test_a_template_that_does_not_fit_is_found_before_anything_trains(tmp_path, tiny_model):
+    """The strong model's template refuses; the weak model, which comes first, is not trained."""
+    start = [{"role": "system", "content": "w1"}, {"role": "user", "content": "w2"}]
+    turns = {name: [{"role": "assistant", "content": text}] for name, text in (("chosen", "w3"), ("rejected", "w4"))}
+    rows = [{"prompt": [*start[:1], {"role": "user", "content": f"w{n % 40} w{n // 40}"}], **turns} for n in range(60)]
+    templates = {"weak": TEMPLATE, "strong": SYSTEM + TEMPLATE}
+    for role, text in templates.items():
+        (tmp_path / f"{role}.jinja").write_text(text, encoding="utf-8")
+    model = {
+        role: {
+            "model_name_or_path": tiny_model(),
+            "train": {"chat_template_path": str(tmp_path / f"{role}.jinja")},
+        }
+        for role in templates
+    }
+    content = {
+        "name": "spoken",
+        "task": {"name": "preference", "path": str(write(tmp_path / "spoken.jsonl", rows)), "n_train": 20, "n_test": 5},
+        **model,
+        "train": {"max_length": 64, "bf16": False},
+    }
+    (tmp_path / "spoken.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    plan = make_plan(load_recipe(tmp_path / "spoken.yaml"), tmp_path / "runs")
+    with pytest.raises(ConfigError, match="strong: .*(\n.*)*System role not supported"):
+        run_plan(plan, lambda line: None)
+    assert [path.name.split("-")[0] for path in (tmp_path / "runs" / "stages").iterdir()] == ["prepare"]
+    with pytest.raises(DataError, match="System role not supported"):
+        check(str(tmp_path / "spoken.yaml"), tmp_path=tmp_path)

@@ -313,10 +313,12 @@ def test_conversations_without_a_template(reward_folder: Callable[..., Path]) ->
 
 def test_a_template_that_refuses(reward_folder: Callable[..., Path]) -> None:
     strict = (
-        "{% if messages|length > 2 %}{{ raise_exception('only two messages') }}{% endif %}w1 {{ messages[-1].content }}"
+        "{% if messages|length > 2 %}{{ raise_exception('only two messages') }}{% endif %}"
+        "{% for m in messages %}{{ m.content }} {% endfor %}"
     )
     reward = reward_function(str(reward_folder(strict)))
-    with pytest.raises(DataError, match="cannot render row 1: only two messages; give conversations in the form"):
+    refused = r"row 1: the template refuses the roles user, assistant, assistant: only two messages"
+    with pytest.raises(DataError, match=refused):
         reward([USER, [*USER, *ANSWER]], [ANSWER, ANSWER])
 
 

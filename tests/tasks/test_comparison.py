@@ -122,7 +122,7 @@ def test_messages_lose_the_keys_that_columnar_files_add():
         ((user("p"),), ((assistant(" "),), (assistant("b"),)), "response 1 is empty"),
         ("p", ("a", "a"), "identical"),
         ((user("p"),), ((assistant("a"),), (assistant("a"),)), "identical"),
-        ("p", ((assistant("a"),), (assistant("b"),)), "mixed; .*prompt_column: null"),
+        ("p", ((assistant("a"),), (assistant("b"),)), "mixed; .*prompt_column: ''"),
         ("p", ("a", (assistant("b"),)), "mixed"),
     ],
 )

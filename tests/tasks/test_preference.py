@@ -57,6 +57,25 @@ def test_columns_are_options():
     assert one.group != example({**row, "topic": "ants"}, **options, group_column="topic").group
 
 
+def test_conversations_written_as_json_are_conversations():
+    turns = {"prompt": [USER], "chosen": [YES], "rejected": [NO]}
+    written = {name: json.dumps(messages) for name, messages in turns.items()}
+    assert example(written) == example(turns)
+    quoting = example({"prompt": "p", "chosen": '[{"a": 1}]', "rejected": '[ {"role" is no key} ]'})
+    assert quoting.candidates == ('[{"a": 1}]', '[ {"role" is no key} ]'), "other JSON is text"
+
+
+def test_a_prompt_as_text_beside_whole_conversations():
+    """The form of UltraFeedback on the hub: the text is the first user message, after a system message if any."""
+    system = {"role": "system", "content": "s"}
+    for start in ([USER], [system, USER]):
+        row = {"chosen": [*start, YES], "rejected": [*start, NO]}
+        expected = example(row, prompt_column=None)
+        assert example({**row, "prompt": USER["content"]}) == expected
+        assert expected.prompt == tuple(start) and expected.candidates == ((YES,), (NO,))
+    assert example({**row, "prompt": "p"}, prompt_column="").prompt == (system, USER)
+
+
 def test_separator_goes_between():
     assert example({"prompt": "p", "chosen": "a", "rejected": "b"}, separator=" ").candidates == (" a", " b")
     with pytest.raises(DataError, match=r"pairs\.jsonl:7: response 1 is empty"):
@@ -97,7 +116,13 @@ def test_preferred_column_holds_something_else(preferred):
         ({"prompt": float("nan")}, {}, r"'prompt' is empty \(null\)"),
         ({"rejected": 5}, {}, "'rejected' is int"),
         ({"rejected": [YES]}, {}, "mixed"),
-        ({"chosen": [USER, YES], "rejected": [USER, NO]}, {}, "mixed.*prompt_column: null"),
+        ({"chosen": [USER, YES], "rejected": [USER, NO]}, {}, "do not begin with it.*prompt_column: ''"),
+        (
+            {"chosen": "[{'role': 'user', 'content': 'a'}]"},
+            {},
+            r"'chosen' is a list of messages written as text .*json\.dumps",
+        ),
+        ({"chosen": json.dumps([{"role": "user"}])}, {}, r"'chosen'\[0\]: a message needs text under 'content'"),
         ({"chosen": [{"role": "user"}]}, {}, r"'chosen'\[0\]: a message needs text under 'content'"),
         ({"topic": None}, {"group_column": "topic"}, "group_column is empty in this row"),
         ({"topic": ""}, {"id_column": "topic"}, "id_column is empty in this row"),

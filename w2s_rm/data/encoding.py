@@ -7,10 +7,11 @@ shared part once per candidate or once per example without changing a token.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.types import Encoded, Text
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def encode_batch(
     template_kwargs: Sequence[Mapping[str, Any]] | None = None,
     *,
     end: bool = True,
+    names: Sequence[str] | None = None,
 ) -> list[Encoded]:
     """Tokenise examples, cut to `max_length`, never dropping one.
 
@@ -37,25 +39,75 @@ def encode_batch(
         max_length (`int`, *optional*): Most tokens in a row. Longer prompts lose tokens on the left, longer candidates
             on the right; leading and closing special tokens stay.
         template_kwargs (`Sequence[Mapping]`, *optional*): For each example, keyword arguments of the chat template.
-        end (`bool`, *optional*, defaults to `True`): Whether plain text ends with the eos token, as TRL's rewards do.
+        end (`bool`, *optional*, defaults to `True`): Whether plain text ends with the eos token, as TRL's rewards do;
+            without, one that the tokenizer appends by itself is taken off again.
+        names (`Sequence[str]`, *optional*): What messages call each example; by default its number.
 
     Raises:
         ConfigError: `max_length` is too small, or messages come without a chat template.
+        DataError: The chat template refuses conversations, or leaves messages out; names all of them.
     """
     _check_max_length(max_length)
-    kwargs = template_kwargs or [{}] * len(prompts)
-    texts: list[str] = []
-    for prompt, options, extra in zip(prompts, candidates, kwargs, strict=True):
-        texts.append(_render_prompt(tokenizer, prompt, extra))
-        texts.extend(_render(tokenizer, prompt, candidate, extra, end) for candidate in options)
+    texts = render_batch(tokenizer, prompts, candidates, template_kwargs, end=end, names=names)
     from_template = bool(prompts) and not isinstance(candidates[0][0], str)
     rows = _tokenise(tokenizer, texts, special=not from_template)
+    if not end and not from_template:
+        rows = [_without_eos(tokenizer, row) for row in rows]
     encoded, position = [], 0
     for options in candidates:
         own = rows[position : position + 1 + len(options)]
         position += 1 + len(options)
         encoded.append(_cut(tokenizer, *_separate(tokenizer, own[0], own[1:]), max_length))
     return encoded
+
+
+def render_batch(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    candidates: Sequence[Sequence[Text]],
+    template_kwargs: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    end: bool = True,
+    names: Sequence[str] | None = None,
+) -> list[str]:
+    """Write examples as the texts that are tokenised: for each its prompt alone, then its prompt with each candidate.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer, with its chat template.
+        prompts (`Sequence` of text or messages): See [`encode_batch`].
+        candidates (`Sequence` of sequences of text or messages): See [`encode_batch`].
+        template_kwargs (`Sequence[Mapping]`, *optional*): See [`encode_batch`].
+        end (`bool`, *optional*, defaults to `True`): See [`encode_batch`].
+        names (`Sequence[str]`, *optional*): See [`encode_batch`].
+
+    Raises:
+        ConfigError: Messages come without a chat template.
+        DataError: The chat template refuses conversations, or leaves messages out; names all of them.
+    """
+    kwargs = template_kwargs or [{}] * len(prompts)
+    texts: list[str] = []
+    problems: list[str] = []
+    for index, (prompt, options, extra) in enumerate(zip(prompts, candidates, kwargs, strict=True)):
+        try:
+            rows = [_render(tokenizer, prompt, candidate, extra, end) for candidate in options]
+        except DataError as error:
+            problems.append(f"{f'row {index}' if names is None else names[index]}: {error}")
+            continue
+        try:
+            start = _render_prompt(tokenizer, prompt, extra)
+        except DataError:
+            # Some refuse a prompt by itself, such as a system message; what the rows share is then the prompt.
+            start = ""
+        texts += [start, *rows]
+    if problems:
+        raise DataError(
+            join_problems(
+                f"the chat template of tokenizer {tokenizer.name_or_path!r} does not fit these conversations; use "
+                "another one (chat_template_path), or mend the roles in the data",
+                problems,
+            )
+        )
+    return texts
 
 
 def encode_prompts(
@@ -119,7 +171,31 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
             f"the examples are conversations but the tokenizer {tokenizer.name_or_path!r} has no chat template; "
             "set chat_template_path, or give the task plain text"
         )
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, **extra))
+    # Loaded by the template anyway, and by nothing that reads plain text.
+    from jinja2 import TemplateError
+
+    try:
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **extra))
+    except TemplateError as error:
+        spoken = ", ".join(str(message.get("role")) for message in messages)
+        raise DataError(f"the template refuses the roles {spoken}: {error}") from error
+    lost = [f"role {message.get('role')!r}" for message in messages if not _stands_in(text, message.get("content"))]
+    if lost:
+        raise DataError(f"the template leaves out what is said by {', '.join(dict.fromkeys(lost))}")
+    return text
+
+
+def _stands_in(text: str, content: object) -> bool:
+    """Whether a rendered text holds what a message says."""
+    if not isinstance(content, str):
+        return True
+    # Templates of reasoning models drop the thoughts of earlier turns on purpose.
+    said = content.rsplit("</think>", 1)[-1].strip()
+    return said in text or json.dumps(said, ensure_ascii=False)[1:-1] in text
+
+
+def _without_eos(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
+    return row[:-1] if len(row) > 1 and row[-1] == tokenizer.eos_token_id else row
 
 
 def _separate(

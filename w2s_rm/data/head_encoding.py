@@ -25,7 +25,8 @@ def encode_for(
         max_length (`int`, *optional*): Most tokens in a row.
 
     Raises:
-        DataError: An `lm` head gets messages, or a prompt has no token from which a head could read or predict.
+        DataError: An `lm` head gets messages, a prompt has no token from which a head could read or predict, or a
+            chat template refuses conversations, leaves out messages, or writes the candidates of an example alike.
     """
     prompts = [example.prompt for example in examples]
     if head == "classification":
@@ -34,8 +35,35 @@ def encode_for(
     candidates = [example.candidates for example in examples]
     if head == "lm" and (spoken := [e.id for e in examples if not isinstance(e.candidates[0], str)]):
         raise DataError(f"head lm scores plain text, but these examples are conversations: {', '.join(spoken[:5])}")
-    encoded = encode_batch(tokenizer, prompts, candidates, max_length, end=head == "reward")
+    names = [f"example {example.id!r}" for example in examples]
+    encoded = encode_batch(tokenizer, prompts, candidates, max_length, end=head == "reward", names=names)
+    _refuse_alike_conversations(tokenizer, examples, encoded)
     return _with_prompts(head, examples, encoded) if head == "lm" else encoded
+
+
+def _refuse_alike_conversations(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], encoded: Sequence[Encoded]
+) -> None:
+    """Refuse a template that hides in what conversations differ: what is said, or who says it."""
+    problems = [
+        f"example {example.id!r}: candidates {' and '.join(map(str, alike))} are rendered alike"
+        for example, row in zip(examples, encoded, strict=True)
+        if not isinstance(example.candidates[0], str)
+        and not row.cut_candidate_tokens
+        and (alike := _alike_positions(row))
+    ]
+    if problems:
+        remedy = "use another one (chat_template_path), mend the roles in the data, or drop these rows"
+        raise DataError(
+            join_problems(
+                f"the chat template of tokenizer {tokenizer.name_or_path!r} hides what differs; {remedy}", problems
+            )
+        )
+
+
+def _alike_positions(row: Encoded) -> list[int]:
+    ids = [tuple(tokens) for tokens in row.candidate_ids]
+    return [position for position, tokens in enumerate(ids, start=1) if ids.count(tokens) > 1]
 
 
 def _with_prompts(head: str, examples: Sequence[Example], encoded: list[Encoded]) -> list[Encoded]:
@@ -85,5 +113,4 @@ def check_candidates(
 
 
 def _alike(example: Example, row: Encoded) -> list[object]:
-    ids = [tuple(one) for one in row.candidate_ids]
-    return [candidate for candidate, one in zip(example.candidates, ids, strict=True) if ids.count(one) > 1]
+    return [example.candidates[position - 1] for position in _alike_positions(row)]

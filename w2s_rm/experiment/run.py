@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
 from w2s_rm.experiment.executors import run_accelerate, run_inline
@@ -125,9 +126,20 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
     problems += hub_problems([stage.config for stage in trained])
     for role, spec in zip(("weak", "strong", "policy"), plan.recipe.models(), strict=False):
         problems += [f"{role}: {text}" for text in _model_problems(plan, spec)] if trained else []
+    problems += _rendering_problems(plan) if trained and not problems else []
     if problems:
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
         raise ConfigError(join_problems("the recipe cannot run here:", list(each)))
+
+
+def _rendering_problems(plan: Plan) -> list[str]:
+    """Mistakes between the prepared conversations and the chat templates; none before they are prepared."""
+    from w2s_rm.data.examples import read_examples
+    from w2s_rm.experiment.truncation import rendering_problems
+
+    prepared = [stage.folder for stage in plan.stages if stage.stage == "prepare" and stage.cached]
+    files = [folder / "examples" / f"{split}.parquet" for folder in prepared for split in SPLITS]
+    return rendering_problems(plan, [example for file in files for example in read_examples(file)])
 
 
 def hardware_problems(config: Path) -> list[str]:

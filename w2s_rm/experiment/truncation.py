@@ -8,6 +8,7 @@ from typing import Any
 
 from w2s_rm.checks.report import Truncation
 from w2s_rm.checks.sampling import sample
+from w2s_rm.errors import W2SError
 from w2s_rm.experiment.plan import Plan, model_label
 from w2s_rm.types import Encoded, Example
 
@@ -27,6 +28,28 @@ def truncations(plan: Plan, examples: Sequence[Example]) -> tuple[Truncation, ..
     """
     taken = sample(examples, _MOST_CANDIDATES, per_candidate=True)
     return tuple(_measure(role, model, config, taken) for role, model, config in _readers(plan))
+
+
+def rendering_problems(plan: Plan, examples: Sequence[Example]) -> list[str]:
+    """Say which tokenizers of a plan cannot write its conversations, before any of its models is trained.
+
+    Tokenizers that are not here yet belong to models pretrained or downloaded by the run; plain text needs no template.
+
+    Args:
+        plan ([`~w2s_rm.experiment.plan.Plan`]): A planned recipe.
+        examples (`Sequence[Example]`): Of all splits.
+    """
+    spoken = [example for example in examples if not isinstance(example.candidates[0], str)]
+    problems = []
+    for role, _, config in _readers(plan) if spoken else ():
+        path = str(config["model_name_or_path"])
+        if _missing(path, str(config.get("model_revision", "main"))):
+            continue
+        try:
+            _encode(config, path, spoken)
+        except W2SError as error:
+            problems.append(f"{role}: {error}")
+    return problems
 
 
 def _readers(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

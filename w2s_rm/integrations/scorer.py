@@ -14,7 +14,6 @@ from typing import Any
 import datasets
 import torch
 from accelerate import PartialState
-from jinja2 import TemplateError
 from torch import Tensor
 
 from w2s_rm.branches import read_branches
@@ -107,28 +106,13 @@ class Scorer:
             names (`Sequence[str]`): What rows are called in messages.
 
         Raises:
-            DataError: A row has no token, or the chat template refuses it; names the rows.
+            DataError: A row has no token, or the chat template refuses it or leaves messages out; names the rows.
         """
-        try:
-            encoded = encode_batch(self.loaded.tokenizer, prompts, candidates, self.max_length)
-        except TemplateError as error:
-            refused = names[self._first_refused(prompts, candidates)]
-            raise DataError(
-                f"the chat template of the reward model {self.loaded.path!r} cannot render {refused}: {error}; "
-                "give conversations in the form it was trained on"
-            ) from error
+        encoded = encode_batch(self.loaded.tokenizer, prompts, candidates, self.max_length, names=names)
         empty = [name for name, one in zip(names, encoded, strict=True) if not all(one.candidate_ids)]
         if empty:
             raise DataError(f"nothing to score: prompt and response have no token in {', '.join(empty[:_NAMED])}")
         return encoded
-
-    def _first_refused(self, prompts: Sequence[Text], candidates: Sequence[Sequence[Text]]) -> int:
-        for row, (prompt, options) in enumerate(zip(prompts, candidates, strict=True)):
-            try:
-                encode_batch(self.loaded.tokenizer, [prompt], [options], self.max_length)
-            except TemplateError:
-                return row
-        return 0
 
     def score(self, groups: Sequence[Group]) -> list[list[float]]:
         """Score groups of responses that share a prompt, in their order.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +14,9 @@ from w2s_rm.types import Example, Text, content_hash
 
 # Where a prompt may end inside running text: after white space, or after the stops of scripts written without it.
 _WORD_ENDS = frozenset("。？！：；，、")
+# As `json.dumps`, `repr` and data frames write a list whose first element is a mapping with text keys.
+_LIST_OF_MESSAGES = re.compile(r"""\s*\[\s*\{\s*(['"])(role|content|from|value)\1\s*:""")
+_ASKING = ("user", "human")
 
 
 def is_null(value: object) -> bool:
@@ -32,10 +37,52 @@ def parse_text(value: object, what: str) -> Text:
     if is_null(value):
         raise DataError(f"{what} is empty (null); drop the row or fill it")
     if isinstance(value, str):
-        return _encodable(value, what)
+        spoken = _written_conversation(value, what)
+        return _encodable(value, what) if spoken is None else parse_text(spoken, what)
     if isinstance(value, list | tuple):
         return tuple(_parse_message(message, f"{what}[{i}]") for i, message in enumerate(value))
     raise DataError(f"{what} is {type(value).__name__}, not text or a list of messages")
+
+
+def _written_conversation(text: str, what: str) -> list[Any] | None:
+    """The messages in a text that is a list of them; `None` for other text, for example one that quotes some JSON."""
+    if not _LIST_OF_MESSAGES.match(text):
+        return None
+    try:
+        messages: list[Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{what} is a list of messages written as text that is not JSON ({error.msg}, column {error.colno}); "
+            "write it with json.dumps, or as a column of lists"
+        ) from error
+    return messages
+
+
+def after_prompt(prompt: Text, responses: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
+    """Join a prompt given as text with responses that are whole conversations: their first user message is the prompt.
+
+    Args:
+        prompt (`str` or `Messages`): From the prompt column.
+        responses (`Sequence` of `str` or `Messages`): The responses of a row.
+
+    Returns:
+        What all conversations begin with, and the rest of each; the arguments as they are where they are of one kind.
+
+    Raises:
+        DataError: The text is not what the conversations begin with.
+    """
+    if not isinstance(prompt, str) or any(isinstance(response, str) for response in responses):
+        return prompt, tuple(responses)
+    if not prompt.strip():
+        return split_common(responses)
+    for response in responses:
+        first = next((message for message in response if message["role"] != "system"), None)  # type: ignore[index]
+        if first is None or first["role"] not in _ASKING or first["content"].strip() != prompt.strip():  # type: ignore[index]
+            raise DataError(
+                "the prompt is text and the responses are conversations that do not begin with it as a user message; "
+                "write the prompt as messages, or set prompt_column: '' if the responses hold whole conversations"
+            )
+    return split_common(responses)
 
 
 def split_common(texts: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
@@ -77,7 +124,7 @@ def comparison(
     if len({isinstance(text, str) for text in (prompt, *candidates)}) > 1:
         raise DataError(
             "plain text and lists of messages are mixed; use one kind in a row, and if the responses already hold the "
-            "whole conversation, set prompt_column: null"
+            "whole conversation, set prompt_column: ''"
         )
     empty = [str(k) for k, candidate in enumerate(candidates, start=1) if is_blank(candidate)]
     if empty:

@@ -127,9 +127,7 @@ def _transcripts(row: Row) -> tuple[str, str]:
     require_columns(row, _COLUMNS)
     chosen, rejected = (parse_text(row.values[column], f"{row.place}: {column!r}") for column in _COLUMNS.values())
     if not isinstance(chosen, str) or not isinstance(rejected, str):
-        raise DataError(
-            f"{row.place}: messages instead of transcripts; use the task preference with prompt_column: null"
-        )
+        raise DataError(f"{row.place}: messages instead of transcripts; use the task preference with prompt_column: ''")
     return chosen, rejected
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from w2s_rm.data.reading import content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.tasks._comparison import comparison, is_null, parse_text, split_common
+from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
 from w2s_rm.types import Example, Row, Text
 
 _PREFERRED: Mapping[object, int] = {"a": 0, "A": 0, "0": 0, 0: 0, "b": 1, "B": 1, "1": 1, 1: 1}
@@ -26,10 +26,11 @@ class Preference:
             from these.
         config_name (`str`, *optional*): Configuration of a hub dataset.
         revision (`str`, *optional*): Branch, tag or commit of a hub dataset.
-        prompt_column (`str` or `None`, *optional*, defaults to `"prompt"`): `None` for an implicit prompt: both
-            responses then hold the whole text or conversation, and what they have in common at the beginning is the
-            prompt, cut at a word or message. For text that is a guess: where both answers begin with the same words,
-            those count as prompt, so name a group_column if you can.
+        prompt_column (`str` or `None`, *optional*, defaults to `"prompt"`): `""` or `None` for an implicit prompt:
+            both responses then hold the whole text or conversation, and what they have in common at the beginning is
+            the prompt, cut at a word or message. For text that is a guess: where both answers begin with the same
+            words, those count as prompt, so name a group_column if you can. A prompt as text beside whole conversations
+            must be their first user message.
         chosen_column (`str`, *optional*, defaults to `"chosen"`): The preferred response.
         rejected_column (`str`, *optional*, defaults to `"rejected"`): The other one.
         response_a_column (`str`, *optional*): With `response_b_column` instead of chosen and rejected: responses in no
@@ -78,9 +79,9 @@ class Preference:
             raise ConfigError("response_a_column and response_b_column belong together: name both, or neither")
         if self.preferred_column is not None and self.response_a_column is None:
             raise ConfigError("preferred_column chooses between response_a_column and response_b_column: name them too")
-        if self.separator and self.prompt_column is None:
+        if self.separator and not self.prompt_column:
             raise ConfigError(
-                "separator goes between prompt and response, but prompt_column is null: remove one of them"
+                "separator goes between prompt and response, but prompt_column is empty: remove one of them"
             )
 
     @property
@@ -111,7 +112,7 @@ class Preference:
             pair = ("response_a_column", "response_b_column")
         options = ("prompt_column", *pair, "preferred_column", "group_column", "id_column")
         named = {option: getattr(self, option) for option in options}
-        return {option: column for option, column in named.items() if column is not None}
+        return {option: column for option, column in named.items() if column is not None and column != ""}
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example: chosen before rejected, a before b.
@@ -136,8 +137,11 @@ class Preference:
         if self.response_a_column is None:
             names = ("chosen_column", "rejected_column")
         a, b = (parse_text(cells[option], repr(self.columns[option])) for option in names)
-        if self.prompt_column is not None:
+        if self.prompt_column:
             prompt = parse_text(cells["prompt_column"], repr(self.prompt_column))
+            if isinstance(prompt, str) and not isinstance(a, str):
+                comparison((), (a, b), None)
+                return after_prompt(prompt, (a, b))
             return prompt, (self._separated(a), self._separated(b))
         # Check the whole texts first: blank or equal ones have no meaningful common beginning.
         comparison("" if isinstance(a, str) else (), (a, b), None)
