@@ -29,7 +29,15 @@ def trajectory(trainer_class: type, config: Any, model: str, rows: list[dict[str
     return record.steps
 
 
-@pytest.mark.parametrize("options", [{}, {"center_rewards_coefficient": 0.01}, {"margin": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"center_rewards_coefficient": 0.01},
+        {"margin": True},
+        {"margin": True, "center_rewards_coefficient": 0.01},
+    ],
+)
 def test_hard_labels_follow_trl_step_for_step(
     tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -46,6 +54,77 @@ def test_hard_labels_follow_trl_step_for_step(
     )
     assert len(theirs) == len(ours) == 20
     torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=2e-5, atol=2e-6)
+
+
+def test_margins_belong_to_the_loss_alone(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Predictions, accuracies and logs are TRL's: with margins above every difference nothing would seem right."""
+    rows = [{key: row[key] for key in ("prompt", "chosen", "rejected")} | {"margin": 50.0} for row in pairs(40)]
+    data, common = datasets.Dataset.from_list(rows), {**COMMON, "logging_steps": 1, "learning_rate": 0.0}
+    theirs = RewardTrainer(
+        model=tiny_model(),
+        args=RewardConfig(str(tmp_path / "a"), max_steps=2, **common),
+        train_dataset=data,
+        eval_dataset=data,
+    )
+    ours = W2SRewardTrainer(
+        model=tiny_model(),
+        args=W2SRewardConfig(str(tmp_path / "b"), max_steps=2, **common),
+        train_dataset=data,
+        eval_dataset=data,
+    )
+    expected, found = theirs.evaluate(), ours.evaluate()
+    assert found["eval_loss"] == pytest.approx(expected["eval_loss"], rel=1e-5)
+    assert found["eval_accuracy"] == pytest.approx(expected["eval_accuracy"], abs=1e-6)
+    assert 0 < found["eval_accuracy"] < 1
+    scores = torch.as_tensor(ours.predict(data).predictions)
+    assert float(scores.abs().max()) < 10
+    assert float((scores[:, 0] > scores[:, 1]).double().mean()) == pytest.approx(found["eval_accuracy"], abs=1e-6)
+    ours.train()
+    assert max(entry["accuracy"] for entry in ours.state.log_history if "accuracy" in entry) > 0
+
+
+def test_raw_rows_streams_and_several_sets_are_evaluated(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in pairs(24)]
+    data = datasets.Dataset.from_list(rows)
+    sets = datasets.DatasetDict({"a": data.select(range(10)), "b": data.select(range(10, 24))})
+    config = W2SRewardConfig(str(tmp_path), max_steps=2, **COMMON)
+    trainer = W2SRewardTrainer(
+        model=tiny_model(), args=config, train_dataset=data.to_iterable_dataset(), eval_dataset=dict(sets)
+    )
+    assert trainer.train().global_step == 2
+    found = trainer.evaluate()
+    whole = trainer.evaluate(data)
+    mean = (10 * found["eval_a_accuracy"] + 14 * found["eval_b_accuracy"]) / 24
+    assert whole["eval_accuracy"] == pytest.approx(mean, abs=1e-6)
+    assert trainer.evaluate(data.to_iterable_dataset())["eval_accuracy"] == pytest.approx(mean, abs=1e-6)
+    assert trainer.evaluate(sets)["eval_b_loss"] == pytest.approx(found["eval_b_loss"], abs=1e-6)
+    assert trainer.predict(data).predictions.shape == (24, 2)
+
+
+def test_rows_that_are_no_comparison_are_named_at_once(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in pairs(6)]
+    config = W2SRewardConfig(str(tmp_path), **COMMON)
+    rows[1]["rejected"] = None
+    rows[4]["prompt"] = None
+    with pytest.raises(DataError, match=r"(?s)row 1: rejected is null.*row 4: prompt is null"):
+        W2SRewardTrainer(
+            model=tiny_model(),
+            args=W2SRewardConfig(str(tmp_path), **COMMON),
+            train_dataset=datasets.Dataset.from_list(rows),
+        )
+    mixed = [{**rows[0], "prompt": [{"role": "user", "content": "w1"}]}]
+    with pytest.raises(DataError, match="row 0: text and messages are mixed"):
+        W2SRewardTrainer(
+            model=tiny_model(),
+            args=W2SRewardConfig(str(tmp_path), **COMMON),
+            train_dataset=datasets.Dataset.from_list(mixed),
+        )
 
 
 def test_training_learns_and_evaluates(

@@ -188,7 +188,8 @@ class WeakToStrongMixin(Trainer):
         scores_BK, greedy_B = self.score(model, inputs)
         targets_BK, mask_BK, weights_B = inputs["targets"], inputs["mask"], inputs["weights"]
         progress = self.state.global_step / self.state.max_steps if self.state.max_steps > 0 else 0.0
-        output = self.w2s_loss(scores_BK, targets_BK, mask_BK, progress=progress, statistics=self._statistics)
+        compared_BK = less_margins(scores_BK, inputs.get("margins"))
+        output = self.w2s_loss(compared_BK, targets_BK, mask_BK, progress=progress, statistics=self._statistics)
         per_example_B = output.per_example_B + self.regularizer(scores_BK, mask_BK)
         self._check_finite(scores_BK, mask_BK, per_example_B, inputs["ids"])
         total = (per_example_B * weights_B).sum()
@@ -255,6 +256,20 @@ class WeakToStrongMixin(Trainer):
             logs.update({name: float(total / count) for name, (total, count) in zip(self._sums, sums, strict=True)})
             self._sums.clear()
         super().log(logs, start_time)
+
+
+def less_margins(scores_BK: Tensor, margins_B: Tensor | None) -> Tensor:
+    """Take margins off the scores of `chosen`, for the loss alone: predictions and accuracies know none.
+
+    With two candidates and cross-entropy the loss is then TRL's, `-log sigmoid(chosen - rejected - margin)`.
+
+    Args:
+        scores_BK (`Tensor` of shape `(B, K)`): Scores, `chosen` first.
+        margins_B (`Tensor` of shape `(B,)`, *optional*): In units of the scores.
+    """
+    if margins_B is None:
+        return scores_BK
+    return torch.cat([scores_BK[:, :1] - margins_B[:, None], scores_BK[:, 1:]], dim=1)
 
 
 def candidate_accuracy(prediction: EvalPrediction) -> dict[str, float]:

@@ -13,7 +13,6 @@ import datasets
 import torch
 from accelerate import PartialState
 from peft import PeftConfig, PeftModel, get_peft_model
-from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, set_seed
 from trl import RewardConfig, RewardTrainer
 from trl.data_utils import is_conversational
@@ -22,8 +21,8 @@ from trl.trainer.utils import disable_dropout_in_model
 from w2s_rm.config import W2SRewardConfig, build_loss
 from w2s_rm.data.encoding import encode_batch
 from w2s_rm.data.head_encoding import check_candidates, encode_for
-from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.heads import HEADS, Scored, keep_in_float32
+from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.heads import HEADS, keep_in_float32
 from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, candidate_accuracy
 from w2s_rm.types import Example, content_hash
 
@@ -100,12 +99,18 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if self._signature_columns is None:
             self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
 
-    def score(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:
-        """Score each row with the model's scalar head; a margin counts against `chosen`."""
-        scores_BK, _ = super().score(model, inputs)
-        if "margins" in inputs:
-            scores_BK = torch.cat([scores_BK[:, :1] - inputs["margins"][:, None], scores_BK[:, 1:]], dim=1)
-        return Scored(scores_BK)
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Load a dataset to evaluate, which may be one of those given at the start, or raw or encoded rows."""
+        return super().get_eval_dataloader(self._encoded(eval_dataset))
+
+    def get_test_dataloader(self, test_dataset: Any) -> Any:
+        """Load a dataset to predict, of raw or encoded rows."""
+        return super().get_test_dataloader(self._encoded(test_dataset))
+
+    def _encoded(self, dataset: Any) -> Any:
+        if dataset is None or isinstance(dataset, str):
+            return dataset
+        return self._prepare_dataset(dataset, self.processing_class, self.args, "eval")
 
 
 class W2STrainer(WeakToStrongMixin, Trainer):
@@ -340,6 +345,26 @@ def _template_kwargs(tools: Any, extra: Mapping[str, Any] | None) -> dict[str, A
     return {"tools": json.loads(tools) if isinstance(tools, str) else tools, **(extra or {})}
 
 
+def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int]) -> None:
+    """Refuse rows that are no pair of one kind.
+
+    Raises:
+        DataError: Missing columns, null cells, or text beside messages; names all rows of the batch.
+    """
+    if missing := [name for name in ("chosen", "rejected") if name not in batch]:
+        raise DataError(f"the dataset has no column {' and '.join(missing)}; it has {', '.join(batch)}")
+    columns = [name for name in ("prompt", "chosen", "rejected") if name in batch]
+    problems = []
+    for index, *cells in zip(indices, *(batch[name] for name in columns), strict=True):
+        empty = [name for name, cell in zip(columns, cells, strict=True) if cell is None]
+        if empty:
+            problems.append(f"row {index}: {' and '.join(empty)} is null; drop the row or fill it")
+        elif len({isinstance(cell, str) for cell in cells}) > 1:
+            problems.append(f"row {index}: text and messages are mixed; use one kind in all columns")
+    if problems:
+        raise DataError(join_problems("rows that are no comparison:", problems))
+
+
 def _encode_preferences(
     batch: Mapping[str, list[Any]],
     indices: list[int],
@@ -348,6 +373,7 @@ def _encode_preferences(
     label_column: str,
 ) -> dict[str, list[Any]]:
     """Encode a batch of a TRL preference dataset; `chosen` is candidate 0."""
+    _check_pairs(batch, indices)
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))
     conversational = is_conversational({"chosen": batch["chosen"][0]})
