@@ -113,18 +113,10 @@ def test_rows_that_are_no_comparison_are_named_at_once(
     rows[1]["rejected"] = None
     rows[4]["prompt"] = None
     with pytest.raises(DataError, match=r"(?s)row 1: rejected is null.*row 4: prompt is null"):
-        W2SRewardTrainer(
-            model=tiny_model(),
-            args=W2SRewardConfig(str(tmp_path), **COMMON),
-            train_dataset=datasets.Dataset.from_list(rows),
-        )
+        W2SRewardTrainer(model=tiny_model(), args=config, train_dataset=datasets.Dataset.from_list(rows))
     mixed = [{**rows[0], "prompt": [{"role": "user", "content": "w1"}]}]
     with pytest.raises(DataError, match="row 0: text and messages are mixed"):
-        W2SRewardTrainer(
-            model=tiny_model(),
-            args=W2SRewardConfig(str(tmp_path), **COMMON),
-            train_dataset=datasets.Dataset.from_list(mixed),
-        )
+        W2SRewardTrainer(model=tiny_model(), args=config, train_dataset=datasets.Dataset.from_list(mixed))
 
 
 def test_training_learns_and_evaluates(
@@ -214,11 +206,8 @@ def test_labels_that_are_no_probabilities_are_refused(
     rows = [{**row, "chosen_probability": 0.7} for row in pairs(4)]
     rows[2]["chosen_probability"] = bad
     with pytest.raises(DataError, match=r"chosen_probability.*\[2\]"):
-        W2SRewardTrainer(
-            model=tiny_model(),
-            args=W2SRewardConfig(str(tmp_path), **COMMON),
-            train_dataset=datasets.Dataset.from_list(rows),
-        )
+        config = W2SRewardConfig(str(tmp_path), **COMMON)
+        W2SRewardTrainer(model=tiny_model(), args=config, train_dataset=datasets.Dataset.from_list(rows))
 
 
 def test_unknown_loss_options_are_refused(tmp_path: Path) -> None:

@@ -22,6 +22,12 @@ def test_options_and_sizes():
     assert sizes == SplitSizes(n_train=20)
 
 
+@pytest.mark.parametrize("given", [["mate_in_one", "n_examples=300"], ["text_classification", "path=x.jsonl"]])
+def test_options_with_defaults_are_not_asked_for(given):
+    task, _ = select_task(given[0], given[1:])
+    assert task.setting in ("chess", "classification")
+
+
 def test_all_mistakes_at_once():
     with pytest.raises(ConfigError) as caught:
         select_task("preference", ["pth=x", "n_train=many", "foo", "=1"])

@@ -1,5 +1,7 @@
 """What single tasks with classes make of their columns."""
 
+import json
+
 import pytest
 
 from w2s_rm.errors import DataError
@@ -10,6 +12,7 @@ from w2s_rm.tasks.boolq import Boolq
 from w2s_rm.tasks.ethics_justice import EthicsJustice
 from w2s_rm.tasks.ethics_utilitarianism import EthicsUtilitarianism
 from w2s_rm.tasks.ethics_virtue import EthicsVirtue
+from w2s_rm.tasks.multirc import Multirc
 from w2s_rm.tasks.paws import Paws
 from w2s_rm.types import Row
 
@@ -78,3 +81,13 @@ def test_paws_groups_sentences_of_the_same_words():
 def test_a_review_may_go_without_a_title():
     assert example(AmazonPolarity(), title=None).prompt == example(AmazonPolarity(), title=" ").prompt
     assert example(AmazonPolarity(), title="").prompt.startswith("The best honey")
+
+
+@pytest.mark.parametrize("column", ["paragraph", "question", "answer"])
+def test_multirc_leaves_out_rows_with_blank_cells_and_counts_them(column, tmp_path, caplog):
+    rows = [dict(Multirc.example_row), {**Multirc.example_row, column: "  "}, dict(Multirc.example_row)]
+    path = tmp_path / "multirc.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = Multirc(path=str(path))
+    assert len([task.to_example(row) for row in task.rows()]) == 2
+    assert f"left out 1 rows with a blank {column}" in caplog.text

@@ -84,6 +84,16 @@ def test_separator_goes_between():
         example({"prompt": [USER], "chosen": [YES], "rejected": [NO]}, separator=" ")
 
 
+def test_groups_by_what_the_first_response_begins_with():
+    rows = [{"prompt": "p", "chosen": text, "rejected": "x"} for text in ("a b c", "a  b d", "a c b")]
+    by_words = [example(row, group_by={"first_words": 2}).group for row in rows]
+    assert by_words[0] == by_words[1] != by_words[2]
+    assert len({example(row, group_by="chosen").group for row in rows}) == 3
+    assert len({example(row).group for row in rows}) == 1
+    messages = {"prompt": [USER], "chosen": [{"role": "assistant", "content": "a b z"}], "rejected": [NO]}
+    assert example(messages, group_by={"first_words": 2}).group == by_words[0]
+
+
 AB = {"response_a_column": "a", "response_b_column": "b"}
 
 
@@ -149,6 +159,10 @@ def test_bad_rows_name_their_place(change, options, message):
         ({"response_a_column": "a"}, "belong together"),
         ({"preferred_column": "which"}, "name them too"),
         ({"separator": " ", "prompt_column": None}, "remove one of them"),
+        ({"group_by": "rejected"}, "write prompt, chosen, or"),
+        ({"group_by": {"first_words": 0}}, "write prompt, chosen, or"),
+        ({"group_by": {"words": 5}}, "write prompt, chosen, or"),
+        ({"group_by": "chosen", "group_column": "topic"}, "remove one of them"),
     ],
 )
 def test_options_that_do_not_fit(options, message):

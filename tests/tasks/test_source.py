@@ -72,8 +72,9 @@ def test_the_hub_dataset_is_read_where_its_labels_are(monkeypatch):
     assert asked(AnthropicHhPointwise(data_dir="harmless-base"), monkeypatch)[3] == "harmless-base"
 
 
-def test_a_branch_or_configuration_of_the_user_has_no_folder(monkeypatch):
-    assert asked(EthicsJustice(revision="main"), monkeypatch)[3:] == (None, "main")
+def test_a_configuration_of_the_user_has_no_folder_and_a_revision_keeps_it(monkeypatch):
+    # A commit pinned on the branch that has the folder still has it.
+    assert asked(EthicsJustice(revision="main"), monkeypatch)[3:] == ("justice", "main")
     assert asked(EthicsJustice(config_name="justice"), monkeypatch)[2:4] == ("justice", None)
 
 

@@ -6,6 +6,7 @@ Importing transformers or torch takes seconds; a recipe is checked in a fraction
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib.util
 from pathlib import Path
@@ -127,3 +128,12 @@ def type_problem(value: Any, annotation: str) -> str | None:
     if any(isinstance(value, _SIMPLE[option]) for option in allowed):
         return None
     return f"{value!r} is no {' or '.join(option for option in options if option != 'None')}"
+
+
+def is_required(option: dataclasses.Field[Any]) -> bool:
+    """Whether a field of a dataclass must be given.
+
+    Args:
+        option (`dataclasses.Field`): The field.
+    """
+    return option.default is dataclasses.MISSING and option.default_factory is dataclasses.MISSING

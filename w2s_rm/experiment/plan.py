@@ -29,11 +29,11 @@ from w2s_rm.types import content_hash
 ALGORITHM_VERSIONS = {
     "prepare": 2,
     "pretrain": 1,
-    "weak": 1,
-    "relabel": 1,
-    "student": 1,
-    "ceiling": 1,
-    "evaluate": 1,
+    "weak": 2,
+    "relabel": 2,
+    "student": 2,
+    "ceiling": 2,
+    "evaluate": 2,
     "policy": 1,
 }
 # What names a place: the hashes of the inputs stand for the content. A policy's task is that of its examples.

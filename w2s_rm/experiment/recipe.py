@@ -11,7 +11,7 @@ from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
-from w2s_rm.experiment.fields import loss_fields, model_fields, training_fields, type_problem
+from w2s_rm.experiment.fields import is_required, loss_fields, model_fields, training_fields, type_problem
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.types import Task
@@ -239,7 +239,7 @@ class Checker:
         known = {option.name: str(option.type) for option in dataclasses.fields(task_class)}
         before = len(self.problems)
         self.keys(("task",), options, [*known, "name", *SIZES])
-        required = [option.name for option in dataclasses.fields(task_class) if _is_required(option)]
+        required = [option.name for option in dataclasses.fields(task_class) if is_required(option)]
         for option in required:
             if options.get(option) is None:
                 self.problem(("task", option), f"is missing; task {name} needs it")
@@ -336,7 +336,7 @@ class Checker:
         self.keys(path, options, [option.name for option in fields])
         self.types(path, options, {option.name: str(option.type) for option in fields})
         for option in fields:
-            if _is_required(option) and options.get(option.name) is None:
+            if is_required(option) and options.get(option.name) is None:
                 self.problem((*path, option.name), f"is missing; corpus {corpus['name']} needs it")
 
     def methods(self, value: Any) -> dict[str, Method]:
@@ -415,7 +415,3 @@ def _hint(name: str, known: list[str]) -> str:
     if len(known) > _MANY and hint.startswith("known"):
         return f"none of the {len(known)} options that are known here is like it"
     return hint
-
-
-def _is_required(option: dataclasses.Field[Any]) -> bool:
-    return option.default is dataclasses.MISSING and option.default_factory is dataclasses.MISSING

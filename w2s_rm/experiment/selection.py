@@ -11,7 +11,7 @@ from w2s_rm import catalog
 from w2s_rm.checks.result import Thresholds
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems, nearest
-from w2s_rm.experiment.fields import type_problem
+from w2s_rm.experiment.fields import is_required, type_problem
 from w2s_rm.experiment.marked_yaml import parse_value
 from w2s_rm.types import Task
 
@@ -43,7 +43,7 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
     fields = {option.name: option for option in dataclasses.fields(task_class)}
     known = {**{field: str(option.type) for field, option in fields.items()}, **_SIZES}
     problems += _problems(options, known)
-    required = [field for field, option in fields.items() if option.default is dataclasses.MISSING]
+    required = [field for field, option in fields.items() if is_required(option)]
     problems += [f"task {name} needs {field}: add {field}=…" for field in required if options.get(field) is None]
     if problems:
         raise ConfigError(join_problems(f"task {name}:", problems))

@@ -34,12 +34,14 @@ def rendering_problems(plan: Plan, examples: Sequence[Example]) -> list[str]:
     """Say which tokenizers of a plan cannot write its conversations, before any of its models is trained.
 
     Tokenizers that are not here yet belong to models pretrained or downloaded by the run; plain text needs no template.
+    Of many conversations a sample is rendered.
 
     Args:
         plan ([`~w2s_rm.experiment.plan.Plan`]): A planned recipe.
         examples (`Sequence[Example]`): Of all splits.
     """
-    spoken = [example for example in examples if not isinstance(example.candidates[0], str)]
+    conversations = [example for example in examples if not isinstance(example.candidates[0], str)]
+    spoken = sample(conversations, _MOST_CANDIDATES, per_candidate=True) if conversations else []
     problems = []
     for role, _, config in _readers(plan) if spoken else ():
         path = str(config["model_name_or_path"])

@@ -119,8 +119,8 @@ class Source:
             self.path,
             split=self.split or own.split,
             config_name=self.config_name or own.config_name,
-            # A folder belongs to the branch that has it.
-            data_dir=own.data_dir if self.revision is None and self.config_name is None else None,
+            # A configuration is another layout of the dataset; a pinned commit of the same branch has the same folders.
+            data_dir=own.data_dir if self.config_name is None else None,
             revision=self.revision or own.revision,
         )
 

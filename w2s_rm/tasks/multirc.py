@@ -15,6 +15,8 @@ from w2s_rm.types import Example, Row
 class Multirc(LabelTask):
     """Questions with several right and wrong answers, each a row; those on the same paragraph stay in one split.
 
+    Rows with a blank paragraph, question or answer are left out: the train split on the hub has three such answers.
+
     Args:
         path (`str`, *optional*, defaults to `"aps/super_glue"`): Hub id, file or folder.
     """
@@ -27,6 +29,11 @@ class Multirc(LabelTask):
         "answer": "Wax",
         "label": 1,
     }
+
+    def left_out(self, row: Row) -> str | None:
+        """Leave out rows in which nothing is asked or answered."""
+        blank = [name for name in ("paragraph", "question", "answer") if not str(row.values.get(name, "-")).strip()]
+        return f"with a blank {blank[0]}" if blank else None
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""

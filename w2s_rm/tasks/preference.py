@@ -38,8 +38,12 @@ class Preference:
         response_b_column (`str`, *optional*): See `response_a_column`.
         preferred_column (`str`, *optional*): Which of a and b is preferred: `a`, `b`, `0`, `1`, or null for unknown.
             Without it, no comparison has a ground truth.
-        group_column (`str`, *optional*): Rows with the same value stay in one split; by default those with the same
-            prompt, and without any prompt each row by itself.
+        group_column (`str`, *optional*): Rows with the same value stay in one split.
+        group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): Without a group_column, rows stay in one split
+            that have the same prompt (without any prompt each row stands by itself), or the same first response
+            (`chosen`), or whose first response begins with the same n words (`{first_words: n}`). Where the text that
+            is worse in one comparison is the better one of another, `chosen` turns a leak around instead of closing it:
+            a text that training has seen lose is then right in test more often than not.
         id_column (`str`, *optional*): Unique name of a row; by default a hash of the prompt and the two responses in
             either order.
         separator (`str`, *optional*, defaults to `""`): Text put between prompt and response. TRL concatenates as is,
@@ -57,6 +61,7 @@ class Preference:
     response_b_column: str | None = None
     preferred_column: str | None = None
     group_column: str | None = None
+    group_by: str | dict[str, int] = "prompt"
     id_column: str | None = None
     separator: str = ""
 
@@ -79,10 +84,21 @@ class Preference:
             raise ConfigError("response_a_column and response_b_column belong together: name both, or neither")
         if self.preferred_column is not None and self.response_a_column is None:
             raise ConfigError("preferred_column chooses between response_a_column and response_b_column: name them too")
+        if self.group_by not in ("prompt", "chosen") and self._first_words is None:
+            raise ConfigError(f"group_by is {self.group_by!r}; write prompt, chosen, or {{first_words: 5}}")
+        if self.group_column is not None and self.group_by != "prompt":
+            raise ConfigError("group_column and group_by say the same thing: remove one of them")
         if self.separator and not self.prompt_column:
             raise ConfigError(
                 "separator goes between prompt and response, but prompt_column is empty: remove one of them"
             )
+
+    @property
+    def _first_words(self) -> int | None:
+        if not isinstance(self.group_by, dict) or set(self.group_by) != {"first_words"}:
+            return None
+        n = self.group_by["first_words"]
+        return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else None
 
     @property
     def has_ground_truth(self) -> bool:
@@ -127,7 +143,7 @@ class Preference:
         cells = {option: row.values[column] for option, column in self.columns.items()}
         try:
             prompt, candidates = self._texts(cells)
-            id, group = _key(cells, "id_column"), _key(cells, "group_column")
+            id, group = _key(cells, "id_column"), _key(cells, "group_column") or self._group(candidates[0])
             return comparison(prompt, candidates, self._gold(cells), group=group, id=id)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
@@ -146,6 +162,13 @@ class Preference:
         # Check the whole texts first: blank or equal ones have no meaningful common beginning.
         comparison("" if isinstance(a, str) else (), (a, b), None)
         return split_common((a, b))
+
+    def _group(self, first: Text) -> str | None:
+        """What of the first response keeps rows together; `None` where the prompt does."""
+        if self.group_by == "prompt":
+            return None
+        text = first if isinstance(first, str) else "\n".join(message["content"] for message in first)
+        return " ".join(text.split()[: self._first_words])
 
     def _separated(self, response: Text) -> Text:
         if not self.separator:
