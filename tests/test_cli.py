@@ -248,7 +248,7 @@ def test_check_of_a_task(recipe: Path, capsys: pytest.CaptureFixture[str]) -> No
     arguments = ["check", "preference", "--json", str(found), f"path={pairs}", "n_train=20", "n_test=5"]
     assert cli.main(arguments) == 0, "warnings are no error"
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "preference: 60 rows in 60 groups, 0 duplicates, 0 contradictions"
+    assert shown[0] == "preference: 60 rows in 60 groups, the largest of 1, 0 duplicates, 0 contradictions"
     # " good" is always the longer one, by length and by word; from five examples that is sure down to 56.6 %.
     assert shown[-2] == "verdict: 1 warning"
     assert shown[-1].startswith("! choosing the longest candidate is right in 100.0 % [56.6, 100.0] of the test")

@@ -121,6 +121,15 @@ class Verifiable(Protocol):
         ...
 
 
+@runtime_checkable
+class Regrouping(Protocol):
+    """A task whose groups depend on all of its examples."""
+
+    def regroup(self, examples: list[Example]) -> list[Example]:
+        """Return the examples with their final groups. Pure, and independent of their order."""
+        ...
+
+
 @dataclass(frozen=True)
 class Encoded:
     """The tokens of one example.

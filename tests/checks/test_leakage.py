@@ -1,7 +1,14 @@
 """Content that stands in two splits."""
 
-from w2s_rm.checks.leakage import near_leaks, overlaps, split_groups
+from dataclasses import replace
+
+import pytest
+
+from w2s_rm.checks.examples import check_examples
+from w2s_rm.checks.leakage import near_leaks, overlaps, split_groups, wins_in_training
 from w2s_rm.checks.text import normalised
+from w2s_rm.data.grouping import join_shared_candidates
+from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.types import Example
 
 
@@ -70,3 +77,58 @@ def test_an_instruction_is_no_question():
 def test_groups_in_two_splits():
     splits = {"weak": [example("a", "x", group="g")], "test": [example("b", "y", group="g"), example("c", "z")]}
     assert split_groups(splits) == ["g"]
+
+
+def better(id, chosen, rejected):
+    return Example(id, id, "", (f"{chosen} is the text", f"{rejected} is the text"), 0)
+
+
+def test_a_table_of_wins_by_hand():
+    # a: +2, b: -1 + 1 = 0, c: -1, d: -1; e was never seen.
+    train = [better("0", "a", "b"), better("1", "a", "c"), better("2", "b", "d")]
+    test = [
+        better("3", "a", "c"),
+        better("4", "d", "b"),
+        better("5", "c", "d"),
+        better("6", "b", "e"),
+        better("7", "e", "d"),
+    ]
+    found = wins_in_training(train, test)
+    # Decided: 3 (right), 4 (wrong), 7 (right); 5 and 6 are ties.
+    assert found.decided == 3 / 5 and found.right.value == pytest.approx(2 / 3) and found.chance == 0.5
+    assert found.moves == 0.0, "three examples are no evidence"
+
+
+def test_words_that_come_again_are_no_texts():
+    moves = [Example(str(n), str(n), f"board {n}", ("Qh7", "Ke2"), 0) for n in range(9)]
+    assert wins_in_training(moves[:5], moves[5:]) is None
+
+
+def chains(n):
+    """n chains A > B > C > D: what loses in one pair wins in the next one."""
+    names = [[f"{letter}{number}" for letter in "ABCD"] for number in range(n)]
+    return [better(f"{a}>{b}", a, b) for chain in names for a, b in zip(chain, chain[1:], strict=False)]
+
+
+def test_grouping_by_the_better_text_turns_the_leak_around():
+    pairs = [replace(pair, group=pair.candidates[0]) for pair in chains(400)]
+    splits = split_examples(pairs, SplitSizes(n_train=600, n_test=300), "chains")
+    found = wins_in_training([*splits.weak, *splits.relabel], splits.test)
+    assert found.right.high < 0.2 and found.moves < -0.05
+    result = check_examples(splits.parts, None)
+    assert any("turned around" in warning and "group_by" in warning for warning in result.warnings)
+
+
+def test_groups_of_connected_comparisons_leak_nothing():
+    pairs = join_shared_candidates(chains(400))
+    assert len({pair.group for pair in pairs}) == 400
+    assert join_shared_candidates(pairs[::-1])[::-1] == pairs, "whatever the order"
+    splits = split_examples(pairs, SplitSizes(n_train=600, n_test=300), "chains")
+    assert wins_in_training([*splits.weak, *splits.relabel], splits.test) is None
+
+
+def test_a_shared_row_of_one_group_joins_components():
+    one, two = better("1", "a", "b"), better("2", "c", "d")
+    assert len({pair.group for pair in join_shared_candidates([one, two])}) == 2
+    two = replace(two, group=one.group)
+    assert len({pair.group for pair in join_shared_candidates([one, two])}) == 1

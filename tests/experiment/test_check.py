@@ -136,7 +136,7 @@ def test_without_ground_truth(tmp_path):
 def test_text(recipe, tmp_path):
     report = check(recipe, tmp_path=tmp_path)
     lines = check_text(report).splitlines()
-    assert lines[0] == "small (task preference): 82 rows in 80 groups, 1 duplicates, 1 contradictions"
+    assert lines[0] == "small (task preference): 82 rows in 80 groups, the largest of 2, 1 duplicates, 1 contradictions"
     assert lines[2].split() == ["split", "rows", "groups", "without", "gold", "seen", "before", "to", "the", "letter"]
     # Columns are aligned: numbers end where their header ends.
     end = lines[2].index("rows") + len("rows")

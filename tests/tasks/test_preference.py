@@ -90,6 +90,10 @@ def test_groups_by_what_the_first_response_begins_with():
     assert by_words[0] == by_words[1] != by_words[2]
     assert len({example(row, group_by="chosen").group for row in rows}) == 3
     assert len({example(row).group for row in rows}) == 1
+    linked = [{**row, "rejected": "a c b"} for row in rows[:2]] + rows[2:]
+    task = Preference("pairs.jsonl", group_by="candidates")
+    examples = [task.to_example(Row("pairs.jsonl:7", row)) for row in linked]
+    assert len({one.group for one in examples}) == 3 and len({one.group for one in task.regroup(examples)}) == 1
     messages = {"prompt": [USER], "chosen": [{"role": "assistant", "content": "a b z"}], "rejected": [NO]}
     assert example(messages, group_by={"first_words": 2}).group == by_words[0]
 
@@ -159,9 +163,9 @@ def test_bad_rows_name_their_place(change, options, message):
         ({"response_a_column": "a"}, "belong together"),
         ({"preferred_column": "which"}, "name them too"),
         ({"separator": " ", "prompt_column": None}, "remove one of them"),
-        ({"group_by": "rejected"}, "write prompt, chosen, or"),
-        ({"group_by": {"first_words": 0}}, "write prompt, chosen, or"),
-        ({"group_by": {"words": 5}}, "write prompt, chosen, or"),
+        ({"group_by": "rejected"}, "write prompt, chosen, candidates, or"),
+        ({"group_by": {"first_words": 0}}, "write prompt, chosen, candidates, or"),
+        ({"group_by": {"words": 5}}, "write prompt, chosen, candidates, or"),
         ({"group_by": "chosen", "group_column": "topic"}, "remove one of them"),
     ],
 )

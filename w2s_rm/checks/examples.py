@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from w2s_rm.checks.balance import chance, class_shares, gold_first, majority
-from w2s_rm.checks.leakage import near_leaks, overlaps, split_groups
+from w2s_rm.checks.leakage import near_leaks, overlaps, split_groups, wins_in_training
 from w2s_rm.checks.result import CheckResult, Thresholds
 from w2s_rm.checks.sampling import labelled
 from w2s_rm.checks.shortcuts import bag_of_words, length_only
@@ -68,6 +68,7 @@ def _with_shortcuts(
         result,
         gold_first=first,
         majority=majority(train, test, classes) if classes is not None else None,
+        wins=wins_in_training(train, test) if classes is None else None,
         length_only=length_only(train, test, classes),
         bag_of_words=bag_of_words(train, test, classes),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from w2s_rm.checks.result import NearLeak, Overlap
+from w2s_rm.checks.result import NearLeak, Overlap, Wins
+from w2s_rm.checks.sampling import accuracy
 from w2s_rm.checks.text import exact_content, normalised_content, plain
 from w2s_rm.types import Example
 
@@ -13,6 +15,7 @@ MOST_IDS = 5
 """How many ids are named."""
 _INSTRUCTION_COUNT = 10
 _INSTRUCTION_SHARE = 0.01
+_LEAST_WORDS = 3
 
 
 def overlaps(splits: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
@@ -59,6 +62,34 @@ def near_leaks(train: Sequence[Example], test: Sequence[Example]) -> tuple[NearL
         NearLeak(part, len(ids) / len(test), tuple(ids[:MOST_IDS]))
         for part, ids in (("prompt", same_prompt), ("candidate", same_candidate))
     )
+
+
+def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins | None:
+    """Decide test examples by how often each candidate won and lost in training; `None` if that decides none.
+
+    Candidates of one or two words, such as moves of chess, are a vocabulary and not texts that come again: they count
+    for nothing here, and what they say is measured by the bag of words.
+
+    Args:
+        train (`Sequence[Example]`): Weak and relabel, with ground truth.
+        test (`Sequence[Example]`): With ground truth.
+    """
+    wins: Counter[str] = Counter()
+    for example in train:
+        for position, candidate in enumerate(example.candidates):
+            text = plain(candidate).strip()
+            if len(text.split()) >= _LEAST_WORDS:
+                wins[text] += 1 if position == example.gold else -1
+    credits, chances = [], []
+    for example in test:
+        numbers = [wins[plain(candidate).strip()] for candidate in example.candidates]
+        best = max(numbers)
+        if numbers.count(best) == 1:
+            credits.append(float(numbers.index(best) == example.gold))
+            chances.append(1 / len(numbers))
+    if not credits:
+        return None
+    return Wins(len(credits) / len(test), accuracy(credits), math.fsum(chances) / len(chances))
 
 
 def _questions(examples: Sequence[Example]) -> set[str]:

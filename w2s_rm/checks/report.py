@@ -41,6 +41,7 @@ class CheckReport:
         task (`str`): The task's name.
         n_examples (`int`): Rows of the dataset.
         n_groups (`int`): Their groups.
+        largest_group (`int`): Rows of the largest one.
         duplicates (`int`): Rows whose content another row has as well.
         contradictions (`int`): Such rows that name another candidate as right.
         result ([`CheckResult`]): What the splits show.
@@ -52,6 +53,7 @@ class CheckReport:
     task: str
     n_examples: int
     n_groups: int
+    largest_group: int
     duplicates: int
     contradictions: int
     result: CheckResult

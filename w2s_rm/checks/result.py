@@ -24,6 +24,8 @@ class Thresholds:
         duplicates (`float`, *optional*, defaults to `0.005`): Warn when a larger share of a split's examples, or of the
             prompts of the test split, occurs in another split, case and punctuation aside. Half a point of accuracy is
             the most that so few can change.
+        wins (`float`, *optional*, defaults to `0.005`): Warn when what candidates won and lost in training surely moves
+            test accuracy by more than this, up or down.
         truncation (`float`, *optional*, defaults to `0.05`): Warn when a larger share of examples is cut.
 
     Raises:
@@ -34,6 +36,7 @@ class Thresholds:
     bag_of_words: float = 0.15
     balance: float = 0.05
     duplicates: float = 0.005
+    wins: float = 0.005
     truncation: float = 0.05
 
     def __post_init__(self) -> None:
@@ -95,6 +98,30 @@ class NearLeak:
 
 
 @dataclass(frozen=True)
+class Wins:
+    """What a table of wins minus losses of each candidate in training (weak, relabel) says about the test examples.
+
+    Comparisons are a graph: the same text may win here and lose there. Where it stands in several splits, a model may
+    learn its worth by heart, and if texts that lose in training tend to win in test, what it learned is wrong.
+
+    Args:
+        decided (`float`): Share of the test examples in which one candidate has a higher number than all others.
+        right (`Accuracy`): How often it is the right one of these.
+        chance (`float`): Mean of 1/K over these.
+    """
+
+    decided: float
+    right: Accuracy
+    chance: float
+
+    @property
+    def moves(self) -> float:
+        """How far test accuracy is surely moved, up (positive) or down, if all of these are learned by heart."""
+        near = max(self.right.low - self.chance, 0.0) + min(self.right.high - self.chance, 0.0)
+        return self.decided * near
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What [`check_examples`][w2s_rm.checks.check_examples] found.
 
@@ -110,6 +137,8 @@ class CheckResult:
         balance (`Mapping[str, Mapping[str, float]]`): Share of each class in each split; empty without classes.
         overlaps (`tuple[Overlap, ...]`): Content shared between splits.
         near_leaks (`tuple[NearLeak, ...]`): Prompts and candidates of the test split that training has as well.
+        wins (`Wins`, *optional*): What candidates won and lost in training says about test; only without classes, and
+            where it decides any test example.
         reasons (`tuple[str, ...]`): What could not be measured, and why.
         warnings (`tuple[str, ...]`): One line each; empty when nothing is wrong.
     """
@@ -125,6 +154,7 @@ class CheckResult:
     balance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     overlaps: tuple[Overlap, ...] = ()
     near_leaks: tuple[NearLeak, ...] = ()
+    wins: Wins | None = None
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -146,6 +176,8 @@ class CheckResult:
             "majority_class": self.majority,
         }
         counts: dict[str, float] = {name: found.value for name, found in measured.items() if found is not None}
+        if self.wins is not None:
+            counts |= {"wins_decided": self.wins.decided, "wins_right": self.wins.right.value}
         counts["cross_split_duplicates"] = self.cross_split_duplicates
         counts["check_warnings"] = len(self.warnings)
         return counts

@@ -20,7 +20,8 @@ def check_text(report: CheckReport) -> str:
     result = report.result
     named = f"{report.subject} (task {report.task})" if report.subject != report.task else report.subject
     parts = [
-        f"{named}: {report.n_examples} rows in {report.n_groups} groups, {report.duplicates} duplicates, "
+        f"{named}: {report.n_examples} rows in {report.n_groups} groups, the largest of "
+        f"{report.largest_group}, {report.duplicates} duplicates, "
         f"{report.contradictions} contradictions",
         _table(_split_lines(result)),
         _table(_measured_lines(result)),
@@ -58,6 +59,9 @@ def _measured_lines(result: CheckResult) -> Iterator[Line]:
     for name, found in measured:
         if found is not None:
             yield (name, interval(found), found.detail)
+    if result.wins is not None:
+        wins = result.wins
+        yield ("decided by wins in training", percent(wins.decided), f"of these right: {interval(wins.right)}")
     for leak in result.near_leaks:
         yield (f"{leak.part} seen in training", percent(leak.share), f"first: {leak.ids[0]}" if leak.ids else "")
 

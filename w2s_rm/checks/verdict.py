@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from w2s_rm.checks.leakage import MOST_IDS
-from w2s_rm.checks.result import Accuracy, CheckResult, NearLeak, Overlap, Thresholds
+from w2s_rm.checks.result import Accuracy, CheckResult, NearLeak, Overlap, Thresholds, Wins
 
 
 def warnings_of(result: CheckResult, crossing_groups: Sequence[str], thresholds: Thresholds) -> tuple[str, ...]:
@@ -54,6 +54,8 @@ def _leaks(result: CheckResult, crossing_groups: Sequence[str], thresholds: Thre
     for leak in result.near_leaks:
         if leak.part == "prompt" and leak.share > thresholds.duplicates:
             yield _same_prompt(leak)
+    if result.wins is not None and abs(result.wins.moves) > thresholds.wins:
+        yield _wins(result.wins)
 
 
 def _overlap(overlap: Overlap) -> str:
@@ -67,6 +69,15 @@ def _same_prompt(leak: NearLeak) -> str:
     return (
         f"{percent(leak.share)} of the test examples have a prompt that training has as well ({', '.join(leak.ids)}): "
         "group by the prompt"
+    )
+
+
+def _wins(wins: Wins) -> str:
+    turned = "" if wins.moves > 0 else " (turned around: what lost in training wins in test)"
+    return (
+        f"wins and losses of the same texts in training decide {percent(wins.decided)} of the test examples and are "
+        f"right in {interval(wins.right)} of these, chance is {percent(wins.chance)}{turned}: texts stand in several "
+        "splits, so group by what they share (group_by: candidates, or first_words)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,12 +48,14 @@ def _check(
     from w2s_rm.stages.prepare import read_splits
 
     examples, splits = read_splits(task, task_name, sizes)
+    groups = Counter(example.group for example in examples)
     used = [example for part in splits.parts.values() for example in part]
     return CheckReport(
         subject,
         task_name,
         len(examples),
-        len({example.group for example in examples}),
+        len(groups),
+        max(groups.values()),
         splits.duplicates,
         splits.contradictions,
         check_examples(splits.parts, task.classes, thresholds=thresholds),

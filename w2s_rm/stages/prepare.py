@@ -6,6 +6,7 @@ python -m w2s_rm.stages.prepare --config stage.yaml
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 from w2s_rm import catalog
@@ -15,7 +16,7 @@ from w2s_rm.data.splits import Splits, SplitSizes, split_examples
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.experiment.artifacts import write_json
 from w2s_rm.stages._common import held, read_config, refuse_finished, run_main
-from w2s_rm.types import Example, Task
+from w2s_rm.types import Example, Regrouping, Task
 
 
 def prepare(argv: Sequence[str]) -> None:
@@ -37,7 +38,8 @@ def prepare(argv: Sequence[str]) -> None:
         task = catalog.lookup("tasks", name)(**options)
         examples, splits = read_splits(task, name, SplitSizes(**config["sizes"]))
         counts = {"duplicates": splits.duplicates, "contradictions": splits.contradictions}
-        counts["groups"] = len({example.group for example in examples})
+        groups = Counter(example.group for example in examples)
+        counts |= {"groups": len(groups), "largest_group": max(groups.values())}
         parts = splits.parts
         taken = {example.id for part in parts.values() for example in part}
         # Before anything is written: it may find a mistake too.
@@ -85,7 +87,7 @@ def read_task(task: Task, name: str) -> list[Example]:
             problems.append(str(error))
     if problems:
         raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
-    return examples
+    return task.regroup(examples) if isinstance(task, Regrouping) else examples
 
 
 def _with_classes(example: Example, classes: tuple[str, ...] | None, place: str) -> Example:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
 
+from w2s_rm.data.grouping import join_shared_candidates
 from w2s_rm.data.reading import content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
-from w2s_rm.types import Example, Row, Text
+from w2s_rm.types import Example, Row, Text, content_hash
 
 _PREFERRED: Mapping[object, int] = {"a": 0, "A": 0, "0": 0, 0: 0, "b": 1, "B": 1, "1": 1, 1: 1}
 
@@ -41,9 +42,10 @@ class Preference:
         group_column (`str`, *optional*): Rows with the same value stay in one split.
         group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): Without a group_column, rows stay in one split
             that have the same prompt (without any prompt each row stands by itself), or the same first response
-            (`chosen`), or whose first response begins with the same n words (`{first_words: n}`). Where the text that
-            is worse in one comparison is the better one of another, `chosen` turns a leak around instead of closing it:
-            a text that training has seen lose is then right in test more often than not.
+            (`chosen`), or whose first response begins with the same n words (`{first_words: n}`), or that have a
+            response in common, directly or over other rows (`candidates`). Where the text that is worse in one
+            comparison is the better one of another, `chosen` turns a leak around instead of closing it: a text that
+            training has seen lose is then right in test more often than not.
         id_column (`str`, *optional*): Unique name of a row; by default a hash of the prompt and the two responses in
             either order.
         separator (`str`, *optional*, defaults to `""`): Text put between prompt and response. TRL concatenates as is,
@@ -84,8 +86,8 @@ class Preference:
             raise ConfigError("response_a_column and response_b_column belong together: name both, or neither")
         if self.preferred_column is not None and self.response_a_column is None:
             raise ConfigError("preferred_column chooses between response_a_column and response_b_column: name them too")
-        if self.group_by not in ("prompt", "chosen") and self._first_words is None:
-            raise ConfigError(f"group_by is {self.group_by!r}; write prompt, chosen, or {{first_words: 5}}")
+        if self.group_by not in ("prompt", "chosen", "candidates") and self._first_words is None:
+            raise ConfigError(f"group_by is {self.group_by!r}; write prompt, chosen, candidates, or {{first_words: 5}}")
         if self.group_column is not None and self.group_by != "prompt":
             raise ConfigError("group_column and group_by say the same thing: remove one of them")
         if self.separator and not self.prompt_column:
@@ -163,10 +165,16 @@ class Preference:
         comparison("" if isinstance(a, str) else (), (a, b), None)
         return split_common((a, b))
 
+    def regroup(self, examples: list[Example]) -> list[Example]:
+        """Join the groups of comparisons that share a response, if `group_by` says so."""
+        return join_shared_candidates(examples) if self.group_by == "candidates" else examples
+
     def _group(self, first: Text) -> str | None:
         """What of the first response keeps rows together; `None` where the prompt does."""
         if self.group_by == "prompt":
             return None
+        if self.group_by == "candidates":
+            return content_hash(first)
         text = first if isinstance(first, str) else "\n".join(message["content"] for message in first)
         return " ".join(text.split()[: self._first_words])
 
