@@ -30,7 +30,9 @@ class Example:
         group (`str`): What must stay in one split: same prompt, same question.
         prompt (`str` or `Messages`): Text or messages shared by all candidates.
         candidates (`tuple` of `str` or `Messages`): K >= 2 different, non-empty continuations.
-        gold (`int` or `None`): Index of the right candidate; `None` when there is no ground truth.
+        gold (`int` or `None`): Index of the right candidate; `None` when there is no ground truth, or a tie.
+        truth (`tuple[float, ...]`, *optional*): The ground truth as a distribution over the candidates, where it is not
+            all on `gold`: shares of votes, a tie. Training without labels takes it as target; accuracy knows `gold`.
     """
 
     id: str
@@ -38,6 +40,14 @@ class Example:
     prompt: Text
     candidates: tuple[Text, ...]
     gold: int | None
+    truth: tuple[float, ...] | None = None
+
+    @property
+    def targets(self) -> tuple[float, ...] | None:
+        """The ground truth as a distribution over the candidates; `None` where there is none."""
+        if self.truth is not None or self.gold is None:
+            return self.truth
+        return tuple(float(k == self.gold) for k in range(len(self.candidates)))
 
     @functools.cached_property
     def candidate_ids(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -110,3 +111,13 @@ def test_reading_another_file_is_an_error(tmp_path):
     write_parquet(tmp_path / "other.parquet", pa.table({"id": ["1"]}))
     with pytest.raises(DataError, match=r"other\.parquet: not a file of examples"):
         read_examples(tmp_path / "other.parquet")
+
+
+def test_a_soft_truth_is_written_read_and_trained_on(tmp_path):
+    soft = Example("a", "a", "p", ("x", "y", "z"), 1, (0.25, 0.5, 0.25))
+    tie, hard, none = (Example(id, id, "p", ("x", "y"), gold) for id, gold in (("b", None), ("c", 1), ("d", None)))
+    tie = replace(tie, truth=(0.5, 0.5))
+    write_examples(tmp_path / "examples.parquet", [soft, tie, hard, none])
+    found = read_examples(tmp_path / "examples.parquet")
+    assert found == [soft, tie, hard, none]
+    assert [one.targets for one in found] == [(0.25, 0.5, 0.25), (0.5, 0.5), (0.0, 1.0), None]

@@ -107,7 +107,7 @@ def test_without_ground_truth():
 
 @pytest.mark.parametrize(
     ("preferred", "gold"),
-    [("a", 0), ("B", 1), (0, 0), (1, 1), ("1", 1), (1.0, 1), (None, None), ("", None), (float("nan"), None)],
+    [("a", 0), ("B", 1), (0, 0), (1, 1), ("1", 1), (1.0, 1), ("model_a", 0), ("model_b", 1)],
 )
 def test_preferred_column(preferred, gold):
     row = {"prompt": "p", "a": "x", "b": "y", "which": preferred}
@@ -115,9 +115,80 @@ def test_preferred_column(preferred, gold):
     assert (one.candidates, one.gold) == (("x", "y"), gold)
 
 
-@pytest.mark.parametrize("preferred", ["tie", 2, True, ["a"], 0.5])
+@pytest.mark.parametrize("preferred", [None, "", float("nan")])
+def test_rows_without_truth_among_rows_with_it(preferred, tmp_path, caplog):
+    row = {"prompt": "p", "a": "x", "b": "y", "which": preferred}
+    with pytest.raises(DataError, match=r"pairs\.jsonl:7: it has no ground truth, .* unlabelled: drop"):
+        example(row, **AB, preferred_column="which")
+    rows = [
+        {**row, "which": None if preferred != preferred else preferred},
+        {**row, "which": "a"},
+        {**row, "which": "b"},
+    ]
+    assert read(tmp_path, rows, **AB, preferred_column="which", unlabelled="drop") == [(0, None), (1, None)]
+    assert "left out 1 rows without ground truth" in caplog.text
+
+
+def read(tmp_path, rows, **options):
+    """Gold and truth of the rows that are used."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = Preference(str(path), **options)
+    examples = [task.to_example(row) for row in task.rows()]
+    return [(one.gold, one.truth) for one in examples]
+
+
+@pytest.mark.parametrize("tie", ["tie", "Tie (bothbad)", "both", "neither"])
+def test_ties(tie, tmp_path, caplog):
+    row = {"prompt": "p", "a": "x", "b": "y", "which": tie}
+    options = {**AB, "preferred_column": "which"}
+    with pytest.raises(DataError, match="it is a tie; set ties: half"):
+        example(row, **options)
+    one = example(row, **options, ties="half")
+    assert (one.gold, one.truth, one.targets) == (None, (0.5, 0.5), (0.5, 0.5))
+    assert read(tmp_path, [row, {**row, "which": "b"}], **options, ties="drop") == [(1, None)]
+    assert "left out 1 rows that are ties" in caplog.text
+
+
+def test_ratings_say_who_wins_and_how_surely():
+    row = {"prompt": "p", "chosen": "x", "rejected": "y", "rx": 3, "ry": "4.5"}
+    options = {"rating_columns": ["rx", "ry"]}
+    assert (example(row, **options).gold, example(row, **options).truth) == (1, None)
+    soft = example(row, **options, rating_scale=1.5)
+    # sigmoid((3 - 4.5) / 1.5) = 1 / (1 + e) = 0.2689
+    assert soft.gold == 1 and soft.truth == pytest.approx((0.26894, 0.73106), abs=1e-5)
+    assert example({**row, "ry": 3.0}, **options, ties="half").truth == (0.5, 0.5)
+    far = example({**row, "rx": -1e300, "ry": 1e300}, **options, rating_scale=0.1)
+    assert far.truth == pytest.approx((0.0, 1.0)) and far.gold == 1
+    for bad in ("high", True, float("inf")):
+        with pytest.raises(DataError, match="'ry' is .*, no number; correct it"):
+            example({**row, "ry": bad}, **options)
+    with pytest.raises(DataError, match="no ground truth"):
+        example({**row, "rx": None}, **options)
+
+
+def test_votes_are_a_soft_truth():
+    row = {"prompt": "p", "chosen": "x", "rejected": "y", "for": 1, "against": 4}
+    options = {"votes_columns": ["for", "against"]}
+    one = example(row, **options)
+    assert (one.gold, one.truth) == (1, (0.2, 0.8))
+    ordered = hash_order(one)
+    assert ordered.truth[ordered.candidates.index("x")] == 0.2, "the truth moves with its candidates"
+    assert example({**row, "for": 4}, **options, ties="half").truth == (0.5, 0.5)
+    with pytest.raises(DataError, match="'for' is -1, no number from 0 up"):
+        example({**row, "for": -1}, **options)
+    with pytest.raises(DataError, match="no ground truth"):
+        example({**row, "for": 0, "against": 0}, **options)
+
+
+def test_a_margin_that_is_not_used_is_said(tmp_path, caplog):
+    read(tmp_path, [{"prompt": "p", "chosen": "x", "rejected": "y", "margin": 1.0}])
+    assert "the column 'margin' is not used here" in caplog.text
+
+
+@pytest.mark.parametrize("preferred", [2, True, ["a"], 0.5])
 def test_preferred_column_holds_something_else(preferred):
-    with pytest.raises(DataError, match=r"pairs\.jsonl:7: 'which' is .*; write a, b, 0, 1, or null"):
+    with pytest.raises(DataError, match=r"pairs\.jsonl:7: 'which' is .*; write a, b, 0, 1, tie, or null"):
         example({"prompt": "p", "a": "x", "b": "y", "which": preferred}, **AB, preferred_column="which")
 
 
@@ -163,6 +234,11 @@ def test_bad_rows_name_their_place(change, options, message):
         ({"response_a_column": "a"}, "belong together"),
         ({"preferred_column": "which"}, "name them too"),
         ({"separator": " ", "prompt_column": None}, "remove one of them"),
+        ({"rating_columns": ["a"]}, "name two columns"),
+        ({"rating_columns": ["a", "b"], "votes_columns": ["c", "d"]}, "keep one"),
+        ({"rating_scale": 1.0}, "divides differences of rating_columns"),
+        ({"rating_columns": ["a", "b"], "rating_scale": 0.0}, "a positive number"),
+        ({"ties": "skip", "unlabelled": "keep"}, "(?s)ties is 'skip'.*unlabelled is 'keep'"),
         ({"group_by": "rejected"}, "write prompt, chosen, candidates, or"),
         ({"group_by": {"first_words": 0}}, "write prompt, chosen, candidates, or"),
         ({"group_by": {"words": 5}}, "write prompt, chosen, candidates, or"),

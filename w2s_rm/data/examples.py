@@ -39,13 +39,15 @@ def hash_order(example: Example) -> Example:
     keys = [hash_fraction("order", example.id, candidate_id) for candidate_id in example.candidate_ids]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     gold = None if example.gold is None else order.index(example.gold)
-    return replace(example, candidates=tuple(example.candidates[k] for k in order), gold=gold)
+    truth = None if example.truth is None else tuple(example.truth[k] for k in order)
+    return replace(example, candidates=tuple(example.candidates[k] for k in order), gold=gold, truth=truth)
 
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write examples to a Parquet file, atomically.
 
-    Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null). JSON with ASCII escapes keeps
+    Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null), truth (list of K shares, or
+    null). JSON with ASCII escapes keeps
     text that is not valid UTF-8 (lone surrogates) exact.
 
     Args:
@@ -60,6 +62,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
         "prompt": pa.array([json.dumps(example.prompt) for example in examples], pa.string()),
         "candidates": pa.array([[json.dumps(text) for text in e.candidates] for e in examples], pa.list_(pa.string())),
         "gold": pa.array([example.gold for example in examples], pa.int64()),
+        "truth": pa.array([example.truth for example in examples], pa.list_(pa.float64())),
     }
     write_parquet(path, pa.table(columns))
 
@@ -76,7 +79,7 @@ def read_examples(path: Path) -> list[Example]:
     import pyarrow
     import pyarrow.parquet
 
-    columns = ["id", "group", "prompt", "candidates", "gold"]
+    columns = ["id", "group", "prompt", "candidates", "gold", "truth"]
     try:
         table = pyarrow.parquet.ParquetFile(path).read(columns)
         rows = table.select(columns).to_pylist()
@@ -129,7 +132,8 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 def _example(row: dict[str, Any]) -> Example:
     candidates = tuple(_text(candidate) for candidate in row["candidates"])
-    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, row["gold"])
+    truth = None if row["truth"] is None else tuple(row["truth"])
+    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, row["gold"], truth)
 
 
 def _text(written: str) -> Text:

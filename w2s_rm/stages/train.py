@@ -153,13 +153,14 @@ def _targets(stage_args: StageArguments, examples: Sequence[Example]) -> list[tu
     if stage_args.labels is not None:
         path = Path(stage_args.labels)
         return join_labels(examples, read_labels(path), source=str(path))
-    unknown = [example.id for example in examples if example.gold is None]
+    truths = [example.targets for example in examples]
+    unknown = [example.id for example, truth in zip(examples, truths, strict=True) if truth is None]
     if unknown:
         raise DataError(
             f"{stage_args.examples}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
             f"the {stage_args.stage} stage needs it, or a file of labels"
         )
-    return [tuple(float(k == example.gold) for k in range(len(example.candidates))) for example in examples]
+    return [truth for truth in truths if truth is not None]
 
 
 def last_checkpoint(folder: StageFolder) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -92,16 +92,9 @@ class Source:
         Raises:
             DataError: Unreadable.
         """
-        place, counts = self.place, Counter[str]()
+        place = self.place
         options = {"config_name": place.config_name, "revision": place.revision, "data_dir": place.data_dir}
-        for row in read_rows(self.path, place.split or None, **options):
-            reason = self.left_out(row)
-            if reason is None:
-                yield row
-            else:
-                counts[reason] += 1
-        for reason, count in counts.items():
-            logger.warning("%s: left out %d rows %s", self.path, count, reason)
+        return kept_rows(self.path, read_rows(self.path, place.split or None, **options), self.left_out)
 
     def left_out(self, row: Row) -> str | None:
         """Say why a row of the dataset is not used; `None` for one that is.
@@ -123,6 +116,25 @@ class Source:
             data_dir=own.data_dir if self.config_name is None else None,
             revision=self.revision or own.revision,
         )
+
+
+def kept_rows(path: str, rows: Iterable[Row], left_out: Callable[[Row], str | None]) -> Iterator[Row]:
+    """Yield the rows of a dataset that are used, and log in the end how many are left out, and why.
+
+    Args:
+        path (`str`): The dataset, for the log.
+        rows (`Iterable[Row]`): All rows.
+        left_out (`Callable[[Row], str | None]`): Says why a row is not used, in words that follow `12 rows`.
+    """
+    counts = Counter[str]()
+    for row in rows:
+        reason = left_out(row)
+        if reason is None:
+            yield row
+        else:
+            counts[reason] += 1
+    for reason, count in counts.items():
+        logger.warning("%s: left out %d rows %s", path, count, reason)
 
 
 def cell(row: Row, column: str, option: str | None = None) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import enum
+import logging
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -11,9 +14,14 @@ from w2s_rm.data.grouping import join_shared_candidates
 from w2s_rm.data.reading import content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
+from w2s_rm.tasks._source import kept_rows, label_key
 from w2s_rm.types import Example, Row, Text, content_hash
 
-_PREFERRED: Mapping[object, int] = {"a": 0, "A": 0, "0": 0, 0: 0, "b": 1, "B": 1, "1": 1, 1: 1}
+logger = logging.getLogger(__name__)
+
+_PREFERRED = {"a": 0, "0": 0, "model_a": 0, "b": 1, "1": 1, "model_b": 1}
+_TIES = ("tie", "both", "neither")
+_TIES_OPTIONS, _UNLABELLED_OPTIONS = ("error", "half", "drop"), ("error", "drop")
 
 
 @dataclass(frozen=True)
@@ -37,8 +45,19 @@ class Preference:
         response_a_column (`str`, *optional*): With `response_b_column` instead of chosen and rejected: responses in no
             particular order.
         response_b_column (`str`, *optional*): See `response_a_column`.
-        preferred_column (`str`, *optional*): Which of a and b is preferred: `a`, `b`, `0`, `1`, or null for unknown.
-            Without it, no comparison has a ground truth.
+        preferred_column (`str`, *optional*): Which of a and b is preferred: `a`, `b`, `0`, `1`, `model_a`, `model_b`,
+            `tie` (whatever follows it), `both`, `neither`, or null for unknown.
+        rating_columns (`list[str]`, *optional*): Two columns with ratings of the first and the second response: the
+            higher one wins, equal ones are a tie.
+        rating_scale (`float`, *optional*): With rating_columns, make the truth soft: the first response is better with
+            probability `sigmoid((first rating - second rating) / rating_scale)`.
+        votes_columns (`list[str]`, *optional*): Two columns with numbers of votes for the first and the second
+            response: the majority wins, and the truth is soft, the share of the votes. No votes at all are no truth.
+        ties (`str`, *optional*, defaults to `"error"`): What to do with a tie: `error`, `drop` the row, or `half`: a
+            soft truth of one half each, on which no accuracy is counted.
+        unlabelled (`str`, *optional*, defaults to `"error"`): What to do with a row without truth among rows that have
+            one: `error`, or `drop`. Without preferred_column, rating_columns and votes_columns, responses a and b have
+            no ground truth at all.
         group_column (`str`, *optional*): Rows with the same value stay in one split.
         group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): Without a group_column, rows stay in one split
             that have the same prompt (without any prompt each row stands by itself), or the same first response
@@ -62,6 +81,11 @@ class Preference:
     response_a_column: str | None = None
     response_b_column: str | None = None
     preferred_column: str | None = None
+    rating_columns: list[str] | None = None
+    rating_scale: float | None = None
+    votes_columns: list[str] | None = None
+    ties: str = "error"
+    unlabelled: str = "error"
     group_column: str | None = None
     group_by: str | dict[str, int] = "prompt"
     id_column: str | None = None
@@ -86,6 +110,7 @@ class Preference:
             raise ConfigError("response_a_column and response_b_column belong together: name both, or neither")
         if self.preferred_column is not None and self.response_a_column is None:
             raise ConfigError("preferred_column chooses between response_a_column and response_b_column: name them too")
+        self._check_truth()
         if self.group_by not in ("prompt", "chosen", "candidates") and self._first_words is None:
             raise ConfigError(f"group_by is {self.group_by!r}; write prompt, chosen, candidates, or {{first_words: 5}}")
         if self.group_column is not None and self.group_by != "prompt":
@@ -94,6 +119,22 @@ class Preference:
             raise ConfigError(
                 "separator goes between prompt and response, but prompt_column is empty: remove one of them"
             )
+
+    def _check_truth(self) -> None:
+        sources = {name: getattr(self, name) for name in ("preferred_column", "rating_columns", "votes_columns")}
+        given = [name for name, value in sources.items() if value is not None]
+        problems = [] if len(given) < 2 else [f"{' and '.join(given)} both say which response is better: keep one"]
+        for name in ("rating_columns", "votes_columns"):
+            columns = sources[name]
+            if columns is not None and (len(columns) != 2 or not all(isinstance(column, str) for column in columns)):
+                problems.append(f"{name} is {columns!r}; name two columns, of the first and of the second response")
+        if self.rating_scale is not None and (self.rating_columns is None or self.rating_scale <= 0):
+            problems.append("rating_scale is a positive number that divides differences of rating_columns")
+        for name, known in (("ties", _TIES_OPTIONS), ("unlabelled", _UNLABELLED_OPTIONS)):
+            if getattr(self, name) not in known:
+                problems.append(f"{name} is {getattr(self, name)!r}; write {' or '.join(known)}")
+        if problems:
+            raise ConfigError("; ".join(problems))
 
     @property
     def _first_words(self) -> int | None:
@@ -105,14 +146,15 @@ class Preference:
     @property
     def has_ground_truth(self) -> bool:
         """Whether the dataset says which response is better."""
-        return self.response_a_column is None or self.preferred_column is not None
+        sources = (self.preferred_column, self.rating_columns, self.votes_columns)
+        return self.response_a_column is None or any(source is not None for source in sources)
 
     def content_version(self) -> str:
         """Return the hash of the file, or the hub id and revision."""
         return content_version(self.path, revision=self.revision)
 
     def rows(self) -> Iterator[Row]:
-        """Read the dataset.
+        """Read the dataset, without the rows that `ties` and `unlabelled` drop, which are counted in the log.
 
         Raises:
             DataError: Unreadable, or a column is missing.
@@ -120,7 +162,24 @@ class Preference:
         rows = read_rows(self.path, self.split, config_name=self.config_name, revision=self.revision)
         first = next(rows)
         require_columns(first, self.columns)
-        return chain([first], rows)
+        if "margin" in first.values:
+            logger.warning("%s: the column 'margin' is not used here; W2SRewardTrainer by itself uses it", self.path)
+        return kept_rows(self.path, chain([first], rows), self.left_out)
+
+    def left_out(self, row: Row) -> str | None:
+        """Say why a row of the dataset is not used; `None` for one that is.
+
+        Args:
+            row (`Row`): One record.
+        """
+        try:
+            outcome = self._outcome(row)
+        except DataError:
+            # `to_example` names the row and what is wrong with it.
+            return None
+        if outcome is Outcome.TIE and self.ties == "drop":
+            return "that are ties"
+        return "without ground truth" if outcome is Outcome.UNKNOWN and self.unlabelled == "drop" else None
 
     @property
     def columns(self) -> dict[str, str]:
@@ -130,6 +189,8 @@ class Preference:
             pair = ("response_a_column", "response_b_column")
         options = ("prompt_column", *pair, "preferred_column", "group_column", "id_column")
         named = {option: getattr(self, option) for option in options}
+        for option in ("rating_columns", "votes_columns"):
+            named |= {f"{option}[{index}]": column for index, column in enumerate(getattr(self, option) or ())}
         return {option: column for option, column in named.items() if column is not None and column != ""}
 
     def to_example(self, row: Row) -> Example:
@@ -146,7 +207,8 @@ class Preference:
         try:
             prompt, candidates = self._texts(cells)
             id, group = _key(cells, "id_column"), _key(cells, "group_column") or self._group(candidates[0])
-            return comparison(prompt, candidates, self._gold(cells), group=group, id=id)
+            gold, truth = self._truth(row)
+            return replace(comparison(prompt, candidates, gold, group=group, id=id), truth=truth)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
 
@@ -185,15 +247,81 @@ class Preference:
             raise DataError("separator is for plain text, but this is a conversation; remove the option")
         return self.separator + response if response.strip() else response
 
-    def _gold(self, cells: Mapping[str, Any]) -> int | None:
-        if self.response_a_column is None:
-            return 0
-        value = cells.get("preferred_column")
-        if is_null(value) or value == "":
+    def _truth(self, row: Row) -> tuple[int | None, tuple[float, ...] | None]:
+        """Gold index and soft truth of a row."""
+        outcome = self._outcome(row)
+        if outcome is Outcome.TIE:
+            if self.ties != "half":
+                raise DataError("it is a tie; set ties: half for a soft truth of one half each, or ties: drop")
+            return None, (0.5, 0.5)
+        if outcome is Outcome.UNKNOWN:
+            if self.has_ground_truth and self.unlabelled != "drop":
+                raise DataError("it has no ground truth, and other rows have; fill it, or set unlabelled: drop")
+            return None, None
+        first = self._first_share(row)
+        return outcome.value, None if first is None else (first, 1.0 - first)
+
+    def _outcome(self, row: Row) -> Outcome:
+        """Which response of a row is better."""
+        if self.rating_columns is not None or self.votes_columns is not None:
+            first, second = self._numbers(row)
+            if first is None or second is None or (self.votes_columns is not None and first + second == 0):
+                return Outcome.UNKNOWN
+            return Outcome.TIE if first == second else Outcome(int(first < second))
+        if self.preferred_column is None:
+            return Outcome.FIRST if self.response_a_column is None else Outcome.UNKNOWN
+        value = row.values[self.preferred_column]
+        word = label_key(value)
+        if not word:
+            return Outcome.UNKNOWN
+        if word.startswith(_TIES):
+            return Outcome.TIE
+        if isinstance(value, bool | list | dict) or word not in _PREFERRED:
+            raise DataError(f"{self.preferred_column!r} is {value!r}; write a, b, 0, 1, tie, or null where unknown")
+        return Outcome(_PREFERRED[word])
+
+    def _numbers(self, row: Row) -> tuple[float | None, float | None]:
+        votes = self.votes_columns is not None
+        first, second = (
+            _number(row.values[column], column, least=0.0 if votes else -math.inf)
+            for column in self.votes_columns or self.rating_columns or ()
+        )
+        return first, second
+
+    def _first_share(self, row: Row) -> float | None:
+        """Probability that the first response is better, where the truth is soft."""
+        if self.votes_columns is None and self.rating_scale is None:
             return None
-        if isinstance(value, bool | list | dict) or value not in _PREFERRED:
-            raise DataError(f"{self.preferred_column!r} is {value!r}; write a, b, 0, 1, or null where unknown")
-        return _PREFERRED[value]
+        first, second = self._numbers(row)
+        assert first is not None and second is not None
+        if self.rating_scale is None:
+            return first / (first + second)
+        # A distance of 700 is the most that exp can take, and far beyond where float64 is 0 or 1.
+        return 1.0 / (1.0 + math.exp(min(max((second - first) / self.rating_scale, -700.0), 700.0)))
+
+
+class Outcome(enum.Enum):
+    """Which of two responses is better; the value of a decided one is its index."""
+
+    FIRST = 0
+    SECOND = 1
+    TIE = "tie"
+    UNKNOWN = "unknown"
+
+
+def _number(value: object, column: str, least: float) -> float | None:
+    """The number in a cell; `None` where it is empty."""
+    if is_null(value) or value == "":
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = math.nan
+    if not least <= number < math.inf:
+        raise DataError(
+            f"{column!r} is {value!r}, no number{' from 0 up' if least == 0 else ''}; correct it or empty it"
+        )
+    return number
 
 
 def _key(cells: Mapping[str, Any], option: str) -> str | None:
