@@ -78,6 +78,31 @@ def flat(windows: Any) -> list[ScoredRow]:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("head", ["reward", "lm"])
+def test_candidates_of_the_same_tokens_are_exact_ties(head: str, layout: str, make_trainer: Callable[..., Any]) -> None:
+    """By rounding alone one of the two would be preferred, and counted as right or wrong."""
+    generator = random.Random(0)
+    rows = []
+    for number in range(24):
+        same = [generator.randrange(3, 60) for _ in range(generator.randint(1, 9))]
+        other = [generator.randrange(3, 60) for _ in range(generator.randint(1, 9))]
+        prompt = [generator.randrange(3, 60) for _ in range(generator.randint(1, 30))]
+        targets = [float(number % 2 == 0), 0.0, float(number % 2)]
+        rows.append({"prompt_ids": prompt, "candidate_ids": [same, other, same], "targets": targets})
+    pairs = [{**row, "candidate_ids": row["candidate_ids"][::2], "targets": row["targets"][::2]} for row in rows]
+    trainer = make_trainer(head, datasets.Dataset.from_list(pairs), layout=layout, per_device_eval_batch_size=8)
+    predicted = trainer.predict(trainer.train_dataset)
+    assert predicted.metrics["test_accuracy"] == 0.5
+    for kept in (rows, pairs):
+        data = datasets.Dataset.from_list(kept)
+        output = trainer.predict(data).predictions
+        scores_BK = output[0] if isinstance(output, tuple) else output
+        assert (scores_BK[:, 0] == scores_BK[:, -1]).all()
+        assert all(row.scores[0] == row.scores[-1] for row in flat(stream_scores(trainer, data)))
+        assert len({row.scores[0] for row in flat(stream_scores(trainer, data))}) == 24
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("head", HEADS)
 def test_scores_are_those_of_predict(head: str, layout: str, make_trainer: Callable[..., Any]) -> None:
     rows = encoded_rows(head, 43)

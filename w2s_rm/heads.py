@@ -26,7 +26,8 @@ class Scored(NamedTuple):
     """Scores of a batch.
 
     Args:
-        scores_BK (`Tensor` of shape `(B, K)`): Float32; `finfo.min` at padding candidates.
+        scores_BK (`Tensor` of shape `(B, K)`): Float32; `finfo.min` at padding candidates. Those of the same tokens
+            have the same score, to the last bit.
         greedy_B (`Tensor` of shape `(B,)`, *optional*): Candidate that greedy decoding writes, -1 for none of them.
     """
 
@@ -130,7 +131,7 @@ class RewardHead:
 
     def score(self, model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
         """Read the scalar of each candidate."""
-        return Scored(_scatter(_classify(model, inputs).squeeze(-1), inputs["mask"]))
+        return Scored(_tie(_scatter(_classify(model, inputs).squeeze(-1), inputs["mask"]), inputs))
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The score layer, whatever its name."""
@@ -221,7 +222,7 @@ class LmHead:
             # Where one candidate begins another, decoding goes on to the longer one.
             written_BK = _scatter(torch.where(hits_F == lengths_F, lengths_F, -1.0), mask_BK)
             longest_B, index_B = written_BK.max(dim=1)
-        return Scored(_scatter(sums_F, mask_BK), torch.where(longest_B > 0, index_B, -1))
+        return Scored(_tie(_scatter(sums_F, mask_BK), inputs), torch.where(longest_B > 0, index_B, -1))
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The unembedding."""
@@ -288,3 +289,8 @@ def _write(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
 def _scatter(values_F: Tensor, mask_BK: Tensor) -> Tensor:
     scores_BK = torch.full(mask_BK.shape, torch.finfo(torch.float32).min, device=mask_BK.device)
     return scores_BK.masked_scatter(mask_BK, values_F)
+
+
+def _tie(scores_BK: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+    """Give candidates of the same tokens one score: rounding, which differs from place to place, is no preference."""
+    return scores_BK.gather(1, inputs["alike"]) if "alike" in inputs else scores_BK

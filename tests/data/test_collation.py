@@ -136,3 +136,13 @@ def test_left_padding_hides_what_it_adds() -> None:
     padded = pad_rows([[0, 5], [6]], 0, 4, left=True)
     assert padded["input_ids"].tolist() == [[0, 0, 0, 5], [0, 0, 0, 6]]
     assert padded["attention_mask"].tolist() == [[0, 0, 1, 1], [0, 0, 0, 1]]
+
+
+def test_candidates_of_the_same_tokens_name_the_first_of_them() -> None:
+    alike = {"prompt_ids": [1], "candidate_ids": [[5, 6], [7], [5, 6], [7]], "targets": [0.25] * 4}
+    plain = {"prompt_ids": [1], "candidate_ids": [[5], [6]], "targets": [0.5] * 2}
+    classes = {"prompt_ids": [1], "candidate_ids": [[], []], "targets": [0.5] * 2}
+    # Padding candidates are their own.
+    assert PaddedCollator(0)([plain, alike])["alike"].tolist() == [[0, 1, 2, 3], [0, 1, 0, 1]]
+    assert "alike" not in PaddedCollator(0)([plain])
+    assert "alike" not in PromptCollator(0)([classes])

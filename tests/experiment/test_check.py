@@ -8,10 +8,12 @@ import yaml
 from w2s_rm.checks import Thresholds
 from w2s_rm.checks.table import check_text
 from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.experiment.artifacts import StageFolder, lock
 from w2s_rm.experiment.check import check_subject
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
-from w2s_rm.experiment.run import run_plan
+from w2s_rm.experiment.run import alike_lines, run_plan
+from w2s_rm.experiment.stage import Stage
 
 
 def write(path, rows):
@@ -79,6 +81,33 @@ def test_truncation_of_each_model(recipe, tmp_path):
     assert not (tmp_path / "runs").exists(), "a check leaves nothing behind"
     lenient = check(recipe, thresholds=Thresholds(truncation=0.25), tmp_path=tmp_path)
     assert len(lenient.warnings) == len(report.warnings) - 1
+
+
+def test_candidates_that_become_the_same_tokens(recipe, tmp_path):
+    start = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12 w13 w14 w15 w16 w17 w18"
+    rows = [{"prompt": f"w{n}", "chosen": f" {start} w19", "rejected": f" {start} w20"} for n in range(40)]
+    rows += [{"prompt": f"w{n} w2", "chosen": " w19", "rejected": " w20"} for n in range(40)]
+    file = write(tmp_path / "long.jsonl", rows)
+    report = check(recipe, f"task.path={file}", tmp_path=tmp_path)
+    assert [(one.role, one.alike, one.examples) for one in report.truncations] == [("weak", 40, 80), ("strong", 0, 80)]
+    (warning,) = [text for text in report.warnings if "same tokens" in text]
+    assert "reads candidates of 40 of 80 examples as the same tokens at max_length 16" in warning
+    (header, weak, _) = check_text(report).split("\n\n")[3].splitlines()
+    assert header.split()[-1] == "alike" and weak.split()[-1] == "40"
+
+
+def test_a_run_says_what_is_alike(tmp_path):
+    stage = Stage("evaluate", {"max_length": 16}, tmp_path / "evaluate-0")
+    folder = StageFolder(stage.folder)
+    with lock(stage.folder):
+        folder.finish(stage="evaluate", counts={"examples": 8, "candidates_alike": 3}, config={})
+    assert alike_lines(stage) == [
+        "  ! 3 of 8 examples have candidates of the same tokens at max_length 16: they are ties"
+    ]
+    other = Stage("evaluate", {}, tmp_path / "evaluate-1")
+    with lock(other.folder):
+        StageFolder(other.folder).finish(stage="evaluate", counts={"examples": 8, "candidates_alike": 0}, config={})
+    assert alike_lines(other) == []
 
 
 def test_a_method_with_a_max_length_of_its_own(recipe, tmp_path):

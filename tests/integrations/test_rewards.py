@@ -19,6 +19,7 @@ from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.examples import write_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError
+from w2s_rm.integrations.preferences import to_preferences
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.integrations.scorer import Scorer, share_prompts
@@ -93,6 +94,29 @@ def test_a_reward_does_not_depend_on_its_batch(
         assert rewards[:3] == pytest.approx(expected, abs=1e-5)
         assert rewards == pytest.approx(together[1], abs=1e-5)
         assert rewards[-1] == pytest.approx(rewards[0], abs=1e-6)
+
+
+def test_equal_tokens_have_equal_rewards(reward_folder: Callable[..., Path]) -> None:
+    """In batches of 4 the copies stand beside other rows; and one text may be cut into prompt and response twice."""
+    generator = random.Random(0)
+    prompts = [words(generator, 20) for _ in range(9)]
+    answers = [f" {words(generator, 12)}" for _ in prompts]
+    order = [generator.randrange(9) for _ in range(60)]
+    reward = reward_function(str(reward_folder()), batch_size=4)
+    rewards = reward([prompts[index] for index in order], [answers[index] for index in order])
+    assert len(set(rewards)) == len(set(order)) == 9
+    assert len(set(reward(["w5 w6", "w5"], [" w7", " w6 w7"]))) == 1
+
+
+def test_examples_that_are_alike_are_ties_and_no_preferences(reward_folder: Callable[..., Path]) -> None:
+    """All candidates begin with the same 20 words, so that nothing else is left of them."""
+    generator = random.Random(2)
+    start = [" ".join(generator.choices(WORDS, k=20)) for _ in range(16)]
+    examples = [Example(f"e{n}", f"g{n}", f"w{n}", (f" {text} w5", f" {text} w6"), 0) for n, text in enumerate(start)]
+    scores = Scorer(load_reward_model(str(reward_folder())), max_length=16).score_examples(examples)
+    assert all(first == second for first, second in scores)
+    made = to_preferences(examples, scores)
+    assert (made.rows, made.counts["ties"]) == ([], 16)
 
 
 def test_conversations_are_rendered_with_the_reward_models_template(

@@ -1,5 +1,6 @@
 """The warnings, and the terminal table that carries them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,18 @@ def test_two_runs_of_one_task_are_told_apart_by_their_recipes(make_run: MakeRun,
 def test_ratios_as_text() -> None:
     assert [ratio(value) for value in (None, 0.5, -0.25, -0.001)] == ["–", "0.50", "−0.25", "0.00"]
     assert ratio_interval(None, 1.0) == "[−∞, 1.00]"
+
+
+def test_candidates_of_the_same_tokens_are_said(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(65)] * 2, students={"naive": [answers(75)] * 2}, ceiling=[answers(90)] * 2)
+    stages = run.parent / "stages"
+    for folder, alike in (("evaluate-quickstart-student-naive-0", 8), ("relabel-quickstart-None-None-0", 1200)):
+        place = stages / folder / "manifest.json"
+        counts = json.loads(place.read_text())["counts"]
+        place.write_text(json.dumps({"counts": {**counts, "candidates_alike": alike}}))
+    (row,) = collect(run)
+    assert row.counts["candidates_alike (test)"] == 8
+    assert notes([row]) == [
+        "Candidates that are the same tokens, from the start or where max_length cuts them, count as ties: "
+        "1,200 examples of relabel for the supervisor; 8 examples of test."
+    ]

@@ -20,6 +20,7 @@ class Truncation:
         examples (`int`): How many were tokenised: all splits, or of many a sample.
         cut_prompts (`float`): Share of the examples whose prompt loses its left.
         cut_candidates (`float`): Share of the examples of which a candidate loses its right.
+        alike (`int`): How many of the examples have candidates that become the same tokens.
         skipped (`str`): Why nothing was tokenised; empty if it was.
     """
 
@@ -29,6 +30,7 @@ class Truncation:
     examples: int = 0
     cut_prompts: float = 0.0
     cut_candidates: float = 0.0
+    alike: int = 0
     skipped: str = ""
 
 
@@ -63,7 +65,8 @@ class CheckReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """All warnings, one line each."""
-        return (*self.result.warnings, *filter(None, map(self._cut, self.truncations)))
+        found = [text for one in self.truncations for text in (self._cut(one), self._alike(one))]
+        return (*self.result.warnings, *filter(None, found))
 
     def record(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""
@@ -76,3 +79,13 @@ class CheckReport:
         if not much:
             return ""
         return f"{found.role} {found.model} cuts {' and '.join(much)} at max_length {found.max_length}: raise it"
+
+    def _alike(self, found: Truncation) -> str:
+        if found.alike <= self.truncation_threshold * found.examples:
+            return ""
+        limit = "raise it, or" if found.max_length else "take another tokenizer, or"
+        at = f" at max_length {found.max_length}" if found.max_length else ""
+        return (
+            f"{found.role} {found.model} reads candidates of {found.alike} of {found.examples} examples as the same "
+            f"tokens{at}, so they are ties: {limit} drop these examples"
+        )

@@ -27,7 +27,7 @@ def check_text(report: CheckReport) -> str:
         _table(_measured_lines(result)),
     ]
     if report.truncations:
-        header = ("tokenizer", "max_length", "examples", "prompts cut", "candidates cut")
+        header = ("tokenizer", "max_length", "examples", "prompts cut", "candidates cut", "alike")
         parts.append(_table([header, *map(_truncation_line, report.truncations)]))
     unmeasured = [f"not measured: {reason}" for reason in result.reasons]
     parts.append("\n".join([*unmeasured, *verdict_lines(report.warnings)]))
@@ -69,9 +69,10 @@ def _measured_lines(result: CheckResult) -> Iterator[Line]:
 def _truncation_line(found: Truncation) -> Line:
     name = f"{found.role} {found.model}"
     if found.skipped:
-        return (name, "–", "–", "–", "–", found.skipped)
+        return (name, "–", "–", "–", "–", "–", found.skipped)
     limit = "none" if found.max_length is None else str(found.max_length)
-    return (name, limit, str(found.examples), percent(found.cut_prompts), percent(found.cut_candidates))
+    cut = (percent(found.cut_prompts), percent(found.cut_candidates))
+    return (name, limit, str(found.examples), *cut, str(found.alike))
 
 
 def _table(lines: Iterable[Line]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from w2s_rm.data.encoding import first_alike
+
 Examples = Sequence[Mapping[str, Any]]
 
 
@@ -123,6 +125,9 @@ def share_prefixes(fed: Sequence[tuple[int, ...]]) -> tuple[dict[tuple[int, ...]
 def labels(examples: Examples) -> dict[str, Any]:
     """Return what is the same in every layout: `mask`, `targets`, `weights` and `ids`.
 
+    Where an example has candidates of the same tokens there is also `alike`, of shape `(B, K)`: for each candidate the
+    index of the first one that has its tokens.
+
     Args:
         examples (`Sequence[Mapping]`): Rows of a batch.
     """
@@ -135,7 +140,15 @@ def labels(examples: Examples) -> dict[str, Any]:
         "targets": targets_BK,
         "weights": torch.tensor([example.get("weight", 1.0) for example in examples]),
         "ids": [str(example.get("id", "?")) for example in examples],
+        **_alike(examples, mask_BK.shape[1]),
     }
+
+
+def _alike(examples: Examples, width: int) -> dict[str, Tensor]:
+    """Nothing, as nearly always, where all candidates differ."""
+    own = list(range(width))
+    first_BK = [first_alike(example["candidate_ids"]) + own[len(example["targets"]) :] for example in examples]
+    return {"alike": torch.tensor(first_BK)} if any(first_K != own for first_K in first_BK) else {}
 
 
 def pad_rows(

@@ -135,6 +135,18 @@ def encode_prompts(
     return encoded
 
 
+def first_alike(candidates: Sequence[Sequence[int]]) -> list[int]:
+    """Find for each candidate the first one of the same tokens, itself where none comes before it.
+
+    Args:
+        candidates (`Sequence[Sequence[int]]`): Tokens of K candidates; classes, which have none, are all their own.
+    """
+    if not any(candidates):
+        return list(range(len(candidates)))
+    seen: dict[tuple[int, ...], int] = {}
+    return [seen.setdefault(tuple(ids), index) for index, ids in enumerate(candidates)]
+
+
 def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], *, special: bool) -> list[list[int]]:
     if not texts:
         return []

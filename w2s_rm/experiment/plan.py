@@ -29,11 +29,11 @@ from w2s_rm.types import content_hash
 ALGORITHM_VERSIONS = {
     "prepare": 3,
     "pretrain": 1,
-    "weak": 2,
-    "relabel": 2,
-    "student": 2,
-    "ceiling": 2,
-    "evaluate": 2,
+    "weak": 3,
+    "relabel": 3,
+    "student": 3,
+    "ceiling": 3,
+    "evaluate": 3,
     "policy": 1,
 }
 # What names a place: the hashes of the inputs stand for the content. A policy's task is that of its examples.

@@ -80,6 +80,8 @@ def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: S
         execute(stage)
         StageFolder(stage.folder).manifest()
         say(f"{title}: done in {time.perf_counter() - started:.1f} s")
+    for line in alike_lines(stage):
+        say(line)
     if stage.stage == "prepare":
         for line in check_lines(stage.folder):
             say(line)
@@ -98,6 +100,21 @@ def check_lines(folder: Path) -> list[str]:
     warnings = check["warnings"]
     verdict = "no warnings" if not warnings else f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
     return [f"  check of the data: {verdict} ({', '.join(figures)})", *(f"  ! {text}" for text in warnings)]
+
+
+def alike_lines(stage: Stage) -> list[str]:
+    """Say how many examples of a finished stage have candidates of the same tokens, if any.
+
+    Args:
+        stage ([`~w2s_rm.experiment.stage.Stage`]): A stage that read examples.
+    """
+    counts = StageFolder(stage.folder).manifest()["counts"]
+    alike = counts.get("candidates_alike", 0)
+    if not alike:
+        return []
+    limit = stage.config.get("max_length")
+    at = f" at max_length {limit}" if limit is not None else ""
+    return [f"  ! {alike} of {counts['examples']} examples have candidates of the same tokens{at}: they are ties"]
 
 
 def uses_accelerate(plan: Plan) -> bool:

@@ -69,6 +69,9 @@ def _readers(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 
 def _measure(role: str, model: str, config: Mapping[str, Any], examples: Sequence[Example]) -> Truncation:
+    # Not above: stages are heavier than a check of a task needs.
+    from w2s_rm.stages._scoring import has_alike
+
     path = str(config["model_name_or_path"])
     reason = _missing(path, str(config.get("model_revision", "main")))
     if reason:
@@ -81,6 +84,7 @@ def _measure(role: str, model: str, config: Mapping[str, Any], examples: Sequenc
         len(encoded),
         sum(row.cut_prompt_tokens > 0 for row in encoded) / len(encoded),
         sum(row.cut_candidate_tokens > 0 for row in encoded) / len(encoded),
+        sum(map(has_alike, encoded)),
     )
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm.data.encoding import first_alike
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.scorer import Scorer, share_prompts
 from w2s_rm.integrations.texts import check_columns, check_markup, check_template
@@ -119,13 +120,15 @@ class RewardFunction:
         return rewards
 
     def _score(self, prompts: Sequence[Text], encoded: Sequence[Encoded]) -> list[float]:
+        """Score what differs once: equal tokens have equal rewards, which rounding would tell apart between groups."""
         tokens = [row.prompt_ids + row.candidate_ids[0] for row in encoded]
-        groups = share_prompts(tokens, prompts, self.scorer.batch_size)
-        rewards = [0.0] * len(encoded)
+        first = first_alike(tokens)
+        own = sorted(set(first))
+        groups = share_prompts([tokens[row] for row in own], [prompts[row] for row in own], self.scorer.batch_size)
+        rewards: dict[int, float] = {}
         for (rows, _), scores in zip(groups, self.scorer.score([group for _, group in groups]), strict=True):
-            for row, score in zip(rows, scores, strict=True):
-                rewards[row] = score
-        return rewards
+            rewards |= {own[row]: score for row, score in zip(rows, scores, strict=True)}
+        return [rewards[row] for row in first]
 
     def _count(self, completions: Sequence[Text], encoded: Sequence[Encoded]) -> None:
         """Count what was cut and what was empty; say so once."""

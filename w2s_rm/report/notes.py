@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from w2s_rm.report.formats import by_run, percent
-from w2s_rm.report.rows import ReportRow
+from w2s_rm.report.rows import ALIKE, ReportRow
 
 # Digits of a share that a report shows: 33.1 % is not worse than 33.1 %.
 _SHOWN = 3
@@ -70,7 +70,7 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     if 0 < row.n_scored < row.n_test:
         unknown = f"{row.n_test - row.n_scored:,} of {row.n_test:,} test examples"
         found.append(f"{unknown} have no ground truth; they count only in the overall agreement.")
-    found += _unreliable(group)
+    found += _alike_notes(row) + _unreliable(group)
     if len(row.seeds) == 1:
         found.append("One seed only: the intervals do not cover how another seed would come out.")
     if row.weak_low is not None and row.weak_low <= row.chance:
@@ -78,6 +78,21 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
             f"The supervisor ({percent(row.weak_accuracy)} %) cannot be told from chance ({percent(row.chance)} %)."
         )
     return found + _baseline_notes(row)
+
+
+def _alike_notes(row: ReportRow) -> list[str]:
+    """How many examples nobody could decide."""
+    alike = [
+        f"{value:,} examples of {name.removeprefix(ALIKE).strip(' ()')}"
+        for name, value in row.counts.items()
+        if name.startswith(ALIKE)
+    ]
+    if not alike:
+        return []
+    return [
+        "Candidates that are the same tokens, from the start or where max_length cuts them, count as ties: "
+        f"{'; '.join(alike)}."
+    ]
 
 
 def _zero_shot_notes(row: ReportRow) -> list[str]:

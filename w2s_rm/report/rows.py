@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+ALIKE = "candidates_alike"
+"""Begins the names of counts of examples whose candidates are the same tokens."""
+
 # Enough for any reading, few enough that the order of a sum does not show.
 _DIGITS = 6
 

@@ -22,7 +22,7 @@ from w2s_rm.report.fields import (
     greedy_fields,
     pgr_fields,
 )
-from w2s_rm.report.rows import ReportRow, SeedResult
+from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
 from w2s_rm.report.run import Run, Stage, read_counts, read_run
 from w2s_rm.types import Predictions
 
@@ -127,6 +127,22 @@ def _counts(run: Run) -> dict[str, float]:
         stage = run.find(name, of, own, seed)
         found = read_counts(stage) if stage else {}
         counts |= {f"{key} ({data})": found[key] for key in ("cut_prompts", "cut_candidates") if key in found}
+    return counts | _alike(run)
+
+
+def _alike(run: Run) -> dict[str, float]:
+    """Examples whose candidates are the same tokens to the student, or to its supervisor; only where there are any."""
+    seed, method = run.seeds[0], run.methods[0]
+    counts: dict[str, float] = {}
+    for data, name, of, own in (
+        ("relabel", "student", None, method),
+        ("relabel for the supervisor", "relabel", None, method),
+        ("test", "evaluate", "student", method),
+        ("test for the supervisor", "evaluate", "weak", None),
+    ):
+        stage = run.find(name, of, own, seed)
+        number = read_counts(stage).get("candidates_alike", 0) if stage else 0
+        counts |= {f"{ALIKE} ({data})": number} if number else {}
     return counts
 
 

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from w2s_rm import catalog
+from w2s_rm.data.encoding import first_alike
 from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder
 from w2s_rm.stages._common import StageArguments
@@ -38,6 +39,11 @@ def encode(
     return encoded
 
 
+def has_alike(row: Encoded) -> bool:
+    """Whether an example has candidates of the same tokens, between which no model can choose."""
+    return first_alike(row.candidate_ids) != list(range(len(row.candidate_ids)))
+
+
 def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
     """Count rows, tokens and what was cut, for the manifest."""
     return {
@@ -45,11 +51,7 @@ def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
         "tokens": sum(len(row.prompt_ids) + sum(map(len, row.candidate_ids)) for row in encoded),
         "cut_prompts": sum(row.cut_prompt_tokens > 0 for row in encoded),
         "cut_candidates": sum(row.cut_candidate_tokens > 0 for row in encoded),
-        "candidates_alike": sum(
-            len(set(map(tuple, row.candidate_ids))) < len(row.candidate_ids)
-            for row in encoded
-            if any(row.candidate_ids)
-        ),
+        "candidates_alike": sum(map(has_alike, encoded)),
     }
 
 
