@@ -9,9 +9,7 @@ from trl import RewardConfig
 
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, nearest
-from w2s_rm.types import Loss
-
-LAYOUTS = ("auto", "shared_prefix", "padded")
+from w2s_rm.types import LAYOUTS, Loss
 
 
 @dataclass

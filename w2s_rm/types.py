@@ -19,6 +19,8 @@ Messages = tuple[Mapping[str, Any], ...]
 """A conversation: `({"role": ..., "content": ...}, ...)`."""
 Text = str | Messages
 """Plain text, or messages for a chat template."""
+LAYOUTS = ("auto", "shared_prefix", "padded")
+"""How the examples of a batch may become rows."""
 
 
 @dataclass(frozen=True)

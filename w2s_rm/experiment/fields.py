@@ -1,4 +1,4 @@
-"""The option names of trainers, models and losses, read from their source without importing it.
+"""The option names of trainers and models, read from their source without importing it.
 
 Importing transformers or torch takes seconds; a recipe is checked in a fraction of one.
 """
@@ -88,17 +88,6 @@ def policy_fields(name: str) -> dict[str, str]:
         found |= class_fields(package_folder(package) / general, class_name)
     found |= class_fields(place, own)
     return {option: annotation for option, annotation in found.items() if not option.startswith("_")}
-
-
-@functools.cache
-def loss_fields(name: str) -> dict[str, str]:
-    """Names and annotations of a loss's options.
-
-    Args:
-        name (`str`): A registered loss.
-    """
-    folder = Path(catalog.__file__).parent / "losses"
-    return class_fields(folder / f"{name}.py", catalog.class_name(name))
 
 
 def package_folder(name: str) -> Path:

@@ -11,9 +11,10 @@ from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
-from w2s_rm.experiment.fields import is_required, loss_fields, model_fields, training_fields, type_problem
+from w2s_rm.experiment.fields import is_required, model_fields, training_fields, type_problem
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
+from w2s_rm.experiment.values import value_problems
 from w2s_rm.types import Task
 
 SIZES = ("n_train", "n_validation", "n_test")
@@ -289,6 +290,7 @@ class Checker:
         self.keys(path, data, [*own, *options_known])
         options = {name: data[name] for name in data if name in options_known}
         self.types(path, options, options_known)
+        self.values(path, options)
         possible = (
             ("model_name_or_path", "pretrain", "labels") if role == "weak" else ("model_name_or_path", "pretrain")
         )
@@ -363,9 +365,12 @@ class Checker:
             self.problem((*path, "name"), f"no loss {loss['name']!r}; {nearest(str(loss['name']), known)}")
             return
         options = {name: value for name, value in loss.items() if name != "name"}
-        fields = loss_fields(loss["name"])
+        loss_class, before = catalog.lookup("losses", loss["name"]), len(self.problems)
+        fields = {option.name: str(option.type) for option in dataclasses.fields(loss_class)}
         self.keys(path, options, fields)
         self.types(path, options, fields)
+        if len(self.problems) == before:
+            self.attempt(path, lambda: loss_class(**options))
 
     def train(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
         data = self.mapping(path, value)
@@ -377,7 +382,12 @@ class Checker:
         for name in _AT_LEAST_ONE:
             if isinstance(data.get(name), int) and data[name] < 1:
                 self.problem((*path, name), f"is {data[name]}; use 1 or more")
+        self.values(path, data)
         return data
+
+    def values(self, path: KeyPath, options: Mapping[str, Any]) -> None:
+        for name, wrong in value_problems(options):
+            self.problem((*path, name), wrong)
 
     def seeds(self, value: Any) -> tuple[int, ...]:
         if not isinstance(value, list) or not value or not all(map(_is_seed, value)):

@@ -5,12 +5,14 @@ Shape suffixes: B examples of a batch, N examples of a global batch, K candidate
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.errors import ConfigError, join_problems
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LossBase:
@@ -80,6 +82,9 @@ def masked_log_softmax(scores_BK: Tensor, mask_BK: Tensor) -> Tensor:
         scores_BK (`Tensor` of shape `(B, K)`): Scores, anything at padding.
         mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates, at least one in each row.
     """
+    # Here, so that the options of losses are checked without torch.
+    import torch
+
     floor = torch.finfo(scores_BK.dtype).min
     log_probs_BK = torch.log_softmax(scores_BK.masked_fill(~mask_BK, floor), dim=-1)
     return log_probs_BK.masked_fill(~mask_BK, 0.0)
@@ -105,7 +110,6 @@ def entropy(log_probs_BK: Tensor, mask_BK: Tensor) -> Tensor:
     return soft_cross_entropy(log_probs_BK, log_probs_BK.exp() * mask_BK)
 
 
-@torch.no_grad()
 def harden(log_probs_BK: Tensor, mask_BK: Tensor, thresholds_K: Tensor | None = None) -> Tensor:
     """Return the hardened prediction: all mass on the candidate furthest above its threshold, shape `(B, K)`, detached.
 
@@ -118,8 +122,9 @@ def harden(log_probs_BK: Tensor, mask_BK: Tensor, thresholds_K: Tensor | None = 
         thresholds_K (`Tensor` of shape `(K,)`, *optional*): Log-probability that each class has to exceed. `None` takes
             the most probable candidate.
     """
+    log_probs_BK = log_probs_BK.detach()
     margins_BK = log_probs_BK if thresholds_K is None else log_probs_BK - thresholds_K
-    margins_BK = margins_BK.masked_fill(~mask_BK, -torch.inf)
+    margins_BK = margins_BK.masked_fill(~mask_BK, -math.inf)
     best_BK = (margins_BK == margins_BK.amax(dim=-1, keepdim=True)).to(log_probs_BK.dtype)
     return best_BK / best_BK.sum(dim=-1, keepdim=True)
 
@@ -139,4 +144,4 @@ def warmed_up(max_weight: float, warmup_fraction: float, progress: float) -> flo
 
 def constant_metric(value: float, like_B: Tensor) -> Tensor:
     """Return a setting of the moment as a per-example metric, shape `(B,)`."""
-    return torch.full_like(like_B, value, requires_grad=False)
+    return like_B.detach().new_full(like_B.shape, value)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.losses._base import LossBase, masked_log_softmax, soft_cross_entropy
 from w2s_rm.types import LossOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,5 @@ class CrossEntropy(LossBase):
         Metrics: `label_entropy`, the entropy of the label, which is the smallest value the loss can take.
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
-        label_entropy_B = -torch.xlogy(targets_BK, targets_BK).sum(dim=-1)
+        label_entropy_B = -targets_BK.xlogy(targets_BK).sum(dim=-1)
         return LossOutput(soft_cross_entropy(log_probs_BK, targets_BK), {"label_entropy": label_entropy_B})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.losses._base import (
     Interval,
@@ -17,6 +16,9 @@ from w2s_rm.losses._base import (
     warmed_up,
 )
 from w2s_rm.types import LossOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.losses._base import Interval, LossBase, check_options, masked_log_softmax, soft_cross_entropy
 from w2s_rm.types import LossOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,6 @@ class GeneralizedCrossEntropy(LossBase):
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
         # 1 - f^q from the logarithm: f^q rounds to 1 for small q.
-        per_candidate_BK = -torch.expm1(self.q * log_probs_BK) / self.q
+        per_candidate_BK = -(self.q * log_probs_BK).expm1() / self.q
         metrics = {"weak_cross_entropy": soft_cross_entropy(log_probs_BK.detach(), targets_BK)}
         return LossOutput((targets_BK * per_candidate_BK).sum(dim=-1), metrics)

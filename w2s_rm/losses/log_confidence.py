@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.losses._base import (
     Interval,
@@ -18,6 +17,9 @@ from w2s_rm.losses._base import (
     warmed_up,
 )
 from w2s_rm.types import LossOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,6 @@ class LogConfidence(LossBase):
         """`True`: thresholds for fixed classes are taken over the global batch."""
         return True
 
-    @torch.no_grad()
     def batch_statistics(self, scores_NK: Tensor, targets_NK: Tensor, mask_NK: Tensor) -> Tensor:
         """Return the threshold of each class, shape `(K,)`.
 
@@ -82,7 +83,7 @@ class LogConfidence(LossBase):
         """
         if len(scores_NK) < 2:
             return scores_NK.new_zeros(scores_NK.shape[-1])
-        log_probs_NK = masked_log_softmax(scores_NK, mask_NK).masked_fill(~mask_NK, torch.nan)
+        log_probs_NK = masked_log_softmax(scores_NK.detach(), mask_NK).masked_fill(~mask_NK, math.nan)
         n_classes = mask_NK.any(dim=0).sum()
         level = (1 - 1 / n_classes).to(scores_NK.dtype)
         # A column of padding only has no quantile; no example has that class, so its threshold is never used.

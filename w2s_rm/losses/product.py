@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.losses._base import Interval, LossBase, check_options, masked_log_softmax, soft_cross_entropy
 from w2s_rm.types import LossOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -68,4 +69,4 @@ class Product(LossBase):
         support_BK = targets_BK > 0
         log_targets_BK = targets_BK.masked_fill(~support_BK, 1.0).log()
         log_product_BK = self.strong_power * log_probs_BK + self.weak_power * log_targets_BK
-        return torch.softmax(log_product_BK.masked_fill(~support_BK, -torch.inf), dim=-1)
+        return log_product_BK.masked_fill(~support_BK, -math.inf).softmax(dim=-1)

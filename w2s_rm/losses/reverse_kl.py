@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from w2s_rm.losses._base import Interval, LossBase, check_options, entropy, masked_log_softmax, soft_cross_entropy
 from w2s_rm.types import LossOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,167 @@
+"""What the value of an option needs: a known word, an installed package, a file. Asked when a recipe is read.
+
+The libraries themselves would say so too, but each only when its stage begins, hours after the weak model was trained.
+Nothing heavy is imported: names come from the libraries' source, packages are looked for and not loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.errors import nearest
+from w2s_rm.experiment.fields import package_folder
+from w2s_rm.types import LAYOUTS
+
+_DTYPES = ("auto", "bfloat16", "float16", "float32")
+_ATTENTION = {
+    "eager": "",
+    "sdpa": "",
+    "flex_attention": "",
+    "flash_attention_2": "flash_attn",
+    "flash_attention_3": "flash_attn_interface",
+}
+# By the beginning of the name: what transformers 5 imports for an optimizer.
+_OPTIMIZER_PACKAGES = {
+    "adamw_anyprecision": "torchdistx",
+    "adamw_torch_4bit": "torchao",
+    "adamw_torch_8bit": "torchao",
+    "adamw_torch_npu": "torch_npu",
+    "adamw_torch_xla": "torch_xla",
+    "adamw_bnb": "bitsandbytes",
+    "adamw_8bit": "bitsandbytes",
+    "ademamix": "bitsandbytes",
+    "lion": "bitsandbytes",
+    "paged_": "bitsandbytes",
+    "rmsprop_bnb": "bitsandbytes",
+    "galore": "galore_torch",
+    "lomo": "lomo_optim",
+    "adalomo": "lomo_optim",
+    "grokadamw": "grokadamw",
+    "schedule_free": "schedulefree",
+    "apollo": "apollo_torch",
+    "stable_adamw": "optimi",
+}
+# Any of the packages of a tracker will do.
+_TRACKERS = {
+    "azure_ml": ("azureml",),
+    "clearml": ("clearml",),
+    "codecarbon": ("codecarbon",),
+    "comet_ml": ("comet_ml",),
+    "dagshub": ("dagshub",),
+    "dvclive": ("dvclive",),
+    "flyte": ("flytekit",),
+    "kubeflow": ("kubeflow",),
+    "mlflow": ("mlflow",),
+    "neptune": ("neptune",),
+    "swanlab": ("swanlab",),
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
+}
+_TEMPLATE_SUFFIXES = (".jinja", ".jinja2", ".j2", ".json", ".txt")
+_WITHOUT_DATA = "recipes evaluate in stages of their own, after training; remove it"
+
+
+def value_problems(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say which options of a model or of training have values that no run could use here, and what to do.
+
+    Args:
+        options (`Mapping[str, Any]`): Names and values, already of the right types.
+
+    Yields:
+        `tuple[str, str]`: An option's name and what is wrong with its value.
+    """
+    for name, value in options.items():
+        check = _CHECKS.get(name)
+        problem = check(value) if check is not None and value is not None else None
+        if problem:
+            yield name, problem
+
+
+def _one_of(known: Mapping[str, Any] | tuple[str, ...], value: Any) -> str | None:
+    return None if value in known else f"{value!r} is unknown; {nearest(str(value), known)}"
+
+
+def _missing(package: str) -> bool:
+    return importlib.util.find_spec(package) is None
+
+
+def _attention(value: Any) -> str | None:
+    # `owner/name` is a kernel from the hub.
+    if isinstance(value, str) and "/" in value:
+        return f"{value!r} needs the package kernels; pip install kernels" if _missing("kernels") else None
+    unknown = _one_of(_ATTENTION, value)
+    if unknown or not _ATTENTION[value] or not _missing(_ATTENTION[value]):
+        return unknown
+    return f"{value!r} needs the package {_ATTENTION[value]}, which is not installed; install it, or write sdpa"
+
+
+def _optimizer(value: Any) -> str | None:
+    unknown = _one_of(_enumeration("transformers", "training_args.py", "OptimizerNames"), value)
+    if unknown:
+        return unknown
+    package = next((package for start, package in _OPTIMIZER_PACKAGES.items() if value.startswith(start)), None)
+    if package is None or not _missing(package):
+        return None
+    return f"{value!r} needs the package {package}, which is not installed; install it, or write adamw_torch"
+
+
+def _trackers(value: Any) -> str | None:
+    problems = []
+    for name in [value] if isinstance(value, str) else value:
+        packages = _TRACKERS.get(name)
+        if name in ("none", "all"):
+            continue
+        if packages is None:
+            problems.append(f"{name!r} is unknown; {nearest(str(name), (*_TRACKERS, 'none', 'all'))}")
+        elif all(map(_missing, packages)):
+            problems.append(f"{name!r} needs the package {' or '.join(packages)}, which is not installed")
+    return "; ".join(problems) or None
+
+
+def _word_of(enumeration: str, value: Any) -> str | None:
+    return _one_of(_enumeration("transformers", "trainer_utils.py", enumeration), value)
+
+
+def _template(value: Any) -> str | None:
+    path = Path(str(value))
+    if path.exists() or not (path.suffix in _TEMPLATE_SUFFIXES or path.is_absolute() or len(path.parts) > 2):
+        # It may be a tokenizer's hub id.
+        return None
+    return f"{value!r}: no such file; name a template file, or a tokenizer whose template is taken"
+
+
+def _no_evaluation(value: Any) -> str | None:
+    return None if value in ("no", False) else f"{value!r} needs data for evaluation during training; {_WITHOUT_DATA}"
+
+
+@functools.cache
+def _enumeration(package: str, file: str, name: str) -> tuple[str, ...]:
+    """The values of an enumeration of words, read from its source."""
+    tree = ast.parse((package_folder(package) / file).read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    values = [
+        node.value.value for node in body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    ]
+    return tuple(str(value) for value in values)
+
+
+_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "attn_implementation": _attention,
+    "chat_template_path": _template,
+    "dtype": functools.partial(_one_of, _DTYPES),
+    "eval_strategy": _no_evaluation,
+    "layout": functools.partial(_one_of, LAYOUTS),
+    "load_best_model_at_end": _no_evaluation,
+    "hub_strategy": functools.partial(_word_of, "HubStrategy"),
+    "logging_strategy": functools.partial(_word_of, "IntervalStrategy"),
+    "lr_scheduler_type": functools.partial(_word_of, "SchedulerType"),
+    "save_strategy": functools.partial(_word_of, "SaveStrategy"),
+    "optim": _optimizer,
+    "report_to": _trackers,
+}
