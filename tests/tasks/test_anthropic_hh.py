@@ -114,6 +114,13 @@ def test_rows_leave_out_what_is_no_comparison_and_say_so(tmp_path, caplog):
     assert len({folder.content_version(), file.content_version()}) == 2
 
 
+def test_transcripts_that_are_null_or_blank_are_left_out(tmp_path, caplog):
+    write(tmp_path / "pairs.jsonl", [(START + " a", START + " b"), (None, START + " b"), (START + " a", " ")])
+    with caplog.at_level(logging.WARNING):
+        assert len(list(AnthropicHh(str(tmp_path / "pairs.jsonl")).rows())) == 1
+    assert "left out 2 rows: 2 with an empty transcript" in caplog.text
+
+
 def test_hub_subset_is_asked_for(monkeypatch):
     import datasets
 

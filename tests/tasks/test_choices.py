@@ -103,7 +103,7 @@ def test_none_of_the_above_is_never_shown_alone():
 
 def test_questions_without_support_are_left_out():
     values = SciqWithSupport.example_row
-    assert SciqWithSupport().left_out(Row("a", {**values, "support": " "})) == "(no support)"
+    assert SciqWithSupport().left_out(Row("a", {**values, "support": " "})) == "with a blank 'support'"
     assert SciqWithSupport().left_out(Row("a", values)) is None
 
 

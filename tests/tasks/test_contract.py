@@ -207,6 +207,22 @@ def test_empty_text_is_an_error_that_names_the_row(name):
             task.to_example(Row("rows.csv:7", {**task.example_row, column: "  "}))
 
 
+@pytest.mark.parametrize("name", sorted({*LABELLED, *UNLABELLED, *CHOICES}))
+@pytest.mark.parametrize("blank", ["", " \n", None, float("nan")], ids=["empty", "white", "null", "nan"])
+def test_rows_with_blank_text_are_left_out_of_published_datasets_alone(name, blank):
+    task = build(name)
+    own = name in ("text_classification", "multiple_choice")
+    free = {("amazon_polarity", "title"), (name, LABEL_COLUMNS.get(name, "label"))}
+    assert task.left_out(Row("rows.csv:7", dict(task.example_row))) is None
+    for column, value in task.example_row.items():
+        if isinstance(value, str) and (name, column) not in free:
+            row = Row("rows.csv:7", {**task.example_row, column: blank})
+            reason = task.left_out(row)
+            assert reason is None if own else "blank" in reason or "empty answer" in reason
+            with pytest.raises(DataError, match="^rows.csv:7: .*empty"):
+                task.to_example(row)
+
+
 def test_importing_tasks_loads_no_torch():
     code = "import sys, w2s_rm.catalog as c; [c.lookup('tasks', n) for n in c.names('tasks')]\n"
     code += "print('torch' in sys.modules)"

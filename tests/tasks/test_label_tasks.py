@@ -1,6 +1,7 @@
 """What single tasks with classes make of their columns."""
 
 import json
+from itertools import product
 
 import pytest
 
@@ -14,6 +15,7 @@ from w2s_rm.tasks.ethics_utilitarianism import EthicsUtilitarianism
 from w2s_rm.tasks.ethics_virtue import EthicsVirtue
 from w2s_rm.tasks.multirc import Multirc
 from w2s_rm.tasks.paws import Paws
+from w2s_rm.tasks.sst2 import _phrases
 from w2s_rm.types import Row
 
 
@@ -83,6 +85,31 @@ def test_a_review_may_go_without_a_title():
     assert example(AmazonPolarity(), title="").prompt.startswith("The best honey")
 
 
+def test_a_title_that_is_nan_is_none():
+    assert example(AmazonPolarity(), title=float("nan")).prompt == example(AmazonPolarity(), title="").prompt
+
+
+def test_transcripts_that_differ_in_white_space_alone_are_left_out():
+    same = {**AnthropicHhPointwise.example_row, "rejected": AnthropicHhPointwise.example_row["chosen"] + " \n"}
+    assert AnthropicHhPointwise().left_out(Row("a", same)) == "(equal transcripts)"
+    with pytest.raises(DataError, match="^a: the two transcripts are equal"):
+        AnthropicHhPointwise().to_example(Row("a", same))
+
+
+def test_phrases_stand_inside_longer_texts_as_whole_words():
+    words = "abc"
+    texts = {tuple(text) for n in (1, 2, 3, 4) for text in product(words, repeat=n) if sum(map(ord, text)) % 3 == 0}
+
+    def inside(part, whole):
+        starts = range(len(whole) - len(part) + 1)
+        return len(part) < len(whole) and any(whole[k : k + len(part)] == part for k in starts)
+
+    expected = {part for part in texts if any(inside(part, whole) for whole in texts)}
+    assert 0 < len(expected) < len(texts)
+    assert _phrases(texts) == expected
+    assert _phrases({("art",), ("party", "time"), ("time", "party")}) == set()
+
+
 @pytest.mark.parametrize("column", ["paragraph", "question", "answer"])
 def test_multirc_leaves_out_rows_with_blank_cells_and_counts_them(column, tmp_path, caplog):
     rows = [dict(Multirc.example_row), {**Multirc.example_row, column: "  "}, dict(Multirc.example_row)]
@@ -90,4 +117,4 @@ def test_multirc_leaves_out_rows_with_blank_cells_and_counts_them(column, tmp_pa
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     task = Multirc(path=str(path))
     assert len([task.to_example(row) for row in task.rows()]) == 2
-    assert f"left out 1 rows with a blank {column}" in caplog.text
+    assert f"left out 1 rows with a blank {column!r}" in caplog.text

@@ -78,11 +78,19 @@ def test_rows_that_are_no_comparison(changes, text):
 def test_rows_of_a_file_without_those_that_are_no_comparison(tmp_path, caplog):
     path = write(
         tmp_path / "bench.jsonl",
-        [VALUES, {**VALUES, "rejected": "", "id": 4}, {**VALUES, "rejected": "Honey.", "id": 5}, {**VALUES, "id": 6}],
+        [
+            VALUES,
+            {**VALUES, "rejected": None, "id": 7},
+            {**VALUES, "prompt": " "},
+            {**VALUES, "rejected": "", "id": 4},
+            {**VALUES, "rejected": "Honey.", "id": 5},
+            {**VALUES, "id": 6},
+        ],
     )
     with caplog.at_level(logging.WARNING):
         assert [row.values["id"] for row in RewardBench(path).rows()] == [3, 6]
-    assert "left out 1 rows with an empty response" in caplog.text
+    assert "left out 2 rows with an empty response" in caplog.text
+    assert "left out 1 rows with an empty prompt" in caplog.text
     assert "left out 1 rows with two equal responses" in caplog.text
 
 

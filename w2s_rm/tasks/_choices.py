@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from w2s_rm.data.examples import content_id
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.tasks._source import NO_YES, Source, cell, checked_text, label_key
+from w2s_rm.tasks._source import NO_YES, Source, UnusableRowError, cell, checked_text, label_key
 from w2s_rm.types import Example, Row, content_hash, hash_fraction
 
 FORMS = ("binary", "choice")
@@ -55,7 +55,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class ChoiceTask(Source, ABC):
+class ChoiceTask(Source):
     """Questions with answers, in one of two forms.
 
     Args:
@@ -93,19 +93,6 @@ class ChoiceTask(Source, ABC):
             DataError: A column or the label is missing or wrong.
         """
 
-    def left_out(self, row: Row) -> str | None:
-        """Published datasets hold a few questions with two equal answers: those are left out.
-
-        Args:
-            row (`Row`): One record.
-        """
-        try:
-            problem = _problem(self.question(row).answers)
-        except DataError:
-            # `to_example` reports it, together with those of the other rows.
-            return None
-        return f"({problem})" if problem else None
-
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example.
 
@@ -113,12 +100,13 @@ class ChoiceTask(Source, ABC):
             row (`Row`): One record.
 
         Raises:
-            DataError: The row is no question with different answers; says where, why and what to do.
+            UnusableRowError: A blank question or answer, or two equal answers.
+            DataError: The row is no question with its answers; says where, why and what to do.
         """
         question = self.question(row)
         problem = _problem(question.answers)
         if problem:
-            raise DataError(f"{row.place}: {problem}; mend or drop the row")
+            raise UnusableRowError(f"{row.place}: {problem}; mend or drop the row", f"({problem})")
         if self.form == "binary":
             return self._shown(question)
         candidates = tuple(f" {answer}" for answer in question.answers)

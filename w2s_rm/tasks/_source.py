@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from w2s_rm.data.reading import content_version, is_hub_id, read_rows, require_columns
 from w2s_rm.errors import DataError
 from w2s_rm.tasks._comparison import is_null, parse_text
-from w2s_rm.types import Row
+from w2s_rm.types import Example, Row
 
 NO_YES = (" no", " yes")
 BINARY: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
@@ -22,6 +23,20 @@ CONVERTED = "refs/convert/parquet"
 """The hub's own copy of a dataset whose main branch holds a loading script, which `datasets` 4 and later do not run."""
 
 logger = logging.getLogger(__name__)
+
+
+class UnusableRowError(DataError):
+    """A row of a published dataset that is no example: a blank cell, two equal answers.
+
+    Args:
+        message (`str`): Place, cause and remedy.
+        reason (`str`, *optional*): What such rows have in common, for the count of those left out.
+    """
+
+    def __init__(self, message: str, reason: str = "that are no examples") -> None:
+        """Keep the reason beside the message."""
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Hub:
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(ABC):
     """The options of every classification task.
 
     Args:
@@ -99,10 +114,23 @@ class Source:
     def left_out(self, row: Row) -> str | None:
         """Say why a row of the dataset is not used; `None` for one that is.
 
+        Published datasets hold a few rows with blank cells or equal answers, which nobody who reads them can mend.
+
         Args:
             row (`Row`): One record.
         """
+        try:
+            self.to_example(row)
+        except UnusableRowError as unusable:
+            return unusable.reason
+        except DataError:
+            # Read again, it is reported together with those of the other rows.
+            return None
         return None
+
+    @abstractmethod
+    def to_example(self, row: Row) -> Example:
+        """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
 
     @property
     def place(self) -> Hub:
@@ -162,7 +190,8 @@ def text(row: Row, column: str, option: str | None = None) -> str:
         option (`str`, *optional*): As in [`cell`].
 
     Raises:
-        DataError: No such column, null, not text, or blank.
+        UnusableRowError: Null or blank.
+        DataError: No such column, or not text.
     """
     return checked_text(row, cell(row, column, option), repr(column))
 
@@ -176,16 +205,18 @@ def checked_text(row: Row, value: object, what: str) -> str:
         what (`str`): Its name for messages.
 
     Raises:
-        DataError: Null, not text, or blank.
+        UnusableRowError: Null or blank.
+        DataError: Not text.
     """
+    if is_null(value) or (isinstance(value, str) and not value.strip()):
+        empty = "empty (null)" if is_null(value) else "empty"
+        raise UnusableRowError(f"{row.place}: {what} is {empty}; drop the row or fill it", f"with a blank {what}")
     try:
         found = parse_text(value, what)
     except DataError as error:
         raise DataError(f"{row.place}: {error}") from error
     if not isinstance(found, str):
         raise DataError(f"{row.place}: {what} is a list of messages; this task takes plain text")
-    if not found.strip():
-        raise DataError(f"{row.place}: {what} is empty; drop the row or fill it")
     return found.strip()
 
 

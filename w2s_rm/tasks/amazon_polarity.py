@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from w2s_rm.tasks._comparison import is_null
 from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import Hub, cell, label, text
 from w2s_rm.types import Example, Row
@@ -31,6 +32,6 @@ class AmazonPolarity(LabelTask):
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
         content = text(row, "content")
         # A review may go without a title.
-        title = str(cell(row, "title") or "").strip()
+        title = "" if is_null(cell(row, "title")) else str(cell(row, "title")).strip()
         prompt = f"{title}\n{content}\nIs this review positive?".lstrip()
         return self.example(prompt, label(row, "label"), group=content)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from w2s_rm.data.reading import content_version, read_rows, require_columns, resolve_path
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.tasks._comparison import comparison, parse_text
+from w2s_rm.tasks._comparison import comparison, is_null, parse_text
 from w2s_rm.types import Example, Messages, Row, content_hash
 
 _ASSISTANT = "\n\nAssistant:"
@@ -30,9 +30,9 @@ class AnthropicHh:
     `\n\nAssistant:` before which the two transcripts are the same; what follows are the candidates. Where transcripts
     part before their last turn, the candidates therefore hold the turns that follow as well.
 
-    A row is no comparison if its transcripts are equal, if nothing follows the prompt in one of them, or if they share
-    no `\n\nAssistant:`. `rows` leaves such rows out and logs how many. Conversations that open with the same words of
-    the human stay in one split.
+    A row is no comparison if its transcripts are equal, if one is blank, if nothing follows the prompt in one of them,
+    or if they share no `\n\nAssistant:`. `rows` leaves such rows out and logs how many. Conversations that open with
+    the same words of the human stay in one split.
 
     Args:
         path (`str`, *optional*, defaults to `"Anthropic/hh-rlhf"`): Hub id, file or folder.
@@ -89,7 +89,7 @@ class AnthropicHh:
         split = self.split or (None if is_file else "train")
         left_out: Counter[str] = Counter()
         for row in read_rows(self.path, split, revision=self.revision, data_dir=self.data_dir):
-            reason = _why_unusable(*_transcripts(row))
+            reason = "with an empty transcript" if _has_empty(row) else _why_unusable(*_transcripts(row))
             if reason:
                 left_out[reason] += 1
             else:
@@ -129,6 +129,12 @@ def _transcripts(row: Row) -> tuple[str, str]:
     if not isinstance(chosen, str) or not isinstance(rejected, str):
         raise DataError(f"{row.place}: messages instead of transcripts; use the task preference with prompt_column: ''")
     return chosen, rejected
+
+
+def _has_empty(row: Row) -> bool:
+    require_columns(row, _COLUMNS)
+    cells = [row.values[column] for column in _COLUMNS.values()]
+    return any(is_null(cell) or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
 def _common_turns(chosen: str, rejected: str) -> int:

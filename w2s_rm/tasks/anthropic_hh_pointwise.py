@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from w2s_rm.data.examples import content_id
-from w2s_rm.errors import DataError
 from w2s_rm.tasks._labels import LabelTask
-from w2s_rm.tasks._source import Hub, text
+from w2s_rm.tasks._source import Hub, UnusableRowError, text
 from w2s_rm.types import Example, Row, content_hash
 
 
@@ -40,18 +39,9 @@ class AnthropicHhPointwise(LabelTask):
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
         chosen, rejected = text(row, "chosen"), text(row, "rejected")
         if chosen == rejected:
-            raise DataError(f"{row.place}: the two transcripts are equal; drop the row")
+            raise UnusableRowError(f"{row.place}: the two transcripts are equal; drop the row", "(equal transcripts)")
         pair = content_id("", (chosen, rejected))
         shown = min(chosen, rejected, key=lambda transcript: content_hash("shown", pair, transcript))
         prompt = f"{shown}\n\nIs this the better of two responses?"
         opening = min(transcript.partition("\n\nAssistant:")[0] for transcript in (chosen, rejected))
         return self.example(prompt, int(shown == chosen), group=opening)
-
-    def left_out(self, row: Row) -> str | None:
-        """Equal transcripts are no comparison.
-
-        Args:
-            row (`Row`): One record.
-        """
-        values = row.values
-        return "(equal transcripts)" if "chosen" in values and values["chosen"] == values.get("rejected") else None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from w2s_rm.errors import DataError
 from w2s_rm.tasks._choices import ChoiceTask, Question, answer_list
-from w2s_rm.tasks._source import CONVERTED, Hub, text
+from w2s_rm.tasks._source import CONVERTED, Hub, checked_text, text
 from w2s_rm.types import Row
 
 
@@ -33,7 +33,8 @@ class Dream(ChoiceTask):
         """Read one record; see [`ChoiceTask`]."""
         answers, _ = answer_list(row, "choice")
         turns, _ = answer_list(row, "dialogue")
+        context = checked_text(row, "\n".join(turns), "'dialogue'")
         right = text(row, "answer")
         if right not in answers:
             raise DataError(f"{row.place}: 'answer' {right!r} is none of 'choice'; mend or drop the row")
-        return Question(text(row, "question"), answers, answers.index(right), context="\n".join(turns))
+        return Question(text(row, "question"), answers, answers.index(right), context=context)

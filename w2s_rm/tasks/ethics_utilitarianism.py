@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.data.examples import content_id
-from w2s_rm.errors import DataError
 from w2s_rm.tasks._labels import LabelTask
-from w2s_rm.tasks._source import CONVERTED, Hub, one_of, text
+from w2s_rm.tasks._source import CONVERTED, Hub, UnusableRowError, one_of, text
 from w2s_rm.types import Example, Row, content_hash
 
 
@@ -35,7 +34,7 @@ class EthicsUtilitarianism(LabelTask):
         better = text(row, one_of(row, "baseline", "chosen"))
         worse = text(row, one_of(row, "less_pleasant", "rejected"))
         if better == worse:
-            raise DataError(f"{row.place}: the two scenarios are equal; drop the row")
+            raise UnusableRowError(f"{row.place}: the two scenarios are equal; drop the row", "(equal scenarios)")
         pair = content_id("", (better, worse))
         first, second = sorted((better, worse), key=lambda scenario: content_hash("first", pair, scenario))
         prompt = f"First: {first}\nSecond: {second}\nIs the first more pleasant?"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from w2s_rm.errors import DataError
 from w2s_rm.tasks._labels import LabelTask
-from w2s_rm.tasks._source import CONVERTED, Hub, label, text
+from w2s_rm.tasks._source import CONVERTED, Hub, checked_text, label, text
 from w2s_rm.types import Example, Row
 
 
@@ -30,6 +30,7 @@ class EthicsVirtue(LabelTask):
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
         scene, mark, trait = (part.strip() for part in text(row, "scenario").partition("[SEP]"))
-        if not (scene and mark and trait):
+        if not mark:
             raise DataError(f"{row.place}: 'scenario' is not a scene, [SEP] and a trait; mend or drop the row")
+        scene, trait = checked_text(row, scene, "scene"), checked_text(row, trait, "trait")
         return self.example(f"{scene}\nDoes this show the trait {trait}?", label(row, "label"), group=scene)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.tasks._labels import LabelTask
-from w2s_rm.tasks._source import CONVERTED, Hub, label, text
+from w2s_rm.tasks._source import Hub, label, text
 from w2s_rm.types import Example, Row
 
 
@@ -21,7 +21,7 @@ class Multirc(LabelTask):
         path (`str`, *optional*, defaults to `"aps/super_glue"`): Hub id, file or folder.
     """
 
-    hub: ClassVar[Hub] = Hub("aps/super_glue", data_dir="multirc", revision=CONVERTED)
+    hub: ClassVar[Hub] = Hub("aps/super_glue", config_name="multirc")
     path: str = hub.id
     example_row: ClassVar[Mapping[str, Any]] = {
         "paragraph": "Bees live in a hive. They make honey and wax.",
@@ -29,11 +29,6 @@ class Multirc(LabelTask):
         "answer": "Wax",
         "label": 1,
     }
-
-    def left_out(self, row: Row) -> str | None:
-        """Leave out rows in which nothing is asked or answered."""
-        blank = [name for name in ("paragraph", "question", "answer") if not str(row.values.get(name, "-")).strip()]
-        return f"with a blank {blank[0]}" if blank else None
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""

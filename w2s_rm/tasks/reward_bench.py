@@ -23,8 +23,8 @@ class RewardBench:
     """Comparisons of `allenai/reward-bench`, or of a file in its columns: prompt, chosen, rejected, subset, id.
 
     A prompt is text, what a user says, or a conversation that ends with a user's message; a response is text. Rows with
-    the same prompt stay in one split. Rows with an empty response or two equal ones are no comparison: `rows` leaves
-    them out and logs how many.
+    the same prompt stay in one split. Rows with an empty prompt or response, or two equal responses, are no comparison:
+    `rows` leaves them out and logs how many.
 
     Args:
         path (`str`, *optional*, defaults to `"allenai/reward-bench"`): Hub id, file or folder.
@@ -140,9 +140,13 @@ def _conversation(prompt: Text) -> Messages:
 
 
 def _why_unusable(row: Row) -> str | None:
-    responses = [row.values["chosen"], row.values["rejected"]]
-    if not all(isinstance(text, str) for text in responses):
-        return None
-    if any(is_blank(text) for text in responses):
+    prompt, *responses = (row.values[name] for name in ("prompt", "chosen", "rejected"))
+    if _is_empty(prompt):
+        return "with an empty prompt"
+    if any(map(_is_empty, responses)):
         return "with an empty response"
     return "with two equal responses" if responses[0] == responses[1] else None
+
+
+def _is_empty(value: object) -> bool:
+    return is_null(value) or (isinstance(value, str) and is_blank(value))

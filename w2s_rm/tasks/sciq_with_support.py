@@ -34,11 +34,3 @@ class SciqWithSupport(ChoiceTask):
         """Read one record; see [`ChoiceTask`]."""
         answers = column_answers(row, ("correct_answer", "distractor1", "distractor2", "distractor3"))
         return Question(text(row, "question"), answers, 0, context=text(row, "support"))
-
-    def left_out(self, row: Row) -> str | None:
-        """Some questions come without a text.
-
-        Args:
-            row (`Row`): One record.
-        """
-        return "(no support)" if not str(row.values.get("support", "?")).strip() else super().left_out(row)

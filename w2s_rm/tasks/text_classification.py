@@ -64,6 +64,14 @@ class TextClassification(LabelTask):
         group = key_text(row, self.group_column, "group_column") or first
         return self.example(prompt, gold, group=group, id=key_text(row, self.id_column, "id_column"))
 
+    def left_out(self, row: Row) -> str | None:
+        """Nothing is left out: what is wrong with your own data is an error.
+
+        Args:
+            row (`Row`): One record.
+        """
+        return None
+
     @property
     def _known(self) -> dict[str, int]:
         names = {name.strip().lower(): k for k, name in enumerate(self.class_names)}

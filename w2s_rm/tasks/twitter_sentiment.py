@@ -36,4 +36,4 @@ class TwitterSentiment(LabelTask):
         Args:
             row (`Row`): One record.
         """
-        return "(neutral)" if label_key(row.values.get("label")) in ("1", "neutral") else None
+        return "(neutral)" if label_key(row.values.get("label")) in ("1", "neutral") else super().left_out(row)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.tasks._labels import LabelTask
-from w2s_rm.tasks._source import CONVERTED, Hub, label, text
+from w2s_rm.tasks._source import Hub, label, text
 from w2s_rm.types import Example, Row
 
 
@@ -19,7 +19,7 @@ class Wic(LabelTask):
         path (`str`, *optional*, defaults to `"aps/super_glue"`): Hub id, file or folder.
     """
 
-    hub: ClassVar[Hub] = Hub("aps/super_glue", data_dir="wic", revision=CONVERTED)
+    hub: ClassVar[Hub] = Hub("aps/super_glue", config_name="wic")
     path: str = hub.id
     example_row: ClassVar[Mapping[str, Any]] = {
         "word": "bank",
