@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from w2s_rm import catalog
 from w2s_rm.errors import DataError
 from w2s_rm.tasks import _source
 from w2s_rm.tasks._source import Hub, label, label_key, one_of, text
@@ -101,6 +102,16 @@ def test_rows_left_out_are_counted(tmp_path, caplog):
     # Of the labels 0 1 2 0 1 2 0 two are neutral.
     assert [example.gold for example in examples] == [0, 1, 0, 1, 0]
     assert "left out 2 rows (neutral)" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["anthropic_hh", "anthropic_hh_pointwise", "reward_bench"])
+def test_a_dataset_of_which_no_row_is_left_says_so(name, tmp_path):
+    task_class = catalog.lookup("tasks", name)
+    equal = {**task_class.example_row, "chosen": "the same", "rejected": "the same"}
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps(equal) + "\n")
+    with pytest.raises(DataError, match=r"pairs.jsonl: no row is left \(1 .*equal .*choose the task"):
+        list(task_class(str(path)).rows())
 
 
 def test_balance_can_be_switched_off():

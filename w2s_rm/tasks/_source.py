@@ -105,7 +105,7 @@ class Source(ABC):
         """Read the dataset, without the rows that [`left_out`] names; logs how many those are.
 
         Raises:
-            DataError: Unreadable.
+            DataError: Unreadable, or all rows are left out.
         """
         place = self.place
         options = {"config_name": place.config_name, "revision": place.revision, "data_dir": place.data_dir}
@@ -153,16 +153,33 @@ def kept_rows(path: str, rows: Iterable[Row], left_out: Callable[[Row], str | No
         path (`str`): The dataset, for the log.
         rows (`Iterable[Row]`): All rows.
         left_out (`Callable[[Row], str | None]`): Says why a row is not used, in words that follow `12 rows`.
+
+    Raises:
+        DataError: All rows are left out.
     """
-    counts = Counter[str]()
+    kept, counts = 0, Counter[str]()
     for row in rows:
         reason = left_out(row)
         if reason is None:
+            kept += 1
             yield row
         else:
             counts[reason] += 1
+    if counts and not kept:
+        raise nothing_left(path, counts)
     for reason, count in counts.items():
         logger.warning("%s: left out %d rows %s", path, count, reason)
+
+
+def nothing_left(path: str, counts: Mapping[str, int]) -> DataError:
+    """Build the error of a dataset of which every row is left out: it has another form than the task reads.
+
+    Args:
+        path (`str`): The dataset.
+        counts (`Mapping[str, int]`): Reason to number of rows.
+    """
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    return DataError(f"{path}: no row is left ({reasons}); choose the task and options that fit this dataset")
 
 
 def cell(row: Row, column: str, option: str | None = None) -> Any:

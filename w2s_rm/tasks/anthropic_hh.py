@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from w2s_rm.data.reading import content_version, read_rows, require_columns, resolve_path
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import comparison, is_null, parse_text
+from w2s_rm.tasks._source import nothing_left
 from w2s_rm.types import Example, Messages, Row, content_hash
 
 _ASSISTANT = "\n\nAssistant:"
@@ -83,17 +84,20 @@ class AnthropicHh:
         """Read the rows that are comparisons; how many are not is logged as a warning at the end.
 
         Raises:
-            DataError: Unreadable, or a column is missing.
+            DataError: Unreadable, a column is missing, or all rows are left out.
         """
         is_file = Path(resolve_path(self.path)).is_file()
         split = self.split or (None if is_file else "train")
-        left_out: Counter[str] = Counter()
+        kept, left_out = 0, Counter[str]()
         for row in read_rows(self.path, split, revision=self.revision, data_dir=self.data_dir):
             reason = "with an empty transcript" if _has_empty(row) else _why_unusable(*_transcripts(row))
             if reason:
                 left_out[reason] += 1
             else:
+                kept += 1
                 yield row
+        if left_out and not kept:
+            raise nothing_left(self.path, left_out)
         if left_out:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
             logger.warning("%s: left out %d rows: %s", self.path, left_out.total(), reasons)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -11,11 +9,11 @@ from typing import Any, ClassVar, Literal
 from w2s_rm.data.reading import content_version, is_hub_id, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import comparison, is_blank, is_null, parse_text
+from w2s_rm.tasks._source import kept_rows
 from w2s_rm.types import Example, Messages, Row, Text
 
 _HUB_ID = "allenai/reward-bench"
 _COLUMNS = {name: name for name in ("prompt", "chosen", "rejected", "subset", "id")}
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,19 +78,11 @@ class RewardBench:
         """Read the rows that are comparisons; how many are not is logged as a warning at the end.
 
         Raises:
-            DataError: Unreadable, or a column is missing.
+            DataError: Unreadable, a column is missing, or all rows are left out.
         """
         own = self.path == _HUB_ID and is_hub_id(self.path)
-        left_out: Counter[str] = Counter()
-        for row in read_rows(self.path, self.split or ("filtered" if own else None), revision=self.revision):
-            require_columns(row, _COLUMNS)
-            reason = _why_unusable(row)
-            if reason:
-                left_out[reason] += 1
-            else:
-                yield row
-        for reason, count in left_out.items():
-            logger.warning("%s: left out %d rows %s", self.path, count, reason)
+        rows = read_rows(self.path, self.split or ("filtered" if own else None), revision=self.revision)
+        return kept_rows(self.path, rows, _why_unusable)
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example, chosen before rejected.
@@ -140,6 +130,7 @@ def _conversation(prompt: Text) -> Messages:
 
 
 def _why_unusable(row: Row) -> str | None:
+    require_columns(row, _COLUMNS)
     prompt, *responses = (row.values[name] for name in ("prompt", "chosen", "rejected"))
     if _is_empty(prompt):
         return "with an empty prompt"
