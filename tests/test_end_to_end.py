@@ -17,6 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
+from w2s_rm.data.examples import read_examples
+from w2s_rm.data.label_files import WeakLabel, read_labels, write_labels
+from w2s_rm.data.predictions import read_predictions
+from w2s_rm.stages.relabel import softmax
+
 pytestmark = pytest.mark.slow
 
 TRAIN: dict[str, Any] = {
@@ -218,14 +223,21 @@ def test_weak_labels_train_in_trl_as_they_are(bench: Bench, tmp_path: Path) -> N
 
 
 def test_a_file_of_labels_supervises(bench: Bench, tmp_path: Path) -> None:
-    """The weak model's own labels, handed over as a file, give the same student."""
-    (relabel,) = bench.stages("relabel")
-    bench.run(f"weak={{labels: {relabel / 'weak_labels.parquet'}}}", "name=tiny", runs="from_file")
+    """The weak model's own labels, of the test examples too, handed over as a file, give the same student and PGR."""
+    (relabel,), (prepare,) = bench.stages("relabel"), bench.stages("prepare")
+    plan = json.loads((bench.folder / "runs" / "tiny" / "plan.json").read_text(encoding="utf-8"))
+    (judged,) = [Path(stage["folder"]) for stage in plan["stages"] if stage["of"] == "weak"]
+    scores = read_predictions(judged / "predictions.parquet").scores
+    test = [
+        WeakLabel(example.id, example.candidate_ids, softmax(row))
+        for example, row in zip(read_examples(prepare / "examples" / "test.parquet"), scores, strict=True)
+    ]
+    write_labels(tmp_path / "labels.parquet", [*read_labels(relabel / "weak_labels.parquet"), *test])
+    bench.run(f"weak={{labels: {tmp_path / 'labels.parquet'}}}", "name=tiny", runs="from_file")
     (ours,), (original,) = bench.report("from_file"), bench.report()
-    assert ours["student_accuracy"] == original["student_accuracy"]
-    assert ours["weak_accuracy"] is None and ours["pgr"] is None
-    text = (bench.folder / "from_file" / "tiny" / "report.md").read_text(encoding="utf-8")
-    assert "PGR" in text
+    same = ("student_accuracy", "weak_accuracy", "pgr", "agreement", "label_accuracy")
+    assert {name: ours[name] for name in same} == {name: original[name] for name in same}
+    assert ours["pgr"] is not None and ours["test_labelled"] == ours["n_test"]
 
 
 def test_comparisons_without_ground_truth(bench: Bench, tmp_path: Path, pairs: Callable[..., Any]) -> None:

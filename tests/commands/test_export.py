@@ -152,6 +152,15 @@ def test_bad_input(
     assert [path.name for path in run.iterdir()] == ["plan.json"]
 
 
+def test_a_file_of_labels_is_no_model(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    (run / "plan.json").write_text(json.dumps({**plan, "supervisor": "labels"}), encoding="utf-8")
+    assert cli.main(["export", str(run), "--to", "dpo", "--of", "weak"]) == 2
+    assert "--of weak: the supervisor of run 'small' is a file of labels and no model" in capsys.readouterr().err
+    assert cli.main(["export", str(run), "--to", "dpo", "--split", "test"]) == 2
+    assert "give its file with --labels" in capsys.readouterr().err
+
+
 def test_nothing_is_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         code = cli.main(["export", str(run), "--to", "dpo"])

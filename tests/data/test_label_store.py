@@ -5,7 +5,16 @@ import math
 import pytest
 
 from w2s_rm.data.examples import hash_order
-from w2s_rm.data.label_store import WeakLabel, join_labels, read_labels, to_trl_rows, write_labels, write_trl_dataset
+from w2s_rm.data.label_files import loose_ids
+from w2s_rm.data.label_store import (
+    WeakLabel,
+    join_labels,
+    labelled,
+    read_labels,
+    to_trl_rows,
+    write_labels,
+    write_trl_dataset,
+)
 from w2s_rm.errors import DataError
 from w2s_rm.types import Example
 
@@ -36,6 +45,12 @@ def test_more_than_two_candidates():
     order = (2, 0, 1)
     shuffled = WeakLabel(one.id, tuple(one.candidate_ids[k] for k in order), (0.5, 0.25, 0.25))
     assert join_labels([one], [shuffled]) == [(0.25, 0.25, 0.5)]
+
+
+def test_which_examples_are_labelled():
+    by_content = WeakLabel(*loose_ids(EXAMPLES[4].prompt, EXAMPLES[4].candidates), (0.5, 0.5))
+    given = [label(EXAMPLES[2]), by_content, WeakLabel("nobody", ("a", "b"), (0.5, 0.5))]
+    assert labelled(EXAMPLES, given) == [EXAMPLES[2], EXAMPLES[4]]
 
 
 def test_all_problems_at_once_with_their_ids():

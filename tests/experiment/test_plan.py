@@ -270,10 +270,12 @@ def test_a_label_file_as_supervisor(recipe_file: Path) -> None:
     weak = f"weak={{labels: {labels}}}"
     plan = plan_of(recipe_file, weak)
     titles = [stage.title for stage in plan.stages]
-    assert titles[:2] == ["prepare", "relabel"]
-    assert not any("weak" in title for title in titles)
-    relabel = plan.stages[1]
-    assert not relabel.loads_model and relabel.config["labels"] == str(labels)
+    assert titles[:3] == ["prepare", "relabel", "evaluate weak"]
+    assert not any("weak" in title for title in titles[3:])
+    relabel, judged = plan.stages[1:3]
+    for stage, split in ((relabel, "relabel"), (judged, "test")):
+        assert not stage.loads_model and stage.config["labels"] == str(labels)
+        assert Path(stage.config["examples"]).stem == split
     assert [Path(path).stem for path in relabel.config["other_examples"]] == ["weak", "validation", "test", "unused"]
     students = [stage for stage in plan.stages if stage.stage == "student"]
     assert {stage.config["labels"] for stage in students} == {str(relabel.folder / "weak_labels.parquet")}
@@ -540,7 +542,7 @@ def test_zero_shot_needs_ground_truth_and_not_a_weak_model(recipe_file: Path, mo
     (recipe_file.parent / "labels.csv").write_text("id\n")
     weak = f"weak={{labels: {recipe_file.parent}/labels.csv}}"
     titles = [stage.title for stage in plan_of(recipe_file, task, "head=lm", weak).stages]
-    assert titles[:3] == ["prepare", "relabel", "evaluate zero_shot"]
+    assert titles[:4] == ["prepare", "relabel", "evaluate weak", "evaluate zero_shot"]
     monkeypatch.setattr("w2s_rm.tasks.multiple_choice.MultipleChoice.has_ground_truth", property(lambda self: False))
     assert "evaluate zero_shot" not in [stage.title for stage in plan_of(recipe_file, task, "head=lm", weak).stages]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from w2s_rm.errors import ArtifactError, DataError
+from w2s_rm.report.notes import notes
 from w2s_rm.report.rows import ReportRow, SeedResult, row_record
 from w2s_rm.report.run import display_name
 from w2s_rm.report.table import collect
@@ -273,3 +274,36 @@ def test_import_is_cheap() -> None:
     program = f"import sys, w2s_rm.report; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_of_labels_that_covers_the_test_examples_gives_a_pgr(make_run: MakeRun, answers: Answers) -> None:
+    run = labelled_run(make_run, answers, 100)
+    (row,) = collect(run)
+    assert (row.weak_accuracy, row.test_labelled, row.test_label_accuracy) == (0.65, 100, 0.65)
+    # (75 - 65) / (90 - 65)
+    assert row.pgr == pytest.approx(0.4)
+    assert row.agreement is not None and notes([row]) == []
+
+
+def test_a_file_of_labels_that_covers_some_of_the_test_examples_is_counted(make_run: MakeRun, answers: Answers) -> None:
+    (row,) = collect(labelled_run(make_run, answers, 40))
+    assert (row.weak_accuracy, row.pgr, row.agreement, row.student_accuracy) == (None, None, None, 0.75)
+    assert notes([row]) == [
+        "There is no PGR, because the supervisor was not evaluated on the test examples (its labels cover 40 of 100 of "
+        "them, right in 65.0 %; label all)."
+    ]
+
+
+def labelled_run(make_run: MakeRun, answers: Answers, covered: int) -> Path:
+    """A run whose supervisor is a file of labels; what it says of the test examples is the same for all seeds."""
+    run = make_run(
+        weak=[answers(65)[:covered]] * 2,
+        students={"naive": [answers(75)] * 2},
+        ceiling=[answers(90)] * 2,
+        supervisor="labels",
+    )
+    for seed in (0, 1):
+        place = run.parent / "stages" / f"evaluate-quickstart-weak-None-{seed}" / "manifest.json"
+        counts = {"examples": 100, "n_labelled": covered, "label_accuracy": 0.65}
+        place.write_text(json.dumps({"counts": counts}))
+    return run

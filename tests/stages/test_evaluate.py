@@ -13,6 +13,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from w2s_rm.data.examples import write_examples
+from w2s_rm.data.label_files import WeakLabel, write_labels
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import DataError, NonFiniteError
 from w2s_rm.stages.evaluate import evaluate
@@ -68,6 +70,29 @@ def test_files_of_the_stage(
         "cut_candidates": 0,
         "candidates_alike": 0,
     }
+
+
+@pytest.mark.parametrize("count", [20, 8, 0])
+def test_a_file_of_labels_is_judged_by_its_labels(
+    count: int, scoring_stage: Callable[..., list[str]], ragged_examples: Callable[..., list[Example]], tmp_path: Path
+) -> None:
+    """A file that labels all examples, some or none; the label of another split's example is known."""
+    examples = ragged_examples(21, 2)
+    examples, other = examples[:20], examples[20]
+    given = [WeakLabel(e.id, e.candidate_ids, (0.25, 0.75)) for e in [*examples[:count], other]]
+    write_labels(tmp_path / "given.parquet", reversed(given))
+    write_examples(tmp_path / "others.parquet", [other])
+    files = {"labels": str(tmp_path / "given.parquet"), "other_examples": [str(tmp_path / "others.parquet")]}
+    argv = scoring_stage("evaluate", "unused", examples, **files)
+    evaluate(argv)
+    predictions = read_predictions(Path(argv[-1]) / "predictions.parquet")
+    assert predictions.ids == tuple(example.id for example in examples[:count])
+    assert predictions.scores == ((0.25, 0.75),) * count
+    assert predictions.gold == tuple(example.gold for example in examples[:count])
+    known = [gold for gold in predictions.gold if gold is not None]
+    accuracy = sum(known) / len(known) if known else None
+    counts = json.loads((Path(argv[-1]) / "manifest.json").read_text())["counts"]
+    assert counts == {"examples": 20, "n_labelled": count, "label_accuracy": accuracy}
 
 
 def test_scores_that_are_no_numbers_leave_no_file(

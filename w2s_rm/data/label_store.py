@@ -12,7 +12,7 @@ from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, whole_tex
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.types import Example
 
-__all__ = ["WeakLabel", "join_labels", "read_labels", "to_trl_rows", "write_labels", "write_trl_dataset"]
+__all__ = ["WeakLabel", "join_labels", "labelled", "read_labels", "to_trl_rows", "write_labels", "write_trl_dataset"]
 
 _SUM_TOLERANCE = 1e-4
 
@@ -59,6 +59,17 @@ def join_labels(
     if problems:
         raise DataError(join_problems(f"{source}: do not fit the {len(examples)} examples; mend or remove", problems))
     return joined
+
+
+def labelled(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> list[Example]:
+    """Return the examples that have a label, by id or by content, in their order.
+
+    Args:
+        examples (`Sequence[Example]`): Examples, of which none, some or all are labelled.
+        labels (`Iterable[WeakLabel]`): Labels of these and of any others.
+    """
+    given = {label.id for label in labels}
+    return [example for example in examples if given & set(_names(example, by_content=example.id not in given))]
 
 
 def to_trl_rows(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> list[dict[str, Any]]:

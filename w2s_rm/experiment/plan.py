@@ -323,13 +323,9 @@ class _Planner:
         return str(stage.folder / "model"), stage, spec
 
     def supervise(self, seed: int, base: tuple[str, Stage | str, ModelSpec] | None) -> Stage:
-        recipe, examples = self.recipe, self.examples("relabel")
+        recipe = self.recipe
         if base is None:
-            path = find_labels(str(recipe.weak.labels))
-            version = content_version(str(path))
-            others = [self.examples(split) for split in ("weak", "validation", "test", "unused")]
-            config = {"stage": "relabel", "examples": examples, "labels": str(path.resolve()), "other_examples": others}
-            return self.add("relabel", config, {"prepare": self.prepared, "labels": version})
+            return self.judge_by_labels(find_labels(str(recipe.weak.labels)))
         weak: Stage | str = base[1]
         path_text = base[0]
         if not recipe.weak.trained:
@@ -340,6 +336,21 @@ class _Planner:
         if recipe.task().has_ground_truth:
             self.evaluate("weak", seed, weak, recipe.weak, path=path_text)
         self.policies("weak", seed, weak, path=path_text)
+        return labels
+
+    def judge_by_labels(self, path: Path) -> Stage:
+        """Take the labels of a file: those of the examples to relabel, and of the test examples what there are."""
+        splits = ("weak", "relabel", "validation", "test", "unused")
+        inputs: dict[str, Stage | str] = {"prepare": self.prepared, "labels": content_version(str(path))}
+
+        def config(stage: str, own: str) -> dict[str, Any]:
+            others = [self.examples(split) for split in splits if split != own]
+            labels = str(path.resolve())
+            return {"stage": stage, "examples": self.examples(own), "labels": labels, "other_examples": others}
+
+        labels = self.add("relabel", config("relabel", "relabel"), inputs)
+        if self.recipe.task().has_ground_truth:
+            self.add("evaluate", config("evaluate", "test"), inputs, of="weak")
         return labels
 
     def ceiling(self, seed: int, strong: tuple[str, Stage | str, ModelSpec] | None) -> Stage:

@@ -87,6 +87,11 @@ class Export:
             raise ConfigError("--method names a student; give --of student with it")
         if self.model is not None:
             return _model_scores(self.model, {}, examples)
+        if self.of == "weak" and run.supervisor == "labels":
+            raise ConfigError(
+                f"--of weak: the supervisor of run {run.recipe!r} is a file of labels and no model; leave --of out, or "
+                "give the file with --labels"
+            )
         if self.of is not None:
             config = _evaluation(run, self.of, self._method(run) if self.of == "student" else None, seed)
             return _model_scores(str(config["model_name_or_path"]), config, examples)
@@ -121,7 +126,8 @@ def _examples(run: Run, split: str) -> list[Example]:
 
 def _weak_labels(run: Run, split: str, seed: int) -> Path:
     if split != "relabel":
-        raise ConfigError(f"--split {split}: the run labelled the split relabel only; add --of weak to score these too")
+        remedy = "give its file with --labels" if run.supervisor == "labels" else "add --of weak"
+        raise ConfigError(f"--split {split}: the run labelled the split relabel only; {remedy} to score these too")
     return _stage(run, "relabel", None, None, seed).folder / "weak_labels.parquet"
 
 

@@ -58,10 +58,17 @@ def no_pgr_reason(row: ReportRow) -> str | None:
         return "The test examples have no ground truth, so there are no accuracies, no ceiling and no PGR."
     absent = []
     if row.weak_accuracy is None:
-        absent.append("the supervisor was not evaluated on the test examples (its labels do not cover them)")
+        absent.append(f"the supervisor was not evaluated on the test examples ({_coverage(row)})")
     if row.ceiling_accuracy is None:
         absent.append("no strong ceiling was trained")
     return f"There is no PGR, because {' and '.join(absent)}."
+
+
+def _coverage(row: ReportRow) -> str:
+    if not row.test_labelled:
+        return "its labels do not cover them"
+    right = f", right in {percent(row.test_label_accuracy)} %" if row.test_label_accuracy is not None else ""
+    return f"its labels cover {row.test_labelled:,} of {row.n_test:,} of them{right}; label all"
 
 
 def _shared_notes(group: Sequence[ReportRow]) -> list[str]:

@@ -100,6 +100,8 @@ class ReportRow:
         exact_match_reliable (`bool` or `None`): Whether the interval of that gap is above zero.
         label_accuracy (`float` or `None`): Accuracy of the weak labels the student was trained on.
         n_labelled (`int` or `None`): Number of weak labels.
+        test_labelled (`int` or `None`): Test examples that a file of labels covers; `None` without such a file.
+        test_label_accuracy (`float` or `None`): Accuracy of the file's labels on those of them that have ground truth.
         counts (`Mapping[str, float]`): What the data preparation counted: examples, groups, truncations.
         per_seed (`tuple[SeedResult, ...]`): Each seed on its own.
     """
@@ -164,6 +166,8 @@ class ReportRow:
     exact_match_reliable: bool | None
     label_accuracy: float | None
     n_labelled: int | None
+    test_labelled: int | None
+    test_label_accuracy: float | None
     counts: Mapping[str, float]
     per_seed: tuple[SeedResult, ...]
 

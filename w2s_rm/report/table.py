@@ -76,6 +76,7 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
         **greedy_fields(models),
         label_accuracy=label_accuracy,
         n_labelled=n_labelled,
+        **_test_labels(run),
         counts=_counts(run),
         per_seed=tuple(_seed_result(seed, index, credits) for index, seed in enumerate(run.seeds)),
     )
@@ -83,9 +84,12 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
 
 def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Predictions]]:
     """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
-    models = {}
+    models, judged = {}, _judged_by_labels(run)
     for of in MODELS:
         found = run.find_all("evaluate", of, method)
+        if of == "weak" and judged and judged["n_labelled"] < judged["examples"]:
+            # What is known of some examples cannot stand beside what models say of all.
+            continue
         if found:
             models[of] = [read(stage) for stage in found]
     if not models["student"][0].ids:
@@ -113,6 +117,18 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
     accuracies = [one["label_accuracy"] for one in counts if one.get("label_accuracy") is not None]
     numbers = [one["n_labelled"] for one in counts if one.get("n_labelled") is not None]
     return float(np.mean(accuracies)) if accuracies else None, numbers[0] if numbers else None
+
+
+def _test_labels(run: Run) -> dict[str, Any]:
+    """How many of the test examples a file of labels covers, and how well."""
+    counts = _judged_by_labels(run)
+    return {"test_labelled": counts.get("n_labelled"), "test_label_accuracy": counts.get("label_accuracy")}
+
+
+def _judged_by_labels(run: Run) -> Mapping[str, Any]:
+    """What was counted when the labels of a file were compared with the test examples; empty for other supervisors."""
+    stage = run.find("evaluate", "weak", None, run.seeds[0]) if run.supervisor == "labels" else None
+    return read_counts(stage) if stage else {}
 
 
 def _counts(run: Run) -> dict[str, float]:

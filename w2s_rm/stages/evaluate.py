@@ -1,4 +1,4 @@
-"""Score a held-out split with a saved model and keep the scores by example id.
+"""Score a held-out split with a saved model, or with a file of labels, and keep the scores by example id.
 
 Scores are written to `predictions.parquet` as they are made, in the order of the examples.
 
@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from w2s_rm.data.examples import read_examples
+from w2s_rm.data.label_store import join_labels, labelled, read_labels
 from w2s_rm.data.predictions import write_predictions
+from w2s_rm.errors import ConfigError
+from w2s_rm.metrics.accuracy import accuracy
 from w2s_rm.stages._common import (
     held,
     is_main_process,
@@ -19,8 +23,10 @@ from w2s_rm.stages._common import (
     refuse_finished,
     run_main,
     score_without_zero,
+    split_arguments,
 )
 from w2s_rm.stages._scoring import remove_unfinished, score_examples, take_all
+from w2s_rm.types import Predictions
 
 _FILE = "predictions.parquet"
 
@@ -31,7 +37,15 @@ def evaluate(argv: Sequence[str]) -> None:
     Args:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
     """
-    score_without_zero()
+    config, output, rest = split_arguments(argv)
+    if config.get("labels"):
+        _from_file(config, output, rest)
+    else:
+        score_without_zero()
+        _from_model(argv)
+
+
+def _from_model(argv: Sequence[str]) -> None:
     stage_args, args, model_args, output = parse_model_stage(argv)
     with held(output) as folder:
         refuse_finished(folder)
@@ -45,6 +59,33 @@ def evaluate(argv: Sequence[str]) -> None:
         folder.remove("trainer")
         config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
         folder.finish(stage=stage_args.stage, counts=counts, config=config)
+
+
+def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
+    """Take probabilities for scores, of as many examples as the file labels: perhaps none."""
+    if rest:
+        raise ConfigError(f"unknown arguments for evaluating a file of labels: {' '.join(rest)}")
+    if not is_main_process():
+        return
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples, path = read_examples(Path(config["examples"])), Path(config["labels"])
+        others = [example for other in config.get("other_examples", []) for example in read_examples(Path(other))]
+        labels = read_labels(path)
+        kept = labelled(examples, labels)
+        scores = join_labels(kept, labels, source=str(path), others=[*examples, *others])
+        made = Predictions(
+            ids=tuple(example.id for example in kept),
+            scores=tuple(scores),
+            gold=tuple(example.gold for example in kept),
+        )
+        remove_unfinished(folder, _FILE)
+        write_predictions(folder.path / _FILE, [made])
+        known = [row for row, gold in enumerate(made.gold) if gold is not None]
+        counts: dict[str, Any] = {"examples": len(examples), "n_labelled": len(kept), "label_accuracy": None}
+        if known:
+            counts["label_accuracy"] = accuracy([made.scores[row] for row in known], [made.gold[row] for row in known])
+        folder.finish(stage="evaluate", counts=counts, config=config)
 
 
 if __name__ == "__main__":
