@@ -233,3 +233,25 @@ def test_row_order_does_not_matter_when_balanced():
     shuffled = random.Random(1).sample(rows, len(rows))
     sizes = SplitSizes(n_train=200, n_validation=20, n_test=50)
     assert split_examples(rows, sizes, "t", 2) == split_examples(shuffled, sizes, "t", 2)
+
+
+def test_soft_truths_of_one_comparison_become_their_mean():
+    soft = [
+        Example("a", "g", "p", ("yes", "no"), 0, (2 / 3, 1 / 3)),
+        Example("a", "g", "p", ("no", "yes"), 0, (2 / 3, 1 / 3)),
+        Example("a", "g", "p", ("yes", "no"), None),
+    ]
+    rows = examples(300)
+
+    def merged(same):
+        splits = split_examples([*same, *rows], SplitSizes(), "t")
+        (found,) = (one for part in splits.parts.values() for one in part if one.id == "a")
+        return found, splits.duplicates, splits.contradictions
+
+    found, duplicates, contradictions = merged(soft)
+    assert (found.gold, found.truth, duplicates, contradictions) == (None, pytest.approx((0.5, 0.5)), 0, 2)
+    assert merged(soft[::-1]) == (found, duplicates, contradictions)
+    tie = Example("a", "g", "p", ("yes", "no"), None, (0.5, 0.5))
+    hard = Example("a", "g", "p", ("yes", "no"), 1)
+    assert merged([tie, hard])[0] == Example("a", "g", "p", ("yes", "no"), 1, (0.25, 0.75))
+    assert merged(soft[:1])[0] == soft[0]

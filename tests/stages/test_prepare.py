@@ -147,13 +147,58 @@ def test_an_example_with_other_candidates_than_the_classes(tmp_path: Path, monke
         run(tmp_path, TEXTS, texts(60), n_train=20, n_test=5)
 
 
-def _example(prompt: str, candidates: tuple[str, ...]) -> Any:
+def test_a_task_with_ground_truth_has_it_for_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from w2s_rm.tasks.text_classification import TextClassification
+
+    monkeypatch.setattr(
+        TextClassification,
+        "example",
+        lambda self, prompt, gold, **_: _example(prompt, (" negative", " positive"), gold or None),
+    )
+    with pytest.raises(DataError, match=r"(?s)30 rows cannot be used.*rows\.jsonl:2: it has no ground truth"):
+        run(tmp_path, TEXTS, texts(60), n_train=20, n_test=5)
+
+
+def _example(prompt: str, candidates: tuple[str, ...], gold: int | None = 0) -> Any:
     from w2s_rm.types import Example
 
-    return Example(prompt, prompt, prompt, candidates, 0)
+    return Example(prompt, prompt, prompt, candidates, gold)
 
 
 def test_a_finished_stage_is_not_prepared_again(tmp_path: Path) -> None:
     run(tmp_path, TEXTS, texts(60), n_train=20, n_test=5)
     with pytest.raises(ConfigError, match="is finished"):
         run(tmp_path, TEXTS, texts(60), n_train=20, n_test=5)
+
+
+def test_ties_soft_truths_and_what_is_left_out_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = {
+        "name": "preference",
+        "votes_columns": ["for", "against"],
+        "ties": "half",
+        "unlabelled": "drop",
+    }
+    rows = [
+        {"prompt": f"question {n}?", "chosen": f"yes {n}", "rejected": f"no {n}", "for": n % 4, "against": 2 * (n % 2)}
+        for n in range(400)
+    ]
+    out = run(tmp_path, task, rows, n_train=160, n_test=40)
+    counts = counts_of(out)
+    # Of 0:0, 1:2, 2:0, 3:2 the first says nothing and the third is not soft.
+    assert counts["left_out"] == {"without ground truth": 100} and counts["ties"] == 0
+    parts = {split: read_examples(out / "examples" / f"{split}.parquet") for split in ("weak", "relabel", "test")}
+    used = [one for part in parts.values() for one in part]
+    shares = {round(one.targets[one.gold], 9) for one in used if one.targets is not None and one.gold is not None}
+    assert shares == {1.0, round(2 / 3, 9), 0.6}
+    assert counts["soft_truths"] == sum(max(one.targets or ()) < 1.0 for one in used)
+    (tmp_path / "ties").mkdir()
+    even = [{**row, "against": row["for"]} if n % 8 == 1 else row for n, row in enumerate(rows)]
+    counts = counts_of(run(tmp_path / "ties", task, even, n_train=160, n_test=40))
+    assert counts["ties"] > 0 and f"{counts['ties']} of 200 examples are ties; no accuracy counts them" in caplog.text
+
+
+def test_a_row_without_truth_among_rows_with_it_is_named_before_the_split(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q {n}?", "a": f"yes {n}", "b": f"no {n}", "best": "a" if n % 50 else None} for n in range(200)]
+    task = {"name": "preference", "response_a_column": "a", "response_b_column": "b", "preferred_column": "best"}
+    with pytest.raises(DataError, match=r"(?s)4 rows cannot be used.*rows\.jsonl:1: it has no ground truth"):
+        run(tmp_path, task, rows)

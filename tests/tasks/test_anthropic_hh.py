@@ -104,9 +104,9 @@ def test_rows_leave_out_what_is_no_comparison_and_say_so(tmp_path, caplog):
     folder = AnthropicHh(str(tmp_path), data_dir="harmless-base")
     with caplog.at_level(logging.WARNING):
         assert [folder.to_example(row).candidates for row in folder.rows()] == [(" a", " b")]
-    (record,) = caplog.records
-    assert "left out 5 rows: 2 with an empty response, 2 that share no" in record.getMessage()
-    assert "1 with equal transcripts" in record.getMessage()
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert "left out 2 rows with an empty response" in said and "left out 2 rows that share no" in said
+    assert "left out 1 rows with equal transcripts" in said
     test = AnthropicHh(str(tmp_path), data_dir="harmless-base", split="test")
     assert [row.values["chosen"] for row in test.rows()] == [START + " c"]
     file = AnthropicHh(str(tmp_path / "harmless-base" / "train.jsonl"))
@@ -118,7 +118,7 @@ def test_transcripts_that_are_null_or_blank_are_left_out(tmp_path, caplog):
     write(tmp_path / "pairs.jsonl", [(START + " a", START + " b"), (None, START + " b"), (START + " a", " ")])
     with caplog.at_level(logging.WARNING):
         assert len(list(AnthropicHh(str(tmp_path / "pairs.jsonl")).rows())) == 1
-    assert "left out 2 rows: 2 with an empty transcript" in caplog.text
+    assert "left out 2 rows with an empty transcript" in caplog.text
 
 
 def test_hub_subset_is_asked_for(monkeypatch):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from w2s_rm.data.examples import hash_order
+from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Row
@@ -262,3 +263,35 @@ def test_rows_are_read_and_columns_checked_before_the_first(tmp_path):
 
 def test_hub_version():
     assert Preference("owner/name", revision="abc").content_version() == "hub:owner/name@abc"
+
+
+def test_votes_for_neither_are_half_a_vote_each():
+    row = {"prompt": "p", "chosen": "x", "rejected": "y", "for": 3, "against": 1, "equal": 4}
+    options = {"votes_columns": ["for", "against", "equal"]}
+    assert (example(row, **options).gold, example(row, **options).truth) == (0, (0.625, 0.375))
+    lmsys = {**row, "for": 0, "against": 0, "equal": 1}
+    assert example(lmsys, **options, ties="half").truth == (0.5, 0.5)
+    with pytest.raises(DataError, match="'equal' is -4"):
+        example({**row, "equal": -4}, **options)
+
+
+def test_rows_that_contradict_each_other_may_become_a_soft_truth():
+    row, against = {"prompt": "p", "chosen": "x", "rejected": "y"}, {"prompt": "p", "chosen": "y", "rejected": "x"}
+    other = {"prompt": "another", "chosen": "x", "rejected": "y"}
+    rows = [row, against, row, *({**other, "prompt": str(n)} for n in range(40))]
+
+    def merged(rows, **options):
+        splits = split_examples([example(one, **options) for one in rows], SplitSizes(), "t")
+        (found,) = (hash_order(one) for part in splits.parts.values() for one in part if one.prompt == "p")
+        return found, splits.contradictions
+
+    hard, _ = merged(rows)
+    assert (hard.candidates[hard.gold], hard.truth) == ("x", None)
+    soft, contradictions = merged(rows, contradictions="soft")
+    assert (soft.candidates[soft.gold], contradictions) == ("x", 1)
+    assert soft.truth[soft.gold] == pytest.approx(2 / 3)
+    assert merged(rows[::-1], contradictions="soft") == (soft, 1)
+    even, _ = merged(rows[1:], contradictions="soft")
+    assert (even.gold, even.truth) == (None, (0.5, 0.5))
+    only, _ = merged(rows[2:], contradictions="soft")
+    assert (only.candidates[only.gold], only.targets[only.gold]) == ("x", 1.0)

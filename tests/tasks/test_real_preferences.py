@@ -51,3 +51,17 @@ def test_round_trip(examples, tmp_path):
     _, rows = examples
     write_examples(tmp_path / "examples.parquet", rows)
     assert read_examples(tmp_path / "examples.parquet") == rows
+
+
+def test_votes_on_arguments_are_a_soft_truth():
+    columns = ["votes_chosen", "votes_rejected", "votes_equal"]
+    task = Preference(str(FOLDER / "ukp_convarg.jsonl.gz"), votes_columns=columns, ties="half")
+    rows = list(task.rows())
+    examples = [task.to_example(row) for row in rows]
+    for row, one in zip(rows, examples, strict=True):
+        chosen, rejected, equal = (row.values[column] for column in columns)
+        assert one.targets[0] == pytest.approx((chosen + equal / 2) / (chosen + rejected + equal))
+        assert one.gold == (None if chosen == rejected else int(chosen < rejected))
+    assert sum(one.gold is None for one in examples) == sum(
+        row.values["votes_chosen"] == row.values["votes_rejected"] for row in rows
+    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,54 @@ from w2s_rm.types import Row
 
 _PACKAGE = "package:"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+logger = logging.getLogger(__name__)
+
+
+class KeptRows(Iterator[Row]):
+    """The rows of a dataset that are used; how many are left out, and why, is counted, and logged in the end.
+
+    Args:
+        path (`str`): The dataset, for the log.
+        rows (`Iterable[Row]`): All rows.
+        why (`Callable[[Row], str | None]`): Says why a row is not used, in words that follow `12 rows`.
+
+    Raises:
+        DataError: At the end, if all rows are left out.
+    """
+
+    def __init__(self, path: str, rows: Iterable[Row], why: Callable[[Row], str | None]) -> None:
+        self.left_out = Counter[str]()
+        self._rows = self._kept(path, rows, why)
+
+    def __next__(self) -> Row:
+        """Return the next row that is used."""
+        return next(self._rows)
+
+    def _kept(self, path: str, rows: Iterable[Row], why: Callable[[Row], str | None]) -> Iterator[Row]:
+        kept = 0
+        for row in rows:
+            reason = why(row)
+            if reason is None:
+                kept += 1
+                yield row
+            else:
+                self.left_out[reason] += 1
+        if self.left_out and not kept:
+            raise nothing_left(path, self.left_out)
+        for reason, count in self.left_out.items():
+            logger.warning("%s: left out %d rows %s", path, count, reason)
+
+
+def nothing_left(path: str, counts: Mapping[str, int]) -> DataError:
+    """Build the error of a dataset of which every row is left out: it has another form than the task reads.
+
+    Args:
+        path (`str`): The dataset.
+        counts (`Mapping[str, int]`): Reason to number of rows.
+    """
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    return DataError(f"{path}: no row is left ({reasons}); choose the task and options that fit this dataset")
 
 
 def resolve_path(text: str) -> str:

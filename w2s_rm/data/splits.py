@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ __all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_example
 
 NAMES = ("test", "validation", "weak", "relabel")
 _TRAIN_PER_TEST = 4
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def split_examples(
     nor new rows move a group from one split to another.
 
     Rows of the same content become one. Where they disagree on the gold label, the majority decides, and between equals
-    a hash: annotators who contradict each other are noise in the data, not a mistake in it.
+    a hash: annotators who contradict each other are noise in the data, not a mistake in it. Where one of them has a
+    soft truth, the truth is the mean over all that have one.
 
     Args:
         examples (`Iterable[Example]`): All examples of a task.
@@ -137,10 +140,10 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
         if len({content_hash(one.prompt, sorted(one.candidate_ids)) for one in same}) > 1:
             problems.append(f"id {id!r} names {len(same)} rows of different content")
             continue
-        gold = _majority(id, same)
-        agreeing = [one for one in same if _gold_id(one) == gold]
-        against = sum(_gold_id(one) not in (gold, None) for one in same)
-        kept.append(min(agreeing, key=lambda one: one.group))
+        soft = any(one.truth is not None for one in same)
+        one = _mean(same) if soft and len(same) > 1 else _majority(id, same)
+        against = sum(_gold_id(other) not in (_gold_id(one), None) for other in same)
+        kept.append(one)
         contradictions += against
         duplicates += len(same) - 1 - against
     if problems:
@@ -152,9 +155,19 @@ def _gold_id(example: Example) -> str | None:
     return None if example.gold is None else content_hash(example.candidates[example.gold])
 
 
-def _majority(id: str, same: Sequence[Example]) -> str | None:
+def _majority(id: str, same: Sequence[Example]) -> Example:
     votes = Counter(gold for gold in map(_gold_id, same) if gold is not None)
-    return max(votes, key=lambda gold: (votes[gold], content_hash(id, gold)), default=None)
+    most = max(votes, key=lambda gold: (votes[gold], content_hash(id, gold)), default=None)
+    return min((one for one in same if _gold_id(one) == most), key=lambda one: one.group)
+
+
+def _mean(same: Sequence[Example]) -> Example:
+    first = min(same, key=lambda one: (one.group, one.candidate_ids))
+    known = [dict(zip(one.candidate_ids, one.targets, strict=True)) for one in same if one.targets is not None]
+    truth = tuple(math.fsum(shares[key] for shares in known) / len(known) for key in first.candidate_ids)
+    # Thirds and fifths do not add up to halves exactly.
+    best = [k for k, share in enumerate(truth) if max(truth) - share < _ROUNDING]
+    return replace(first, truth=truth, gold=best[0] if len(best) == 1 else None)
 
 
 def _intervals(sizes: SplitSizes) -> list[tuple[float, str]]:

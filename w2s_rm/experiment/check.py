@@ -47,7 +47,8 @@ def _check(
 ) -> CheckReport:
     from w2s_rm.stages.prepare import read_splits
 
-    examples, splits = read_splits(task, task_name, sizes)
+    read, splits = read_splits(task, task_name, sizes)
+    examples = read.examples
     groups = Counter(example.group for example in examples)
     used = [example for part in splits.parts.values() for example in part]
     return CheckReport(

@@ -6,17 +6,35 @@ python -m w2s_rm.stages.prepare --config stage.yaml
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.checks import check_examples
 from w2s_rm.data.examples import hash_order, write_examples
+from w2s_rm.data.reading import KeptRows
 from w2s_rm.data.splits import Splits, SplitSizes, split_examples
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.experiment.artifacts import write_json
 from w2s_rm.stages._common import held, read_config, refuse_finished, run_main
 from w2s_rm.types import Example, Regrouping, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskExamples:
+    """What the rows of a task became.
+
+    Args:
+        examples (`list[Example]`): One for each row that is used.
+        left_out (`Mapping[str, int]`): How many rows are not used, by why.
+    """
+
+    examples: list[Example]
+    left_out: Mapping[str, int]
 
 
 def prepare(argv: Sequence[str]) -> None:
@@ -36,12 +54,18 @@ def prepare(argv: Sequence[str]) -> None:
         options = dict(config["task"])
         name = options.pop("name")
         task = catalog.lookup("tasks", name)(**options)
-        examples, splits = read_splits(task, name, SplitSizes(**config["sizes"]))
-        counts = {"duplicates": splits.duplicates, "contradictions": splits.contradictions}
+        read, splits = read_splits(task, name, SplitSizes(**config["sizes"]))
+        examples = read.examples
+        counts: dict[str, Any] = {"duplicates": splits.duplicates, "contradictions": splits.contradictions}
+        used = [example for part in splits.parts.values() for example in part]
+        soft = [example for example in used if example.truth is not None and max(example.truth) < 1.0]
+        ties = sum(example.gold is None for example in soft)
+        counts |= {"left_out": dict(read.left_out), "soft_truths": len(soft), "ties": ties}
+        if ties:
+            logger.warning("task %s: %d of %d examples are ties; no accuracy counts them", name, ties, len(used))
         groups = Counter(example.group for example in examples)
         counts |= {"groups": len(groups), "largest_group": max(groups.values())}
-        parts = splits.parts
-        taken = {example.id for part in parts.values() for example in part}
+        parts, taken = splits.parts, {example.id for example in used}
         # Before anything is written: it may find a mistake too.
         check = check_examples(parts, task.classes)
         unused = tuple(example for example in examples if example.id not in taken)
@@ -53,7 +77,7 @@ def prepare(argv: Sequence[str]) -> None:
         folder.finish(stage="prepare", counts={**counts, **check.counts()}, config=config)
 
 
-def read_splits(task: Task, name: str, sizes: SplitSizes) -> tuple[list[Example], Splits]:
+def read_splits(task: Task, name: str, sizes: SplitSizes) -> tuple[TaskExamples, Splits]:
     """Read all examples of a task and draw its splits, balanced where the task asks for it.
 
     Args:
@@ -64,12 +88,12 @@ def read_splits(task: Task, name: str, sizes: SplitSizes) -> tuple[list[Example]
     Raises:
         DataError: Rows that are no examples, or too few for the splits.
     """
-    examples = read_task(task, name)
+    read = read_task(task, name)
     n_classes = len(task.classes) if task.classes is not None and task.balanced else None
-    return examples, split_examples(examples, sizes, name, n_classes)
+    return read, split_examples(read.examples, sizes, name, n_classes)
 
 
-def read_task(task: Task, name: str) -> list[Example]:
+def read_task(task: Task, name: str) -> TaskExamples:
     """Read all examples of a task.
 
     Args:
@@ -77,17 +101,22 @@ def read_task(task: Task, name: str) -> list[Example]:
         name (`str`): Its name, for messages.
 
     Raises:
-        DataError: All rows that are no examples, in one message.
+        DataError: All rows that are no examples, or have no ground truth in a task that has one, in one message.
     """
     examples, problems = [], []
-    for row in task.rows():
+    rows = task.rows()
+    for row in rows:
         try:
-            examples.append(_with_classes(task.to_example(row), task.classes, row.place))
+            example = _with_classes(task.to_example(row), task.classes, row.place)
+            if task.has_ground_truth and example.targets is None:
+                raise DataError(f"{row.place}: it has no ground truth, and other rows have; fill it, or drop the row")
+            examples.append(example)
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
-    return task.regroup(examples) if isinstance(task, Regrouping) else examples
+    grouped = task.regroup(examples) if isinstance(task, Regrouping) else examples
+    return TaskExamples(grouped, rows.left_out if isinstance(rows, KeptRows) else {})
 
 
 def _with_classes(example: Example, classes: tuple[str, ...] | None, place: str) -> Example:

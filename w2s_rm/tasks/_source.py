@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from w2s_rm.data.reading import content_version, is_hub_id, read_rows, require_columns
+from w2s_rm.data.reading import KeptRows, content_version, is_hub_id, read_rows, require_columns
 from w2s_rm.errors import DataError
 from w2s_rm.tasks._comparison import is_null, parse_text
 from w2s_rm.types import Example, Row
@@ -21,8 +19,6 @@ BINARY: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "ye
 
 CONVERTED = "refs/convert/parquet"
 """The hub's own copy of a dataset whose main branch holds a loading script, which `datasets` 4 and later do not run."""
-
-logger = logging.getLogger(__name__)
 
 
 class UnusableRowError(DataError):
@@ -109,7 +105,7 @@ class Source(ABC):
         """
         place = self.place
         options = {"config_name": place.config_name, "revision": place.revision, "data_dir": place.data_dir}
-        return kept_rows(self.path, read_rows(self.path, place.split or None, **options), self.left_out)
+        return KeptRows(self.path, read_rows(self.path, place.split or None, **options), self.left_out)
 
     def left_out(self, row: Row) -> str | None:
         """Say why a row of the dataset is not used; `None` for one that is.
@@ -144,42 +140,6 @@ class Source(ABC):
             data_dir=own.data_dir if self.config_name is None else None,
             revision=self.revision or own.revision,
         )
-
-
-def kept_rows(path: str, rows: Iterable[Row], left_out: Callable[[Row], str | None]) -> Iterator[Row]:
-    """Yield the rows of a dataset that are used, and log in the end how many are left out, and why.
-
-    Args:
-        path (`str`): The dataset, for the log.
-        rows (`Iterable[Row]`): All rows.
-        left_out (`Callable[[Row], str | None]`): Says why a row is not used, in words that follow `12 rows`.
-
-    Raises:
-        DataError: All rows are left out.
-    """
-    kept, counts = 0, Counter[str]()
-    for row in rows:
-        reason = left_out(row)
-        if reason is None:
-            kept += 1
-            yield row
-        else:
-            counts[reason] += 1
-    if counts and not kept:
-        raise nothing_left(path, counts)
-    for reason, count in counts.items():
-        logger.warning("%s: left out %d rows %s", path, count, reason)
-
-
-def nothing_left(path: str, counts: Mapping[str, int]) -> DataError:
-    """Build the error of a dataset of which every row is left out: it has another form than the task reads.
-
-    Args:
-        path (`str`): The dataset.
-        counts (`Mapping[str, int]`): Reason to number of rows.
-    """
-    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-    return DataError(f"{path}: no row is left ({reasons}); choose the task and options that fit this dataset")
 
 
 def cell(row: Row, column: str, option: str | None = None) -> Any:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from w2s_rm.data.reading import content_version, read_rows, require_columns, resolve_path
+from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns, resolve_path
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import comparison, is_null, parse_text
-from w2s_rm.tasks._source import nothing_left
 from w2s_rm.types import Example, Messages, Row, content_hash
 
 _ASSISTANT = "\n\nAssistant:"
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 _COLUMNS = {"chosen": "chosen", "rejected": "rejected"}
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,19 +84,8 @@ class AnthropicHh:
         """
         is_file = Path(resolve_path(self.path)).is_file()
         split = self.split or (None if is_file else "train")
-        kept, left_out = 0, Counter[str]()
-        for row in read_rows(self.path, split, revision=self.revision, data_dir=self.data_dir):
-            reason = "with an empty transcript" if _has_empty(row) else _why_unusable(*_transcripts(row))
-            if reason:
-                left_out[reason] += 1
-            else:
-                kept += 1
-                yield row
-        if left_out and not kept:
-            raise nothing_left(self.path, left_out)
-        if left_out:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
-            logger.warning("%s: left out %d rows: %s", self.path, left_out.total(), reasons)
+        rows = read_rows(self.path, split, revision=self.revision, data_dir=self.data_dir)
+        return KeptRows(self.path, rows, _left_out)
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example, chosen before rejected.
@@ -145,6 +130,10 @@ def _common_turns(chosen: str, rejected: str) -> int:
     """Where the longest common beginning that ends in an assistant's mark ends; 0 if there is none."""
     ends = [turn.end() for turn in _TURN.finditer(chosen) if turn.group(1) == "Assistant"]
     return next((end for end in reversed(ends) if rejected.startswith(chosen[:end])), 0)
+
+
+def _left_out(row: Row) -> str | None:
+    return "with an empty transcript" if _has_empty(row) else _why_unusable(*_transcripts(row))
 
 
 def _why_unusable(chosen: str, rejected: str) -> str | None:

@@ -11,17 +11,21 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from w2s_rm.data.grouping import join_shared_candidates
-from w2s_rm.data.reading import content_version, read_rows, require_columns
+from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
-from w2s_rm.tasks._source import kept_rows, label_key
+from w2s_rm.tasks._source import label_key
 from w2s_rm.types import Example, Row, Text, content_hash
 
 logger = logging.getLogger(__name__)
 
 _PREFERRED = {"a": 0, "0": 0, "model_a": 0, "b": 1, "1": 1, "model_b": 1}
-_TIES = ("tie", "both", "neither")
-_TIES_OPTIONS, _UNLABELLED_OPTIONS = ("error", "half", "drop"), ("error", "drop")
+_TIES = ("tie", "both", "neither", "equal", "draw")
+_CHOICES = {
+    "ties": ("error", "half", "drop"),
+    "unlabelled": ("error", "drop"),
+    "contradictions": ("majority", "soft"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,16 @@ class Preference:
         rating_scale (`float`, *optional*): With rating_columns, make the truth soft: the first response is better with
             probability `sigmoid((first rating - second rating) / rating_scale)`.
         votes_columns (`list[str]`, *optional*): Two columns with numbers of votes for the first and the second
-            response: the majority wins, and the truth is soft, the share of the votes. No votes at all are no truth.
+            response: the majority wins, and the truth is soft, the share of the votes. No votes at all are no truth. A
+            third column holds votes for a tie, each of them half a vote for either.
         ties (`str`, *optional*, defaults to `"error"`): What to do with a tie: `error`, `drop` the row, or `half`: a
             soft truth of one half each, on which no accuracy is counted.
         unlabelled (`str`, *optional*, defaults to `"error"`): What to do with a row without truth among rows that have
             one: `error`, or `drop`. Without preferred_column, rating_columns and votes_columns, responses a and b have
             no ground truth at all.
+        contradictions (`str`, *optional*, defaults to `"majority"`): What rows of the same content become that differ
+            in their truth: what the `majority` of them says, or a `soft` truth, the share of the rows. Where rows have
+            a soft truth already, it is always the mean.
         group_column (`str`, *optional*): Rows with the same value stay in one split.
         group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): Without a group_column, rows stay in one split
             that have the same prompt (without any prompt each row stands by itself), or the same first response
@@ -86,6 +94,7 @@ class Preference:
     votes_columns: list[str] | None = None
     ties: str = "error"
     unlabelled: str = "error"
+    contradictions: str = "majority"
     group_column: str | None = None
     group_by: str | dict[str, int] = "prompt"
     id_column: str | None = None
@@ -124,13 +133,15 @@ class Preference:
         sources = {name: getattr(self, name) for name in ("preferred_column", "rating_columns", "votes_columns")}
         given = [name for name, value in sources.items() if value is not None]
         problems = [] if len(given) < 2 else [f"{' and '.join(given)} both say which response is better: keep one"]
-        for name in ("rating_columns", "votes_columns"):
+        for name, most in (("rating_columns", 2), ("votes_columns", 3)):
             columns = sources[name]
-            if columns is not None and (len(columns) != 2 or not all(isinstance(column, str) for column in columns)):
-                problems.append(f"{name} is {columns!r}; name two columns, of the first and of the second response")
-        if self.rating_scale is not None and (self.rating_columns is None or self.rating_scale <= 0):
+            if columns is None or (2 <= len(columns) <= most and all(isinstance(column, str) for column in columns)):
+                continue
+            third = ", and after them one of votes for neither if you like" if most == 3 else ""
+            problems.append(f"{name} is {columns!r}; name two columns, of the first and of the second response{third}")
+        if self.rating_scale is not None and (self.rating_columns is None or not 0 < self.rating_scale < math.inf):
             problems.append("rating_scale is a positive number that divides differences of rating_columns")
-        for name, known in (("ties", _TIES_OPTIONS), ("unlabelled", _UNLABELLED_OPTIONS)):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 problems.append(f"{name} is {getattr(self, name)!r}; write {' or '.join(known)}")
         if problems:
@@ -164,7 +175,7 @@ class Preference:
         require_columns(first, self.columns)
         if "margin" in first.values:
             logger.warning("%s: the column 'margin' is not used here; W2SRewardTrainer by itself uses it", self.path)
-        return kept_rows(self.path, chain([first], rows), self.left_out)
+        return KeptRows(self.path, chain([first], rows), self.left_out)
 
     def left_out(self, row: Row) -> str | None:
         """Say why a row of the dataset is not used; `None` for one that is.
@@ -259,14 +270,17 @@ class Preference:
                 raise DataError("it has no ground truth, and other rows have; fill it, or set unlabelled: drop")
             return None, None
         first = self._first_share(row)
+        if first is None and self.contradictions == "soft":
+            first = 1.0 - outcome.value
         return outcome.value, None if first is None else (first, 1.0 - first)
 
     def _outcome(self, row: Row) -> Outcome:
         """Which response of a row is better."""
         if self.rating_columns is not None or self.votes_columns is not None:
-            first, second = self._numbers(row)
-            if first is None or second is None or (self.votes_columns is not None and first + second == 0):
+            numbers = self._numbers(row)
+            if numbers is None:
                 return Outcome.UNKNOWN
+            first, second = numbers
             return Outcome.TIE if first == second else Outcome(int(first < second))
         if self.preferred_column is None:
             return Outcome.FIRST if self.response_a_column is None else Outcome.UNKNOWN
@@ -280,20 +294,23 @@ class Preference:
             raise DataError(f"{self.preferred_column!r} is {value!r}; write a, b, 0, 1, tie, or null where unknown")
         return Outcome(_PREFERRED[word])
 
-    def _numbers(self, row: Row) -> tuple[float | None, float | None]:
-        votes = self.votes_columns is not None
-        first, second = (
-            _number(row.values[column], column, least=0.0 if votes else -math.inf)
-            for column in self.votes_columns or self.rating_columns or ()
-        )
-        return first, second
+    def _numbers(self, row: Row) -> tuple[float, float] | None:
+        """Ratings or votes of both responses; `None` where they say nothing."""
+        least = -math.inf if self.votes_columns is None else 0.0
+        columns = self.votes_columns or self.rating_columns or ()
+        found = [_number(row.values[column], column, least) for column in columns]
+        known = [number for number in found if number is not None]
+        if len(known) < len(found) or (self.votes_columns is not None and not any(known)):
+            return None
+        first, second, neither = (*known, 0.0)[:3]
+        return first + neither / 2, second + neither / 2
 
     def _first_share(self, row: Row) -> float | None:
         """Probability that the first response is better, where the truth is soft."""
-        if self.votes_columns is None and self.rating_scale is None:
+        numbers = self._numbers(row) if self.votes_columns is not None or self.rating_scale is not None else None
+        if numbers is None:
             return None
-        first, second = self._numbers(row)
-        assert first is not None and second is not None
+        first, second = numbers
         if self.rating_scale is None:
             return first / (first + second)
         # A distance of 700 is the most that exp can take, and far beyond where float64 is 0 or 1.

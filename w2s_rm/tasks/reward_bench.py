@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from w2s_rm.data.reading import content_version, is_hub_id, read_rows, require_columns
+from w2s_rm.data.reading import KeptRows, content_version, is_hub_id, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import comparison, is_blank, is_null, parse_text
-from w2s_rm.tasks._source import kept_rows
 from w2s_rm.types import Example, Messages, Row, Text
 
 _HUB_ID = "allenai/reward-bench"
@@ -82,7 +81,7 @@ class RewardBench:
         """
         own = self.path == _HUB_ID and is_hub_id(self.path)
         rows = read_rows(self.path, self.split or ("filtered" if own else None), revision=self.revision)
-        return kept_rows(self.path, rows, _why_unusable)
+        return KeptRows(self.path, rows, _why_unusable)
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example, chosen before rejected.
