@@ -129,7 +129,7 @@ FORMS: Mapping[str, Form] = {
         {"train": [(HH + " Honey.", HH + " Noise."), (HH + " Wax.", HH)], "test": [(HH + " Never.", HH + " Read.")]},
         {"chosen": TEXT, "rejected": TEXT},
         [0],
-        "1 with an empty response",
+        "left out 1 rows with an empty response",
         folder="harmless-base",
         suffix="jsonl.gz",
         options={"data_dir": "harmless-base"},
