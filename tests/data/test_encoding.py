@@ -13,8 +13,9 @@ from transformers import PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
-from w2s_rm.data.encoding import encode_batch, encode_prompts
+from w2s_rm.data.encoding import encode_batch, encode_prompts, render_batch
 from w2s_rm.data.head_encoding import encode_for
+from w2s_rm.data.template_date import with_fixed_date, writes_date
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.types import Encoded, Example
 
@@ -333,3 +334,34 @@ def test_the_head_lm_counts_no_eos_that_the_tokenizer_appends() -> None:
     plain, appending = build(eos_token="<eos>"), build("$A <eos>", eos_token="<eos>")
     (expected,), (found,) = (encode_for("lm", tokenizer, [example], 64) for tokenizer in (plain, appending))
     assert decoded(appending, found) == decoded(plain, expected) == (words("a b"), [words("c"), words("d e")])
+
+
+DATED = (
+    "\n{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    "{{ date_string }}|{{ strftime_now(\"%Y\") }}|{{ strftime_now('%B %d') }} "
+)
+
+
+def test_a_template_that_writes_the_date_always_writes_the_same() -> None:
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = DATED + TEMPLATE
+    assert writes_date(tokenizer.chat_template) and not writes_date(TEMPLATE) and with_fixed_date(TEMPLATE) == TEMPLATE
+    (_, text, _) = render_batch(
+        tokenizer, [messages("user: a")], [[messages("assistant: b"), messages("assistant: c")]]
+    )
+    assert text.startswith("\n26 Jul 2024|2024|July 26 <user> a")
+    # But for the date it is what the template writes by itself, white space included.
+    own = tokenizer.apply_chat_template(messages("user: a", "assistant: b"), tokenize=False)
+    assert own.startswith("\n") and text.split(" <user>")[1] == own.split(" <user>")[1]
+    given = render_batch(tokenizer, [messages("user: a")], [[messages("assistant: b")]], [{"date_string": "today"}])
+    assert given[1].startswith("\ntoday|2024")
+
+
+def test_a_second_beginning_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = build("<bos> $A", eos_token="<eos>", bos_token="<bos>")
+    tokenizer.name_or_path = "begins-twice"
+    encode_batch(tokenizer, ["a"], [[" b", " c"]], None)
+    assert not caplog.records
+    for _ in range(2):
+        encode_batch(tokenizer, ["<bos> a"], [[" b", " c"]], None)
+    assert [record.getMessage().startswith("texts begin with <bos>") for record in caplog.records] == [True]

@@ -7,15 +7,20 @@ shared part once per candidate or once per example without changing a token.
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm.data.template_date import with_fixed_date, writes_date
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.types import Encoded, Text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
 
 _SMALLEST_MAX_LENGTH = 8
 
@@ -53,6 +58,8 @@ def encode_batch(
     rows = _tokenise(tokenizer, texts, special=not from_template)
     if not end and not from_template:
         rows = [_without_eos(tokenizer, row) for row in rows]
+    if not from_template and any(_begins_twice(tokenizer, row) for row in rows):
+        _warn_of_two_beginnings(tokenizer.name_or_path, str(tokenizer.bos_token))
     encoded, position = [], 0
     for options in candidates:
         own = rows[position : position + 1 + len(options)]
@@ -156,6 +163,21 @@ def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], *, special: 
     return ids
 
 
+def _begins_twice(tokenizer: PreTrainedTokenizerBase, row: Sequence[int]) -> bool:
+    return tokenizer.bos_token_id is not None and list(row[:2]) == [tokenizer.bos_token_id] * 2
+
+
+@functools.cache
+def _warn_of_two_beginnings(name: str, token: str) -> None:
+    """Say it once for a tokenizer: it is true of all rows of a dataset, or of none."""
+    logger.warning(
+        "texts begin with %s, and the tokenizer %r puts another one before them: they look rendered already; give the "
+        "prompt column as messages, or without this token",
+        token,
+        name,
+    )
+
+
 def _check_max_length(max_length: int | None) -> None:
     if max_length is not None and max_length < _SMALLEST_MAX_LENGTH:
         raise ConfigError(f"max_length is {max_length} tokens; use at least {_SMALLEST_MAX_LENGTH}")
@@ -187,7 +209,7 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     from jinja2 import TemplateError
 
     try:
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **extra))
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **_fixed_date(tokenizer), **extra))
     except TemplateError as error:
         spoken = ", ".join(str(message.get("role")) for message in messages)
         raise DataError(f"the template refuses the roles {spoken}: {error}") from error
@@ -195,6 +217,11 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     if lost:
         raise DataError(f"the template leaves out what is said by {', '.join(dict.fromkeys(lost))}")
     return text
+
+
+def _fixed_date(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    template = tokenizer.chat_template
+    return {"chat_template": with_fixed_date(template)} if writes_date(template) else {}
 
 
 def _stands_in(text: str, content: object) -> bool:

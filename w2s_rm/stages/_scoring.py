@@ -9,6 +9,7 @@ from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.data.encoding import first_alike
+from w2s_rm.data.template_date import DATE, writes_date
 from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder
 from w2s_rm.stages._common import StageArguments
@@ -42,6 +43,11 @@ def encode(
 def has_alike(row: Encoded) -> bool:
     """Whether an example has candidates of the same tokens, between which no model can choose."""
     return first_alike(row.candidate_ids) != list(range(len(row.candidate_ids)))
+
+
+def template_counts(tokenizer: Any) -> dict[str, str]:
+    """Say for the manifest which date the chat template writes, if it writes one: always the same."""
+    return {"template_date": DATE.isoformat()} if writes_date(tokenizer.chat_template) else {}
 
 
 def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
@@ -97,7 +103,7 @@ def build_trainer(
 
 def score_examples(
     stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example]
-) -> tuple[Iterator[Predictions], dict[str, int]]:
+) -> tuple[Iterator[Predictions], dict[str, Any]]:
     """Score all candidates of all examples with a saved model, on all ranks, each example once.
 
     Args:
@@ -122,7 +128,7 @@ def score_examples(
     chance = [[1.0 / len(example.candidates)] * len(example.candidates) for example in examples]
     rows = to_rows(examples, encoded, chance)
     trainer = build_trainer(stage_args, args, model_args, rows, tokenizer)
-    return _predictions(trainer, rows, examples), encoding_counts(encoded)
+    return _predictions(trainer, rows, examples), {**encoding_counts(encoded), **template_counts(tokenizer)}
 
 
 def _predictions(trainer: Any, rows: Any, examples: Sequence[Example]) -> Iterator[Predictions]:

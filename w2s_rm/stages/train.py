@@ -26,7 +26,7 @@ from w2s_rm.modeling import merge_adapter, peft_config, replace_folder, stage_to
 from w2s_rm.report.cards import write_card
 from w2s_rm.scoring import stream_scores
 from w2s_rm.stages._common import StageArguments, held, is_main_process, parse_model_stage, refuse_finished, run_main
-from w2s_rm.stages._scoring import build_trainer, encode, encoding_counts, to_rows
+from w2s_rm.stages._scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.types import Example
 
 _COMPLETE = "complete"
@@ -108,6 +108,7 @@ def train(argv: Sequence[str]) -> None:
         if is_main_process():
             counts = {
                 **encoding_counts(encoded),
+                **template_counts(tokenizer),
                 "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
                 "steps": trainer.state.global_step,
                 "reload_difference": difference,

@@ -1,0 +1,41 @@
+"""Chat templates that write today's date, as Llama 3's does: without a fixed one, rewards would depend on the day."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import re
+
+DATE = datetime.date(2024, 7, 26)
+"""The date that every such template writes here; Llama 3's own, where it has no clock."""
+_CLOCK = "strftime_now"
+_FORMAT = re.compile(_CLOCK + r"\(\s*(?P<quote>['\"])(?P<format>.*?)(?P=quote)\s*\)")
+_USUAL = "%d %b %Y"
+
+
+def writes_date(template: object) -> bool:
+    """Whether a chat template asks for today's date.
+
+    Args:
+        template (`object`): A tokenizer's `chat_template`: text, templates by name, or `None`.
+    """
+    return isinstance(template, str) and _CLOCK in template
+
+
+@functools.lru_cache
+def with_fixed_date(template: str) -> str:
+    """Return a chat template in which the clock stands still at [`DATE`].
+
+    transformers gives templates a function `strftime_now`; a macro of that name, put before the template, hides it. An
+    argument of that name cannot: `apply_chat_template` takes functions for tools and makes text of them.
+
+    Args:
+        template (`str`): Jinja source.
+    """
+    if not writes_date(template):
+        return template
+    formats = dict.fromkeys([_USUAL, *(found["format"] for found in _FORMAT.finditer(template))])
+    cases = "".join(f"{{%- elif format == {form!r} -%}}{DATE.strftime(form)}" for form in formats)
+    other = f"{{%- else -%}}{DATE.strftime(_USUAL)}{{%- endif -%}}"
+    # The empty expression keeps the template's own first line break, which a block's end would swallow.
+    return f"{{%- macro {_CLOCK}(format) -%}}{{%- if false -%}}{cases}{other}{{%- endmacro %}}{{{{ '' }}}}{template}"
