@@ -152,6 +152,17 @@ def test_bad_input(
     assert [path.name for path in run.iterdir()] == ["plan.json"]
 
 
+def test_prompts_that_were_guessed_become_no_messages(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without marks nobody knows where the question ends and the answers begin."""
+    task = {"name": "preference", "path": "x.jsonl", "prompt_column": ""}
+    place = run.parent / "stages" / "prepare-None-None-None" / "config.yaml"
+    place.write_text(yaml.safe_dump({"task": task}), encoding="utf-8")
+    assert cli.main(["export", str(run), "--to", "dpo", "--format", "conversational"]) == 2
+    shown = capsys.readouterr().err
+    assert "no pair is left" in shown and "5 without_turns" in shown and "give --format text" in shown
+    assert cli.main(["export", str(run), "--to", "dpo"]) == 0
+
+
 def test_a_file_of_labels_is_no_model(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
     (run / "plan.json").write_text(json.dumps({**plan, "supervisor": "labels"}), encoding="utf-8")

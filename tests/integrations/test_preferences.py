@@ -116,6 +116,115 @@ def test_forms(prompt: Text, response: Text, form: str | None, wanted: tuple[Tex
     assert (found, answer) == wanted
 
 
+OPEN = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: "
+ASKED = (("user", "Hi"), ("assistant", "Hello"))
+SPLITS: dict[str, tuple[str, tuple[str, str], Messages, tuple[Messages, Messages]]] = {
+    "both answers begin alike": (
+        f"{OPEN}Is it?\n\nAssistant: I think it",
+        (" is.", " was."),
+        spoken(*ASKED, ("user", "Is it?")),
+        (spoken(("assistant", "I think it is.")), spoken(("assistant", "I think it was."))),
+    ),
+    "the pair parts in a turn of the user": (
+        f"{OPEN}What is",
+        (" love?\n\nAssistant: A thing.", " war?\n\nAssistant: Bad."),
+        spoken(("user", "Hi")),
+        (
+            spoken(("assistant", "Hello"), ("user", "What is love?"), ("assistant", "A thing.")),
+            spoken(("assistant", "Hello"), ("user", "What is war?"), ("assistant", "Bad.")),
+        ),
+    ),
+    "one answer goes on": (
+        f"{OPEN}So?\n\nAssistant:",
+        (" Yes.\n\nHuman: Why?\n\nAssistant: Because.", " No."),
+        spoken(*ASKED, ("user", "So?")),
+        (spoken(("assistant", "Yes."), ("user", "Why?"), ("assistant", "Because.")), spoken(("assistant", "No."))),
+    ),
+    "one answer ends where the other goes on": (
+        f"{OPEN}So?\n\nAssistant: Yes.",
+        ("\n\nHuman: Why?\n\nAssistant: Because.", " Really."),
+        spoken(*ASKED, ("user", "So?")),
+        (
+            spoken(("assistant", "Yes."), ("user", "Why?"), ("assistant", "Because.")),
+            spoken(("assistant", "Yes. Really.")),
+        ),
+    ),
+    "a prompt that is no transcript": (
+        "What? ",
+        ("Honey.\n\nHuman: Sure?\n\nAssistant: Yes.", "Wax."),
+        spoken(("user", "What?")),
+        (spoken(("assistant", "Honey."), ("user", "Sure?"), ("assistant", "Yes.")), spoken(("assistant", "Wax."))),
+    ),
+    "a prompt that ends with the user": (
+        f"{OPEN}So?",
+        ("Yes.", "No."),
+        spoken(*ASKED, ("user", "So?")),
+        (spoken(("assistant", "Yes.")), spoken(("assistant", "No."))),
+    ),
+    "marks in the responses": (
+        "\n\nHuman: So?",
+        ("\n\nAssistant: Yes.", "\n\nAssistant: No."),
+        spoken(("user", "So?")),
+        (spoken(("assistant", "Yes.")), spoken(("assistant", "No."))),
+    ),
+    "the first mark without its empty line": (
+        "Human: So?\n\nAssistant: I",
+        (" do.", " don't."),
+        spoken(("user", "So?")),
+        (spoken(("assistant", "I do.")), spoken(("assistant", "I don't."))),
+    ),
+    "the user speaks twice, and once says nothing": (
+        "\n\nSystem: Be short.\n\nHuman: Hi\n\nAssistant:\n\nHuman: So?\n\nAssistant:",
+        (" Yes.", " No."),
+        spoken(("system", "Be short."), ("user", "Hi\n\nSo?")),
+        (spoken(("assistant", "Yes.")), spoken(("assistant", "No."))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_transcripts_are_split_at_their_own_marks(name: str) -> None:
+    """Wherever prompt and response were parted: no half answer as a turn, no mark inside a message."""
+    prompt, responses, asked, answers = SPLITS[name]
+    assert convert(prompt, responses, "conversational") == (asked, answers)
+    (row,) = to_preferences([example("a", *responses, prompt=prompt)], [(1.0, 0.0)], form="conversational").rows
+    assert (row["prompt"], row["chosen"]) == (list(asked), list(answers[0]))
+    for turns in (row["prompt"] + row["chosen"], row["prompt"] + row["rejected"]):
+        roles = [message["role"] for message in turns if message["role"] != "system"]
+        assert roles == ["user", "assistant"] * (len(roles) // 2)
+        assert not any("Human:" in message["content"] for message in turns)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "responses", "guessed", "text"),
+    [
+        ("\n\nHuman: What is", (" love?\n\nAssistant: A.", " war?\n\nAssistant: B."), False, "share no beginning"),
+        ("\n\nAssistant: I", (" do.", " don't."), False, "share no beginning"),
+        (f"{OPEN}So?\n\nAssistant:", (" Yes.", "\nYes."), False, "the same but for white space"),
+        ("\n\nHuman: Hi\n\nAssistant: A\n\nSystem: B\n\nAssistant:", (" C", " D"), False, "a turn of the system"),
+        ("What do bees make? They make", (" honey.", " noise."), True, "no mark says where the prompt ends"),
+    ],
+    ids=["first turn", "no question", "white space", "system", "guessed"],
+)
+def test_what_has_no_turns_is_counted(prompt: str, responses: tuple[str, str], guessed: bool, text: str) -> None:
+    with pytest.raises(DataError, match=text):
+        convert(prompt, responses, "conversational", guessed=guessed)
+    examples = [example("a", *responses, prompt=prompt), example("b", " yes", " no", prompt=f"{OPEN}So?\n\nAssistant:")]
+    made = to_preferences(examples, [(1.0, 0.0)] * 2, form="conversational", guessed_prompts=guessed)
+    assert [row["id"] for row in made.rows] == ["b"]
+    assert (made.counts["without_turns"], made.counts["rows"]) == (1, 1)
+    kept = to_preferences(examples, [(1.0, 0.0)] * 2, form="text", guessed_prompts=guessed)
+    assert [row["prompt"] for row in kept.rows] == [one.prompt for one in examples]
+
+
+def test_conversations_part_before_an_answer() -> None:
+    start = spoken(("user", "Hi"), ("assistant", "Hello"))
+    candidates = tuple(start + spoken(("user", said), ("assistant", "Yes")) for said in ("So?", "Why?"))
+    (row,) = to_preferences([example("a", *candidates, prompt=())], [(1.0, 0.0)]).rows
+    assert row["prompt"] == [{"role": "user", "content": "Hi"}]
+    assert [message["content"] for message in row["rejected"]] == ["Hello", "Why?", "Yes"]
+
+
 @pytest.mark.parametrize(
     ("examples", "scores", "options", "error", "text"),
     [

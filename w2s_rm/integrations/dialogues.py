@@ -6,39 +6,104 @@ Plain text of a conversation is a transcript as in Anthropic's data: `\\n\\nHuma
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from w2s_rm.errors import DataError
 from w2s_rm.types import Messages, Text
 
 FORMATS = ("conversational", "text")
 
-_TURN = re.compile(r"\n\n(Human|Assistant|System):")
+_TURN = re.compile(r"\n\n(?P<role>Human|Assistant|System):")
+_OPENING = re.compile(r"(?!\n\n)\s*(?:Human|Assistant|System):")
 _ROLES = {"Human": "user", "Assistant": "assistant", "System": "system"}
 _NAMES = {role: name for name, role in _ROLES.items()}
 
 
-def convert(prompt: Text, responses: tuple[Text, ...], form: str | None) -> tuple[Text, tuple[Text, ...]]:
+def convert(
+    prompt: Text, responses: tuple[Text, ...], form: str | None, *, guessed: bool = False
+) -> tuple[Text, tuple[Text, ...]]:
     """Write a prompt and its responses in a form.
+
+    A transcript is split at its own marks, prompt and response as one text, wherever the two were parted: what the
+    assistant had begun to say belongs to the response, and what the user says in between is a message of the user. The
+    prompt ends before a message of the assistant. Text without marks is one message of the user and its answer.
 
     Args:
         prompt (`str` or `Messages`): What is asked.
         responses (`tuple` of `str` or `Messages`): Answers of the same kind.
-        form (`str`, *optional*): `conversational` or `text`; `None` leaves both as they are. Text that is no transcript
-            becomes one message of the user; white space around a message is dropped.
+        form (`str`, *optional*): `conversational` or `text`; `None` leaves both as they are. White space around a
+            message is dropped, and so is a turn in which nothing is said; neighbours of one role become one message.
+        guessed (`bool`, *optional*, defaults to `False`): The prompt is no more than what the texts begin with in
+            common, so only marks say where it ends.
+
+    Raises:
+        DataError: Text has no turns of which the responses could be made; says why.
     """
     if form == "conversational" and isinstance(prompt, str):
-        return _turns(prompt), tuple(({"role": "assistant", "content": str(text).strip()},) for text in responses)
+        return _split(prompt, [str(response) for response in responses], guessed)
     if form == "text" and not isinstance(prompt, str):
         return _transcript(prompt) + "\n\nAssistant:", tuple(map(_answer, responses))
     return prompt, responses
 
 
-def _turns(prompt: str) -> Messages:
-    parts = _TURN.split(prompt)
-    if len(parts) == 1:
-        return ({"role": "user", "content": prompt.strip()},)
-    turns = [("Human", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
-    spoken = [(name, text.strip()) for name, text in turns if text.strip()]
-    return tuple({"role": _ROLES[name], "content": text} for name, text in spoken)
+def _split(prompt: str, responses: Sequence[str], guessed: bool) -> tuple[Messages, tuple[Messages, ...]]:
+    spoken = [_messages(*_marked(prompt, response, guessed)) for response in responses]
+    # Up to here all say the same.
+    place = min(place for _, place in spoken)
+    while place and any(messages[place]["role"] != "assistant" for messages, _ in spoken):
+        place -= 1
+    if not place:
+        raise DataError("the texts share no beginning after which the assistant speaks")
+    answers = tuple(messages[place:] for messages, _ in spoken)
+    if any(answer in answers[:number] for number, answer in enumerate(answers)):
+        raise DataError("the responses are the same but for white space")
+    return spoken[0][0][:place], answers
+
+
+def _marked(prompt: str, response: str, guessed: bool) -> tuple[str, int]:
+    """Return a whole transcript, and where in it the response begins."""
+    text = prompt + response
+    marks = list(_TURN.finditer(text))
+    if marks and _OPENING.match(text):
+        # The marks of a text that was stripped, the first one without its empty line.
+        text, prompt = f"\n\n{text}", f"\n\n{prompt}"
+        marks = list(_TURN.finditer(text))
+    before = [mark for mark in marks if mark.start() < len(prompt)]
+    if not before:
+        if guessed:
+            raise DataError("no mark says where the prompt ends")
+        asked = f"\n\nHuman: {prompt}\n\nAssistant:"
+        return asked + response, len(asked)
+    answered = len(marks) > len(before) and marks[len(before)]["role"] == "Assistant"
+    # A prompt that ends with the user's turn, and an answer that does not say whose it is.
+    if before[-1]["role"] != "Assistant" and before[-1].end() <= len(prompt) and not answered and not guessed:
+        asked = f"{prompt}\n\nAssistant:"
+        return asked + response, len(asked)
+    return text, len(prompt)
+
+
+def _messages(text: str, start: int) -> tuple[Messages, int]:
+    """Return the messages of a transcript, and which of them the place `start` belongs to."""
+    marks = list(_TURN.finditer(text))
+    ends = [*(mark.start() for mark in marks), len(text)]
+    turns = [("Human", 0, text[: ends[0]])]
+    turns += [(mark["role"], mark.start(), text[mark.end() : end]) for mark, end in zip(marks, ends[1:], strict=True)]
+    messages: list[dict[str, str]] = []
+    place: int | None = None
+    holder = max(number for number, (_, begin, _) in enumerate(turns) if begin <= start)
+    for number, (name, _, said) in enumerate(turns):
+        role, content = _ROLES[name], said.strip()
+        # Nothing is said by an empty turn, but that a response is empty.
+        if content or number == len(turns) - 1:
+            if messages and messages[-1]["role"] == role:
+                messages[-1]["content"] = "\n\n".join(filter(None, (messages[-1]["content"], content)))
+            else:
+                messages.append({"role": role, "content": content})
+            if number >= holder and place is None:
+                place = len(messages) - 1
+    if any(message["role"] == "system" for message in messages[1:]):
+        raise DataError("a turn of the system stands between others")
+    return tuple(messages), place or 0
 
 
 def _transcript(messages: Messages) -> str:

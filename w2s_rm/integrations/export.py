@@ -71,10 +71,13 @@ class Export:
         seed = self._seed(run)
         examples = _examples(run, self.split)
         options: dict[str, Any] = {"min_confidence": self.min_confidence, "deduplicate": self.deduplicate}
-        made = to_preferences(examples, self._scores(run, seed, examples), **options, form=self.form)
+        options |= {"form": self.form, "guessed_prompts": _guessed_prompts(run)}
+        made = to_preferences(examples, self._scores(run, seed, examples), **options)
         if not made.rows:
             counts = ", ".join(f"{value} {name}" for name, value in made.counts.items())
-            raise DataError(f"{self.run}: no pair is left of split {self.split} ({counts}); lower --min-confidence")
+            turns = "give --format text, or " if made.counts.get("without_turns") else ""
+            remedy = f"{turns}lower --min-confidence"
+            raise DataError(f"{self.run}: no pair is left of split {self.split} ({counts}); {remedy}")
         return made
 
     def _seed(self, run: Run) -> int:
@@ -122,6 +125,14 @@ def _examples(run: Run, split: str) -> list[Example]:
     if not examples:
         raise DataError(f"run {run.recipe!r} has no examples in split {split}; take another --split")
     return examples
+
+
+def _guessed_prompts(run: Run) -> bool:
+    """Whether prompts are what texts begin with in common; transcripts say for themselves where they end."""
+    place = _stage(run, "prepare", None, None, None).folder / "config.yaml"
+    config = yaml.safe_load(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    task = config.get("task", {})
+    return task.get("name") == "preference" and not task.get("prompt_column", "prompt")
 
 
 def _weak_labels(run: Run, split: str, seed: int) -> Path:

@@ -12,6 +12,7 @@ from w2s_rm.integrations.dialogues import FORMATS, convert
 from w2s_rm.types import Example, Text, content_hash
 
 _ROUNDING = 1e-9
+_ASKING = ("system", "user")
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Preferences:
     Args:
         rows (`list[dict]`): `id`, `prompt`, `chosen`, `rejected`, `chosen_probability` (above 0.5) and `margin` (how
             much higher `chosen` scores).
-        counts (`Mapping[str, int]`): `examples`; of these dropped: `ties`, `low_confidence`, `duplicates` and
-            `without_prompt`; and `rows`, which are left.
+        counts (`Mapping[str, int]`): `examples`; of these dropped: `ties`, `low_confidence`, `duplicates`,
+            `without_prompt` and, where there are any, `without_turns`; and `rows`, which are left.
     """
 
     rows: list[dict[str, Any]]
@@ -36,6 +37,7 @@ def to_preferences(
     min_confidence: float = 0.5,
     deduplicate: bool = False,
     form: str | None = None,
+    guessed_prompts: bool = False,
 ) -> Preferences:
     """Make a pair of each example: the candidate with the highest score is chosen, that with the lowest rejected.
 
@@ -49,7 +51,10 @@ def to_preferences(
         min_confidence (`float`, *optional*, defaults to `0.5`): Drop pairs whose probability is below this.
         deduplicate (`bool`, *optional*, defaults to `False`): Keep only the first of equal pairs with equal prompts,
             whichever of the two is chosen.
-        form (`str`, *optional*): `conversational` or `text`; by default as the examples are.
+        form (`str`, *optional*): `conversational` or `text`; by default as the examples are. Text of which no turns can
+            be made is dropped and counted: see [`~w2s_rm.integrations.dialogues.convert`].
+        guessed_prompts (`bool`, *optional*, defaults to `False`): The prompts of text are what the responses begin with
+            in common: marks alone say where they end.
 
     Raises:
         ConfigError: `min_confidence` or `form` is none of these.
@@ -74,8 +79,13 @@ def to_preferences(
         if reason is not None:
             dropped[reason] += 1
             continue
+        try:
+            row = _row(example.id, convert(prompt, (chosen, rejected), form, guessed=guessed_prompts), margin)
+        except DataError:
+            dropped["without_turns"] = dropped.get("without_turns", 0) + 1
+            continue
         seen.add(key)
-        rows.append(_row(example.id, prompt, (chosen, rejected), margin, form))
+        rows.append(row)
     return Preferences(rows, {"examples": len(examples), **dropped, "rows": len(rows)})
 
 
@@ -99,6 +109,9 @@ def _explicit(prompt: Text, chosen: Text, rejected: Text) -> tuple[Text, Text, T
         return prompt, chosen, rejected
     longest = min(len(chosen), len(rejected)) - 1
     shared = next((place for place in range(longest) if chosen[place] != rejected[place]), max(longest, 0))
+    # A response begins with what the model says, also where the pair parts at a message of the user.
+    while shared and any(messages[shared]["role"] in _ASKING for messages in (chosen, rejected)):
+        shared -= 1
     return chosen[:shared], chosen[shared:], rejected[shared:]
 
 
@@ -117,8 +130,8 @@ def _sigmoid(margin: float) -> float:
     return 1.0 / (1.0 + math.exp(-margin))
 
 
-def _row(name: str, prompt: Text, pair: tuple[Text, Text], margin: float, form: str | None) -> dict[str, Any]:
-    prompt, (chosen, rejected) = convert(prompt, pair, form)
+def _row(name: str, converted: tuple[Text, tuple[Text, ...]], margin: float) -> dict[str, Any]:
+    prompt, (chosen, rejected) = converted
     texts = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
     cells = {key: text if isinstance(text, str) else list(map(dict, text)) for key, text in texts.items()}
     return {"id": name, **cells, "chosen_probability": _sigmoid(margin), "margin": margin}
