@@ -35,6 +35,8 @@ class Example:
         gold (`int` or `None`): Index of the right candidate; `None` when there is no ground truth, or a tie.
         truth (`tuple[float, ...]`, *optional*): The ground truth as a distribution over the candidates, where it is not
             all on `gold`: shares of votes, a tie. Training without labels takes it as target; accuracy knows `gold`.
+        margin (`float`, *optional*): Of a comparison, by how much the score of `gold` shall be the higher one before
+            the loss of training without labels counts it as higher, as TRL's `margin`.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Example:
     candidates: tuple[Text, ...]
     gold: int | None
     truth: tuple[float, ...] | None = None
+    margin: float | None = None
 
     @property
     def targets(self) -> tuple[float, ...] | None:

@@ -114,7 +114,7 @@ def test_reading_another_file_is_an_error(tmp_path):
 
 
 def test_a_soft_truth_is_written_read_and_trained_on(tmp_path):
-    soft = Example("a", "a", "p", ("x", "y", "z"), 1, (0.25, 0.5, 0.25))
+    soft = Example("a", "a", "p", ("x", "y", "z"), 1, (0.25, 0.5, 0.25), 0.75)
     tie, hard, none = (Example(id, id, "p", ("x", "y"), gold) for id, gold in (("b", None), ("c", 1), ("d", None)))
     tie = replace(tie, truth=(0.5, 0.5))
     write_examples(tmp_path / "examples.parquet", [soft, tie, hard, none])

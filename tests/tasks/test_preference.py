@@ -184,7 +184,7 @@ def test_votes_are_a_soft_truth():
 
 def test_a_margin_that_is_not_used_is_said(tmp_path, caplog):
     read(tmp_path, [{"prompt": "p", "chosen": "x", "rejected": "y", "margin": 1.0}])
-    assert "the column 'margin' is not used here" in caplog.text
+    assert "the column 'margin' is not used; set margin_column" in caplog.text
 
 
 @pytest.mark.parametrize("preferred", [2, True, ["a"], 0.5])
@@ -295,3 +295,17 @@ def test_rows_that_contradict_each_other_may_become_a_soft_truth():
     assert (even.gold, even.truth) == (None, (0.5, 0.5))
     only, _ = merged(rows[2:], contradictions="soft")
     assert (only.candidates[only.gold], only.targets[only.gold]) == ("x", 1.0)
+
+
+def test_margins_are_numbers_and_go_with_the_better_response():
+    row = {"prompt": "p", "chosen": "x", "rejected": "y", "margin": "1.5"}
+    one = example(row, margin_column="margin")
+    assert (one.margin, hash_order(one).margin) == (1.5, 1.5)
+    assert example(row).margin is None
+    for bad in ("wide", float("inf"), True):
+        with pytest.raises(DataError, match=r"pairs\.jsonl:7: 'margin' is .*, no number"):
+            example({**row, "margin": bad}, margin_column="margin")
+    with pytest.raises(DataError, match="'margin' .* is empty; write a number"):
+        example({**row, "margin": None}, margin_column="margin")
+    tie = {**row, "rx": 1, "ry": 1}
+    assert example(tie, margin_column="margin", rating_columns=["rx", "ry"], ties="half").margin is None

@@ -47,8 +47,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write examples to a Parquet file, atomically.
 
     Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null), truth (list of K shares, or
-    null). JSON with ASCII escapes keeps
-    text that is not valid UTF-8 (lone surrogates) exact.
+    null), margin (number or null). JSON with ASCII escapes keeps text that is not valid UTF-8 (lone surrogates) exact.
 
     Args:
         path (`Path`): File to write.
@@ -63,6 +62,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
         "candidates": pa.array([[json.dumps(text) for text in e.candidates] for e in examples], pa.list_(pa.string())),
         "gold": pa.array([example.gold for example in examples], pa.int64()),
         "truth": pa.array([example.truth for example in examples], pa.list_(pa.float64())),
+        "margin": pa.array([example.margin for example in examples], pa.float64()),
     }
     write_parquet(path, pa.table(columns))
 
@@ -79,7 +79,7 @@ def read_examples(path: Path) -> list[Example]:
     import pyarrow
     import pyarrow.parquet
 
-    columns = ["id", "group", "prompt", "candidates", "gold", "truth"]
+    columns = ["id", "group", "prompt", "candidates", "gold", "truth", "margin"]
     try:
         table = pyarrow.parquet.ParquetFile(path).read(columns)
         rows = table.select(columns).to_pylist()
@@ -133,7 +133,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 def _example(row: dict[str, Any]) -> Example:
     candidates = tuple(_text(candidate) for candidate in row["candidates"])
     truth = None if row["truth"] is None else tuple(row["truth"])
-    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, row["gold"], truth)
+    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, row["gold"], truth, row["margin"])
 
 
 def _text(written: str) -> Text:

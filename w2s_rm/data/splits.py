@@ -158,16 +158,17 @@ def _gold_id(example: Example) -> str | None:
 def _majority(id: str, same: Sequence[Example]) -> Example:
     votes = Counter(gold for gold in map(_gold_id, same) if gold is not None)
     most = max(votes, key=lambda gold: (votes[gold], content_hash(id, gold)), default=None)
-    return min((one for one in same if _gold_id(one) == most), key=lambda one: one.group)
+    return min((one for one in same if _gold_id(one) == most), key=lambda one: (one.group, one.margin or 0.0))
 
 
 def _mean(same: Sequence[Example]) -> Example:
-    first = min(same, key=lambda one: (one.group, one.candidate_ids))
+    first = min(same, key=lambda one: (one.group, one.candidate_ids, one.margin or 0.0))
     known = [dict(zip(one.candidate_ids, one.targets, strict=True)) for one in same if one.targets is not None]
     truth = tuple(math.fsum(shares[key] for shares in known) / len(known) for key in first.candidate_ids)
     # Thirds and fifths do not add up to halves exactly.
     best = [k for k, share in enumerate(truth) if max(truth) - share < _ROUNDING]
-    return replace(first, truth=truth, gold=best[0] if len(best) == 1 else None)
+    gold = best[0] if len(best) == 1 else None
+    return replace(first, truth=truth, gold=gold, margin=first.margin if gold == first.gold else None)
 
 
 def _intervals(sizes: SplitSizes) -> list[tuple[float, str]]:

@@ -61,18 +61,22 @@ def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
     }
 
 
-def to_rows(examples: Sequence[Example], encoded: Sequence[Encoded], targets: Sequence[Sequence[float]]) -> Any:
-    """Build the dataset that the trainers take."""
+def to_rows(
+    examples: Sequence[Example],
+    encoded: Sequence[Encoded],
+    targets: Sequence[Sequence[float]],
+    margins: Sequence[float] | None = None,
+) -> Any:
+    """Build the dataset that the trainers take, with a column of margins where there are any."""
     import datasets
 
-    return datasets.Dataset.from_dict(
-        {
-            "id": [example.id for example in examples],
-            "prompt_ids": [row.prompt_ids for row in encoded],
-            "candidate_ids": [row.candidate_ids for row in encoded],
-            "targets": [list(target) for target in targets],
-        }
-    )
+    columns = {
+        "id": [example.id for example in examples],
+        "prompt_ids": [row.prompt_ids for row in encoded],
+        "candidate_ids": [row.candidate_ids for row in encoded],
+        "targets": [list(target) for target in targets],
+    }
+    return datasets.Dataset.from_dict(columns if margins is None else {**columns, "margin": list(margins)})
 
 
 def build_trainer(

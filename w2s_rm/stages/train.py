@@ -97,7 +97,7 @@ def train(argv: Sequence[str]) -> None:
         targets = _targets(stage_args, examples)
         tokenizer = stage_tokenizer(model_args, args)
         encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
-        rows = to_rows(examples, encoded, targets)
+        rows = to_rows(examples, encoded, targets, training_margins(stage_args, examples))
         adapter, callbacks = peft_config(stage_args.head, model_args), [StageRecord(output)]
         trainer = build_trainer(stage_args, args, model_args, rows, tokenizer, peft_config=adapter, callbacks=callbacks)
         trainer.remove_callback(PrinterCallback)
@@ -148,6 +148,19 @@ def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
     scores = [score for part in stream_scores(trainer, sample) for row in part for score in row.scores]
     mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
     return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
+
+
+def training_margins(stage_args: StageArguments, examples: Sequence[Example]) -> list[float] | None:
+    """Margins for [`to_rows`], which the trainer takes off the first candidate; `None` where there are none.
+
+    Args:
+        stage_args ([`StageArguments`]): Says whether the ground truth is trained on: margins are part of it.
+        examples (`Sequence[Example]`): Comparisons, in an order of candidates that knows no truth.
+    """
+    if stage_args.labels is not None or all(example.margin is None for example in examples):
+        return None
+    signs = [0.0 if example.gold is None else 1.0 - 2.0 * example.gold for example in examples]
+    return [sign * (example.margin or 0.0) for sign, example in zip(signs, examples, strict=True)]
 
 
 def _targets(stage_args: StageArguments, examples: Sequence[Example]) -> list[tuple[float, ...]]:

@@ -66,6 +66,9 @@ class Preference:
         contradictions (`str`, *optional*, defaults to `"majority"`): What rows of the same content become that differ
             in their truth: what the `majority` of them says, or a `soft` truth, the share of the rows. Where rows have
             a soft truth already, it is always the mean.
+        margin_column (`str`, *optional*): Numbers by which the better response's score shall be the higher one: weak
+            model and ceiling are trained with `-log sigmoid(better - worse - margin)`, as TRL's reward trainer does
+            with a column `margin`. Students know only the weak labels.
         group_column (`str`, *optional*): Rows with the same value stay in one split.
         group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): Without a group_column, rows stay in one split
             that have the same prompt (without any prompt each row stands by itself), or the same first response
@@ -95,6 +98,7 @@ class Preference:
     ties: str = "error"
     unlabelled: str = "error"
     contradictions: str = "majority"
+    margin_column: str | None = None
     group_column: str | None = None
     group_by: str | dict[str, int] = "prompt"
     id_column: str | None = None
@@ -173,8 +177,8 @@ class Preference:
         rows = read_rows(self.path, self.split, config_name=self.config_name, revision=self.revision)
         first = next(rows)
         require_columns(first, self.columns)
-        if "margin" in first.values:
-            logger.warning("%s: the column 'margin' is not used here; W2SRewardTrainer by itself uses it", self.path)
+        if self.margin_column is None and "margin" in first.values:
+            logger.warning("%s: the column 'margin' is not used; set margin_column: margin to use it", self.path)
         return KeptRows(self.path, chain([first], rows), self.left_out)
 
     def left_out(self, row: Row) -> str | None:
@@ -198,7 +202,7 @@ class Preference:
         pair = ("chosen_column", "rejected_column")
         if self.response_a_column is not None:
             pair = ("response_a_column", "response_b_column")
-        options = ("prompt_column", *pair, "preferred_column", "group_column", "id_column")
+        options = ("prompt_column", *pair, "preferred_column", "margin_column", "group_column", "id_column")
         named = {option: getattr(self, option) for option in options}
         for option in ("rating_columns", "votes_columns"):
             named |= {f"{option}[{index}]": column for index, column in enumerate(getattr(self, option) or ())}
@@ -219,7 +223,8 @@ class Preference:
             prompt, candidates = self._texts(cells)
             id, group = _key(cells, "id_column"), _key(cells, "group_column") or self._group(candidates[0])
             gold, truth = self._truth(row)
-            return replace(comparison(prompt, candidates, gold, group=group, id=id), truth=truth)
+            margin = None if gold is None else self._margin(row)
+            return replace(comparison(prompt, candidates, gold, group=group, id=id), truth=truth, margin=margin)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
 
@@ -273,6 +278,15 @@ class Preference:
         if first is None and self.contradictions == "soft":
             first = 1.0 - outcome.value
         return outcome.value, None if first is None else (first, 1.0 - first)
+
+    def _margin(self, row: Row) -> float | None:
+        if self.margin_column is None:
+            return None
+        value = row.values[self.margin_column]
+        margin = _number(value, self.margin_column, least=-math.inf)
+        if margin is None:
+            raise DataError(f"{self.margin_column!r} (margin_column) is empty; write a number, 0 for no margin")
+        return margin
 
     def _outcome(self, row: Row) -> Outcome:
         """Which response of a row is better."""
