@@ -76,7 +76,7 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     found = [reason for reason in dict.fromkeys(no_pgr_reason(row) for row in group) if reason]
     if 0 < row.n_scored < row.n_test:
         unknown = f"{row.n_test - row.n_scored:,} of {row.n_test:,} test examples"
-        found.append(f"{unknown} have no ground truth; they count only in the overall agreement.")
+        found.append(f"{unknown} have no ground truth, or it is a tie; they count only in the overall agreement.")
     found += _alike_notes(row) + _unreliable(group)
     if len(row.seeds) == 1:
         found.append("One seed only: the intervals do not cover how another seed would come out.")
