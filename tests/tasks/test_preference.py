@@ -309,3 +309,19 @@ def test_margins_are_numbers_and_go_with_the_better_response():
         example({**row, "margin": None}, margin_column="margin")
     tie = {**row, "rx": 1, "ry": 1}
     assert example(tie, margin_column="margin", rating_columns=["rx", "ry"], ties="half").margin is None
+
+
+@pytest.mark.parametrize(("strength", "first"), [(-3, 0.8176), (1, 0.3775), ("2", 0.2689)])
+def test_strength_says_by_how_much_the_second_is_better(strength, first):
+    row = {"prompt": "p", "a": "x", "b": "y", "strength": strength}
+    options = {**AB, "strength_column": "strength"}
+    assert Preference("pairs.jsonl", **options).has_ground_truth
+    assert (example(row, **options).gold, example(row, **options).truth) == (int(first < 0.5), None)
+    # sigmoid(-strength / 2)
+    assert example(row, **options, rating_scale=2.0).truth == pytest.approx((first, 1 - first), abs=1e-4)
+    with pytest.raises(DataError, match="it is a tie"):
+        example({**row, "strength": 0}, **options)
+    with pytest.raises(DataError, match=r"pairs\.jsonl:7: 'strength' is 'much', no number"):
+        example({**row, "strength": "much"}, **options)
+    with pytest.raises(DataError, match="no ground truth"):
+        example({**row, "strength": None}, **options)

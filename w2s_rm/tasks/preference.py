@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _PREFERRED = {"a": 0, "0": 0, "model_a": 0, "b": 1, "1": 1, "model_b": 1}
 _TIES = ("tie", "both", "neither", "equal", "draw")
+_SOURCES = ("preferred_column", "rating_columns", "strength_column", "votes_columns")
 _CHOICES = {
     "ties": ("error", "half", "drop"),
     "unlabelled": ("error", "drop"),
@@ -53,16 +54,19 @@ class Preference:
             `tie` (whatever follows it), `both`, `neither`, or null for unknown.
         rating_columns (`list[str]`, *optional*): Two columns with ratings of the first and the second response: the
             higher one wins, equal ones are a tie.
-        rating_scale (`float`, *optional*): With rating_columns, make the truth soft: the first response is better with
-            probability `sigmoid((first rating - second rating) / rating_scale)`.
+        strength_column (`str`, *optional*): A column with numbers that say by how much the second response is better,
+            below zero where the first one is: -3 to 3 in HelpSteer's preferences. Zero is a tie.
+        rating_scale (`float`, *optional*): With rating_columns or strength_column, make the truth soft: the first
+            response is better with probability `sigmoid((first rating - second rating) / rating_scale)`, or
+            `sigmoid(-strength / rating_scale)`.
         votes_columns (`list[str]`, *optional*): Two columns with numbers of votes for the first and the second
             response: the majority wins, and the truth is soft, the share of the votes. No votes at all are no truth. A
             third column holds votes for a tie, each of them half a vote for either.
         ties (`str`, *optional*, defaults to `"error"`): What to do with a tie: `error`, `drop` the row, or `half`: a
             soft truth of one half each, on which no accuracy is counted.
         unlabelled (`str`, *optional*, defaults to `"error"`): What to do with a row without truth among rows that have
-            one: `error`, or `drop`. Without preferred_column, rating_columns and votes_columns, responses a and b have
-            no ground truth at all.
+            one: `error`, or `drop`. Responses a and b without a column that says which is better have no ground truth
+            at all.
         contradictions (`str`, *optional*, defaults to `"majority"`): What rows of the same content become that differ
             in their truth: what the `majority` of them says, or a `soft` truth, the share of the rows. Where rows have
             a soft truth already, it is always the mean.
@@ -93,6 +97,7 @@ class Preference:
     response_b_column: str | None = None
     preferred_column: str | None = None
     rating_columns: list[str] | None = None
+    strength_column: str | None = None
     rating_scale: float | None = None
     votes_columns: list[str] | None = None
     ties: str = "error"
@@ -134,7 +139,7 @@ class Preference:
             )
 
     def _check_truth(self) -> None:
-        sources = {name: getattr(self, name) for name in ("preferred_column", "rating_columns", "votes_columns")}
+        sources = {name: getattr(self, name) for name in _SOURCES}
         given = [name for name, value in sources.items() if value is not None]
         problems = [] if len(given) < 2 else [f"{' and '.join(given)} both say which response is better: keep one"]
         for name, most in (("rating_columns", 2), ("votes_columns", 3)):
@@ -143,8 +148,11 @@ class Preference:
                 continue
             third = ", and after them one of votes for neither if you like" if most == 3 else ""
             problems.append(f"{name} is {columns!r}; name two columns, of the first and of the second response{third}")
-        if self.rating_scale is not None and (self.rating_columns is None or not 0 < self.rating_scale < math.inf):
-            problems.append("rating_scale is a positive number that divides differences of rating_columns")
+        rated = self.rating_columns is not None or self.strength_column is not None
+        if self.rating_scale is not None and not (rated and 0 < self.rating_scale < math.inf):
+            problems.append(
+                "rating_scale is a positive number that divides differences of rating_columns, or strength_column"
+            )
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 problems.append(f"{name} is {getattr(self, name)!r}; write {' or '.join(known)}")
@@ -161,8 +169,7 @@ class Preference:
     @property
     def has_ground_truth(self) -> bool:
         """Whether the dataset says which response is better."""
-        sources = (self.preferred_column, self.rating_columns, self.votes_columns)
-        return self.response_a_column is None or any(source is not None for source in sources)
+        return self.response_a_column is None or any(getattr(self, source) is not None for source in _SOURCES)
 
     def content_version(self) -> str:
         """Return the hash of the file, or the hub id and revision."""
@@ -202,7 +209,8 @@ class Preference:
         pair = ("chosen_column", "rejected_column")
         if self.response_a_column is not None:
             pair = ("response_a_column", "response_b_column")
-        options = ("prompt_column", *pair, "preferred_column", "margin_column", "group_column", "id_column")
+        of_truth = ("preferred_column", "strength_column", "margin_column")
+        options = ("prompt_column", *pair, *of_truth, "group_column", "id_column")
         named = {option: getattr(self, option) for option in options}
         for option in ("rating_columns", "votes_columns"):
             named |= {f"{option}[{index}]": column for index, column in enumerate(getattr(self, option) or ())}
@@ -290,7 +298,7 @@ class Preference:
 
     def _outcome(self, row: Row) -> Outcome:
         """Which response of a row is better."""
-        if self.rating_columns is not None or self.votes_columns is not None:
+        if any(columns is not None for columns in (self.rating_columns, self.strength_column, self.votes_columns)):
             numbers = self._numbers(row)
             if numbers is None:
                 return Outcome.UNKNOWN
@@ -310,6 +318,9 @@ class Preference:
 
     def _numbers(self, row: Row) -> tuple[float, float] | None:
         """Ratings or votes of both responses; `None` where they say nothing."""
+        if self.strength_column is not None:
+            strength = _number(row.values[self.strength_column], self.strength_column, -math.inf)
+            return None if strength is None else (0.0, strength)
         least = -math.inf if self.votes_columns is None else 0.0
         columns = self.votes_columns or self.rating_columns or ()
         found = [_number(row.values[column], column, least) for column in columns]
