@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, object] = {
         "w2s_rm.data.reading",
         "w2s_rm.data.examples",
         "w2s_rm.data.grouping",
+        "w2s_rm.data.messages",
         "w2s_rm.data.positions",
         "w2s_rm.testbed.world",
         "w2s_rm.testbed.endgames",

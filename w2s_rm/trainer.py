@@ -6,7 +6,7 @@ Shape suffixes: B examples of a micro-batch, K candidates.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
@@ -21,10 +21,13 @@ from trl.trainer.utils import disable_dropout_in_model
 from w2s_rm.config import W2SRewardConfig, build_loss
 from w2s_rm.data.encoding import encode_batch
 from w2s_rm.data.head_encoding import check_candidates, encode_for
+from w2s_rm.data.messages import written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.heads import HEADS, keep_in_float32
 from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, candidate_accuracy
 from w2s_rm.types import Example, content_hash
+
+_CELLS = ("prompt", "chosen", "rejected")
 
 
 class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
@@ -345,6 +348,15 @@ def _template_kwargs(tools: Any, extra: Mapping[str, Any] | None) -> dict[str, A
     return {"tools": json.loads(tools) if isinstance(tools, str) else tools, **(extra or {})}
 
 
+def _read_messages(name: str, cells: Sequence[Any], indices: Sequence[int]) -> list[Any]:
+    """Read conversations that were written as JSON; everything else stays as it is."""
+    found = [
+        (written_messages(cell, f"row {index}: {name}") if isinstance(cell, str) else None) or cell
+        for index, cell in zip(indices, cells, strict=True)
+    ]
+    return [[cell] if isinstance(cell, Mapping) else cell for cell in found]
+
+
 def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int]) -> None:
     """Refuse rows that are no pair of one kind.
 
@@ -353,7 +365,7 @@ def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int]) -> None:
     """
     if missing := [name for name in ("chosen", "rejected") if name not in batch]:
         raise DataError(f"the dataset has no column {' and '.join(missing)}; it has {', '.join(batch)}")
-    columns = [name for name in ("prompt", "chosen", "rejected") if name in batch]
+    columns = [name for name in _CELLS if name in batch]
     problems = []
     for index, *cells in zip(indices, *(batch[name] for name in columns), strict=True):
         empty = [name for name, cell in zip(columns, cells, strict=True) if cell is None]
@@ -373,6 +385,7 @@ def _encode_preferences(
     label_column: str,
 ) -> dict[str, list[Any]]:
     """Encode a batch of a TRL preference dataset; `chosen` is candidate 0."""
+    batch = {**batch, **{name: _read_messages(name, batch[name], indices) for name in _CELLS if name in batch}}
     _check_pairs(batch, indices)
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))

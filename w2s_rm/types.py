@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Messages = tuple[Mapping[str, Any], ...]
-"""A conversation: `({"role": ..., "content": ...}, ...)`."""
+"""A conversation: `({"role": ..., "content": ...}, ...)`; with `tool_calls` the content may be null or missing."""
 Text = str | Messages
 """Plain text, or messages for a chat template."""
 LAYOUTS = ("auto", "shared_prefix", "padded")
@@ -37,6 +37,8 @@ class Example:
             all on `gold`: shares of votes, a tie. Training without labels takes it as target; accuracy knows `gold`.
         margin (`float`, *optional*): Of a comparison, by how much the score of `gold` shall be the higher one before
             the loss of training without labels counts it as higher, as TRL's `margin`.
+        template_kwargs (`Mapping[str, Any]`, *optional*): What a chat template is given beside the messages: `tools`
+            and other keyword arguments.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Example:
     gold: int | None
     truth: tuple[float, ...] | None = None
     margin: float | None = None
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def targets(self) -> tuple[float, ...] | None:

@@ -62,7 +62,7 @@ def test_round_trip_is_exact(tmp_path):
         Example("1", "g", "plain\r\n\t\x00 \u2028 ü", (" a", "a"), 1),
         Example("2", "g", "", ("half \ud83d", "\udc00 half"), None),
         Example("3", "h", messages, (messages[:1], messages[1:], messages), 2),
-        Example("4", "h", (), (messages, messages[:1]), 0),
+        Example("4", "h", (), (messages, messages[:1]), 0, template_kwargs={"tools": [{"name": "\ud83d", "b": None}]}),
     ]
     write_examples(tmp_path / "new" / "examples.parquet", examples)
     assert read_examples(tmp_path / "new" / "examples.parquet") == examples

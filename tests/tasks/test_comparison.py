@@ -1,5 +1,6 @@
 """The common prompt of two texts: exact, at a word boundary, nobody left empty."""
 
+import json
 import random
 
 import pytest
@@ -91,10 +92,13 @@ def test_conversation_prompt():
         (float("nan"), r"x is empty \(null\)"),
         (3, "x is int, not text or a list of messages"),
         (1.5, "x is float"),
-        ({"role": "user", "content": "a"}, "x is dict"),
+        ({"text": "a"}, "x is dict"),
         (["a"], r"x\[0\] is str, not a message"),
         ([user("a"), {"role": "user"}], r"x\[1\]: a message needs text under 'content'; its keys are role"),
-        ([{"from": "human", "value": "a"}], "needs text under 'role'; its keys are from, value"),
+        ([{"from": "human", "value": "a"}], "needs text under 'role'; its keys are from, value; .*roles: sharegpt"),
+        ([{"role": "user", "content": None, "tool_calls": []}], "needs text under 'content'"),
+        ("[{'name': 'a', 'role': 'user', 'content': 'b'}]", "x is a list of messages written as text that is not JSON"),
+        ("[{'content': 'b', 'role': 'user'}\n {'content': 'c', 'role': 'assistant'}]", "not JSON"),
         ([{"role": "user", "content": None}], "needs text under 'content'"),
         ([{"role": "user", "content": ["a"]}], "needs text under 'content'"),
         ("a \ud83d b", r"x holds half of a character \('\\ud83d' at position 2\)"),
@@ -111,6 +115,37 @@ def test_messages_lose_the_keys_that_columnar_files_add():
         user("a"),
         {**user("b"), "name": "eve"},
     )
+
+
+CALL = {"type": "function", "function": {"name": "weather", "arguments": {"place": "Bern", "day": None}}}
+
+
+def test_messages_that_call_tools_need_no_content():
+    """A null content stays: some templates write calls only where the content is null, and TRL hands it on."""
+    calls = [{"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "assistant", "tool_calls": [CALL]}]
+    answer = {"role": "tool", "name": "weather", "content": "7"}
+    assert parse_text([*calls, answer], "x") == parse_text(json.dumps([*calls, answer]), "x") == (*calls, answer)
+    one, other = (({**calls[0], "tool_calls": [{**CALL, "id": id}]},) for id in "ab")
+    assert comparison((user("p"),), (one, other), 0).candidates == (one, other), "neither is empty, nor are they equal"
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_one_message_may_stand_without_its_list(written):
+    message = json.dumps(assistant("a")) if written else assistant("a")
+    assert parse_text(message, "x") == (assistant("a"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"name": "Bob", "role": "admin", "value": 3}]',
+        '{"role": "admin", "name": "Bob"}',
+        "{'role': 'user', 'content': f()}",
+        'As JSON: [{"role": "user", "content": "a"}]',
+    ],
+)
+def test_text_that_holds_data_is_text(text):
+    assert parse_text(text, "x") == text
 
 
 @pytest.mark.parametrize(

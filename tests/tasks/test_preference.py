@@ -66,6 +66,50 @@ def test_conversations_written_as_json_are_conversations():
     assert quoting.candidates == ('[{"a": 1}]', '[ {"role" is no key} ]'), "other JSON is text"
 
 
+SHAREGPT = {
+    "prompt": [{"from": "system", "value": "s"}, {"from": "human", "value": "p"}],
+    "chosen": {"from": "gpt", "value": "a"},
+    "rejected": [{"role": "bot", "content": "b"}],
+}
+
+
+def test_speakers_of_sharegpt_are_those_that_templates_know():
+    messages = {
+        "prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"}],
+        "chosen": [{"role": "assistant", "content": "a"}],
+        "rejected": [{"role": "assistant", "content": "b"}],
+    }
+    written = {name: json.dumps(cell) for name, cell in SHAREGPT.items()}
+    for row in (SHAREGPT, written):
+        assert example(row, roles="sharegpt") == example(messages)
+    others = {**messages, "rejected": [{"role": "KI", "content": "b"}]}
+    assert example(others, roles={"KI": "assistant"}) == example(messages)
+    with pytest.raises(DataError, match=r"jsonl:7: 'chosen': .*its keys are from, value; .*roles: sharegpt"):
+        example(SHAREGPT)
+
+
+CALL = {"type": "function", "function": {"name": "weather", "arguments": {"place": "Bern", "day": None}}}
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
+
+def test_tools_and_arguments_of_the_template_come_along():
+    row = {"prompt": [USER], "chosen": [{"role": "assistant", "content": None, "tool_calls": [CALL]}], "rejected": [NO]}
+    one = example({**row, "tools": TOOLS, "chat_template_kwargs": {"enable_thinking": False}})
+    assert one.template_kwargs == {"tools": TOOLS, "enable_thinking": False}
+    assert one.candidates[0] == tuple(row["chosen"])
+    assert example({**row, "tools": json.dumps(TOOLS)}).template_kwargs == {"tools": TOOLS}
+    assert example({**row, "schemas": TOOLS}, tools_column="schemas").template_kwargs == {"tools": TOOLS}
+    bare = example(row)
+    for without in (example({**row, "tools": TOOLS}, tools_column=""), example({**row, "tools": None})):
+        assert without == bare and without.template_kwargs == {}
+    assert one.id != bare.id and one.group == bare.group, "other text for the model, the same prompt"
+    with pytest.raises(DataError, match=r"jsonl:7: 'tools' is dict, not a list"):
+        example({**row, "tools": TOOLS[0]})
+    with pytest.raises(DataError, match="no column 'schemas' .option tools_column"):
+        example(row, tools_column="schemas")
+    assert example({"prompt": "p", "chosen": "a", "rejected": "b", "tools": 3}).template_kwargs == {}, "as in TRL"
+
+
 def test_a_prompt_as_text_beside_whole_conversations():
     """The form of UltraFeedback on the hub: the text is the first user message, after a system message if any."""
     system = {"role": "system", "content": "s"}
@@ -240,6 +284,8 @@ def test_bad_rows_name_their_place(change, options, message):
         ({"rating_scale": 1.0}, "divides differences of rating_columns"),
         ({"rating_columns": ["a", "b"], "rating_scale": 0.0}, "a positive number"),
         ({"ties": "skip", "unlabelled": "keep"}, "(?s)ties is 'skip'.*unlabelled is 'keep'"),
+        ({"roles": "openai"}, "write sharegpt, or which name"),
+        ({"roles": {"gpt": 1}}, "write sharegpt, or which name"),
         ({"group_by": "rejected"}, "write prompt, chosen, candidates, or"),
         ({"group_by": {"first_words": 0}}, "write prompt, chosen, candidates, or"),
         ({"group_by": {"words": 5}}, "write prompt, chosen, candidates, or"),

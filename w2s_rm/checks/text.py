@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from w2s_rm.data.messages import words
 from w2s_rm.types import Example, Text
 
 _WORD = re.compile(r"\w+")
 
 
 def plain(text: Text) -> str:
-    """Return text as it is, and of a conversation the contents of its messages, one below the other.
+    """Return text as it is, and of a conversation what is said in its messages, one below the other.
 
     Args:
         text (`str` or `Messages`): A prompt or a candidate.
     """
-    return text if isinstance(text, str) else "\n".join(message["content"] for message in text)
+    return text if isinstance(text, str) else "\n".join(map(words, text))
 
 
 def normalised(text: str) -> str:

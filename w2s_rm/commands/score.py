@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
     reward = reward_function(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
     names = [one.place for one in asked for _ in one.responses]
     prompts = [one.prompt for one in asked for _ in one.responses]
-    flat = iter(reward.named(prompts, [response for one in asked for response in one.responses], names))
+    kwargs = [one.template_kwargs for one in asked for _ in one.responses]
+    flat = iter(reward.named(prompts, [response for one in asked for response in one.responses], names, kwargs))
     rewards = [[next(flat) for _ in one.responses] for one in asked]
     chosen = best_of_n(asked, rewards, arguments.response_column) if arguments.best_of_n else rewarded(asked, rewards)
     if arguments.output is None:

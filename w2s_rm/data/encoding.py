@@ -110,7 +110,8 @@ def render_batch(
         raise DataError(
             join_problems(
                 f"the chat template of tokenizer {tokenizer.name_or_path!r} does not fit these conversations; use "
-                "another one (chat_template_path), or mend the roles in the data",
+                "another one (chat_template_path), or mend the roles in the data (options of the task preference: "
+                "roles, tools_column)",
                 problems,
             )
         )
@@ -118,7 +119,11 @@ def render_batch(
 
 
 def encode_prompts(
-    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Text], n_classes: Sequence[int], max_length: int | None
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    n_classes: Sequence[int],
+    max_length: int | None,
+    template_kwargs: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Encoded]:
     """Tokenise prompts alone, for a head with a logit for each class; prompts that are too long lose their left.
 
@@ -127,12 +132,14 @@ def encode_prompts(
         prompts (`Sequence` of text or messages): One for each example.
         n_classes (`Sequence[int]`): Number of candidates of each, which have no tokens here.
         max_length (`int`, *optional*): Most tokens in a row.
+        template_kwargs (`Sequence[Mapping]`, *optional*): For each prompt, keyword arguments of the chat template.
 
     Raises:
         ConfigError: `max_length` is too small, or messages come without a chat template.
     """
     _check_max_length(max_length)
-    texts = [_render_prompt(tokenizer, prompt, {}) for prompt in prompts]
+    kwargs = template_kwargs or [{}] * len(prompts)
+    texts = [_render_prompt(tokenizer, prompt, extra) for prompt, extra in zip(prompts, kwargs, strict=True)]
     from_template = bool(prompts) and not isinstance(prompts[0], str)
     rows = _tokenise(tokenizer, texts, special=not from_template)
     encoded = []
@@ -209,19 +216,32 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     from jinja2 import TemplateError
 
     try:
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **_fixed_date(tokenizer), **extra))
-    except TemplateError as error:
+        given = {**_fixed_date(tokenizer), **extra}
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **given))
+    # What a template joins to text it takes for text: a null content, arguments that are no JSON.
+    except (TemplateError, TypeError) as error:
         spoken = ", ".join(str(message.get("role")) for message in messages)
         raise DataError(f"the template refuses the roles {spoken}: {error}") from error
     lost = [f"role {message.get('role')!r}" for message in messages if not _stands_in(text, message.get("content"))]
-    if lost:
-        raise DataError(f"the template leaves out what is said by {', '.join(dict.fromkeys(lost))}")
+    tools = [f"the tool {name!r}" for name in _tool_names(messages, extra.get("tools")) if name not in text]
+    if lost or tools:
+        said = [f"what is said by {', '.join(dict.fromkeys(lost))}"] if lost else []
+        raise DataError(f"the template leaves out {', '.join([*said, *dict.fromkeys(tools)])}")
     return text
 
 
 def _fixed_date(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     template = tokenizer.chat_template
     return {"chat_template": with_fixed_date(template)} if writes_date(template) else {}
+
+
+def _tool_names(messages: Sequence[Mapping[str, Any]], tools: Any) -> list[str]:
+    """Names of the tools that messages call or may call; those in forms of their own have none here."""
+    given = tools if isinstance(tools, list | tuple) else ()
+    entries = [*given, *(call for message in messages for call in message.get("tool_calls") or ())]
+    functions = [one.get("function", one) for one in entries if isinstance(one, Mapping)]
+    names = [function.get("name") for function in functions if isinstance(function, Mapping)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _stands_in(text: str, content: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def content_id(prompt: Text, candidates: Iterable[Text]) -> str:
+def content_id(prompt: Text, candidates: Iterable[Text], template_kwargs: Mapping[str, Any] | None = None) -> str:
     """Return an id that depends on the prompt and on which candidates there are, not on their order.
 
     Args:
         prompt (`str` or `Messages`): The prompt.
         candidates (`Iterable` of `str` or `Messages`): The candidates in any order.
+        template_kwargs (`Mapping[str, Any]`, *optional*): What the chat template is given beside them, if anything.
     """
-    return content_hash(prompt, sorted(content_hash(candidate) for candidate in candidates))
+    given = [template_kwargs] if template_kwargs else []
+    return content_hash(prompt, sorted(content_hash(candidate) for candidate in candidates), *given)
 
 
 def hash_order(example: Example) -> Example:
@@ -47,7 +49,8 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write examples to a Parquet file, atomically.
 
     Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null), truth (list of K shares, or
-    null), margin (number or null). JSON with ASCII escapes keeps text that is not valid UTF-8 (lone surrogates) exact.
+    null), margin (number or null), template_kwargs (JSON). JSON with ASCII escapes keeps text that is not valid UTF-8
+    (lone surrogates) exact.
 
     Args:
         path (`Path`): File to write.
@@ -63,6 +66,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
         "gold": pa.array([example.gold for example in examples], pa.int64()),
         "truth": pa.array([example.truth for example in examples], pa.list_(pa.float64())),
         "margin": pa.array([example.margin for example in examples], pa.float64()),
+        "template_kwargs": pa.array([json.dumps(example.template_kwargs) for example in examples], pa.string()),
     }
     write_parquet(path, pa.table(columns))
 
@@ -79,7 +83,7 @@ def read_examples(path: Path) -> list[Example]:
     import pyarrow
     import pyarrow.parquet
 
-    columns = ["id", "group", "prompt", "candidates", "gold", "truth", "margin"]
+    columns = ["id", "group", "prompt", "candidates", "gold", "truth", "margin", "template_kwargs"]
     try:
         table = pyarrow.parquet.ParquetFile(path).read(columns)
         rows = table.select(columns).to_pylist()
@@ -133,7 +137,9 @@ def _replacing(path: Path) -> Iterator[Path]:
 def _example(row: dict[str, Any]) -> Example:
     candidates = tuple(_text(candidate) for candidate in row["candidates"])
     truth = None if row["truth"] is None else tuple(row["truth"])
-    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, row["gold"], truth, row["margin"])
+    given = json.loads(row["template_kwargs"])
+    known = {"gold": row["gold"], "truth": truth, "margin": row["margin"]}
+    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, **known, template_kwargs=given)
 
 
 def _text(written: str) -> Text:

@@ -8,10 +8,13 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from w2s_rm.errors import DataError
 from w2s_rm.types import Row
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 SUFFIXES = (*_JSONL_SUFFIXES, ".csv", ".parquet")
@@ -110,8 +113,25 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     number = 0
     try:
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
+            written = {field.name: field.type for field in batch.schema if "arrow.json" in str(field.type)}
             for values in batch.to_pylist():
                 number += 1
-                yield Row(f"{path} row {number}", values)
-    except (OSError, pyarrow.ArrowException) as error:
+                parsed = {name: _parse_json(values[name], kind) for name, kind in written.items()}
+                yield Row(f"{path} row {number}", {**values, **parsed})
+    except (OSError, pyarrow.ArrowException, json.JSONDecodeError) as error:
         raise DataError(f"{path}: broken Parquet file after row {number} ({error}); write it again") from error
+
+
+def _parse_json(value: Any, kind: pyarrow.DataType) -> Any:
+    """Read the JSON inside a cell: `datasets` keeps mappings of different keys so, and pyarrow leaves them as text."""
+    import pyarrow
+
+    if value is None:
+        return None
+    if isinstance(kind, pyarrow.JsonType):
+        return json.loads(value)
+    if pyarrow.types.is_struct(kind):
+        return {field.name: _parse_json(value[field.name], field.type) for field in kind}
+    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+        return [_parse_json(item, kind.value_type) for item in value]
+    return value

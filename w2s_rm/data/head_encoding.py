@@ -29,14 +29,15 @@ def encode_for(
             chat template refuses conversations, leaves out messages, or writes the candidates of an example alike.
     """
     prompts = [example.prompt for example in examples]
+    kwargs = [example.template_kwargs for example in examples]
     if head == "classification":
         counts = [len(example.candidates) for example in examples]
-        return _with_prompts(head, examples, encode_prompts(tokenizer, prompts, counts, max_length))
+        return _with_prompts(head, examples, encode_prompts(tokenizer, prompts, counts, max_length, kwargs))
     candidates = [example.candidates for example in examples]
     if head == "lm" and (spoken := [e.id for e in examples if not isinstance(e.candidates[0], str)]):
         raise DataError(f"head lm scores plain text, but these examples are conversations: {', '.join(spoken[:5])}")
     names = [f"example {example.id!r}" for example in examples]
-    encoded = encode_batch(tokenizer, prompts, candidates, max_length, end=head == "reward", names=names)
+    encoded = encode_batch(tokenizer, prompts, candidates, max_length, kwargs, end=head == "reward", names=names)
     _refuse_alike_conversations(tokenizer, examples, encoded)
     return _with_prompts(head, examples, encoded) if head == "lm" else encoded
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.examples import write_parquet_parts
+from w2s_rm.data.messages import parse_text
 from w2s_rm.data.reading import read_rows
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.types import Row, Text, content_hash
@@ -173,12 +174,7 @@ def _trl(row: Row) -> WeakLabel:
 
 
 def _text(row: Row, column: str) -> Text:
-    value = row.values.get(column)
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return tuple({key: item for key, item in message.items() if item is not None} for message in value)
-    raise DataError(f"{column} is {value!r}, not text or messages")
+    return parse_text(row.values.get(column), column)
 
 
 def _name(row: Row, column: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from w2s_rm.data.examples import write_parquet
 from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, whole_text, write_labels
+from w2s_rm.data.messages import template_columns
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.types import Example
 
@@ -81,8 +82,9 @@ def to_trl_rows(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> lis
 
     Returns:
         `list[dict]`: id, prompt, chosen, rejected, chosen_probability (at least 0.5; the first candidate where both are
-        equal). Conversations come without the column prompt if one of them has no common beginning, because TRL reads
-        no empty conversation: chosen and rejected then hold all messages.
+        equal), and tools and chat_template_kwargs where any example has them. Conversations come without the column
+        prompt if one of them has no common beginning, because TRL reads no empty conversation: chosen and rejected then
+        hold all messages.
 
     Raises:
         DataError: An example has more than two candidates, kinds are mixed, or labels do not fit.
@@ -93,9 +95,10 @@ def to_trl_rows(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> lis
     if len({isinstance(example.prompt, str) for example in examples}) > 1:
         raise DataError("some examples are text and some conversations; TRL reads a dataset of one kind")
     implicit = any(example.prompt == () for example in examples)
+    given = template_columns([example.template_kwargs for example in examples])
     return [
-        _trl_row(example, probabilities, implicit)
-        for example, probabilities in zip(examples, join_labels(examples, labels), strict=True)
+        _trl_row(example, probabilities, implicit) | columns
+        for example, probabilities, columns in zip(examples, join_labels(examples, labels), given, strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from w2s_rm.data.examples import hash_order, read_examples, write_examples
+from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.types import Example, content_hash, hash_fraction
 
@@ -137,7 +137,7 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
         by_id[example.id].append(example)
     kept, duplicates, contradictions, problems = [], 0, 0, []
     for id, same in by_id.items():
-        if len({content_hash(one.prompt, sorted(one.candidate_ids)) for one in same}) > 1:
+        if len({content_id(one.prompt, one.candidates, one.template_kwargs) for one in same}) > 1:
             problems.append(f"id {id!r} names {len(same)} rows of different content")
             continue
         soft = any(one.truth is not None for one in same)

@@ -27,7 +27,7 @@ from w2s_rm.types import content_hash
 
 # Raise a stage's version when the same config gives another result.
 ALGORITHM_VERSIONS = {
-    "prepare": 5,
+    "prepare": 6,
     "pretrain": 1,
     "weak": 3,
     "relabel": 3,

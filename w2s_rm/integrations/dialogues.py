@@ -37,11 +37,13 @@ def convert(
             common, so only marks say where it ends.
 
     Raises:
-        DataError: Text has no turns of which the responses could be made; says why.
+        DataError: Text has no turns of which the responses could be made; says why. Messages that call tools, as text.
     """
     if form == "conversational" and isinstance(prompt, str):
         return _split(prompt, [str(response) for response in responses], guessed)
     if form == "text" and not isinstance(prompt, str):
+        if any(_calls(text) for text in (prompt, *responses)):
+            raise DataError("calls of tools have no form in a transcript; leave out --format text")
         return _transcript(prompt) + "\n\nAssistant:", tuple(map(_answer, responses))
     return prompt, responses
 
@@ -115,3 +117,7 @@ def _answer(response: Text) -> Text:
         return response
     first, *rest = response
     return f" {first['content']}{_transcript(tuple(rest))}"
+
+
+def _calls(text: Text) -> bool:
+    return not isinstance(text, str) and any(message.get("tool_calls") for message in text)

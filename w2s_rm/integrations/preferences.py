@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from w2s_rm.data.messages import template_columns
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.integrations.dialogues import FORMATS, convert
 from w2s_rm.types import Example, Text, content_hash
@@ -70,7 +71,8 @@ def to_preferences(
     rows: list[dict[str, Any]] = []
     dropped = {"ties": 0, "low_confidence": 0, "duplicates": 0, "without_prompt": 0}
     seen: set[str] = set()
-    for example, values in zip(examples, scores, strict=True):
+    given = template_columns([example.template_kwargs for example in examples])
+    for example, values, columns in zip(examples, scores, given, strict=True):
         best, worst = values.index(max(values)), values.index(min(values))
         margin = values[best] - values[worst]
         prompt, chosen, rejected = _explicit(example.prompt, example.candidates[best], example.candidates[worst])
@@ -85,7 +87,7 @@ def to_preferences(
             dropped["without_turns"] = dropped.get("without_turns", 0) + 1
             continue
         seen.add(key)
-        rows.append(row)
+        rows.append(row | ({} if form == "text" else columns))
     return Preferences(rows, {"examples": len(examples), **dropped, "rows": len(rows)})
 
 

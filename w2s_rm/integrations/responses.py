@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2s_rm.data.messages import parse_template_kwargs, words, written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems, nearest
 from w2s_rm.integrations.texts import pair_problem
 from w2s_rm.types import Text, content_hash
@@ -27,6 +28,7 @@ class Asked:
         prompt (`str` or `Messages`): The prompt.
         responses (`tuple` of `str` or `Messages`): Its responses: one, or those of the field `responses`.
         several (`bool`): Whether they come from the field `responses`.
+        template_kwargs (`Mapping[str, Any]`): For the chat template: the fields `tools` and `chat_template_kwargs`.
     """
 
     place: str
@@ -34,6 +36,7 @@ class Asked:
     prompt: Text
     responses: tuple[Text, ...]
     several: bool
+    template_kwargs: Mapping[str, Any]
 
 
 def read_responses(path: Path, prompt_column: str, response_column: str) -> list[Asked]:
@@ -102,19 +105,27 @@ def _parse(place: str, line: str, prompt_column: str, response_column: str) -> A
     prompt, given = values[prompt_column], values[_SEVERAL] if several else [values[response_column]]
     if not isinstance(given, list) or not given:
         raise DataError(f"{_SEVERAL} is {given!r:.60}, not a list of responses")
+    prompt, *given = (_read_messages(cell) for cell in (prompt, *given))
     found = dict.fromkeys(problem for response in given if (problem := _problem(prompt, response)))
     if found:
         raise DataError("; ".join(found))
     responses = tuple(response if isinstance(response, str) else tuple(response) for response in given)
-    return Asked(place, values, prompt if isinstance(prompt, str) else tuple(prompt), responses, several)
+    own: dict[str, Any] = {} if isinstance(prompt, str) else parse_template_kwargs(values)
+    return Asked(place, values, prompt if isinstance(prompt, str) else tuple(prompt), responses, several, own)
 
 
 def _problem(prompt: Any, response: Any) -> str | None:
     problem = pair_problem(prompt, response)
     if problem is not None:
         return problem.replace("completion", "response")
-    said = [response] if isinstance(response, str) else [message["content"] for message in response]
-    return None if any(text.strip() if isinstance(text, str) else text for text in said) else "the response is empty"
+    said = [response] if isinstance(response, str) else map(words, response)
+    return None if any(text.strip() for text in said) else "the response is empty"
+
+
+def _read_messages(cell: Any) -> Any:
+    """The messages of a conversation that was written as JSON; anything else as it is."""
+    spoken = written_messages(cell, "a field") if isinstance(cell, str) else None
+    return cell if spoken is None else spoken if isinstance(spoken, list) else [spoken]
 
 
 def rewarded(asked: Sequence[Asked], rewards: Sequence[Sequence[float]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.encoding import first_alike
+from w2s_rm.data.messages import parse_template_kwargs, words
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.scorer import Scorer, share_prompts
 from w2s_rm.integrations.texts import check_columns, check_markup, check_template
@@ -80,12 +81,22 @@ class RewardFunction:
         self.__name__ = scorer.loaded.name
         self.n_scored = self.n_cut = self.n_empty = 0
 
-    def __call__(self, prompts: Sequence[Text], completions: Sequence[Text], **_: Any) -> list[float]:
+    def __call__(
+        self,
+        prompts: Sequence[Text],
+        completions: Sequence[Text],
+        *,
+        tools: Sequence[Any] | None = None,
+        chat_template_kwargs: Sequence[Any] | None = None,
+        **_: Any,
+    ) -> list[float]:
         """Score completions, each by itself: a reward does not depend on what else is in the batch.
 
         Args:
             prompts (`Sequence` of text or messages): One for each completion.
             completions (`Sequence` of text or messages): What the policy wrote.
+            tools (`Sequence`, *optional*): For conversations, the tools of each, as a list or JSON: a dataset's column.
+            chat_template_kwargs (`Sequence`, *optional*): Further arguments of the chat template for each.
 
         Raises:
             DataError: Columns are missing, mixed up or of different kinds, or a row has no token; names the rows.
@@ -93,10 +104,20 @@ class RewardFunction:
                 chat template than the reward model's.
             NonFiniteError: A reward is NaN or infinite; names the rows.
         """
-        return self.named(prompts, completions)
+        columns = {"tools": tools, "chat_template_kwargs": chat_template_kwargs}
+        given = {name: column for name, column in columns.items() if column is not None}
+        kwargs = None
+        if given and check_columns(prompts, completions):
+            rows = [dict(zip(given, cells, strict=True)) for cells in zip(*given.values(), strict=True)]
+            kwargs = list(map(parse_template_kwargs, rows))
+        return self.named(prompts, completions, template_kwargs=kwargs)
 
     def named(
-        self, prompts: Sequence[Text], completions: Sequence[Text], names: Sequence[str] | None = None
+        self,
+        prompts: Sequence[Text],
+        completions: Sequence[Text],
+        names: Sequence[str] | None = None,
+        template_kwargs: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[float]:
         """Score completions, with names for messages.
 
@@ -104,6 +125,7 @@ class RewardFunction:
             prompts (`Sequence` of text or messages): As for a call.
             completions (`Sequence` of text or messages): As for a call.
             names (`Sequence[str]`, *optional*): What they are called; by default `row 0` and so on.
+            template_kwargs (`Sequence[Mapping]`, *optional*): For each, keyword arguments of the chat template.
         """
         loaded = self.scorer.loaded
         if check_columns(prompts, completions):
@@ -113,7 +135,7 @@ class RewardFunction:
             check_markup(loaded.tokenizer, loaded.path, list(map(str, prompts)), names)
         if not prompts:
             return []
-        encoded = self.scorer.encode(prompts, [(completion,) for completion in completions], names)
+        encoded = self.scorer.encode(prompts, [(completion,) for completion in completions], names, template_kwargs)
         self._count(completions, encoded)
         rewards = self._score(prompts, encoded)
         self.scorer.check_finite(rewards, [f"{n} (prompt {_shown(p)})" for n, p in zip(names, prompts, strict=True)])
@@ -148,7 +170,7 @@ class RewardFunction:
 def _is_empty(completion: Text) -> bool:
     if isinstance(completion, str):
         return not completion
-    return not any(message["content"] or message.get("tool_calls") for message in completion)
+    return not any(map(words, completion))
 
 
 def _shown(prompt: Text) -> str:
@@ -157,4 +179,4 @@ def _shown(prompt: Text) -> str:
 
 
 def _last(messages: Sequence[Mapping[str, Any]]) -> Any:
-    return messages[-1]["content"] if messages else ""
+    return words(messages[-1]) if messages else ""

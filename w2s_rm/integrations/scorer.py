@@ -89,14 +89,19 @@ class Scorer:
         if examples and not isinstance(examples[0].candidates[0], str):
             check_template(self.loaded.tokenizer, self.loaded.path)
         own = [f"example {example.id!r}" for example in examples]
-        encoded = self.encode([e.prompt for e in examples], [e.candidates for e in examples], own)
+        kwargs = [e.template_kwargs for e in examples]
+        encoded = self.encode([e.prompt for e in examples], [e.candidates for e in examples], own, kwargs)
         scores = self.score([to_group(row.prompt_ids, row.candidate_ids) for row in encoded])
         names = [name for name, example in zip(own, examples, strict=True) for _ in example.candidates]
         self.check_finite([score for row in scores for score in row], names)
         return list(map(tuple, scores))
 
     def encode(
-        self, prompts: Sequence[Text], candidates: Sequence[Sequence[Text]], names: Sequence[str]
+        self,
+        prompts: Sequence[Text],
+        candidates: Sequence[Sequence[Text]],
+        names: Sequence[str],
+        template_kwargs: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[Encoded]:
         """Tokenise prompts with their candidates as in training.
 
@@ -104,11 +109,14 @@ class Scorer:
             prompts (`Sequence` of text or messages): One for each row.
             candidates (`Sequence` of sequences of text or messages): Their continuations.
             names (`Sequence[str]`): What rows are called in messages.
+            template_kwargs (`Sequence[Mapping]`, *optional*): For each row, keyword arguments of the chat template.
 
         Raises:
             DataError: A row has no token, or the chat template refuses it or leaves messages out; names the rows.
         """
-        encoded = encode_batch(self.loaded.tokenizer, prompts, candidates, self.max_length, names=names)
+        encoded = encode_batch(
+            self.loaded.tokenizer, prompts, candidates, self.max_length, template_kwargs, names=names
+        )
         empty = [name for name, one in zip(names, encoded, strict=True) if not all(one.candidate_ids)]
         if empty:
             raise DataError(f"nothing to score: prompt and response have no token in {', '.join(empty[:_NAMED])}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
+from w2s_rm.data.messages import written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def pair_problem(prompt: Any, completion: Any) -> str | None:
     if kinds[0] != kinds[1]:
         return f"prompt is {kinds[0]}, completion is {kinds[1]}; both must be of one kind"
     if kinds[1] == "text":
-        return None
+        return _written(prompt, completion)
     if not completion:
         return "completion has no message"
     if completion[0]["role"] in ("user", "system"):
@@ -80,11 +81,24 @@ def pair_problem(prompt: Any, completion: Any) -> str | None:
     return None
 
 
+def _written(prompt: str, completion: str) -> str | None:
+    """Whether text is a conversation that somebody wrote as text."""
+    for name, text in (("prompt", prompt), ("completion", completion)):
+        try:
+            if written_messages(text, name) is not None:
+                return f"{name} is a list of messages written as JSON; read it with json.loads"
+        except DataError as error:
+            return str(error)
+    return None
+
+
 def _kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "text"
     messages = isinstance(value, list | tuple) and all(
-        isinstance(message, Mapping) and isinstance(message.get("role"), str) and "content" in message
+        isinstance(message, Mapping)
+        and isinstance(message.get("role"), str)
+        and ("content" in message or message.get("tool_calls"))
         for message in value
     )
     return "a conversation" if messages else None

@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from w2s_rm.data.examples import content_id
+from w2s_rm.data.messages import is_null as is_null
+from w2s_rm.data.messages import parse_text as parse_text
+from w2s_rm.data.messages import words
 from w2s_rm.errors import DataError
 from w2s_rm.types import Example, Text, content_hash
 
 # Where a prompt may end inside running text: after white space, or after the stops of scripts written without it.
 _WORD_ENDS = frozenset("。？！：；，、")
-# As `json.dumps`, `repr` and data frames write a list whose first element is a mapping with text keys.
-_LIST_OF_MESSAGES = re.compile(r"""\s*\[\s*\{\s*(['"])(role|content|from|value)\1\s*:""")
 _ASKING = ("user", "human")
-
-
-def is_null(value: object) -> bool:
-    """Whether a cell is empty: null, or the NaN that data frames write for it."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def parse_text(value: object, what: str) -> Text:
-    """Check that a cell holds text or messages.
-
-    Args:
-        value (`object`): The cell.
-        what (`str`): Its name for messages.
-
-    Raises:
-        DataError: Null, another type, a wrong message structure, or text that no UTF-8 file can hold.
-    """
-    if is_null(value):
-        raise DataError(f"{what} is empty (null); drop the row or fill it")
-    if isinstance(value, str):
-        spoken = _written_conversation(value, what)
-        return _encodable(value, what) if spoken is None else parse_text(spoken, what)
-    if isinstance(value, list | tuple):
-        return tuple(_parse_message(message, f"{what}[{i}]") for i, message in enumerate(value))
-    raise DataError(f"{what} is {type(value).__name__}, not text or a list of messages")
-
-
-def _written_conversation(text: str, what: str) -> list[Any] | None:
-    """The messages in a text that is a list of them; `None` for other text, for example one that quotes some JSON."""
-    if not _LIST_OF_MESSAGES.match(text):
-        return None
-    try:
-        messages: list[Any] = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{what} is a list of messages written as text that is not JSON ({error.msg}, column {error.colno}); "
-            "write it with json.dumps, or as a column of lists"
-        ) from error
-    return messages
 
 
 def after_prompt(prompt: Text, responses: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
@@ -76,8 +35,9 @@ def after_prompt(prompt: Text, responses: Sequence[Text]) -> tuple[Text, tuple[T
     if not prompt.strip():
         return split_common(responses)
     for response in responses:
-        first = next((message for message in response if message["role"] != "system"), None)  # type: ignore[index]
-        if first is None or first["role"] not in _ASKING or first["content"].strip() != prompt.strip():  # type: ignore[index]
+        messages: Sequence[Any] = response
+        first = next((message for message in messages if message["role"] != "system"), None)
+        if first is None or first["role"] not in _ASKING or words(first).strip() != prompt.strip():
             raise DataError(
                 "the prompt is text and the responses are conversations that do not begin with it as a user message; "
                 "write the prompt as messages, or set prompt_column: '' if the responses hold whole conversations"
@@ -106,7 +66,13 @@ def split_common(texts: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
 
 
 def comparison(
-    prompt: Text, candidates: tuple[Text, ...], gold: int | None, *, group: str | None = None, id: str | None = None
+    prompt: Text,
+    candidates: tuple[Text, ...],
+    gold: int | None,
+    *,
+    group: str | None = None,
+    id: str | None = None,
+    template_kwargs: Mapping[str, Any] | None = None,
 ) -> Example:
     """Build a checked example, candidates in the order given.
 
@@ -117,6 +83,7 @@ def comparison(
         group (`str`, *optional*): What must stay in one split; by default the prompt, and where there is no prompt,
             the comparison itself.
         id (`str`, *optional*): By default [`content_id`][w2s_rm.data.examples.content_id].
+        template_kwargs (`Mapping[str, Any]`, *optional*): What the chat template is given beside the messages.
 
     Raises:
         DataError: Text mixed with messages, empty or identical candidates.
@@ -131,36 +98,14 @@ def comparison(
         raise DataError(f"response {' and '.join(empty)} is empty; drop the row or fill it")
     if len({content_hash(candidate) for candidate in candidates}) < len(candidates):
         raise DataError("the responses are identical, so there is nothing to compare; drop the row")
-    own_id = content_id(prompt, candidates)
+    own_id = content_id(prompt, candidates, template_kwargs)
     own_group = content_hash((prompt or own_id) if group is None else group)
-    return Example(id or own_id, own_group, prompt, candidates, gold)
+    return Example(id or own_id, own_group, prompt, candidates, gold, template_kwargs=template_kwargs or {})
 
 
 def is_blank(text: Text) -> bool:
     """Whether text is white space only, or a conversation in which nobody says anything."""
-    return not text.strip() if isinstance(text, str) else not any(message["content"].strip() for message in text)
-
-
-def _parse_message(message: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(message, Mapping):
-        raise DataError(f"{what} is {type(message).__name__}, not a message; write {{role, content}}")
-    for key in ("role", "content"):
-        if not isinstance(message.get(key), str):
-            raise DataError(f"{what}: a message needs text under {key!r}; its keys are {', '.join(map(str, message))}")
-        _encodable(message[key], f"{what}.{key}")
-    # Columnar files give every message every key that any message has.
-    return {key: value for key, value in message.items() if value is not None}
-
-
-def _encodable(text: str, what: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{what} holds half of a character ({ascii(text[error.start])} at position {error.start}), which no "
-            "tokenizer reads; mend or drop the row"
-        ) from error
-    return text
+    return not text.strip() if isinstance(text, str) else not any(words(message).strip() for message in text)
 
 
 def _word_boundary(text: str, limit: int) -> int:

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from w2s_rm.data.grouping import join_shared_candidates
+from w2s_rm.data.messages import SHAREGPT, parse_template_kwargs, words
 from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
@@ -84,6 +85,12 @@ class Preference:
             either order.
         separator (`str`, *optional*, defaults to `""`): Text put between prompt and response. TRL concatenates as is,
             and so does the default.
+        roles (`str` or `dict`, *optional*): Who speaks in messages, by the names that chat templates know:
+            `{gpt: assistant}`, or `sharegpt` for `human` (user) and `gpt`, `chatgpt`, `bot` and `model` (assistant).
+            With it, messages may be written with `from` and `value` instead of `role` and `content`.
+        tools_column (`str`, *optional*, defaults to `"tools"`): Schemas of the tools that a conversation may call, as
+            a list or JSON, for the chat template; used where it is there, and with `""` never. A column
+            `chat_template_kwargs` gives the template further arguments, as in TRL.
     """
 
     path: str
@@ -108,6 +115,8 @@ class Preference:
     group_by: str | dict[str, int] = "prompt"
     id_column: str | None = None
     separator: str = ""
+    roles: str | dict[str, str] | None = None
+    tools_column: str = "tools"
 
     setting: ClassVar[str] = "reward_modeling"
     classes: ClassVar[None] = None
@@ -129,6 +138,11 @@ class Preference:
         if self.preferred_column is not None and self.response_a_column is None:
             raise ConfigError("preferred_column chooses between response_a_column and response_b_column: name them too")
         self._check_truth()
+        if self.roles not in (None, "sharegpt") and not _names_roles(self.roles):
+            raise ConfigError(
+                f"roles is {self.roles!r}; write sharegpt, or which name stands for which role, as in "
+                "{gpt: assistant}"
+            )
         if self.group_by not in ("prompt", "chosen", "candidates") and self._first_words is None:
             raise ConfigError(f"group_by is {self.group_by!r}; write prompt, chosen, candidates, or {{first_words: 5}}")
         if self.group_column is not None and self.group_by != "prompt":
@@ -212,6 +226,7 @@ class Preference:
         of_truth = ("preferred_column", "strength_column", "margin_column")
         options = ("prompt_column", *pair, *of_truth, "group_column", "id_column")
         named = {option: getattr(self, option) for option in options}
+        named["tools_column"] = None if self.tools_column == "tools" else self.tools_column
         for option in ("rating_columns", "votes_columns"):
             named |= {f"{option}[{index}]": column for index, column in enumerate(getattr(self, option) or ())}
         return {option: column for option, column in named.items() if column is not None and column != ""}
@@ -232,7 +247,9 @@ class Preference:
             id, group = _key(cells, "id_column"), _key(cells, "group_column") or self._group(candidates[0])
             gold, truth = self._truth(row)
             margin = None if gold is None else self._margin(row)
-            return replace(comparison(prompt, candidates, gold, group=group, id=id), truth=truth, margin=margin)
+            given = {} if isinstance(candidates[0], str) else parse_template_kwargs(row.values, self.tools_column)
+            one = comparison(prompt, candidates, gold, group=group, id=id, template_kwargs=given)
+            return replace(one, truth=truth, margin=margin)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
 
@@ -240,9 +257,10 @@ class Preference:
         names = ("response_a_column", "response_b_column")
         if self.response_a_column is None:
             names = ("chosen_column", "rejected_column")
-        a, b = (parse_text(cells[option], repr(self.columns[option])) for option in names)
+        roles = SHAREGPT if isinstance(self.roles, str) else self.roles
+        a, b = (parse_text(cells[option], repr(self.columns[option]), roles) for option in names)
         if self.prompt_column:
-            prompt = parse_text(cells["prompt_column"], repr(self.prompt_column))
+            prompt = parse_text(cells["prompt_column"], repr(self.prompt_column), roles)
             if isinstance(prompt, str) and not isinstance(a, str):
                 comparison((), (a, b), None)
                 return after_prompt(prompt, (a, b))
@@ -261,7 +279,7 @@ class Preference:
             return None
         if self.group_by == "candidates":
             return content_hash(first)
-        text = first if isinstance(first, str) else "\n".join(message["content"] for message in first)
+        text = first if isinstance(first, str) else "\n".join(map(words, first))
         return " ".join(text.split()[: self._first_words])
 
     def _separated(self, response: Text) -> Text:
@@ -340,6 +358,10 @@ class Preference:
             return first / (first + second)
         # A distance of 700 is the most that exp can take, and far beyond where float64 is 0 or 1.
         return 1.0 / (1.0 + math.exp(min(max((second - first) / self.rating_scale, -700.0), 700.0)))
+
+
+def _names_roles(roles: object) -> bool:
+    return isinstance(roles, dict) and all(isinstance(name, str) for pair in roles.items() for name in pair)
 
 
 class Outcome(enum.Enum):
