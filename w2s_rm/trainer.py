@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -24,6 +25,7 @@ from w2s_rm.data.head_encoding import check_candidates, encode_for
 from w2s_rm.data.messages import written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.heads import HEADS, keep_in_float32
+from w2s_rm.integrations.trained_on import CONVERSATIONS, TEXT, write_kind
 from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, candidate_accuracy
 from w2s_rm.types import Example, content_hash
 
@@ -71,6 +73,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     head = HEADS["reward"]
     _tag_names = ["trl", "reward-trainer", "w2s-rm"]
     _signature_columns: Any
+    _trained_on: str | None = None
 
     def __init__(self, model: Any, args: RewardConfig | None = None, **kwargs: Any) -> None:
         options = args.loss if isinstance(args, W2SRewardConfig) else "cross_entropy"
@@ -89,6 +92,8 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         columns = dataset.column_names or list(next(iter(dataset)))
         if set(ENCODED_COLUMNS) <= set(columns):
             return dataset
+        if dataset_name == "train":
+            self._trained_on = _kind_of_first(dataset)
         label_column = args.label_column if isinstance(args, W2SRewardConfig) else "chosen_probability"
         kept = [name for name in ("id", "margin") if name in columns]
         settings: dict[str, Any] = {"batched": True, "remove_columns": [name for name in columns if name not in kept]}
@@ -101,6 +106,12 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model, and beside it whether it was trained on conversations or on text, where that was seen."""
+        super().save_model(output_dir, _internal_call)
+        if self._trained_on is not None and self.args.should_save:
+            write_kind(Path(output_dir or str(self.args.output_dir)), self._trained_on)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Load a dataset to evaluate, which may be one of those given at the start, or raw or encoded rows."""
@@ -355,6 +366,15 @@ def _read_messages(name: str, cells: Sequence[Any], indices: Sequence[int]) -> l
         for index, cell in zip(indices, cells, strict=True)
     ]
     return [[cell] if isinstance(cell, Mapping) else cell for cell in found]
+
+
+def _kind_of_first(dataset: Any) -> str | None:
+    """Whether a dataset begins with text or a conversation; `None` where its first row is none, which is said later."""
+    row: Mapping[str, Any] = next(iter(dataset), {})
+    first = row.get("chosen")
+    if isinstance(first, str) and written_messages(first, "row 0: chosen") is None:
+        return TEXT
+    return CONVERSATIONS if first else None
 
 
 def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int]) -> None:

@@ -32,8 +32,11 @@ def run(arguments: argparse.Namespace) -> None:
     asked = read_responses(arguments.file, arguments.prompt_column, arguments.response_column)
     # Mistakes in the file show before a model is loaded.
     from w2s_rm.integrations.rewards import reward_function
+    from w2s_rm.integrations.trained_on import warn_of_unknown
 
     reward = reward_function(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
+    loaded = reward.scorer.loaded
+    warn_of_unknown(loaded.trained_on, loaded.path, loaded.tokenizer, asked[0].prompt)
     names = [one.place for one in asked for _ in one.responses]
     prompts = [one.prompt for one in asked for _ in one.responses]
     kwargs = [one.template_kwargs for one in asked for _ in one.responses]

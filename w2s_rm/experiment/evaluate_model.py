@@ -17,6 +17,7 @@ from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.experiment.artifacts import StageFolder, write_yaml
 from w2s_rm.experiment.evaluation import Evaluation, judge
 from w2s_rm.experiment.selection import select_task
+from w2s_rm.integrations.trained_on import TEXT
 from w2s_rm.tasks.reward_bench import RewardBench
 from w2s_rm.types import Example, Predictions, Task
 
@@ -84,7 +85,7 @@ def evaluate_model(
     task = _select(task_name, overrides)
     loaded = _checked_model(name)
     scoring = _scoring(loaded) | ({"max_length": max_length} if max_length is not None else {})
-    templated = loaded.tokenizer.chat_template is not None
+    templated = loaded.tokenizer.chat_template is not None and loaded.trained_on != TEXT
     if isinstance(task, RewardBench) and templated and not any(text.startswith("format=") for text in overrides):
         task = _select(task_name, [*overrides, "format=conversational"])
     examples, subsets = _read(task, task_name)

@@ -17,6 +17,7 @@ from w2s_rm.config import W2SRewardConfig
 from w2s_rm.data.reading import is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.heads import HEADS, keep_in_float32
+from w2s_rm.integrations.trained_on import read_kind
 from w2s_rm.modeling import quiet_loading
 
 _TRAINING_STAGES = ("weak", "student", "ceiling")
@@ -34,6 +35,7 @@ class RewardModel:
         max_length (`int`, *optional*): Tokens to which rows were cut in training; where that is not known, as many as
             model and tokenizer say that they take.
         bf16 (`bool`, *optional*): Whether training computed in bfloat16; `None` where that is not known.
+        trained_on (`str`, *optional*): `conversations` or `text`; `None` where that is not known.
     """
 
     path: str
@@ -41,6 +43,7 @@ class RewardModel:
     tokenizer: PreTrainedTokenizerBase
     max_length: int | None
     bf16: bool | None
+    trained_on: str | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +69,7 @@ def load_reward_model(model_name_or_path: str) -> RewardModel:
     _check_pad_token(path, model, tokenizer)
     keep_in_float32(HEADS["reward"].output_layers(model))
     max_length, bf16 = _trained_with(Path(path))
-    return RewardModel(path, model, tokenizer, max_length or _longest(model, tokenizer), bf16)
+    return RewardModel(path, model, tokenizer, max_length or _longest(model, tokenizer), bf16, read_kind(path))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from w2s_rm.data.messages import parse_template_kwargs, words
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.scorer import Scorer, share_prompts
 from w2s_rm.integrations.texts import check_columns, check_markup, check_template
+from w2s_rm.integrations.trained_on import needs_messages, spoken_all
 from w2s_rm.types import Encoded, Text
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class RewardFunction:
         # TRL logs rewards under this name.
         self.__name__ = scorer.loaded.name
         self.n_scored = self.n_cut = self.n_empty = 0
+        self._as_messages: bool | None = None
 
     def __call__(
         self,
@@ -131,15 +133,27 @@ class RewardFunction:
         if check_columns(prompts, completions):
             check_template(loaded.tokenizer, loaded.path)
         names = names or [f"row {row}" for row in range(len(prompts))]
-        if prompts and isinstance(prompts[0], str):
-            check_markup(loaded.tokenizer, loaded.path, list(map(str, prompts)), names)
         if not prompts:
             return []
+        if isinstance(prompts[0], str):
+            check_markup(loaded.tokenizer, loaded.path, list(map(str, prompts)), names)
+        if self._needs_messages(prompts, completions):
+            prompts, completions = spoken_all(prompts, completions)
         encoded = self.scorer.encode(prompts, [(completion,) for completion in completions], names, template_kwargs)
         self._count(completions, encoded)
         rewards = self._score(prompts, encoded)
         self.scorer.check_finite(rewards, [f"{n} (prompt {_shown(p)})" for n, p in zip(names, prompts, strict=True)])
         return rewards
+
+    def _needs_messages(self, prompts: Sequence[Text], completions: Sequence[Text]) -> bool:
+        """Decide at the first text, and say it then: rows of one dataset are not to be scored in two ways."""
+        loaded = self.scorer.loaded
+        if self._as_messages is None or not isinstance(completions[0], str):
+            needed = needs_messages(loaded.trained_on, loaded.path, loaded.tokenizer, prompts, completions[0])
+            if not isinstance(completions[0], str):
+                return needed
+            self._as_messages = needed
+        return self._as_messages
 
     def _score(self, prompts: Sequence[Text], encoded: Sequence[Encoded]) -> list[float]:
         """Score what differs once: equal tokens have equal rewards, which rounding would tell apart between groups."""

@@ -24,6 +24,7 @@ from w2s_rm.errors import ConfigError, DataError, NonFiniteError, join_problems
 from w2s_rm.heads import HEADS, Collator
 from w2s_rm.integrations.reward_model import RewardModel, unsharded
 from w2s_rm.integrations.texts import check_template
+from w2s_rm.integrations.trained_on import as_trained
 from w2s_rm.layout_probe import why_not_shared
 from w2s_rm.layouts import refuse_long_rows
 from w2s_rm.types import Encoded, Example, Text
@@ -86,6 +87,8 @@ class Scorer:
         """
         if len({isinstance(example.candidates[0], str) for example in examples}) > 1:
             raise DataError("some examples are text and some conversations; score them one kind at a time")
+        loaded = self.loaded
+        examples = as_trained(loaded.trained_on, loaded.path, loaded.tokenizer, examples)
         if examples and not isinstance(examples[0].candidates[0], str):
             check_template(self.loaded.tokenizer, self.loaded.path)
         own = [f"example {example.id!r}" for example in examples]

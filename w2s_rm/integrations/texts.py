@@ -157,6 +157,28 @@ def check_markup(tokenizer: PreTrainedTokenizerBase, path: str, prompts: Sequenc
     )
 
 
+def is_rendered(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> bool:
+    """Whether texts are what the tokenizer's chat template writes: all begin as it begins, or hold its marks.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): With a chat template.
+        texts (`Sequence[str]`): Plain text.
+    """
+    own = _own_markup(tokenizer)
+    openings = tuple(filter(None, (_opening_of(tokenizer, roles) for roles in (("user",), ("system", "user")))))
+    return all(text.lstrip().startswith(openings) or own & set(_MARKUP.findall(text)) for text in texts)
+
+
+def _opening_of(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str:
+    """What a template writes before the first message; empty where it takes no such message."""
+    messages = [{"role": role, "content": f"what the {role} says"} for role in roles]
+    with contextlib.suppress(TemplateError, TypeError, ValueError):
+        return (
+            str(tokenizer.apply_chat_template(messages, tokenize=False)).partition(messages[0]["content"])[0].lstrip()
+        )
+    return ""
+
+
 def _own_markup(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """Everything that the template writes, also where it puts markup together from roles."""
     ends = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token}

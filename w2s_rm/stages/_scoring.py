@@ -12,6 +12,7 @@ from w2s_rm.data.encoding import first_alike
 from w2s_rm.data.template_date import DATE, writes_date
 from w2s_rm.errors import DataError
 from w2s_rm.experiment.artifacts import StageFolder
+from w2s_rm.integrations.trained_on import as_trained, read_kind
 from w2s_rm.stages._common import StageArguments
 from w2s_rm.types import Encoded, Example, Predictions
 
@@ -122,13 +123,18 @@ def score_examples(
         rank must take all parts: each is the work of all.
 
     Raises:
+        ConfigError: Conversations for a reward model that was trained on text.
         DataError: While scores are taken: an example is larger than `max_tokens_per_batch`.
         NonFiniteError: While scores are taken: one is NaN or infinite; names the examples.
     """
     from w2s_rm.modeling import stage_tokenizer
 
     tokenizer = stage_tokenizer(model_args, args)
-    encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
+    read = examples
+    if stage_args.head == "reward":
+        path = str(model_args.model_name_or_path)
+        read = as_trained(read_kind(path), path, tokenizer, examples)
+    encoded = encode(stage_args.setting, tokenizer, read, args.max_length, stage_args.head)
     chance = [[1.0 / len(example.candidates)] * len(example.candidates) for example in examples]
     rows = to_rows(examples, encoded, chance)
     trainer = build_trainer(stage_args, args, model_args, rows, tokenizer)

@@ -22,6 +22,7 @@ from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.experiment.artifacts import StageFolder, package_versions, write_text
 from w2s_rm.experiment.hub import hub_problems, push_model
+from w2s_rm.integrations.trained_on import kind_of, write_kind
 from w2s_rm.modeling import merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
 from w2s_rm.report.cards import write_card
 from w2s_rm.scoring import stream_scores
@@ -104,7 +105,7 @@ def train(argv: Sequence[str]) -> None:
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
         scale = _scale(trainer, rows)
-        difference = _save(trainer, probe, folder, stage_args, model_args)
+        difference = _save(trainer, probe, folder, stage_args, model_args, kind_of(examples[0].candidates[0]))
         if is_main_process():
             counts = {
                 **encoding_counts(encoded),
@@ -189,7 +190,7 @@ def last_checkpoint(folder: StageFolder) -> str | None:
 
 
 def _save(
-    trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: StageArguments, model_args: Any
+    trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: StageArguments, model_args: Any, kind: str
 ) -> float:
     """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
     output = trainer.predict(probe).predictions
@@ -211,6 +212,8 @@ def _save(
         difference = verify_saved(
             stage_args.head, written, batch, scores_BK, args.device, bool(args.bf16), args.trust_remote_code
         )
+        if stage_args.head == "reward":
+            write_kind(written, kind)
         replace_folder(written, folder.path / "model")
     trainer.accelerator.wait_for_everyone()
     return difference
