@@ -60,14 +60,16 @@ def stage_tokenizer(model_args: ModelConfig, args: W2SRewardConfig) -> PreTraine
         args ([`W2SRewardConfig`]): `eos_token`, `chat_template_path`, `trust_remote_code`.
 
     Raises:
-        ConfigError: As [`load_tokenizer`], or the eos token is unknown, or the template is no Jinja file.
+        ConfigError: As [`load_tokenizer`], or the eos or pad token is unknown, or the template is no Jinja file.
     """
     path = str(model_args.model_name_or_path)
     tokenizer: Any = load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=args.trust_remote_code)
     if args.eos_token is not None:
         if args.eos_token not in tokenizer.get_vocab():
-            raise ConfigError(f"eos_token {args.eos_token!r} is not in the vocabulary of the tokenizer of {path!r}")
+            raise ConfigError(_unknown_token("eos_token", args.eos_token, tokenizer, path))
         tokenizer.eos_token = args.eos_token
+    if args.pad_token is not None and args.pad_token not in tokenizer.get_vocab():
+        raise ConfigError(_unknown_token("pad_token", args.pad_token, tokenizer, path))
     if args.chat_template_path is not None:
         template = Path(args.chat_template_path)
         if not template.is_file():
@@ -76,6 +78,11 @@ def stage_tokenizer(model_args: ModelConfig, args: W2SRewardConfig) -> PreTraine
         tokenizer.chat_template = template.read_text(encoding="utf-8")
     result: PreTrainedTokenizerBase = tokenizer
     return result
+
+
+def _unknown_token(option: str, token: str, tokenizer: Any, path: str) -> str:
+    special = ", ".join(map(repr, tokenizer.all_special_tokens))
+    return f"{option} {token!r} is not in the vocabulary of the tokenizer of {path!r}; its special tokens: {special}"
 
 
 def load_model(
@@ -127,14 +134,23 @@ def load_model(
             f"take the model before its classification head was trained, or a {kind}"
         )
     if head == "lm":
-        _check_writes(path, model, sorted(info["missing_keys"]))
+        check_writes(path, model, sorted(info["missing_keys"]))
     _initialise(model, sorted(info["missing_keys"]), args.seed)
     loaded: PreTrainedModel = model
     return loaded
 
 
-def _check_writes(path: str, model: PreTrainedModel, missing: Sequence[str]) -> None:
-    """Refuse what cannot predict the next token: half a model, an encoder, or one that cannot pad on the left."""
+def check_writes(path: str, model: PreTrainedModel, missing: Sequence[str] = ()) -> None:
+    """Refuse what cannot predict the next token: half a model, an encoder, or one that cannot pad on the left.
+
+    Args:
+        path (`str`): Where it is from, for the message.
+        model (`PreTrainedModel`): The model, with or without weights.
+        missing (`Sequence[str]`, *optional*): Weights that its folder lacks.
+
+    Raises:
+        ConfigError: It cannot.
+    """
     if missing:
         raise ConfigError(
             f"{path!r} is no language model, head lm needs one: the folder has no weights for {', '.join(missing[:5])}"

@@ -24,6 +24,15 @@ train:
   learning_rate: 1e-5
 seeds: [0, 1]
 """
+SHAPE = {
+    "model_type": "llama",
+    "vocab_size": 99,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ def make_recipe() -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         for name in ("weak", "strong"):
             (folder / "models" / name).mkdir(parents=True)
-            (folder / "models" / name / "config.json").write_text("{}", encoding="utf-8")
+            (folder / "models" / name / "config.json").write_text(json.dumps(SHAPE), encoding="utf-8")
             (folder / "models" / name / "model.safetensors").write_text(f"weights of {name}", encoding="utf-8")
         rows = [{"prompt": f"p{n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for n in range(60)]
         (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

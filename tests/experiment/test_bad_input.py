@@ -175,7 +175,7 @@ def test_an_option_that_the_trainer_refuses(recipe_file: Path, tiny_tokenizer: C
     for name in ("weak", "strong"):
         tiny_tokenizer().save_pretrained(recipe_file.parent / "models" / name)
     recipe = load_recipe(recipe_file, ["train.bf16=true", "train.fp16=true"])
-    with pytest.raises(ConfigError, match="train: At most one of fp16 and bf16"):
+    with pytest.raises(ConfigError, match="weak, strong: train: At most one of fp16 and bf16"):
         run_plan(make_plan(recipe, recipe_file.parent / "runs"), lambda _: None)
     assert written(recipe_file) == PREPARED
 

@@ -13,9 +13,9 @@ from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
 from w2s_rm.experiment.executors import run_accelerate, run_inline
 from w2s_rm.experiment.hub import hub_problems
-from w2s_rm.experiment.places import read_accelerate_config, resolve_model
+from w2s_rm.experiment.places import read_accelerate_config
 from w2s_rm.experiment.plan import Plan
-from w2s_rm.experiment.recipe import ModelSpec
+from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.experiment.stage import Stage
 
 Say = Callable[[str], None]
@@ -139,10 +139,8 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
     for stage in missing:
         if here and stage.accelerate_config is not None and stage.distributed:
             problems += hardware_problems(stage.accelerate_config)
-    problems += _option_problems(plan, trained if here else [])
     problems += hub_problems([stage.config for stage in trained])
-    for role, spec in zip(("weak", "strong", "policy"), plan.recipe.models(), strict=False):
-        problems += [f"{role}: {text}" for text in _model_problems(plan, spec)] if trained else []
+    problems += model_problems(plan, missing, here)
     problems += _rendering_problems(plan) if trained and not problems else []
     if problems:
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
@@ -183,36 +181,6 @@ def hardware_problems(config: Path) -> list[str]:
         f"accelerate_config {config.name} asks for {needed} GPUs on this machine, {found} found; "
         "set num_processes in a copy of it, or use a cpu_ config"
     ]
-
-
-def _option_problems(plan: Plan, trained: list[Stage]) -> list[str]:
-    problems: list[str] = []
-    if uses_accelerate(plan):
-        return problems
-    from w2s_rm.stages._common import check_arguments
-
-    for stage in trained[:1] + [stage for stage in trained if stage.method]:
-        problems += check_arguments(stage.config)
-    return problems
-
-
-def _model_problems(plan: Plan, spec: ModelSpec) -> list[str]:
-    from trl import ModelConfig
-
-    from w2s_rm.modeling import check_quantization, load_tokenizer
-
-    if spec.model_name_or_path is None:
-        return []
-    try:
-        check_quantization(ModelConfig(**spec.options))
-        load_tokenizer(
-            resolve_model(spec.model_name_or_path),
-            revision=str(spec.options.get("model_revision", "main")),
-            trust_remote_code=bool({**plan.recipe.train, **spec.train}.get("trust_remote_code", False)),
-        )
-    except ConfigError as error:
-        return [str(error)]
-    return []
 
 
 def print_line(text: str) -> None:

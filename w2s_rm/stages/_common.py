@@ -218,26 +218,6 @@ def quiet_progress() -> None:
     datasets.disable_progress_bars()
 
 
-def check_arguments(config: Mapping[str, Any]) -> list[str]:
-    """Say which values of a training stage's config the trainer's own configuration refuses.
-
-    Args:
-        config (`Mapping[str, Any]`): The stage config.
-    """
-    import dataclasses
-
-    from w2s_rm.config import W2SRewardConfig
-
-    quiet_warnings()
-    known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
-    given = {name: value for name, value in config.items() if name in known}
-    try:
-        W2SRewardConfig(**{"output_dir": "unused", **given, **machine_defaults(config)})
-    except (TypeError, ValueError, ImportError, RuntimeError) as error:
-        return [f"train: {error}"]
-    return []
-
-
 def score_without_zero() -> None:
     """Score on the plain distributed path under ZeRO-1 and ZeRO-2.
 
