@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from trl import RewardConfig, RewardTrainer
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.data.head_encoding import encode_for
-from w2s_rm.data.label_store import WeakLabel, to_trl_rows
+from w2s_rm.data.label_store import WeakLabel, to_trl_rows, write_trl_dataset
 from w2s_rm.errors import DataError
+from w2s_rm.integrations.export import write_preferences
 from w2s_rm.integrations.preferences import to_preferences
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Example
@@ -160,5 +162,11 @@ def test_exported_rows_keep_the_tools(tmp_path: Path) -> None:
     for rows in (scored, labelled):
         (tmp_path / "out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         assert examples(tmp_path / "out.jsonl") == own
+        for name in ("out.parquet", "out"):
+            write_preferences(tmp_path / name, rows)
+            assert examples(tmp_path / name) == own, "each call has its own arguments, no others"
+            shutil.rmtree(tmp_path / name) if name == "out" else (tmp_path / name).unlink()
+    write_trl_dataset(tmp_path / "labels", labelled)
+    assert examples(tmp_path / "labels") == own
     texts = to_preferences(own, [(1.0, 0.0)] * len(own), form="text")
     assert texts.counts["without_turns"] == 2 and "tools" not in texts.rows[0], "a transcript has no form for calls"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.integrations.deepspeed import HfDeepSpeedConfig, is_deepspeed_zero3_enabled
 
-from w2s_rm import W2SRewardConfig, W2SRewardTrainer
+from w2s_rm import W2SRewardConfig, W2SRewardTrainer, cli
 from w2s_rm.data.examples import write_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError
@@ -125,6 +127,46 @@ def test_conversations_are_rendered_with_the_reward_models_template(
     folder = reward_folder(True)
     (found,) = reward_function(str(folder))([conversation("w7 w8")], [conversation("w9", "assistant")])
     assert found == pytest.approx(by_hand(folder, "w3 w7 w8 <eos>w4 w9 <eos>"), abs=1e-5)
+
+
+TOOLS_TEMPLATE = (
+    "{% for t in tools or [] %}{{ t.name + ' ' }}{% endfor %}{% for m in messages %}{{ (m.content or '') + ' ' }}"
+    "{% for c in m.tool_calls or [] %}{{ c.function.name + ' ' }}{% endfor %}{% endfor %}{{ mood or '' }}"
+)
+
+
+def test_tools_and_calls_reach_the_template(
+    reward_folder: Callable[..., Path],
+    by_hand: Callable[..., float],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Given as columns to a reward function, as fields of a scored line, or with examples."""
+    folder = reward_folder(TOOLS_TEMPLATE)
+    prompt, tools, more = conversation("w5"), [{"name": "w6"}], {"mood": "w9"}
+    completion = [{"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "w6"}}]}]
+    expected = [by_hand(folder, "w6 w5 w6 w9"), by_hand(folder, "w5 w6 ")]
+    given = {"tools": [json.dumps(tools), None], "chat_template_kwargs": [more, None]}
+    assert reward_function(str(folder))([prompt] * 2, [completion] * 2, **given) == pytest.approx(expected, abs=1e-5)
+    lines = [{"prompt": json.dumps(prompt), "response": completion}, {"prompt": prompt, "response": completion}]
+    path = tmp_path / "asked.jsonl"
+    path.write_text(json.dumps(lines[0] | {"tools": tools, "chat_template_kwargs": more}) + "\n" + json.dumps(lines[1]))
+    assert cli.main(["score", str(folder), str(path)]) == 0
+    rewards = [json.loads(line)["reward"] for line in capsys.readouterr().out.splitlines()]
+    assert rewards == pytest.approx(expected, abs=1e-5)
+    one = Example("x", "x", tuple(prompt), (tuple(completion), tuple(conversation("w7"))), 0)
+    found = Scorer(load_reward_model(str(folder))).score_examples(
+        [replace(one, template_kwargs={"tools": tools, **more}), one]
+    )
+    assert [row[0] for row in found] == pytest.approx(expected, abs=1e-5)
+
+
+def test_text_that_is_a_written_conversation_is_refused(reward_folder: Callable[..., Path]) -> None:
+    written = json.dumps(conversation("w5"))
+    with pytest.raises(DataError, match=r"row 1: prompt is a list of messages written as JSON; .*json\.loads"):
+        reward_function(str(reward_folder(True)))(["w5", written], [" w6", " w6"])
+    with pytest.raises(DataError, match="row 0: completion is a list of messages written as text that is not JSON"):
+        reward_function(str(reward_folder(True, name="other")))(["w5"], [str(conversation("w6"))])
 
 
 def test_rows_of_a_prompt_share_what_they_have_in_common() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.examples import write_parquet
 from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, whole_text, write_labels
 from w2s_rm.data.messages import template_columns
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.types import Example
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = ["WeakLabel", "join_labels", "labelled", "read_labels", "to_trl_rows", "write_labels", "write_trl_dataset"]
 
@@ -109,9 +112,27 @@ def write_trl_dataset(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
         folder (`Path`): Folder to write `train.parquet` into.
         rows (`Sequence[dict]`): From [`to_trl_rows`].
     """
-    import pyarrow as pa
+    write_parquet(folder / "train.parquet", to_table(rows))
 
-    write_parquet(folder / "train.parquet", pa.Table.from_pylist(list(rows)))
+
+def to_table(rows: Sequence[dict[str, Any]]) -> pyarrow.Table:
+    """Make a table of rows in TRL's format, in which each call of a tool keeps its own arguments and no others.
+
+    Args:
+        rows (`Sequence[dict]`): Text, or messages.
+    """
+    import pyarrow
+
+    if not any(message.get("tool_calls") for row in rows for cell in row.values() for message in _messages(cell)):
+        return pyarrow.Table.from_pylist(list(rows))
+    import datasets
+
+    # A column of mappings would give every call the arguments that any call has.
+    return datasets.Dataset.from_list(list(rows), on_mixed_types="use_json").data.table
+
+
+def _messages(cell: Any) -> list[dict[str, Any]]:
+    return cell if isinstance(cell, list) else []
 
 
 def _names(example: Example, by_content: bool) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from w2s_rm.data.examples import read_examples, write_parquet
-from w2s_rm.data.label_store import join_labels, read_labels
+from w2s_rm.data.label_store import join_labels, read_labels, to_table
 from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
 from w2s_rm.experiment.artifacts import write_text
 from w2s_rm.integrations.preferences import Preferences, to_preferences
@@ -194,9 +194,7 @@ def write_preferences(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     if path.suffix == ".jsonl":
         write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
     elif path.suffix == ".parquet":
-        import pyarrow as pa
-
-        write_parquet(path, pa.Table.from_pylist(list(rows)))
+        write_parquet(path, to_table(rows))
     else:
         _write_dataset(path, rows)
 
@@ -206,7 +204,7 @@ def _write_dataset(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        datasets.Dataset.from_list(list(rows)).save_to_disk(unfinished)
+        datasets.Dataset(to_table(rows)).save_to_disk(unfinished)
         unfinished.rename(path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -158,7 +158,7 @@ def best_of_n(asked: Sequence[Asked], rewards: Sequence[Sequence[float]], respon
     """
     found: dict[str, list[tuple[float, Asked, Text]]] = {}
     for one, values in zip(asked, rewards, strict=True):
-        answers = found.setdefault(content_hash(one.prompt), [])
+        answers = found.setdefault(content_hash(one.prompt, one.template_kwargs), [])
         answers += [(value, one, response) for value, response in zip(values, one.responses, strict=True)]
     if all(len(answers) == 1 for answers in found.values()):
         raise DataError(
