@@ -213,7 +213,7 @@ def test_intervals_are_of_subsets_resampled_on_their_own() -> None:
         (["path=bench.jsonl", "n_test=3"], "remove n_train, n_validation and n_test"),
         (["path=nowhere.jsonl"], "nowhere.jsonl"),
         (["path=broken.jsonl"], "broken.jsonl:2: no column 'subset' (option subset)"),
-        (["path=bad.jsonl"], "task reward_bench: 2 rows cannot be used\n  - bad.jsonl:1: 'chosen' is empty (null)"),
+        (["path=bad.jsonl"], "task reward_bench: 1 rows cannot be used\n  - bad.jsonl:2: 'id' is empty"),
         (
             ["--task", "preference", "path=bench.jsonl", "response_a_column=chosen", "response_b_column=rejected"],
             "which",
