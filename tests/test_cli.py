@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import yaml
 
 import w2s_rm
 from w2s_rm import cli
+from w2s_rm.errors import system_problem
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "recipes" / "reward_modeling" / "quickstart.yaml"
@@ -307,3 +309,19 @@ def test_lazy_names_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     package: Callable[[str], object] = w2s_rm.__getattr__
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         package("Nothing")
+
+
+def test_what_the_system_says_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no file system takes, and a file where a folder must be."""
+    (tmp_path / "file").touch()
+    recipe = str(Path(w2s_rm.__file__).parents[1] / "recipes" / "quickstart.yaml")
+    for runs in (tmp_path / ("x" * 300), tmp_path / "file" / "runs"):
+        assert cli.main(["run", recipe, "--runs", str(runs)]) == 2
+        shown = capsys.readouterr().err
+        assert shown.count("error: ") == 1 and str(runs) in shown and "Traceback" not in shown
+
+
+def test_a_full_disk_is_said_with_a_remedy() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/x")
+    assert system_problem(full).startswith("runs/x: No space left on device; make room and run the same command again")
+    assert system_problem(OSError("the hub\nis silent")) == "the hub is silent"

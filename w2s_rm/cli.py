@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from w2s_rm import __version__
-from w2s_rm.errors import EXIT_USER_ERROR, W2SError
+from w2s_rm.errors import EXIT_USER_ERROR, W2SError, system_problem
 
 COMMANDS = ("plan", "run", "check", "report", "evaluate", "export", "score", "list")
 """In the order in which help shows them."""
@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; Python's own flush at exit would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"error: {system_problem(error)}", file=sys.stderr)
+        return EXIT_USER_ERROR
     return 0
 
 

@@ -7,10 +7,18 @@ The command line turns a `W2SError` into one message and exit code 2.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 
 EXIT_USER_ERROR = 2
 """Exit code of a program that ended with an error of the user's making."""
+_REMEDIES = {
+    errno.ENOSPC: "; make room and run the same command again, finished stages are kept",
+    errno.EDQUOT: "; make room and run the same command again, finished stages are kept",
+    errno.EACCES: "; take a place where you may read and write",
+    errno.EPERM: "; take a place where you may read and write",
+    errno.EROFS: "; take a place where you may write",
+}
 
 
 class W2SError(Exception):
@@ -46,6 +54,19 @@ class NonFiniteError(W2SError, ArithmeticError):
 
 class StageError(W2SError, RuntimeError):
     """A stage failed in its own process."""
+
+
+def system_problem(error: OSError) -> str:
+    """Put what the operating system says into one line: where, what, and what helps.
+
+    Args:
+        error (`OSError`): No such folder, no permission, no space, or what a library raises in this form.
+    """
+    if error.errno is None:
+        return " ".join(str(error).split())
+    place = f"{error.filename}: " if error.filename is not None else ""
+    remedy = _REMEDIES.get(error.errno, "")
+    return f"{place}{error.strerror or error}{remedy}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

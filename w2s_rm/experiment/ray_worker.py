@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_rm.errors import InUseError, W2SError
+from w2s_rm.errors import InUseError, W2SError, system_problem
 from w2s_rm.experiment.artifacts import StageFolder
 from w2s_rm.experiment.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.experiment.stage import Stage
@@ -56,6 +56,8 @@ def run_in_worker(stage: Stage, environment: Mapping[str, str], folder: str) -> 
         problem = _run_process(stage, {**os.environ, **environment, LAUNCHED_VARIABLE: "1"}, folder)
     except W2SError as error:
         problem = str(error)
+    except OSError as error:
+        problem = system_problem(error)
     yield Outcome(problem, time.perf_counter() - started)
 
 

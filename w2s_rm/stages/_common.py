@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError
+from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_yaml
 
 
@@ -73,6 +73,10 @@ def run_main(stage: Callable[[Sequence[str]], None]) -> None:
     except W2SError as error:
         if is_main_process() or isinstance(error, ArithmeticError):
             print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except OSError as error:
+        # Only the rank that met it knows: a folder or a disk may be one machine's own.
+        print(f"error: {system_problem(error)}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
 
 
