@@ -99,6 +99,14 @@ def test_a_table_of_wins_by_hand():
     assert found.moves == 0.0, "three examples are no evidence"
 
 
+def test_the_same_text_cut_elsewhere_counts():
+    """Without a prompt column, what two texts begin with is their prompt, and the third begins otherwise."""
+    train = [Example("0", "0", "I met", (" Ann today", " Bob"), 0), Example("1", "1", "I met", (" Bob", " Cid"), 0)]
+    test = [Example("2", "2", "I", (" met Ann today", " saw Dan"), 0)]
+    found = wins_in_training(train, test)
+    assert found.decided == 1.0 and found.right.value == 1.0
+
+
 def test_words_that_come_again_are_no_texts():
     moves = [Example(str(n), str(n), f"board {n}", ("Qh7", "Ke2"), 0) for n in range(9)]
     assert wins_in_training(moves[:5], moves[5:]) is None

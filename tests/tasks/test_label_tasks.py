@@ -63,6 +63,17 @@ def test_utilitarianism_shows_a_pair_in_one_order_whichever_is_better():
         example(EthicsUtilitarianism(), baseline="I fell.", less_pleasant="I fell.")
 
 
+def test_utilitarianism_keeps_scenarios_with_the_same_beginning_together():
+    """The worse scenario of one pair is the better one of another, and mostly its beginning."""
+    chain = ["I went to the store and met Ann.", "I went to the store today.", "I went to the store in rain."]
+    groups = {
+        example(EthicsUtilitarianism(), baseline=better, less_pleasant=worse).group
+        for better, worse in zip(chain, chain[1:], strict=False)
+    }
+    other = example(EthicsUtilitarianism(), baseline="I went to the bank today.", less_pleasant=chain[0])
+    assert len(groups) == 1 and other.group not in groups
+
+
 def test_pointwise_shows_one_transcript_whichever_was_preferred():
     a, b = "\n\nHuman: Hi\n\nAssistant: Yes.", "\n\nHuman: Hi\n\nAssistant: No."
     one = AnthropicHhPointwise().to_example(Row("a", {"chosen": a, "rejected": b}))

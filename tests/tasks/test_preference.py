@@ -135,12 +135,44 @@ def test_groups_by_what_the_first_response_begins_with():
     assert by_words[0] == by_words[1] != by_words[2]
     assert len({example(row, group_by="chosen").group for row in rows}) == 3
     assert len({example(row).group for row in rows}) == 1
-    linked = [{**row, "rejected": "a c b"} for row in rows[:2]] + rows[2:]
-    task = Preference("pairs.jsonl", group_by="candidates")
-    examples = [task.to_example(Row("pairs.jsonl:7", row)) for row in linked]
-    assert len({one.group for one in examples}) == 3 and len({one.group for one in task.regroup(examples)}) == 1
     messages = {"prompt": [USER], "chosen": [{"role": "assistant", "content": "a b z"}], "rejected": [NO]}
     assert example(messages, group_by={"first_words": 2}).group == by_words[0]
+
+
+def test_the_better_response_groups_wherever_it_stands():
+    rows = [{"prompt": "p", "a": "x y", "b": "z", "which": "a"}, {"prompt": "p", "a": "z", "b": "x y", "which": "b"}]
+    for group_by in ("chosen", {"first_words": 1}):
+        one, two = (example(row, **AB, preferred_column="which", group_by=group_by).group for row in rows)
+        assert one == two != example({**rows[0], "which": "b"}, **AB, preferred_column="which", group_by=group_by).group
+
+
+def test_an_implicit_prompt_belongs_to_the_response():
+    """The same text is cut elsewhere in every comparison, but its words and what it is stay the same."""
+    rows = [{"chosen": "a b c d", "rejected": "a b c e"}, {"chosen": "a b c d", "rejected": "a x"}]
+    for group_by in ("chosen", {"first_words": 2}, {"first_words": 4}):
+        one, two = (example(row, prompt_column="", group_by=group_by) for row in rows)
+        assert one.prompt != two.prompt and one.group == two.group
+
+
+def connected(rows, **options):
+    """How many groups are left."""
+    task = Preference("pairs.jsonl", group_by="candidates", **options)
+    examples = [task.to_example(Row("pairs.jsonl:7", row)) for row in rows]
+    return len({one.group for one in task.regroup(examples)})
+
+
+def test_comparisons_are_connected_by_responses_and_prompts():
+    chain = [{"prompt": f"p{n}", "chosen": f"t{n}", "rejected": f"t{n + 1}"} for n in range(3)]
+    assert connected(chain) == 1 and connected([chain[0], chain[2]]) == 2
+    assert connected([chain[0], {**chain[2], "prompt": "p0"}]) == 1
+    bare = [{"chosen": "a b c d", "rejected": "a b c e"}, {"chosen": "a x", "rejected": "a b c d"}]
+    assert connected(bare, prompt_column="") == 1
+    assert connected([bare[0], {"chosen": "q c d", "rejected": "q c e"}], prompt_column="") == 2, "ends are no texts"
+
+
+def test_an_instruction_connects_nothing():
+    rows = [{"prompt": "Which is better?", "chosen": f"a{n}", "rejected": f"b{n}"} for n in range(11)]
+    assert connected(rows) == 11 and connected(rows[:10]) == 1
 
 
 AB = {"response_a_column": "a", "response_b_column": "b"}

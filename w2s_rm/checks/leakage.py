@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from w2s_rm.checks.result import NearLeak, Overlap, Wins
 from w2s_rm.checks.sampling import accuracy
 from w2s_rm.checks.text import exact_content, normalised_content, plain
+from w2s_rm.data.grouping import is_instruction
 from w2s_rm.types import Example
 
 MOST_IDS = 5
 """How many ids are named."""
-_INSTRUCTION_COUNT = 10
-_INSTRUCTION_SHARE = 0.01
 _LEAST_WORDS = 3
 
 
@@ -68,7 +67,8 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
     """Decide test examples by how often each candidate won and lost in training; `None` if that decides none.
 
     Candidates of one or two words, such as moves of chess, are a vocabulary and not texts that come again: they count
-    for nothing here, and what they say is measured by the bag of words.
+    for nothing here, and what they say is measured by the bag of words. A candidate also counts together with its
+    prompt: where that is what two texts begin with, the same text is cut elsewhere in another comparison.
 
     Args:
         train (`Sequence[Example]`): Weak and relabel, with ground truth.
@@ -76,13 +76,12 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
     """
     wins: Counter[str] = Counter()
     for example in train:
-        for position, candidate in enumerate(example.candidates):
-            text = plain(candidate).strip()
-            if len(text.split()) >= _LEAST_WORDS:
+        for position in range(len(example.candidates)):
+            for text in _texts(example, position):
                 wins[text] += 1 if position == example.gold else -1
     credits, chances = [], []
     for example in test:
-        numbers = [wins[plain(candidate).strip()] for candidate in example.candidates]
+        numbers = [sum(wins[text] for text in _texts(example, k)) for k in range(len(example.candidates))]
         best = max(numbers)
         if numbers.count(best) == 1:
             credits.append(float(numbers.index(best) == example.gold))
@@ -92,10 +91,14 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
     return Wins(len(credits) / len(test), accuracy(credits), math.fsum(chances) / len(chances))
 
 
+def _texts(example: Example, position: int) -> set[str]:
+    prompt, candidate = plain(example.prompt), plain(example.candidates[position])
+    return {text.strip() for text in (candidate, prompt + candidate) if len(text.split()) >= _LEAST_WORDS}
+
+
 def _questions(examples: Sequence[Example]) -> set[str]:
-    most = max(_INSTRUCTION_COUNT, _INSTRUCTION_SHARE * len(examples))
     counts = Counter(plain(example.prompt).strip() for example in examples)
-    return {prompt for prompt, count in counts.items() if prompt and count <= most}
+    return {prompt for prompt, count in counts.items() if prompt and not is_instruction(count, len(examples))}
 
 
 def split_groups(splits: Mapping[str, Sequence[Example]]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from w2s_rm.data.grouping import GroupBy, check_group_by, join_shared_candidates, own_group
 from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns, resolve_path
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import comparison, is_null, parse_text
@@ -29,7 +30,7 @@ class AnthropicHh:
 
     A row is no comparison if its transcripts are equal, if one is blank, if nothing follows the prompt in one of them,
     or if they share no `\n\nAssistant:`. `rows` leaves such rows out and logs how many. Conversations that open with
-    the same words of the human stay in one split.
+    the same words of the human stay in one split, unless `group_by` says otherwise.
 
     Args:
         path (`str`, *optional*, defaults to `"Anthropic/hh-rlhf"`): Hub id, file or folder.
@@ -39,6 +40,9 @@ class AnthropicHh:
         revision (`str`, *optional*): Branch, tag or commit of the hub dataset.
         format (`"text"` or `"conversational"`, *optional*, defaults to `"text"`): Leave transcripts as they are, or
             turn them into messages for a chat template.
+        group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): What stays in one split: conversations that open
+            with the same words of the human, or, as in [`Preference`][w2s_rm.tasks.preference.Preference], `chosen`,
+            `candidates`, `{first_words: n}`.
     """
 
     path: str = "Anthropic/hh-rlhf"
@@ -46,6 +50,7 @@ class AnthropicHh:
     split: str | None = None
     revision: str | None = None
     format: Literal["text", "conversational"] = "text"
+    group_by: GroupBy = "prompt"
 
     setting: ClassVar[str] = "reward_modeling"
     classes: ClassVar[None] = None
@@ -59,8 +64,9 @@ class AnthropicHh:
         """Check the options.
 
         Raises:
-            ConfigError: Unknown format.
+            ConfigError: Unknown format or grouping.
         """
+        check_group_by(self.group_by)
         if self.format not in ("text", "conversational"):
             raise ConfigError(f"format is {self.format!r}; write text or conversational")
 
@@ -103,13 +109,18 @@ class AnthropicHh:
         cut = _common_turns(*texts)
         prompt, responses = texts[0][:cut], tuple(text[cut:] for text in texts)
         opening = content_hash(_messages(prompt.removesuffix(_ASSISTANT))[:1])
+        group = own_group(self.group_by, responses[0]) or opening
         try:
             if self.format == "text":
-                return comparison(prompt, responses, 0, group=opening)
+                return comparison(prompt, responses, 0, group=group)
             candidates = tuple(_messages(_ASSISTANT + response) for response in responses)
-            return comparison(_messages(prompt.removesuffix(_ASSISTANT)), candidates, 0, group=opening)
+            return comparison(_messages(prompt.removesuffix(_ASSISTANT)), candidates, 0, group=group)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
+
+    def regroup(self, examples: list[Example]) -> list[Example]:
+        """Join the groups of comparisons that share a response, if `group_by` says so."""
+        return join_shared_candidates(examples) if self.group_by == "candidates" else examples
 
 
 def _transcripts(row: Row) -> tuple[str, str]:

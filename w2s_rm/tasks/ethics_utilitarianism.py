@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.data.examples import content_id
+from w2s_rm.data.grouping import first_words
 from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import CONVERTED, Hub, UnusableRowError, one_of, text
 from w2s_rm.types import Example, Row, content_hash
 
+_OPENING = 5
+
 
 @dataclass(frozen=True)
 class EthicsUtilitarianism(LabelTask):
-    """Pairs of scenarios in hashed order; pairs with the same better one stay in one split.
+    """Pairs of scenarios in hashed order; pairs whose better one begins with the same five words stay in one split.
+
+    The worse scenario of one pair is often the better one of another. Pairs grouped by the better one alone would let a
+    model learn by heart what is worse, and then meet it in test as what is better.
 
     Files may also name the columns `chosen` and `rejected`.
 
@@ -38,4 +44,4 @@ class EthicsUtilitarianism(LabelTask):
         pair = content_id("", (better, worse))
         first, second = sorted((better, worse), key=lambda scenario: content_hash("first", pair, scenario))
         prompt = f"First: {first}\nSecond: {second}\nIs the first more pleasant?"
-        return self.example(prompt, int(first == better), group=better)
+        return self.example(prompt, int(first == better), group=first_words(better, _OPENING))

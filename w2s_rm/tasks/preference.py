@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, ClassVar
 
-from w2s_rm.data.grouping import join_shared_candidates
-from w2s_rm.data.messages import SHAREGPT, parse_template_kwargs, words
+from w2s_rm.data.grouping import GroupBy, check_group_by, join_shared_candidates, own_group
+from w2s_rm.data.messages import SHAREGPT, parse_template_kwargs
 from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
 from w2s_rm.tasks._source import label_key
-from w2s_rm.types import Example, Row, Text, content_hash
+from w2s_rm.types import Example, Row, Text
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +76,12 @@ class Preference:
             with a column `margin`. Students know only the weak labels.
         group_column (`str`, *optional*): Rows with the same value stay in one split.
         group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): Without a group_column, rows stay in one split
-            that have the same prompt (without any prompt each row stands by itself), or the same first response
-            (`chosen`), or whose first response begins with the same n words (`{first_words: n}`), or that have a
-            response in common, directly or over other rows (`candidates`). Where the text that is worse in one
-            comparison is the better one of another, `chosen` turns a leak around instead of closing it: a text that
-            training has seen lose is then right in test more often than not.
+            that have the same prompt (without any prompt each row stands by itself), or the same better response
+            (`chosen`; without truth the first one), or whose better response begins with the same n words
+            (`{first_words: n}`), or that have a response in common, or a prompt that is no general instruction,
+            directly or over other rows (`candidates`). Where the prompt is implicit, a response is the whole text.
+            Where the text that is worse in one comparison is the better one of another, `chosen` turns a leak around
+            instead of closing it: a text that training has seen lose is then right in test more often than not.
         id_column (`str`, *optional*): Unique name of a row; by default a hash of the prompt and the two responses in
             either order.
         separator (`str`, *optional*, defaults to `""`): Text put between prompt and response. TRL concatenates as is,
@@ -112,7 +113,7 @@ class Preference:
     contradictions: str = "majority"
     margin_column: str | None = None
     group_column: str | None = None
-    group_by: str | dict[str, int] = "prompt"
+    group_by: GroupBy = "prompt"
     id_column: str | None = None
     separator: str = ""
     roles: str | dict[str, str] | None = None
@@ -143,8 +144,7 @@ class Preference:
                 f"roles is {self.roles!r}; write sharegpt, or which name stands for which role, as in "
                 "{gpt: assistant}"
             )
-        if self.group_by not in ("prompt", "chosen", "candidates") and self._first_words is None:
-            raise ConfigError(f"group_by is {self.group_by!r}; write prompt, chosen, candidates, or {{first_words: 5}}")
+        check_group_by(self.group_by)
         if self.group_column is not None and self.group_by != "prompt":
             raise ConfigError("group_column and group_by say the same thing: remove one of them")
         if self.separator and not self.prompt_column:
@@ -172,13 +172,6 @@ class Preference:
                 problems.append(f"{name} is {getattr(self, name)!r}; write {' or '.join(known)}")
         if problems:
             raise ConfigError("; ".join(problems))
-
-    @property
-    def _first_words(self) -> int | None:
-        if not isinstance(self.group_by, dict) or set(self.group_by) != {"first_words"}:
-            return None
-        n = self.group_by["first_words"]
-        return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else None
 
     @property
     def has_ground_truth(self) -> bool:
@@ -244,8 +237,10 @@ class Preference:
         cells = {option: row.values[column] for option, column in self.columns.items()}
         try:
             prompt, candidates = self._texts(cells)
-            id, group = _key(cells, "id_column"), _key(cells, "group_column") or self._group(candidates[0])
             gold, truth = self._truth(row)
+            id, group = _key(cells, "id_column"), _key(cells, "group_column")
+            if group is None:
+                group = own_group(self.group_by, self._whole(prompt, candidates[gold or 0]))
             margin = None if gold is None else self._margin(row)
             given = {} if isinstance(candidates[0], str) else parse_template_kwargs(row.values, self.tools_column)
             one = comparison(prompt, candidates, gold, group=group, id=id, template_kwargs=given)
@@ -271,16 +266,15 @@ class Preference:
 
     def regroup(self, examples: list[Example]) -> list[Example]:
         """Join the groups of comparisons that share a response, if `group_by` says so."""
-        return join_shared_candidates(examples) if self.group_by == "candidates" else examples
+        if self.group_by != "candidates":
+            return examples
+        return join_shared_candidates(examples, whole=not self.prompt_column)
 
-    def _group(self, first: Text) -> str | None:
-        """What of the first response keeps rows together; `None` where the prompt does."""
-        if self.group_by == "prompt":
-            return None
-        if self.group_by == "candidates":
-            return content_hash(first)
-        text = first if isinstance(first, str) else "\n".join(map(words, first))
-        return " ".join(text.split()[: self._first_words])
+    def _whole(self, prompt: Text, response: Text) -> Text:
+        """The response, with its beginning where that was cut off as the prompt of two texts."""
+        if self.prompt_column or not isinstance(prompt, str) or not isinstance(response, str):
+            return response
+        return prompt + response
 
     def _separated(self, response: Text) -> Text:
         if not self.separator:

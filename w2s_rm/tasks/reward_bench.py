@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from w2s_rm.data.grouping import GroupBy, check_group_by, join_shared_candidates, own_group
 from w2s_rm.data.reading import KeptRows, content_version, is_hub_id, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import comparison, is_blank, is_null, parse_text
@@ -20,8 +21,8 @@ class RewardBench:
     """Comparisons of `allenai/reward-bench`, or of a file in its columns: prompt, chosen, rejected, subset, id.
 
     A prompt is text, what a user says, or a conversation that ends with a user's message; a response is text. Rows with
-    the same prompt stay in one split. Rows with an empty prompt or response, or two equal responses, are no comparison:
-    `rows` leaves them out and logs how many.
+    the same prompt stay in one split, unless `group_by` says otherwise. Rows with an empty prompt or response, or two
+    equal responses, are no comparison: `rows` leaves them out and logs how many.
 
     Args:
         path (`str`, *optional*, defaults to `"allenai/reward-bench"`): Hub id, file or folder.
@@ -33,6 +34,8 @@ class RewardBench:
         prefix (`str`, *optional*, defaults to `""`): With `text`, what stands before the prompt.
         separator (`str`, *optional*, defaults to `"\\n\\n"`): With `text`, what stands between prompt and response. A
             model trained on Anthropic's transcripts wants `prefix="\\n\\nHuman: "` and `separator="\\n\\nAssistant: "`.
+        group_by (`str` or `dict`, *optional*, defaults to `"prompt"`): What stays in one split, as in
+            [`Preference`][w2s_rm.tasks.preference.Preference]: `prompt`, `chosen`, `candidates`, `{first_words: n}`.
     """
 
     path: str = _HUB_ID
@@ -41,6 +44,7 @@ class RewardBench:
     format: Literal["text", "conversational"] = "text"
     prefix: str = ""
     separator: str = "\n\n"
+    group_by: GroupBy = "prompt"
 
     setting: ClassVar[str] = "reward_modeling"
     classes: ClassVar[None] = None
@@ -57,8 +61,9 @@ class RewardBench:
         """Check the options.
 
         Raises:
-            ConfigError: Unknown format, or text around messages.
+            ConfigError: Unknown format or grouping, or text around messages.
         """
+        check_group_by(self.group_by)
         if self.format not in ("text", "conversational"):
             raise ConfigError(f"format is {self.format!r}; write text or conversational")
         if self.format == "conversational" and (self.prefix, self.separator) != ("", "\n\n"):
@@ -100,12 +105,17 @@ class RewardBench:
                 raise DataError("'id' is empty; number the rows")
             # The benchmark's numbers are unique only within it.
             id = f"{row.values['subset']}/{row.values['id']}"
+            group = own_group(self.group_by, responses[0])
             if self.format == "text":
-                return comparison(self._opening(prompt), responses, 0, id=id)
+                return comparison(self._opening(prompt), responses, 0, group=group, id=id)
             said: tuple[Text, ...] = tuple(({"role": "assistant", "content": text},) for text in responses)
-            return comparison(_conversation(prompt), said, 0, id=id)
+            return comparison(_conversation(prompt), said, 0, group=group, id=id)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
+
+    def regroup(self, examples: list[Example]) -> list[Example]:
+        """Join the groups of comparisons that share a response, if `group_by` says so."""
+        return join_shared_candidates(examples) if self.group_by == "candidates" else examples
 
     def _opening(self, prompt: Text) -> str:
         if not isinstance(prompt, str):
