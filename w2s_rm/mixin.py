@@ -56,6 +56,8 @@ class WeakToStrongMixin(Trainer):
 
     def _lay_out(self, head_name: str, given: Any) -> None:
         """Choose the layout of rows, unless a data collator is given, make its collator, and let the model read it."""
+        # Accelerate would slice batches of a stream by their first tensor: one example has several rows.
+        self.accelerator.dataloader_config.dispatch_batches = False
         refuse_long_rows(self.model, (self.train_dataset, self.eval_dataset))
         if given is not None:
             self.layout = Layout("padded", "a data collator is given")

@@ -6,6 +6,7 @@ Shape suffixes: B examples of a micro-batch, K candidates.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,23 @@ import datasets
 import torch
 from accelerate import PartialState
 from peft import PeftConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, set_seed
 from trl import RewardConfig, RewardTrainer
 from trl.data_utils import is_conversational
+from trl.trainer.reward_trainer import DataCollatorForPreference
 from trl.trainer.utils import disable_dropout_in_model
 
 from w2s_rm.config import W2SRewardConfig, build_loss
-from w2s_rm.data.encoding import encode_batch
+from w2s_rm.data.collation import PaddedCollator
+from w2s_rm.data.encoding import encode_batch, share_tokens
 from w2s_rm.data.head_encoding import check_candidates, encode_for
 from w2s_rm.data.messages import written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.heads import HEADS, keep_in_float32
 from w2s_rm.integrations.trained_on import CONVERSATIONS, TEXT, write_kind
-from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, candidate_accuracy
-from w2s_rm.types import Example, content_hash
+from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, agreement, candidate_accuracy
+from w2s_rm.types import Encoded, Example, LossOutput, content_hash
 
 _CELLS = ("prompt", "chosen", "rejected")
 
@@ -75,15 +79,31 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     _signature_columns: Any
     _trained_on: str | None = None
 
-    def __init__(self, model: Any, args: RewardConfig | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        args: RewardConfig | None = None,
+        data_collator: Any = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        compute_metrics: Any = None,
+        *others: Any,
+        **kwargs: Any,
+    ) -> None:
         options = args.loss if isinstance(args, W2SRewardConfig) else "cross_entropy"
         self.w2s_loss = build_loss(options)
         if isinstance(args, W2SRewardConfig):
             _refuse_mass("reward", args)
-        super().__init__(model=model, args=args, **kwargs)
+        given = (data_collator, train_dataset, eval_dataset, processing_class, compute_metrics, *others)
+        super().__init__(model, args, *given, **kwargs)
         keep_in_float32(self.head.output_layers(self.model))
-        self._lay_out("reward", kwargs.get("data_collator"))
-        if kwargs.get("compute_metrics") is None:
+        if isinstance(data_collator, DataCollatorForPreference):
+            # Its rows are those of the padded layout, to which TRL's collator would add no labels.
+            data_collator = PaddedCollator(data_collator.pad_token_id, data_collator.pad_to_multiple_of)
+            self.data_collator = data_collator
+        self._lay_out("reward", data_collator)
+        if compute_metrics is None and not self.args.batch_eval_metrics:
             self.compute_metrics = candidate_accuracy
 
     def _prepare_dataset(
@@ -94,14 +114,22 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
             return dataset
         if dataset_name == "train":
             self._trained_on = _kind_of_first(dataset)
+        for name in _TOKEN_COLUMNS:
+            if (older := name.replace("_ids", "_input_ids")) in columns and name not in columns:
+                dataset, columns = dataset.rename_column(older, name), [*columns, name]
+        columns = [name for name in columns if not name.endswith("_input_ids")]
         label_column = args.label_column if isinstance(args, W2SRewardConfig) else "chosen_probability"
         kept = [name for name in ("id", "margin") if name in columns]
         settings: dict[str, Any] = {"batched": True, "remove_columns": [name for name in columns if name not in kept]}
         if isinstance(dataset, datasets.Dataset):
             settings |= {"desc": f"Encoding {dataset_name} dataset", "num_proc": args.dataset_num_proc}
         arguments = {"tokenizer": processing_class, "max_length": args.max_length, "label_column": label_column}
+        encode = _encode_tokens if set(_TOKEN_COLUMNS) <= set(columns) else _encode_preferences
+        if isinstance(dataset, datasets.Dataset):
+            _refuse_cells(dataset, label_column)
         with PartialState().main_process_first():
-            return dataset.map(_encode_preferences, with_indices=True, fn_kwargs=arguments, **settings)
+            # Collators read lists, in whatever form a dataset gives its own rows.
+            return dataset.with_format(None).map(encode, with_indices=True, fn_kwargs=arguments, **settings)
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
@@ -112,6 +140,34 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         super().save_model(output_dir, _internal_call)
         if self._trained_on is not None and self.args.should_save:
             write_kind(Path(output_dir or str(self.args.output_dir)), self._trained_on)
+
+    def _add_metrics(
+        self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput
+    ) -> None:
+        super()._add_metrics(scores_BK, targets_BK, mask_BK, weights_B, output)
+        count = weights_B.sum()
+        for name, value in _rewards(scores_BK[weights_B > 0]).items():
+            self._sums[name] += torch.stack([value * count, count]).double()
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[Tensor | None, Any, Tensor | None]:
+        """Return the loss, `scores_BK` and `targets_BK` of a batch, and keep what TRL's `log` adds to evaluations."""
+        loss, scores_BK, targets_BK = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        found = _rewards(scores_BK)
+        if self.compute_metrics is not candidate_accuracy and targets_BK is not None:
+            found["accuracy"] = agreement(scores_BK, targets_BK).double().mean()
+        for name, value in found.items():
+            everywhere = self.accelerator.gather(value.float()).reshape(-1)
+            reduce = {"min_reward": torch.min, "max_reward": torch.max}.get(name, torch.mean)
+            self._metrics["eval"][name].append(float(reduce(everywhere)))
+        return loss, scores_BK, targets_BK
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Predict as the Trainer does; what was seen is no part of a later evaluation."""
+        output = super().predict(*args, **kwargs)
+        self._metrics["eval"].clear()
+        return output
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Load a dataset to evaluate, which may be one of those given at the start, or raw or encoded rows."""
@@ -125,6 +181,22 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if dataset is None or isinstance(dataset, str):
             return dataset
         return self._prepare_dataset(dataset, self.processing_class, self.args, "eval")
+
+
+_TOKEN_COLUMNS = ("chosen_ids", "rejected_ids")
+
+
+def _rewards(scores_BK: Tensor) -> dict[str, Tensor]:
+    """Statistics of a batch under the names that TRL logs."""
+    scores_BK = scores_BK.detach()
+    if not len(scores_BK):
+        return dict.fromkeys(("min_reward", "mean_reward", "max_reward", "margin"), scores_BK.new_zeros(()))
+    return {
+        "min_reward": scores_BK.min(),
+        "mean_reward": scores_BK.mean(),
+        "max_reward": scores_BK.max(),
+        "margin": (scores_BK[:, 0] - scores_BK[:, 1]).mean(),
+    }
 
 
 class W2STrainer(WeakToStrongMixin, Trainer):
@@ -377,24 +449,75 @@ def _kind_of_first(dataset: Any) -> str | None:
     return CONVERSATIONS if first else None
 
 
-def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int]) -> None:
+def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int], columns: tuple[str, ...], label: str) -> None:
     """Refuse rows that are no pair of one kind.
 
     Raises:
-        DataError: Missing columns, null cells, or text beside messages; names all rows of the batch.
+        DataError: Missing columns, null cells, text beside messages, or labels that are no probabilities; names all
+            rows of the batch.
     """
-    if missing := [name for name in ("chosen", "rejected") if name not in batch]:
+    if missing := [name for name in columns if name != "prompt" and name not in batch]:
         raise DataError(f"the dataset has no column {' and '.join(missing)}; it has {', '.join(batch)}")
-    columns = [name for name in _CELLS if name in batch]
-    problems = []
-    for index, *cells in zip(indices, *(batch[name] for name in columns), strict=True):
-        empty = [name for name, cell in zip(columns, cells, strict=True) if cell is None]
-        if empty:
-            problems.append(f"row {index}: {' and '.join(empty)} is null; drop the row or fill it")
-        elif len({isinstance(cell, str) for cell in cells}) > 1:
-            problems.append(f"row {index}: text and messages are mixed; use one kind in all columns")
+    columns = tuple(name for name in columns if name in batch)
+    problems = _cell_problems(batch, indices, columns, label)
+    _refuse_rows(problems)
+    kinds = [{isinstance(batch[name][place], str) for name in columns} for place in range(len(indices))]
+    for index, kind in zip(indices, kinds, strict=True):
+        if len(kind) > 1 or kind != kinds[0]:
+            problems.append(f"row {index}: text and messages are mixed; use one kind in all columns and rows")
+    _refuse_rows(problems)
+
+
+def _refuse_rows(problems: list[str]) -> None:
     if problems:
         raise DataError(join_problems("rows that are no comparison:", problems))
+
+
+def _cell_problems(
+    batch: Mapping[str, list[Any]], indices: Sequence[int], columns: Sequence[str], label: str
+) -> list[str]:
+    problems = []
+    for place, index in enumerate(indices):
+        if empty := [name for name in columns if name in batch and batch[name][place] is None]:
+            problems.append(f"row {index}: {' and '.join(empty)} is null; drop the row or fill it")
+        if "margin" in batch and not _is_finite(batch["margin"][place]):
+            problems.append(f"row {index}: margin {batch['margin'][place]} is no number; use 0 for none")
+        if label in batch and not _is_probability(batch[label][place]):
+            problems.append(f"row {index}: {label} {batch[label][place]} is no probability in [0, 1]")
+    return problems
+
+
+def _refuse_cells(dataset: datasets.Dataset, label: str) -> None:
+    """Name the rows of the whole dataset at once: encoding stops at its first batch that has some."""
+    cells = (*_CELLS, *_TOKEN_COLUMNS)
+    names = [name for name in dataset.column_names if name in (*cells, "margin", label)]
+    read = dataset.with_format(None).select_columns(names)
+    problems: list[str] = []
+    for start in range(0, len(read), 1000):
+        batch = read[start : start + 1000]
+        problems += _cell_problems(batch, range(start, min(start + 1000, len(read))), cells, label)
+    _refuse_rows(problems)
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _is_probability(value: Any) -> bool:
+    return value is not None and 0.0 <= value <= 1.0
+
+
+def _encode_tokens(
+    batch: Mapping[str, list[Any]],
+    indices: list[int],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int | None,
+    label_column: str,
+) -> dict[str, list[Any]]:
+    """Take rows that are tokens already, as TRL prepares them."""
+    _check_pairs(batch, indices, _TOKEN_COLUMNS, label_column)
+    rows = list(zip(*(batch[name] for name in _TOKEN_COLUMNS), strict=True))
+    return _encoded_columns(share_tokens(tokenizer, rows, max_length), batch, label_column)
 
 
 def _encode_preferences(
@@ -406,7 +529,7 @@ def _encode_preferences(
 ) -> dict[str, list[Any]]:
     """Encode a batch of a TRL preference dataset; `chosen` is candidate 0."""
     batch = {**batch, **{name: _read_messages(name, batch[name], indices) for name in _CELLS if name in batch}}
-    _check_pairs(batch, indices)
+    _check_pairs(batch, indices, ("prompt", "chosen", "rejected"), label_column)
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))
     conversational = is_conversational({"chosen": batch["chosen"][0]})
@@ -414,12 +537,14 @@ def _encode_preferences(
     tools, extra = (batch.get(name, [None] * size) for name in ("tools", "chat_template_kwargs"))
     template_kwargs = [_template_kwargs(*pair) for pair in zip(tools, extra, strict=True)]
     encoded = encode_batch(tokenizer, prompts, candidates, max_length, template_kwargs)
-    probabilities = batch.get(label_column, [1.0] * size)
-    wrong = [index for index, p in zip(indices, probabilities, strict=True) if p is None or not 0.0 <= p <= 1.0]
-    if wrong:
-        raise DataError(f"column {label_column!r} must hold probabilities in [0, 1]; rows {wrong[:10]} do not")
+    return _encoded_columns(encoded, batch, label_column)
+
+
+def _encoded_columns(
+    encoded: Sequence[Encoded], batch: Mapping[str, list[Any]], label_column: str
+) -> dict[str, list[Any]]:
     return {
         "prompt_ids": [row.prompt_ids for row in encoded],
         "candidate_ids": [row.candidate_ids for row in encoded],
-        "targets": [[p, 1.0 - p] for p in probabilities],
+        "targets": [[p, 1.0 - p] for p in batch.get(label_column, [1.0] * len(encoded))],
     }

@@ -118,6 +118,24 @@ def render_batch(
     return texts
 
 
+def share_tokens(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[Sequence[int]]], max_length: int | None
+) -> list[Encoded]:
+    """Split rows that are tokens already at the end of what they share, cut as in [`encode_batch`].
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): Knows the special tokens.
+        rows (`Sequence` of sequences of tokens): The K rows of each example, prompt and candidate together.
+        max_length (`int`, *optional*): Most tokens in a row.
+
+    Raises:
+        ConfigError: `max_length` is too small.
+    """
+    _check_max_length(max_length)
+    own = [[list(row) for row in options] for options in rows]
+    return [_cut(tokenizer, *_separate(tokenizer, [], options), max_length) for options in own]
+
+
 def encode_prompts(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Text],
