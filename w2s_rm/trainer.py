@@ -145,6 +145,8 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput
     ) -> None:
         super()._add_metrics(scores_BK, targets_BK, mask_BK, weights_B, output)
+        if scores_BK.shape[1] != _PAIR:
+            return
         count = weights_B.sum()
         for name, value in _rewards(scores_BK[weights_B > 0]).items():
             self._sums[name] += torch.stack([value * count, count]).double()
@@ -154,7 +156,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     ) -> tuple[Tensor | None, Any, Tensor | None]:
         """Return the loss, `scores_BK` and `targets_BK` of a batch, and keep what TRL's `log` adds to evaluations."""
         loss, scores_BK, targets_BK = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        found = _rewards(scores_BK)
+        found = _rewards(scores_BK) if scores_BK.shape[1] == _PAIR else {}
         if self.compute_metrics is not candidate_accuracy and targets_BK is not None:
             found["accuracy"] = agreement(scores_BK, targets_BK).double().mean()
         for name, value in found.items():
@@ -184,6 +186,8 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
 
 
 _TOKEN_COLUMNS = ("chosen_ids", "rejected_ids")
+# TRL's statistics are of pairs; among more candidates, padded to as many, they would mean nothing.
+_PAIR = 2
 
 
 def _rewards(scores_BK: Tensor) -> dict[str, Tensor]:
