@@ -21,6 +21,7 @@ Text = str | Messages
 """Plain text, or messages for a chat template."""
 LAYOUTS = ("auto", "shared_prefix", "padded")
 """How the examples of a batch may become rows."""
+_SHORT = 32
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Example:
     @functools.cached_property
     def candidate_ids(self) -> tuple[str, ...]:
         """A content hash for each candidate, the key by which labels join."""
-        return tuple(content_hash(candidate) for candidate in self.candidates)
+        return tuple(map(text_hash, self.candidates))
 
 
 def content_hash(*parts: object, length: int = 16) -> str:
@@ -72,6 +73,20 @@ def content_hash(*parts: object, length: int = 16) -> str:
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:length]
+
+
+def text_hash(text: Text) -> str:
+    """Return the hash of a prompt or a candidate; those of short texts are remembered, for moves recur by the million.
+
+    Args:
+        text (`str` or `Messages`): What to hash.
+    """
+    return _short_hash(text) if isinstance(text, str) and len(text) <= _SHORT else content_hash(text)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _short_hash(text: str) -> str:
+    return content_hash(text)
 
 
 def hash_fraction(*parts: object) -> float:

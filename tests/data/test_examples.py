@@ -9,7 +9,7 @@ import pytest
 
 from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples, write_parquet
 from w2s_rm.errors import DataError
-from w2s_rm.types import Example
+from w2s_rm.types import Example, content_hash, text_hash
 
 
 def example(i, candidates=("good", "bad"), gold=0):
@@ -121,3 +121,8 @@ def test_a_soft_truth_is_written_read_and_trained_on(tmp_path):
     found = read_examples(tmp_path / "examples.parquet")
     assert found == [soft, tie, hard, none]
     assert [one.targets for one in found] == [(0.25, 0.5, 0.25), (0.5, 0.5), (0.0, 1.0), None]
+
+
+@pytest.mark.parametrize("text", ["", " e2e4", "é" * 32, "x" * 33, ({"role": "user", "content": "a"},)])
+def test_remembered_hashes_are_the_same(text):
+    assert text_hash(text) == text_hash(text) == content_hash(text)

@@ -93,7 +93,11 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
 
 def _texts(example: Example, position: int) -> set[str]:
     prompt, candidate = plain(example.prompt), plain(example.candidates[position])
-    return {text.strip() for text in (candidate, prompt + candidate) if len(text.split()) >= _LEAST_WORDS}
+    return {
+        text.strip()
+        for text in (candidate, prompt + candidate)
+        if len(text.split(maxsplit=_LEAST_WORDS - 1)) == _LEAST_WORDS
+    }
 
 
 def _questions(examples: Sequence[Example]) -> set[str]:

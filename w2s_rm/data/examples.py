@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.errors import DataError
-from w2s_rm.types import Example, Text, content_hash, hash_fraction
+from w2s_rm.types import Example, Text, content_hash, hash_fraction, text_hash
 
 if TYPE_CHECKING:
     import pyarrow
@@ -26,7 +26,7 @@ def content_id(prompt: Text, candidates: Iterable[Text], template_kwargs: Mappin
         template_kwargs (`Mapping[str, Any]`, *optional*): What the chat template is given beside them, if anything.
     """
     given = [template_kwargs] if template_kwargs else []
-    return content_hash(prompt, sorted(content_hash(candidate) for candidate in candidates), *given)
+    return content_hash(prompt, sorted(map(text_hash, candidates)), *given)
 
 
 def hash_order(example: Example) -> Example:
