@@ -22,6 +22,8 @@ Text = str | Messages
 LAYOUTS = ("auto", "shared_prefix", "padded")
 """How the examples of a batch may become rows."""
 _SHORT = 32
+# `json.dumps` with options makes an encoder for each call.
+_as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ def content_hash(*parts: object, length: int = 16) -> str:
         parts (`object`): Anything `json.dumps` takes; key order does not matter.
         length (`int`, *optional*, defaults to `16`): Number of hexadecimal digits.
     """
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:length]
+    return hashlib.sha256(_as_json(parts).encode("utf-8", errors="surrogatepass")).hexdigest()[:length]
 
 
 def text_hash(text: Text) -> str:

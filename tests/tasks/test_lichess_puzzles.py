@@ -2,14 +2,14 @@
 
 import csv
 import gzip
-import logging
 import random
 
 import chess
 import pytest
 
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.tasks.lichess_puzzles import LichessPuzzles
+from w2s_rm.stages.prepare import read_task
+from w2s_rm.tasks.lichess_puzzles import LichessPuzzles, _start
 from w2s_rm.types import Row
 
 HEADER = ["PuzzleId", "FEN", "Moves", "Rating", "Themes"]
@@ -117,10 +117,11 @@ def test_ranges_filter_and_tell(tmp_path, caplog):
     assert ids(path, min_rating=700) == ["low", "high"]
     assert ids(path, max_rating=700) == ["low"]
     assert ids(path, themes=["fork", "pin"]) == ["high"]
-    caplog.set_level(logging.INFO)
+    caplog.clear()
     assert ids(path, min_rating=701) == ["high"]
-    assert "left out 3 puzzles: 1 outside the ratings, 1 without a rating, 1 with one legal move" in caplog.text
-    with pytest.raises(DataError, match="no puzzle is left .4 of other themes.; widen"):
+    for reason in ("outside the ratings", "without a rating", "with one legal move"):
+        assert f"left out 1 rows {reason}" in caplog.text
+    with pytest.raises(DataError, match="no row is left .4 of other themes.; choose"):
         ids(path, themes=["zugzwang"])
 
 
@@ -142,6 +143,7 @@ def test_faulty_rows_are_kept_so_that_all_are_named(tmp_path):
     [
         ({"FEN": "8/8/8"}, "FEN '8/8/8' does not parse"),
         ({"FEN": None}, "FEN None does not parse"),
+        ({"FEN": ["8/8"]}, r"FEN \['8/8'\] does not parse"),
         ({"FEN": "8/8/8/8/8/8/8/K7 w - - 0 1"}, r"is no legal position \(.*NO_BLACK_KING"),
         ({"Moves": "d1d7"}, "Moves is 'd1d7': needs the opponent's move and the solver's"),
         ({"Moves": ""}, "Moves is '': needs"),
@@ -190,6 +192,19 @@ def test_options_that_do_not_fit(options, message):
         LichessPuzzles(**options)
 
 
+def test_each_puzzle_is_set_up_once(tmp_path):
+    path = write(tmp_path / "puzzles.csv.gz", MATE, FORCED, {**MATE, "FEN": MATE["FEN"].replace("0 1", "5 30")})
+    _start.cache_clear()
+    assert len(read_task(LichessPuzzles(path), "puzzles").examples) == 2
+    assert (_start.cache_info().hits, _start.cache_info().misses) == (2, 3)
+
+
+def test_castling_is_found_in_both_ways_to_write_it():
+    values = {"PuzzleId": "x", "FEN": "r3k2r/8/8/8/8/8/2P5/4K3 w kq - 0 1", "Moves": "c2c4 e8h8"}
+    one = example(values)
+    assert one.candidates[one.gold] == " e8g8" and " e8h8" not in one.candidates
+
+
 def test_gold_says_nothing_about_its_place():
     # With candidates in sorted order each move of a position may be the target.
     moves = [candidate[1:] for candidate in example().candidates]
@@ -209,5 +224,7 @@ def test_reading_stops_after_enough_puzzles_that_are_kept(tmp_path):
     path = write(tmp_path / "puzzles.csv.gz", *rows)
     assert ids(path) == ["mate1", "mate2", "mate3"]
     assert ids(path, n_examples=2) == ["mate1", "mate2"]
+    # The manifest of prepare gives these counts.
+    assert read_task(LichessPuzzles(path, n_examples=2), "puzzles").left_out == {"with one legal move": 1}
     with pytest.raises(ConfigError, match="n_examples is 0"):
         LichessPuzzles(path, n_examples=0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from w2s_rm.checks.result import NearLeak, Overlap, Wins
 from w2s_rm.checks.sampling import accuracy
@@ -74,14 +74,14 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
         train (`Sequence[Example]`): Weak and relabel, with ground truth.
         test (`Sequence[Example]`): With ground truth.
     """
-    wins: Counter[str] = Counter()
+    wins: dict[str, int] = defaultdict(int)
     for example in train:
-        for position in range(len(example.candidates)):
-            for text in _texts(example, position):
+        for position, texts in enumerate(_texts(example)):
+            for text in texts:
                 wins[text] += 1 if position == example.gold else -1
     credits, chances = [], []
     for example in test:
-        numbers = [sum(wins[text] for text in _texts(example, k)) for k in range(len(example.candidates))]
+        numbers = [sum([wins.get(text, 0) for text in texts]) for texts in _texts(example)]
         best = max(numbers)
         if numbers.count(best) == 1:
             credits.append(float(numbers.index(best) == example.gold))
@@ -91,13 +91,20 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
     return Wins(len(credits) / len(test), accuracy(credits), math.fsum(chances) / len(chances))
 
 
-def _texts(example: Example, position: int) -> set[str]:
-    prompt, candidate = plain(example.prompt), plain(example.candidates[position])
-    return {
-        text.strip()
-        for text in (candidate, prompt + candidate)
-        if len(text.split(maxsplit=_LEAST_WORDS - 1)) == _LEAST_WORDS
-    }
+def _texts(example: Example) -> Iterator[Collection[str]]:
+    """What may come again of each candidate: it, and prompt and candidate together."""
+    prompt = plain(example.prompt)
+    long_prompt = _has_words(prompt)
+    for candidate in map(plain, example.candidates):
+        whole = prompt + candidate
+        if _has_words(candidate):
+            yield {candidate.strip(), whole.strip()}
+        else:
+            yield (whole.strip(),) if long_prompt or _has_words(whole) else ()
+
+
+def _has_words(text: str) -> bool:
+    return len(text.split(maxsplit=_LEAST_WORDS - 1)) == _LEAST_WORDS
 
 
 def _questions(examples: Sequence[Example]) -> set[str]:

@@ -44,9 +44,11 @@ def length_only(train: Sequence[Example], test: Sequence[Example], classes: tupl
         train, test = _prompt_samples(train, test)
         predicted_B = _predict_classes(_length_features(train), _gold(train), _length_features(test))
         return accuracy((predicted_B == _gold(test)).astype(float))
-    longest_B, shortest_B = (_choosing(train, sign) for sign in (1, -1))
-    sign, word = (1, "longest") if longest_B.sum() >= shortest_B.sum() else (-1, "shortest")
-    return accuracy(_choosing(test, sign), word)
+    lengths = _lengths(train)
+    longest_B, shortest_B = _credits(train, lengths), _credits(train, _negative(lengths))
+    if longest_B.sum() >= shortest_B.sum():
+        return accuracy(_credits(test, _lengths(test)), "longest")
+    return accuracy(_credits(test, _negative(_lengths(test))), "shortest")
 
 
 def bag_of_words(train: Sequence[Example], test: Sequence[Example], classes: tuple[str, ...] | None) -> Accuracy:
@@ -78,9 +80,12 @@ def _prompt_samples(train: Sequence[Example], test: Sequence[Example]) -> tuple[
     return first, second
 
 
-def _choosing(examples: Sequence[Example], sign: int) -> Floats:
-    lengths = [[sign * len(plain(text)) for text in example.candidates] for example in examples]
-    return _credits(examples, lengths)
+def _lengths(examples: Sequence[Example]) -> Scores:
+    return [[len(plain(text)) for text in example.candidates] for example in examples]
+
+
+def _negative(scores: Scores) -> Scores:
+    return [[-score for score in row] for row in scores]
 
 
 def _credits(examples: Sequence[Example], scores: Scores) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from w2s_rm.data.messages import words
 from w2s_rm.types import Example, Text
 
 _WORD = re.compile(r"\w+")
+_SHORT = 32
 
 
 def plain(text: Text) -> str:
@@ -26,7 +28,15 @@ def normalised(text: str) -> str:
     Args:
         text (`str`): Plain text.
     """
+    return _short(text) if len(text) <= _SHORT else _lowered(text)
+
+
+def _lowered(text: str) -> str:
     return " ".join(_WORD.findall(text.lower())) or text.strip()
+
+
+# Moves of chess recur by the million.
+_short = functools.lru_cache(maxsize=1 << 16)(_lowered)
 
 
 def exact_content(example: Example) -> tuple[str, ...]:

@@ -29,26 +29,33 @@ class KeptRows(Iterator[Row]):
         path (`str`): The dataset, for the log.
         rows (`Iterable[Row]`): All rows.
         why (`Callable[[Row], str | None]`): Says why a row is not used, in words that follow `12 rows`.
+        most (`int`, *optional*): Stop reading after so many rows that are used.
 
     Raises:
         DataError: At the end, if all rows are left out.
     """
 
-    def __init__(self, path: str, rows: Iterable[Row], why: Callable[[Row], str | None]) -> None:
+    def __init__(
+        self, path: str, rows: Iterable[Row], why: Callable[[Row], str | None], most: int | None = None
+    ) -> None:
         self.left_out = Counter[str]()
-        self._rows = self._kept(path, rows, why)
+        self._rows = self._kept(path, rows, why, most)
 
     def __next__(self) -> Row:
         """Return the next row that is used."""
         return next(self._rows)
 
-    def _kept(self, path: str, rows: Iterable[Row], why: Callable[[Row], str | None]) -> Iterator[Row]:
+    def _kept(
+        self, path: str, rows: Iterable[Row], why: Callable[[Row], str | None], most: int | None
+    ) -> Iterator[Row]:
         kept = 0
         for row in rows:
             reason = why(row)
             if reason is None:
                 kept += 1
                 yield row
+                if kept == most:
+                    break
             else:
                 self.left_out[reason] += 1
         if self.left_out and not kept:

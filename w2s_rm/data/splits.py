@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples
 from w2s_rm.errors import ConfigError, DataError, join_problems
-from w2s_rm.types import Example, content_hash, hash_fraction
+from w2s_rm.types import Example, content_hash, hash_fraction, text_hash
 
 __all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_examples", "write_examples"]
 
@@ -137,11 +137,14 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
         by_id[example.id].append(example)
     kept, duplicates, contradictions, problems = [], 0, 0, []
     for id, same in by_id.items():
+        if len(same) == 1:
+            kept += same
+            continue
         if len({content_id(one.prompt, one.candidates, one.template_kwargs) for one in same}) > 1:
             problems.append(f"id {id!r} names {len(same)} rows of different content")
             continue
         soft = any(one.truth is not None for one in same)
-        one = _mean(same) if soft and len(same) > 1 else _majority(id, same)
+        one = _mean(same) if soft else _majority(id, same)
         against = sum(_gold_id(other) not in (_gold_id(one), None) for other in same)
         kept.append(one)
         contradictions += against
@@ -152,7 +155,7 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
 
 
 def _gold_id(example: Example) -> str | None:
-    return None if example.gold is None else content_hash(example.candidates[example.gold])
+    return None if example.gold is None else text_hash(example.candidates[example.gold])
 
 
 def _majority(id: str, same: Sequence[Example]) -> Example:

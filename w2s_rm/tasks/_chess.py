@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import chess
@@ -82,13 +81,13 @@ def play(board: chess.Board, moves: Sequence[str], column: str, first_ply: int =
         board.push(move)
 
 
-def is_forced(board: chess.Board) -> bool:
-    """Whether there is just one legal move; stops looking at the second."""
-    return len(list(islice(board.legal_moves, 2))) == 1
-
-
 def move_example(
-    board: chess.Board, target: chess.Move, prompt: str, notation: Notation, group: str | None = None
+    board: chess.Board,
+    legal: Iterable[chess.Move],
+    target: chess.Move,
+    prompt: str,
+    notation: Notation,
+    group: str | Sequence[object],
 ) -> Example:
     """Ask for the move in a position: all legal moves are candidates, each with a space before it, in sorted order.
 
@@ -97,15 +96,18 @@ def move_example(
 
     Args:
         board (`chess.Board`): The position; not changed.
+        legal (`Iterable[chess.Move]`): All its legal moves, as the board itself writes them.
         target (`chess.Move`): One of its legal moves.
         prompt (`str`): The position in words.
         notation (`"uci"` or `"san"`): How moves are written.
-        group (`str`, *optional*): What must stay in one split; by default the pieces and the side to move.
+        group (`str` or `Sequence`): What must stay in one split, in words or as JSON can write it.
     """
-    moves = sorted(_write(board, move, notation) for move in board.legal_moves)
+    # The move to find may be castling in the other way to write it.
+    written = (move.uci() if notation == "uci" else _write(board, move, notation) for move in legal)
+    moves = sorted(written)
     return Example(
         id=content_hash(notation, prompt),
-        group=content_hash(group or [board.board_fen(), board.turn]),
+        group=content_hash(group),
         prompt=prompt,
         candidates=tuple(f" {move}" for move in moves),
         gold=moves.index(_write(board, target, notation)),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,21 +12,19 @@ from typing import Any, ClassVar, Literal
 
 import chess
 
-from w2s_rm.data.reading import content_version, read_rows, require_columns, resolve_path
+from w2s_rm.data.positions import piece_words
+from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns, resolve_path
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._chess import (
     Notation,
     check_choice,
-    is_forced,
     move_example,
     parse_position,
     play,
-    write_position,
 )
 from w2s_rm.types import Example, Row
 
 Prompt = Literal["fen", "pieces", "moves"]
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,8 @@ class LichessPuzzles:
     must be legal. Lichess takes any mating move for right where there are several; here only that of the line is.
 
     `rows` leaves out the puzzles outside the rating or theme range, with a range of ratings also those without a
-    rating, and those whose position has one legal move only, in which there is nothing to choose. How many is logged.
+    rating, and those whose position has one legal move only, in which there is nothing to choose. How many is logged
+    and stands in the manifest of `prepare`.
 
     Args:
         path (`str`, *optional*, defaults to `"Lichess/chess-puzzles"`): Hub id, file or folder.
@@ -117,8 +115,8 @@ class LichessPuzzles:
         """Return the hash of the file, or the hub id and revision."""
         return content_version(self.path, revision=self.revision)
 
-    def rows(self) -> Iterator[Row]:
-        """Read the puzzles that the options ask for; how many were left out and why is logged at the end.
+    def rows(self) -> KeptRows:
+        """Read the puzzles that the options ask for.
 
         Raises:
             DataError: Unreadable, a column is missing, or no puzzle is left.
@@ -127,21 +125,7 @@ class LichessPuzzles:
         rows = read_rows(self.path, self.split or (None if is_local else "train"), revision=self.revision)
         first = next(rows)
         require_columns(first, self.columns)
-        kept, left_out = 0, Counter[str]()
-        for row in chain([first], rows):
-            reason = self._why_left_out(row)
-            if reason:
-                left_out[reason] += 1
-            else:
-                kept += 1
-                yield row
-            if kept == self.n_examples:
-                break
-        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
-        if not kept:
-            raise DataError(f"{self.path}: no puzzle is left ({reasons}); widen min_rating, max_rating or themes")
-        if reasons:
-            logger.info("%s: left out %d puzzles: %s", self.path, left_out.total(), reasons)
+        return KeptRows(self.path, chain([first], rows), self._why_left_out, self.n_examples)
 
     def to_example(self, row: Row) -> Example:
         """Turn a puzzle into an example.
@@ -157,15 +141,16 @@ class LichessPuzzles:
             if self._asks_rating:
                 _rating(row.values["Rating"])
             line = _line(row.values["Moves"])
-            board = parse_position(row.values["FEN"])
-            prompt = self._game(row, board, line[0]) if self.prompt == "moves" else None
-            play(board, line[:1], "Moves")
-            if is_forced(board):
-                raise DataError(f"{board.fen()} has one legal move: nothing to choose; drop the row")
-            start = board.copy(stack=False)
-            play(board, line[1:], "Moves", first_ply=2)
+            start, legal = _start(_fen(row.values["FEN"]), line[0])
+            prompt = self._game(row, start.root(), line[0]) if self.prompt == "moves" else None
+            fen = start.fen()
+            if len(legal) == 1:
+                raise DataError(f"{fen} has one legal move: nothing to choose; drop the row")
+            play(start.copy(stack=False), line[1:], "Moves", first_ply=2)
+            if prompt is None:
+                prompt = fen if self.prompt == "fen" else piece_words(start)
             target = chess.Move.from_uci(line[1])
-            return move_example(start, target, prompt or write_position(start, self.prompt), self.notation)
+            return move_example(start, legal, target, prompt, self.notation, [fen.split()[0], start.turn])
         except DataError as error:
             raise DataError(f"{row.place}: puzzle {row.values['PuzzleId']}: {error}") from error
 
@@ -189,9 +174,8 @@ class LichessPuzzles:
                 return "outside the ratings"
             if self.themes is not None and not set(self.themes) & set(_words(row.values.get("Themes"))):
                 return "of other themes"
-            board = parse_position(row.values.get("FEN"))
-            play(board, _line(row.values.get("Moves"))[:1], "Moves")
-            return "with one legal move" if is_forced(board) else None
+            _, legal = _start(_fen(row.values.get("FEN")), _line(row.values.get("Moves"))[0])
+            return "with one legal move" if len(legal) == 1 else None
         except DataError:
             return None
 
@@ -206,6 +190,21 @@ class LichessPuzzles:
                 "the initial position to the FEN"
             )
         return " ".join([*moves, opponents_move])
+
+
+# `to_example` asks for the puzzle that `rows` has just looked at.
+@functools.lru_cache(maxsize=1)
+def _start(fen: str, opponents_move: str) -> tuple[chess.Board, Sequence[chess.Move]]:
+    """The position after the opponent's move, not to be changed, and its legal moves."""
+    board = parse_position(fen)
+    play(board, [opponents_move], "Moves")
+    return board, tuple(board.legal_moves)
+
+
+def _fen(cell: object) -> str:
+    if not isinstance(cell, str):
+        raise DataError(f"FEN {cell!r} does not parse (it is no text); mend or drop the row")
+    return cell
 
 
 def _rating(cell: object) -> float | None:

@@ -119,7 +119,7 @@ class MateInOne:
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
         prompt = write_position(board, self.prompt)
-        return move_example(board, chess.Move.from_uci(mate), prompt, self.notation, group)
+        return move_example(board, board.legal_moves, chess.Move.from_uci(mate), prompt, self.notation, group)
 
 
 def _record(table: Table, row: int, move: int) -> dict[str, str]:
