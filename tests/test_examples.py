@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,16 +188,19 @@ def test_ppo_wants_a_reward_model_that_reads_the_policys_tokens(
         example("ppo").main([*Own(own.policy, str(other), own.dataset).options(tmp_path), *ONE_STEP["ppo"]])
 
 
-def test_without_ppo_in_trl_the_example_names_the_pin_and_what_replaces_it(tmp_path: Path) -> None:
-    program = (
-        "import runpy, sys\n"
-        "sys.modules['trl.experimental.ppo'] = None\n"
-        f"sys.path.insert(0, {str(ROOT / 'examples')!r})\n"
-        f"runpy.run_path({str(ROOT / 'examples' / 'ppo.py')!r}, run_name='__main__')"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
-    assert run.returncode == 2
-    assert "trl==1.12.0" in run.stderr and "examples/rloo.py" in run.stderr and "Traceback" not in run.stderr
+def test_without_ppo_in_trl_the_example_names_the_pin_and_what_replaces_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROOT / "examples" / "ppo.py"
+    monkeypatch.setitem(sys.modules, "trl.experimental.ppo", None)
+    monkeypatch.syspath_prepend(path.parent)
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(path), run_name="__main__")
+    printed = capsys.readouterr().err
+    assert left.value.code == 2
+    assert "trl==1.12.0" in printed and "examples/rloo.py" in printed and "Traceback" not in printed
     assert not list(tmp_path.iterdir()), "nothing was made before"
 
 

@@ -36,6 +36,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_comparison_has_a_row(output: str) -> None:
     rows = [(row["task"], row["variant"], row["compared with"], row["bar"]) for row in read_table(output)]
     theirs, alike = "`trl.RewardTrainer`", "`trl.RewardTrainer`, sorted by length"
@@ -54,6 +55,7 @@ def test_every_comparison_has_a_row(output: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_ratio_is_that_of_the_speeds(output: str) -> None:
     """With one round the median of the ratios is the ratio of the medians."""
     speeds: dict[tuple[str, str], float] = {}
@@ -64,6 +66,7 @@ def test_a_ratio_is_that_of_the_speeds(output: str) -> None:
             assert float(row["ratio"].split()[0]) == pytest.approx(ratio, rel=0.05)
 
 
+@pytest.mark.slow
 def test_tokens_fed_are_those_of_the_layout(output: str) -> None:
     for row in read_table(output):
         fed, useful = float(row["tokens fed"]), float(row["tokens useful"])
@@ -74,6 +77,7 @@ def test_tokens_fed_are_those_of_the_layout(output: str) -> None:
             assert fed > 3 * useful if "padded" in row["variant"] else fed < 1.5 * useful
 
 
+@pytest.mark.slow
 def test_variants_score_alike(output: str) -> None:
     differences = [float(row["largest score difference"]) for row in read_table(output) if row["compared with"]]
     assert max(differences) < 1e-5
@@ -91,6 +95,7 @@ def test_memory_is_measured_for_each_variant() -> None:
     assert float(shared["ratio of growth"]) == pytest.approx(sizes[2] / sizes[0], abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_file_of_conversations(tmp_path: Path, pairs: Callable[..., list[dict[str, Any]]]) -> None:
     """Conversations with an implicit prompt; no bars are set for them."""
     path = tmp_path / "talk.jsonl"

@@ -9,7 +9,7 @@ from w2s_rm.tasks.preference import Preference
 
 def checked(shared_data, name, **options):
     task = Preference(str(shared_data / "preferences" / f"{name}.jsonl.gz"), **options)
-    splits = split_examples(map(task.to_example, task.rows()), SplitSizes(n_train=4000, n_test=1000), name)
+    splits = split_examples(map(task.to_example, task.rows()), SplitSizes(n_train=2000, n_test=500), name)
     return check_examples({"weak": splits.weak, "relabel": splits.relabel, "test": splits.test}, task.classes)
 
 

@@ -69,6 +69,7 @@ def test_rewards_are_added(tiny_model: Callable[..., str], tmp_path: Path, capsy
     assert "scored.jsonl exists; remove it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_standard_output_holds_nothing_but_results(tiny_model: Callable[..., str], tmp_path: Path) -> None:
     """In a process of its own, where no other test has made the libraries say what they say once."""
     file = write(tmp_path / "answers.jsonl", ROWS)

@@ -23,11 +23,13 @@ from w2s_rm.experiment.run import run_plan
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "trl", "datasets")
 MAIN = f"""
-import sys
+import contextlib, io, json, sys
 from w2s_rm.cli import main
-code = main(sys.argv[1:])
-print("loaded:", *[name for name in {HEAVY} if name in sys.modules])
-sys.exit(code)
+for line in sys.stdin:
+    with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()):
+        code = main(json.loads(line))
+    loaded = [name for name in {HEAVY} if name in sys.modules]
+    print(json.dumps([code, errors.getvalue(), loaded]), flush=True)
 """
 HOLD = """
 import sys
@@ -41,18 +43,39 @@ ROWS = [{"prompt": f"p{n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for
 LABELS = [{**row, "chosen_probability": 0.9} for row in ROWS]
 
 
-def run(recipe: Path, *overrides: str) -> tuple[str, str]:
-    """Run a recipe that must fail; return its message and what was imported."""
-    process = subprocess.run(
-        [sys.executable, "-c", MAIN, "run", str(recipe), "--runs", str(recipe.parent / "runs"), *overrides],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+Run = Callable[..., str]
+
+
+def arguments(recipe: Path, *overrides: str) -> list[str]:
+    return ["run", str(recipe), "--runs", str(recipe.parent / "runs"), *overrides]
+
+
+def message_of(code: int, errors: str) -> str:
+    """The message of a run that must fail."""
+    assert code == 2, errors
+    assert "Traceback" not in errors
+    assert errors.count("error: ") == 1
+    return errors.split("error: ")[1]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Run a recipe that must fail without anything heavy; return its message. One process runs one after the other."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert process.returncode == 2, process.stderr
-    assert "Traceback" not in process.stderr
-    assert process.stderr.count("error: ") == 1
-    return process.stderr.split("error: ")[1], process.stdout
+    assert process.stdin is not None and process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    def run(recipe: Path, *overrides: str) -> str:
+        stdin.write(json.dumps(arguments(recipe, *overrides)) + "\n")
+        stdin.flush()
+        code, errors, loaded = json.loads(stdout.readline())
+        assert loaded == []
+        return message_of(code, errors)
+
+    with process:
+        yield run
 
 
 def written(recipe: Path) -> list[str]:
@@ -99,34 +122,31 @@ def with_row(row: dict[str, Any], rows: list[dict[str, Any]] = ROWS) -> str:
     ],
     ids=["broken", "column", "blank", "identical", "null", "type", "few", "empty"],
 )
-def test_bad_data(recipe_file: Path, content: str, words: list[str]) -> None:
+def test_bad_data(run: Run, recipe_file: Path, content: str, words: list[str]) -> None:
     (recipe_file.parent / "pairs.jsonl").write_text(content, encoding="utf-8")
-    message, loaded = run(recipe_file)
+    message = run(recipe_file)
     assert all(word in message for word in words), message
-    assert loaded == "loaded:\n"
     assert written(recipe_file) == PREPARE_BEGUN
 
 
-def test_all_bad_rows_are_named(recipe_file: Path) -> None:
+def test_all_bad_rows_are_named(run: Run, recipe_file: Path) -> None:
     bad = [{**row, "rejected": row["chosen"]} if number in (3, 8) else row for number, row in enumerate(ROWS)]
     (recipe_file.parent / "pairs.jsonl").write_text(lines(bad), encoding="utf-8")
-    message, _ = run(recipe_file)
+    message = run(recipe_file)
     assert "2 rows cannot be used" in message and "pairs.jsonl:4" in message and "pairs.jsonl:9" in message
 
 
-def test_truncated_gzip(recipe_file: Path) -> None:
+def test_truncated_gzip(run: Run, recipe_file: Path) -> None:
     whole = gzip.compress(lines(ROWS * 20).encode(), mtime=0)
     (recipe_file.parent / "pairs.jsonl.gz").write_bytes(whole[: len(whole) // 2])
-    message, loaded = run(recipe_file, f"task.path={recipe_file.parent}/pairs.jsonl.gz")
+    message = run(recipe_file, f"task.path={recipe_file.parent}/pairs.jsonl.gz")
     assert "pairs.jsonl.gz:" in message and "truncated" in message
-    assert loaded == "loaded:\n"
     assert written(recipe_file) == PREPARE_BEGUN
 
 
-def test_mistakes_of_the_plan_write_nothing(recipe_file: Path) -> None:
-    message, loaded = run(recipe_file, "task.path=nowhere.jsonl", "strong.model_name_or_path=./nowhere")
+def test_mistakes_of_the_plan_write_nothing(run: Run, recipe_file: Path) -> None:
+    message = run(recipe_file, "task.path=nowhere.jsonl", "strong.model_name_or_path=./nowhere")
     assert "nowhere.jsonl: no such file" in message and "'./nowhere': no such folder" in message
-    assert loaded == "loaded:\n"
     assert not (recipe_file.parent / "runs").exists()
 
 
@@ -150,21 +170,22 @@ def test_mistakes_of_the_plan_write_nothing(recipe_file: Path) -> None:
     ],
     ids=["missing", "duplicate", "unknown", "nan", "range", "text", "form", "broken"],
 )
-def test_bad_labels(recipe_file: Path, content: str, words: list[str]) -> None:
+def test_bad_labels(run: Run, recipe_file: Path, content: str, words: list[str]) -> None:
     (recipe_file.parent / "labels.jsonl").write_text(content, encoding="utf-8")
-    message, loaded = run(recipe_file, f"weak={{labels: {recipe_file.parent}/labels.jsonl}}")
+    message = run(recipe_file, f"weak={{labels: {recipe_file.parent}/labels.jsonl}}")
     assert "labels.jsonl" in message and all(word in message for word in words), message
-    assert loaded == "loaded:\n"
     assert written(recipe_file) == [*PREPARED, "stages/relabel/.lock", "stages/relabel/config.yaml"]
 
 
-def test_everything_about_models_at_once(recipe_file: Path, tiny_tokenizer: Callable[..., Any]) -> None:
+def test_everything_about_models_at_once(
+    recipe_file: Path, tiny_tokenizer: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     tiny_tokenizer(pad=None, eos=None).save_pretrained(recipe_file.parent / "models" / "weak")
     tiny_tokenizer().save_pretrained(recipe_file.parent / "models" / "strong")
     gpus = recipe_file.parent / "gpus.yaml"
     gpus.write_text("distributed_type: MULTI_GPU\nnum_processes: 4096\n", encoding="utf-8")
     accelerate = (f"strong.accelerate_config={gpus}", "weak.accelerate_config=cpu_ddp")
-    message, _ = run(recipe_file, *accelerate)
+    message = message_of(main(arguments(recipe_file, *accelerate)), capsys.readouterr().err)
     assert "accelerate_config gpus.yaml asks for 4096 GPUs on this machine, " in message
     assert "weak: the tokenizer of" in message and "neither a pad nor an eos token" in message
     assert "strong: " not in message
@@ -196,21 +217,19 @@ def held(folder: Path) -> Iterator[int]:
         process.stdout.close()
 
 
-def test_a_run_in_use(recipe_file: Path) -> None:
+def test_a_run_in_use(run: Run, recipe_file: Path) -> None:
     folder = recipe_file.parent / "runs" / "small"
     with held(folder) as pid:
-        message, loaded = run(recipe_file)
+        message = run(recipe_file)
     assert f"{folder} is in use by process {pid} on " in message and "wait for it or stop it" in message
-    assert loaded == "loaded:\n"
     assert written(recipe_file) == ["small/.lock"]
 
 
-def test_a_stage_in_use(recipe_file: Path) -> None:
+def test_a_stage_in_use(run: Run, recipe_file: Path) -> None:
     stage = make_plan(load_recipe(recipe_file), recipe_file.parent / "runs").stages[0]
     with held(stage.folder) as pid:
-        message, loaded = run(recipe_file)
+        message = run(recipe_file)
     assert f"{stage.folder} is in use by process {pid} on " in message
-    assert loaded == "loaded:\n"
     assert written(recipe_file) == [*BEGUN, "stages/prepare/.lock"]
 
 

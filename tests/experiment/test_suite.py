@@ -136,6 +136,7 @@ WORLD = {
 }
 
 
+@pytest.mark.slow
 def test_a_run_of_two_settings_gives_one_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
