@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, object] = {
     ),
     "corpora": (*CORE, "w2s_rm.data", "w2s_rm.testbed", "w2s_rm.corpora"),
     "checks": (*CORE, "w2s_rm.data", "w2s_rm.metrics", "w2s_rm.checks"),
+    "labels": (*CORE, "w2s_rm.data.distributions", "w2s_rm.data.label_files", "w2s_rm.labels"),
     "settings": (*CORE, "w2s_rm.data", "w2s_rm.settings"),
     "data": (*CORE, "w2s_rm.data"),
     "testbed": (*CORE, "w2s_rm.testbed"),
@@ -127,6 +128,10 @@ def third_party(path: Path) -> set[str]:
         ("types", set()),
         ("catalog", set()),
         ("losses", {"torch"}),
+        ("labels", {"numpy"}),
+        ("data/distributions", set()),
+        ("data/combining", set()),
+        ("data/simulating", set()),
         ("tasks", {"datasets", "numpy", "chess"}),
     ],
 )
@@ -158,7 +163,19 @@ def test_the_trainers_know_neither_tasks_nor_experiments(part: str) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["losses", "metrics", "report", "mixin", "heads", "trainer", "scoring", "layouts", "layout_probe", "branches"],
+    [
+        "losses",
+        "labels",
+        "metrics",
+        "report",
+        "mixin",
+        "heads",
+        "trainer",
+        "scoring",
+        "layouts",
+        "layout_probe",
+        "branches",
+    ],
 )
 def test_what_is_shared_knows_no_setting(part: str) -> None:
     """Neither imports one, nor decides by the name of one."""
@@ -179,7 +196,7 @@ def test_nobody_imports_the_command_line() -> None:
 def test_the_command_line_plans_and_reports_without_torch() -> None:
     modules = [
         ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
-        for part in ("cli", "commands", "catalog", "experiment", "report", "tasks")
+        for part in ("cli", "commands", "catalog", "experiment", "report", "tasks", "labels")
         for path in files(part)
     ]
     program = (

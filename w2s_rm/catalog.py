@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from w2s_rm.errors import UnknownNameError, nearest
 
-Kind = Literal["tasks", "losses", "settings", "corpora", "policies"]
+Kind = Literal["tasks", "losses", "labels", "settings", "corpora", "policies"]
 _SINGULAR: dict[Kind, str] = {
     "tasks": "task",
     "losses": "loss",
+    "labels": "label transform",
     "settings": "setting",
     "corpora": "corpus",
     "policies": "policy trainer",
@@ -26,7 +27,8 @@ def names(kind: Kind) -> list[str]:
     """List the registered names of a kind: its file names, sorted.
 
     Args:
-        kind (`"tasks"`, `"losses"`, `"settings"`, `"corpora"` or `"policies"`): Which folder of the package.
+        kind (`"tasks"`, `"losses"`, `"labels"`, `"settings"`, `"corpora"` or `"policies"`): Which folder of the
+            package.
     """
     return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
 
@@ -35,7 +37,8 @@ def lookup(kind: Kind, name: str) -> Any:
     """Import the module of a name and return its class: `log_confidence` -> `LogConfidence`.
 
     Args:
-        kind (`"tasks"`, `"losses"`, `"settings"`, `"corpora"` or `"policies"`): Which folder of the package.
+        kind (`"tasks"`, `"losses"`, `"labels"`, `"settings"`, `"corpora"` or `"policies"`): Which folder of the
+            package.
         name (`str`): The registered name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""what there is: tasks, losses, settings, corpora or policies"""
+"""what there is: tasks, losses, label transforms, settings, corpora or policies"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from w2s_rm import catalog
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("kind", choices=["tasks", "losses", "settings", "corpora", "policies"])
+    parser.add_argument("kind", choices=["tasks", "losses", "labels", "settings", "corpora", "policies"])
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm.data.distributions import shape_problem, value_problem
 from w2s_rm.data.examples import write_parquet
 from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, whole_text, write_labels
 from w2s_rm.data.messages import template_columns
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["WeakLabel", "join_labels", "labelled", "read_labels", "to_trl_rows", "write_labels", "write_trl_dataset"]
-
-_SUM_TOLERANCE = 1e-4
 
 
 def join_labels(
@@ -46,7 +45,7 @@ def join_labels(
     by_content = not by_id.keys() <= {example.id for example in (*examples, *others)}
     used = {name for example in examples for name in _names(example, by_content)}
     known = used | {name for example in others for name in _names(example, by_content)}
-    problems += [found for label in labels if label.id in known - used and (found := _value_problem(label))]
+    problems += [found for label in labels if label.id in known - used and (found := value_problem(label))]
     joined: list[tuple[float, ...]] = []
     for example in examples:
         label = next((by_id[name] for name in _names(example, by_content) if name in by_id), None)
@@ -150,27 +149,14 @@ def _candidate_ids(example: Example, label: WeakLabel) -> tuple[str, ...]:
 
 def _problem(label: WeakLabel, candidate_ids: Sequence[str]) -> str | None:
     """What is wrong with the label of an example, if anything."""
-    if len(label.candidate_ids) != len(label.probabilities):
-        return f"id {label.id!r}: {len(label.candidate_ids)} candidates, {len(label.probabilities)} probabilities"
-    if len(set(label.candidate_ids)) < len(label.candidate_ids):
-        return f"id {label.id!r}: a candidate occurs twice"
+    if found := shape_problem(label):
+        return found
     given, wanted = set(label.candidate_ids), set(candidate_ids)
     if given - wanted:
         return f"id {label.id!r}: unknown candidates {', '.join(sorted(given - wanted))}"
     if wanted - given:
         return f"id {label.id!r}: no probability for candidates {', '.join(sorted(wanted - given))}"
-    return _value_problem(label)
-
-
-def _value_problem(label: WeakLabel) -> str | None:
-    """What is wrong with the probabilities of a label, whatever example it belongs to."""
-    outside = [value for value in label.probabilities if not 0.0 <= value <= 1.0]
-    if outside:
-        return f"id {label.id!r}: probability {outside[0]} is not in [0, 1]"
-    total = sum(label.probabilities)
-    if abs(total - 1.0) > _SUM_TOLERANCE:
-        return f"id {label.id!r}: probabilities sum to {total:.6g}, not 1"
-    return None
+    return value_problem(label)
 
 
 def _trl_row(example: Example, probabilities: Sequence[float], implicit: bool) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""Simulated supervisors: how many errors, where they are, and what the labels say."""
+
+import math
+import random
+
+import pytest
+
+from w2s_rm.data.distributions import best_candidates, label_accuracy
+from w2s_rm.data.examples import hash_order
+from w2s_rm.data.simulating import KINDS, simulate
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.types import Example
+
+N = 40
+
+
+def example(i, k=2):
+    """Longer with `i`."""
+    return hash_order(Example(f"id{i}", f"g{i}", "?" * (i + 1), tuple(f"{i} {j}" for j in range(k)), 0))
+
+
+EXAMPLES = [example(i) for i in range(N)]
+MARGINS = {f"id{i}": (i * 7 % N) / N for i in range(N)}
+
+
+def options(kind):
+    return {
+        "random": {},
+        "systematic": {"feature": "length"},
+        "hard": {"difficulty": MARGINS},
+        "adversarial": {"difficulty": MARGINS},
+    }[kind]
+
+
+def wrong(labels, examples=EXAMPLES):
+    gold = {example.id: example.gold for example in examples}
+    return {label.id for label in labels if best_candidates(label) != (gold[label.id],)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("accuracy", [0.6, 0.7125, 0.9, 1.0])
+def test_the_share_of_right_labels_is_exact(kind, accuracy):
+    labels = simulate(EXAMPLES, accuracy, kind, seed=1, **options(kind))
+    truth = {example.id: example.gold for example in EXAMPLES}
+    assert label_accuracy(labels, truth) == round(accuracy * N) / N
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_examples_does_not_matter(kind):
+    mixed = EXAMPLES[:]
+    random.Random(2).shuffle(mixed)
+    labels = simulate(EXAMPLES, 0.7, kind, seed=1, **options(kind))
+    assert [label.id for label in labels] == [example.id for example in EXAMPLES]
+    assert {x.id: x for x in simulate(mixed, 0.7, kind, seed=1, **options(kind))} == {x.id: x for x in labels}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worse_supervisor_keeps_the_errors_of_a_better_one(kind):
+    better, worse = (wrong(simulate(EXAMPLES, accuracy, kind, seed=1, **options(kind))) for accuracy in (0.8, 0.6))
+    assert better < worse
+
+
+def test_random_errors_differ_with_the_seed_and_know_no_length():
+    many = [example(i) for i in range(2000)]
+    first, second = (wrong(simulate(many, 0.7, "random", seed=seed), many) for seed in (1, 2))
+    assert first != second
+    # 600 errors of which half are among the shorter half; standard deviation below sqrt(600) / 2 = 12.2.
+    assert abs(sum(int(id[2:]) < 1000 for id in first) - 300) < 4 * 12.2
+
+
+def test_systematic_errors_are_those_with_the_largest_feature():
+    expected = {f"id{i}" for i in range(30, N)}
+    assert wrong(simulate(EXAMPLES, 0.75, "systematic", seed=1, feature="length")) == expected
+    turned = EXAMPLES[::-1]
+    assert wrong(simulate(turned, 0.75, "systematic", seed=1, feature="length")) == expected
+    assert wrong(simulate(EXAMPLES, 0.75, "systematic", seed=1, feature="position")) == expected
+    first = {f"id{i}" for i in range(10)}
+    assert wrong(simulate(turned, 0.75, "systematic", seed=1, feature="position")) == first
+
+
+def test_length_of_conversations_is_what_is_said():
+    def talk(i, words):
+        turns = ({"role": "user", "content": words},)
+        return Example(f"id{i}", f"g{i}", turns, (({"role": "assistant", "content": "a"},), "b"), 0)
+
+    examples = [talk(0, "long " * 9), talk(1, "short"), talk(2, "middle " * 3)]
+    assert wrong(simulate(examples, 0.67, "systematic", seed=0, feature="length"), examples) == {"id0"}
+
+
+def test_examples_of_equal_feature_follow_the_seed():
+    same = [Example(f"id{i}", f"g{i}", "?", ("a", "b"), 0) for i in range(N)]
+    first, second = (
+        wrong(simulate(same, 0.5, "systematic", seed=s, feature="length", confidence=0.9), same) for s in (1, 2)
+    )
+    assert len(first) == len(second) == 20
+    assert first != second
+
+
+def test_hard_and_adversarial_errors_are_at_the_two_ends():
+    by_margin = sorted(MARGINS, key=MARGINS.__getitem__)
+    assert wrong(simulate(EXAMPLES, 0.75, "hard", seed=1, difficulty=MARGINS)) == set(by_margin[:10])
+    assert wrong(simulate(EXAMPLES, 0.75, "adversarial", seed=1, difficulty=MARGINS)) == set(by_margin[-10:])
+
+
+def test_labels_say_how_often_they_are_right():
+    labels = simulate(EXAMPLES, 0.75, "random", seed=1)
+    assert {max(label.probabilities) for label in labels} == {0.75}
+    assert all(label.scores is None for label in labels)
+    assert {max(x.probabilities) for x in simulate(EXAMPLES, 0.75, "random", seed=1, confidence=0.95)} == {0.95}
+
+
+def test_more_candidates_share_the_rest_and_each_of_them_may_be_named():
+    many = [example(i, k=4) for i in range(1200)]
+    labels = simulate(many, 0.0, "random", seed=1, confidence=0.7)
+    named = [0, 0, 0, 0]
+    for one, label in zip(many, labels, strict=True):
+        assert label.candidate_ids == one.candidate_ids
+        assert sorted(label.probabilities) == pytest.approx([0.1, 0.1, 0.1, 0.7], abs=1e-12)
+        text = one.candidates[best_candidates(label)[0]]
+        named[int(text.split()[1])] += 1
+    # The right one never; the three others 400 times each, standard deviation sqrt(1200 * 2/9) = 16.3.
+    assert named[0] == 0
+    assert all(abs(count - 400) < 4 * 16.3 for count in named[1:])
+
+
+def test_the_order_of_candidates_does_not_matter():
+    many = [example(i, k=4) for i in range(50)]
+    turned = [Example(x.id, x.group, x.prompt, x.candidates[::-1], len(x.candidates) - 1 - x.gold) for x in many]
+    for one, other in zip(*(simulate(x, 0.3, "random", seed=1, confidence=0.9) for x in (many, turned)), strict=True):
+        assert one.probabilities == other.probabilities[::-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "randomly"}, "unknown kind of simulated supervisor 'randomly'; did you mean 'random'?"),
+        ({"accuracy": 1.2}, r"accuracy is 1.2; give a number in \[0, 1\]"),
+        ({"accuracy": math.nan}, "accuracy is nan"),
+        ({"accuracy": True}, "accuracy is True"),
+        ({"accuracy": "0.7"}, "accuracy is '0.7'"),
+        ({"confidence": -0.1}, r"confidence is -0.1; give a number in \[0, 1\]"),
+        ({"accuracy": 0.3}, "confidence is 0.3, and with 2 candidates .*; give a confidence above 1/2"),
+        ({"confidence": 0.5}, "confidence is 0.5, and with 2 candidates"),
+        ({"kind": "systematic"}, "feature is None; name one of length, position"),
+        ({"kind": "systematic", "feature": "lenght"}, "unknown feature 'lenght'; did you mean 'length'?"),
+        ({"feature": "length"}, "feature is 'length'; leave it out"),
+        ({"kind": "hard"}, "difficulty is missing; give the margins of a model"),
+        ({"kind": "adversarial"}, "difficulty is missing; give the margins of a model"),
+        ({"difficulty": MARGINS}, "difficulty is given; leave it out"),
+    ],
+)
+def test_options_that_do_not_fit(change, message):
+    with pytest.raises(ConfigError, match=message):
+        simulate(EXAMPLES, **{"accuracy": 0.7, "kind": "random", "seed": 1} | change)
+
+
+def test_examples_that_cannot_be_labelled():
+    blank = Example("blank", "g", "?", ("a", "b"), None)
+    with pytest.raises(DataError, match="cannot label these(.|\n)*id 'blank': no ground truth"):
+        simulate([*EXAMPLES, blank], 0.7, "random", seed=1)
+    few = {id: margin for id, margin in MARGINS.items() if id != "id3"} | {"id5": math.nan}
+    with pytest.raises(DataError, match="id 'id3': no difficulty\n.*id 'id5': no difficulty"):
+        simulate(EXAMPLES, 0.7, "hard", seed=1, difficulty=few)
+    with pytest.raises(DataError, match="there are no examples to label"):
+        simulate([], 0.7, "random", seed=1)
+    with pytest.raises(DataError, match="ids occur twice"):
+        simulate([EXAMPLES[0]] * 2, 0.7, "random", seed=1)

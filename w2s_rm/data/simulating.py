@@ -1,0 +1,163 @@
+"""A supervisor that is no model: right on a given share of the examples, wrong where it is told to be. No torch.
+
+What a student makes of its supervisor depends on which errors these are, not only on how many. Errors by chance average
+out; errors with a pattern can be learned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from w2s_rm.data.label_files import WeakLabel
+from w2s_rm.data.messages import words
+from w2s_rm.errors import ConfigError, DataError, join_problems, nearest
+from w2s_rm.types import Example, Text, content_hash
+
+KINDS = ("random", "systematic", "hard", "adversarial")
+"""Where a simulated supervisor may be wrong."""
+
+
+def simulate(
+    examples: Sequence[Example],
+    accuracy: float,
+    kind: str,
+    *,
+    seed: int,
+    confidence: float | None = None,
+    feature: str | None = None,
+    difficulty: Mapping[str, float] | None = None,
+) -> list[WeakLabel]:
+    """Label examples with exactly `N - round(accuracy N)` errors.
+
+    Examples are put in an order, and the first ones get a wrong label:
+
+    - `random`: by a hash of id and seed, so that each is wrong with the same chance;
+    - `systematic`: those with the largest `feature` first;
+    - `hard`: those with the smallest `difficulty` first, where a model is unsure;
+    - `adversarial`: those with the largest `difficulty` first, where a model is sure.
+
+    Examples that are equal there follow a hash of id and seed. A wrong label names one of the other candidates, by a
+    hash of id, seed and candidate. The named candidate has the probability `confidence`, the others share the rest
+    equally. With the default, labels of the kind `random` are calibrated: what has the probability `accuracy` is right
+    that often. Lower accuracies keep the errors of higher ones and add to them.
+
+    Args:
+        examples (`Sequence[Example]`): Examples with ground truth. The result depends on which these are, and only
+            with the feature `position` on their order.
+        accuracy (`float`): Share of right labels, in [0, 1].
+        kind (`str`): `"random"`, `"systematic"`, `"hard"` or `"adversarial"`.
+        seed (`int`): For what is left to chance.
+        confidence (`float`, *optional*): Probability of the named candidate: above 1/K, so that it is the most probable
+            one, and at most 1. `None` takes `accuracy`.
+        feature (`str`, *optional*): Of `systematic`: `"length"`, the number of characters of prompt and candidates
+            together, or `"position"`, the place among `examples`.
+        difficulty (`Mapping[str, float]`, *optional*): Of `hard` and `adversarial`: by example id the margin of a named
+            model, how far its best candidate is above the second best one; small is hard.
+
+    Returns:
+        `list[WeakLabel]`: In the order of `examples`, without scores.
+
+    Raises:
+        ConfigError: An unknown kind or feature, a number out of range, or an option that the kind lacks or does not
+            have.
+        DataError: No examples, an id twice, or examples without ground truth or without difficulty; names the ids.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind of simulated supervisor {kind!r}; {nearest(str(kind), KINDS)}")
+    numbers = {"accuracy": accuracy} if confidence is None else {"accuracy": accuracy, "confidence": confidence}
+    confidence = accuracy if confidence is None else confidence
+    problems = _number_problems(numbers) + _option_problems(kind, feature, difficulty)
+    if problems:
+        raise ConfigError(join_problems(f"simulated supervisor of the kind {kind!r}: invalid options", problems))
+    _check_examples(examples, difficulty)
+    _check_confidence(examples, confidence)
+    keys = _keys(examples, kind, feature, difficulty)
+    order = sorted(examples, key=lambda example: (keys[example.id], content_hash("simulate", seed, example.id)))
+    wrong = {example.id for example in order[: len(examples) - round(accuracy * len(examples))]}
+    return [_label(example, example.id in wrong, confidence, seed) for example in examples]
+
+
+def _keys(
+    examples: Sequence[Example], kind: str, feature: str | None, difficulty: Mapping[str, float] | None
+) -> dict[str, float]:
+    """By what examples are put in order: the smallest are wrong first."""
+    if feature is not None:
+        return {e.id: -value for e, value in zip(examples, FEATURES[feature](examples), strict=True)}
+    if difficulty is not None:
+        sign = 1 if kind == "hard" else -1
+        return {example.id: sign * difficulty[example.id] for example in examples}
+    return {example.id: 0.0 for example in examples}
+
+
+def _label(example: Example, is_wrong: bool, confidence: float, seed: int) -> WeakLabel:
+    named = _other(example, seed) if is_wrong else example.gold
+    rest = (1 - confidence) / (len(example.candidates) - 1)
+    probabilities = tuple(confidence if k == named else rest for k in range(len(example.candidates)))
+    return WeakLabel(example.id, example.candidate_ids, probabilities)
+
+
+def _other(example: Example, seed: int) -> int:
+    """A candidate that is not the right one."""
+    names = example.candidate_ids
+    others = [k for k in range(len(names)) if k != example.gold]
+    return min(others, key=lambda k: content_hash("simulate", seed, example.id, names[k]))
+
+
+def _length(text: Text) -> int:
+    return len(text) if isinstance(text, str) else sum(len(words(message)) for message in text)
+
+
+def _lengths(examples: Sequence[Example]) -> list[int]:
+    return [_length(example.prompt) + sum(map(_length, example.candidates)) for example in examples]
+
+
+def _positions(examples: Sequence[Example]) -> list[int]:
+    return list(range(len(examples)))
+
+
+FEATURES: Mapping[str, Callable[[Sequence[Example]], list[int]]] = {"length": _lengths, "position": _positions}
+"""What errors may go by."""
+
+
+def _number_problems(values: Mapping[str, object]) -> list[str]:
+    return [
+        f"{name} is {value!r}; give a number in [0, 1]"
+        for name, value in values.items()
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1
+    ]
+
+
+def _option_problems(kind: str, feature: str | None, difficulty: Mapping[str, float] | None) -> list[str]:
+    problems = []
+    if feature is not None and feature not in FEATURES:
+        problems.append(f"unknown feature {feature!r}; {nearest(str(feature), FEATURES)}")
+    if (feature is not None) != (kind == "systematic"):
+        known = ", ".join(FEATURES)
+        problems.append(f"feature is {feature!r}; {f'name one of {known}' if feature is None else 'leave it out'}")
+    if (difficulty is not None) != (kind in ("hard", "adversarial")):
+        remedy = "give the margins of a model" if difficulty is None else "leave it out"
+        problems.append(f"difficulty is {'missing' if difficulty is None else 'given'}; {remedy}")
+    return problems
+
+
+def _check_examples(examples: Sequence[Example], difficulty: Mapping[str, float] | None) -> None:
+    if not examples:
+        raise DataError("simulated supervisor: there are no examples to label; check the split")
+    if len({example.id for example in examples}) < len(examples):
+        raise DataError("simulated supervisor: ids occur twice; give each example an id of its own")
+    problems = [f"id {example.id!r}: no ground truth" for example in examples if example.gold is None]
+    if difficulty is not None:
+        values = {example.id: difficulty.get(example.id, math.nan) for example in examples}
+        problems += [f"id {id!r}: no difficulty" for id, value in values.items() if math.isnan(value)]
+    if problems:
+        raise DataError(join_problems("simulated supervisor: cannot label these; leave them out", problems))
+
+
+def _check_confidence(examples: Sequence[Example], confidence: float) -> None:
+    fewest = min(len(example.candidates) for example in examples)
+    if not confidence > 1 / fewest:
+        raise ConfigError(
+            f"simulated supervisor: confidence is {confidence:g}, and with {fewest} candidates another one would be at "
+            f"least as probable as the one that is named; give a confidence above 1/{fewest}"
+        )
