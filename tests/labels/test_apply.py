@@ -30,8 +30,8 @@ def test_kept_and_accuracy_are_counted_at_each_step():
         {"name": "harden", "n_before": 2, "n_after": 2, "accuracy_before": 0.5, "accuracy_after": 0.5},
     ]
     json.dumps([dataclasses.asdict(count) for count in counts])
-    _, (count,) = transform_labels(LABELS, [KeepConfident(0.25)], Evidence(), truth)
-    assert (count.accuracy_before, count.accuracy_after) == (0.5, 1.0)
+    _, counts = transform_labels(LABELS, [KeepConfident(0.25), Harden()], Evidence(), truth)
+    assert [(count.accuracy_before, count.accuracy_after) for count in counts] == [(0.5, 1.0), (1.0, 1.0)]
 
 
 def test_without_truth_there_is_no_accuracy():

@@ -74,10 +74,11 @@ def test_hard_labels_of_one_class_too_many():
         )
 
 
-def test_a_hard_label_among_soft_ones_stays():
-    made = Balance()(labels([(1.0, 0.0), (0.9, 0.1), (0.8, 0.2)], TWO), Evidence(classes=TWO))
+@pytest.mark.parametrize("hard", [(1.0, 0.0), (0.0, 1.0)])
+def test_a_hard_label_among_soft_ones_stays(hard):
+    made = Balance()(labels([hard, (0.9, 0.1), (0.8, 0.2)], TWO), Evidence(classes=TWO))
     assert mean(made) == pytest.approx([0.5, 0.5], abs=1e-8)
-    assert (made[0].probabilities, made[0].scores) == ((1.0, 0.0), None)
+    assert (made[0].probabilities, made[0].scores) == (hard, None)
 
 
 def test_exchangeable_candidates_have_no_prior():
