@@ -321,6 +321,21 @@ def test_what_the_system_says_is_one_message(tmp_path: Path, capsys: pytest.Capt
         assert shown.count("error: ") == 1 and str(runs) in shown and "Traceback" not in shown
 
 
+@pytest.mark.parametrize("save", ["safetensors.torch.save_file", "torch.save"])
+def test_a_file_that_a_library_cannot_write_is_one_message(tmp_path: Path, save: str) -> None:
+    """Files may grow to 4 kB only, which these libraries do not report as the system's error."""
+    code = (
+        "import resource, sys, torch, safetensors.torch; from w2s_rm.stages._common import run_main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        f"run_main(lambda argv: {save}({{'a': torch.zeros(9999)}}, argv[0]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], capture_output=True, text=True)
+    assert run.returncode == 2, run.stderr
+    assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1
+    wrong = "from w2s_rm.stages._common import run_main; run_main(lambda argv: 1 / 0)"
+    assert subprocess.run([sys.executable, "-c", wrong], capture_output=True).returncode == 1
+
+
 def test_a_full_disk_is_said_with_a_remedy() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "runs/x")
     assert system_problem(full).startswith("runs/x: No space left on device; make room and run the same command again")

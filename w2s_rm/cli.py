@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from w2s_rm import __version__
-from w2s_rm.errors import EXIT_USER_ERROR, W2SError, system_problem
+from w2s_rm.errors import EXIT_USER_ERROR, W2SError, system_problem, unwritten
 
 COMMANDS = ("plan", "run", "check", "report", "evaluate", "export", "score", "list")
 """In the order in which help shows them."""
@@ -39,6 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"error: {system_problem(error)}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except Exception as error:
+        problem = unwritten(error)
+        if problem is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
         return EXIT_USER_ERROR
     return 0
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
+import re
 from collections.abc import Iterable, Sequence
 
 EXIT_USER_ERROR = 2
@@ -19,6 +21,8 @@ _REMEDIES = {
     errno.EPERM: "; take a place where you may read and write",
     errno.EROFS: "; take a place where you may write",
 }
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
+_TORCH_UNWRITTEN = ("PytorchStreamWriter failed writing", "inline_container.cc")
 
 
 class W2SError(Exception):
@@ -67,6 +71,24 @@ def system_problem(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename is not None else ""
     remedy = _REMEDIES.get(error.errno, "")
     return f"{place}{error.strerror or error}{remedy}"
+
+
+def unwritten(error: Exception) -> str | None:
+    """Put a file that a library could not write into one line; `None` for any other error.
+
+    Safetensors and torch put what the operating system says into errors of their own.
+
+    Args:
+        error (`Exception`): Raised by a library.
+    """
+    said = str(error)
+    found = _RUST_ERROR.search(said)
+    if found and type(error).__name__ == "SafetensorError":
+        number = int(found[1])
+        return system_problem(OSError(number, os.strerror(number)))
+    if isinstance(error, RuntimeError) and any(part in said for part in _TORCH_UNWRITTEN):
+        return f"torch cannot write a file, most likely for want of space{_REMEDIES[errno.ENOSPC]}"
+    return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -293,6 +293,33 @@ def test_a_message_that_the_template_leaves_out_is_an_error() -> None:
     assert len(encode_for("reward", tokenizer, [right], 64)) == 1
 
 
+@pytest.mark.parametrize("prompt", [["human: ok", "user: ok"], ["human: user", "user: a"], ["user: a b", "human: b"]])
+def test_a_short_message_is_not_taken_for_a_part_of_another(prompt: list[str]) -> None:
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = KNOWS_TWO_ROLES
+    wrong = conversation("x7", messages(*prompt), messages("assistant: c"), messages("assistant: d"))
+    with pytest.raises(DataError, match="'x7': the template leaves out what is said by role 'human'"):
+        encode_for("reward", tokenizer, [wrong], 64)
+
+
+def test_messages_in_another_order_or_in_parts_are_looked_for() -> None:
+    tokenizer = build(eos_token="<eos>")
+    tokenizer.chat_template = (
+        "{% for m in messages if m['role'] == 'system' %}{{ m['content'] }} {% endfor %}"
+        "{% for m in messages if m['role'] != 'system' %}<{{ m['role'] }}> "
+        "{% if m['content'] is string %}{{ m['content'] }}{% else %}{{ m['content'][0]['text'] }}{% endif %} "
+        "<eos> {% endfor %}"
+    )
+    late = messages("user: a", "system: b")
+    assert len(encode_batch(tokenizer, [late], [[messages("assistant: c"), messages("assistant: d")]], None)) == 1
+    parts = [{"role": "user", "content": [{"type": "text", "text": text} for text in ("a", "<user>")]}]
+    one = [{"role": "user", "content": parts[0]["content"][:1]}]
+    answers = [messages("assistant: c"), messages("assistant: d")]
+    assert len(encode_batch(tokenizer, [one], [answers], None)) == 1
+    with pytest.raises(DataError, match="leaves out what is said by role 'user'"):
+        encode_batch(tokenizer, [parts], [answers], None)
+
+
 def test_what_a_template_drops_or_escapes_on_purpose_is_no_error() -> None:
     tokenizer = build(eos_token="<eos>")
     tokenizer.chat_template = (

@@ -14,6 +14,8 @@ from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.run import alike_lines, run_plan
 from w2s_rm.experiment.stage import Stage
+from w2s_rm.experiment.truncation import rendering_problems
+from w2s_rm.types import Example
 
 
 def write(path, rows):
@@ -183,6 +185,46 @@ def test_json(recipe, tmp_path):
     assert record["truncations"][0]["cut_prompts"] == 0.25
     assert set(record["length_only"]) == {"value", "low", "high", "detail"}
     assert record["rows"]["test"] + record["rows"]["weak"] + record["rows"]["relabel"] == 80
+
+
+def test_a_tokenizer_that_is_not_here_yet_is_named(tmp_path, tiny_model, caplog):
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"w{n % 40} w{n // 40}"}],
+            **{name: [{"role": "assistant", "content": text}] for name, text in (("chosen", "w3"), ("rejected", "w4"))},
+        }
+        for n in range(60)
+    ]
+    (tmp_path / "chat.jinja").write_text(TEMPLATE, encoding="utf-8")
+    content = {
+        "name": "spoken",
+        "task": {"name": "preference", "path": str(write(tmp_path / "spoken.jsonl", rows)), "n_train": 20, "n_test": 5},
+        "weak": {"model_name_or_path": tiny_model()},
+        "strong": {"pretrain": {"hidden_size": 16}},
+        "train": {"max_length": 64, "bf16": False, "chat_template_path": str(tmp_path / "chat.jinja")},
+    }
+    (tmp_path / "spoken.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    plan = make_plan(load_recipe(tmp_path / "spoken.yaml"), tmp_path / "runs")
+    task = plan.recipe.task()
+    assert rendering_problems(plan, [task.to_example(row) for row in task.rows()]) == []
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("strong: ") and "not pretrained yet" in said
+
+
+def test_the_policys_template_must_fit_the_prompts(tmp_path, tiny_model):
+    content = {
+        "name": "policies",
+        "task": {"name": "world_preference", "n_train": 200, "n_validation": 40, "n_test": 60},
+        "weak": {"pretrain": {"hidden_size": 16}},
+        "strong": {"pretrain": {"hidden_size": 32}},
+        "policy": {"model_name_or_path": tiny_model(), "max_completion_length": 2, "methods": {"dpo": {}}},
+    }
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    plan = make_plan(load_recipe(tmp_path / "policy.yaml"), tmp_path / "runs")
+    answers = tuple(({"role": "assistant", "content": text},) for text in ("w3", "w4"))
+    spoken = Example("x", "x", ({"role": "user", "content": "w2"},), answers, 0)
+    (problem,) = rendering_problems(plan, [spoken])
+    assert problem.startswith("policy: ") and "no chat template" in problem
 
 
 SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"

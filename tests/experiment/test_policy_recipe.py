@@ -122,6 +122,8 @@ def test_a_policy_changes_no_other_stage(tmp_path: Path) -> None:
         ("policy.methods.dpo.train.beta", "high", "policy.methods.dpo.train.beta: 'high' is no float"),
         ("policy.methods.dpo.train.num_generations", 2, "num_generations: unknown option of dpo"),
         ("policy.methods.dpo.trainer", "dppo", "no policy trainer 'dppo'; did you mean 'ppo'"),
+        ("policy.methods.dpo.train.optim", "adamw_torhc", "policy.methods.dpo.train.optim: 'adamw_torhc' is unknown"),
+        ("policy.train.lr_scheduler_type", "cosin", "policy.train.lr_scheduler_type: 'cosin' is unknown; did you mean"),
         ("policy.methods.dpo.los", 1, "policy.methods.dpo.los: unknown key"),
         ("policy.methods", {}, "policy.methods: names no method"),
         ("policy.train.seed", 1, "policy.train.seed: is set by seeds"),

@@ -240,12 +240,69 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     except (TemplateError, TypeError) as error:
         spoken = ", ".join(str(message.get("role")) for message in messages)
         raise DataError(f"the template refuses the roles {spoken}: {error}") from error
-    lost = [f"role {message.get('role')!r}" for message in messages if not _stands_in(text, message.get("content"))]
+    unheard = _left_out(tokenizer, messages, given)
+    lost = [
+        f"role {message.get('role')!r}"
+        for position, message in enumerate(messages)
+        if position in unheard or not all(_stands_in(text, said) for said in _said(message.get("content")))
+    ]
     tools = [f"the tool {name!r}" for name in _tool_names(messages, extra.get("tools")) if name not in text]
     if lost or tools:
         said = [f"what is said by {', '.join(dict.fromkeys(lost))}"] if lost else []
         raise DataError(f"the template leaves out {', '.join([*said, *dict.fromkeys(tools)])}")
     return text
+
+
+def _left_out(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
+) -> frozenset[int]:
+    """Positions of messages that a template leaves out whatever they say: a short one may stand there by chance."""
+    marked = [
+        {**message, **({"content": _marked(message["content"], position)} if "content" in message else {})}
+        for position, message in enumerate(messages)
+    ]
+    return _unwritten(tokenizer, tokenizer.chat_template, json.dumps(marked), json.dumps(given))
+
+
+@functools.lru_cache(maxsize=256)
+def _unwritten(tokenizer: PreTrainedTokenizerBase, template: str, marked: str, given: str) -> frozenset[int]:
+    # The template is a part of the key: it may be set anew.
+    from jinja2 import TemplateError
+
+    messages = json.loads(marked)
+    try:
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **json.loads(given)))
+    except (TemplateError, TypeError, ValueError):
+        # It reads what is said, as JSON for example, and marks are none; then what is said itself must be looked for.
+        return frozenset()
+    return frozenset(
+        position
+        for position, message in enumerate(messages)
+        if any(said.strip() and said not in text for said in _said(message.get("content")))
+    )
+
+
+def _marked(content: Any, place: int | str) -> Any:
+    """A content of the same form that says nothing but its place in the conversation."""
+    if isinstance(content, str):
+        return f"said{place}here" if content.strip() else content
+    if not isinstance(content, list | tuple):
+        return content
+    return [
+        {**part, "text": _marked(part["text"], f"{place}part{index}")} if _is_text(part) else part
+        for index, part in enumerate(content)
+    ]
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get("text"), str)
+
+
+def _said(content: object) -> list[str]:
+    """The texts of a message, which may come in parts."""
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] for part in content if _is_text(part)] if isinstance(content, list | tuple) else []
 
 
 def _fixed_date(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -262,10 +319,8 @@ def _tool_names(messages: Sequence[Mapping[str, Any]], tools: Any) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _stands_in(text: str, content: object) -> bool:
+def _stands_in(text: str, content: str) -> bool:
     """Whether a rendered text holds what a message says."""
-    if not isinstance(content, str):
-        return True
     # Templates of reasoning models drop the thoughts of earlier turns on purpose.
     said = content.rsplit("</think>", 1)[-1].strip()
     return said in text or json.dumps(said, ensure_ascii=False)[1:-1] in text

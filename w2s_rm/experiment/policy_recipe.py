@@ -67,7 +67,9 @@ def read_policy(checker: Checker, value: Any) -> PolicySpec | None:
     data = checker.mapping(("policy",), value)
     model = checker.model("policy", {name: data[name] for name in data if name not in POLICY_KEYS})
     numbers = {name: _number(checker, name, data.get(name, default)) for name, default in NUMBERS.items()}
-    methods = _methods(checker, data.get("methods"), checker.mapping(("policy", "train"), data.get("train")))
+    shared = checker.mapping(("policy", "train"), data.get("train"))
+    checker.values(("policy", "train"), shared)
+    methods = _methods(checker, data.get("methods"), shared)
     _check_data(checker)
     return PolicySpec(model, methods, **numbers)
 
@@ -93,6 +95,7 @@ def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[st
         own = checker.mapping((*path, "train"), data.get("train"))
         _check_options(checker, trainer, ("policy", "train"), shared)
         _check_options(checker, trainer, (*path, "train"), own)
+        checker.values((*path, "train"), own)
         methods[str(name)] = PolicyMethod(trainer, {**shared, **own})
     if not methods:
         checker.problem(("policy", "methods"), "names no method; for example dpo: {trainer: dpo}")

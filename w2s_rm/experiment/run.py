@@ -141,7 +141,8 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
             problems += hardware_problems(stage.accelerate_config)
     problems += hub_problems([stage.config for stage in trained])
     problems += model_problems(plan, missing, here)
-    problems += _rendering_problems(plan) if trained and not problems else []
+    rendering = bool(trained) or any(stage.stage == "policy" for stage in missing)
+    problems += _rendering_problems(plan) if rendering and not problems else []
     if problems:
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
         raise ConfigError(join_problems("the recipe cannot run here:", list(each)))

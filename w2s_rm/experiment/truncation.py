@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ from w2s_rm.errors import W2SError
 from w2s_rm.experiment.plan import Plan, model_label
 from w2s_rm.types import Encoded, Example
 
+logger = logging.getLogger(__name__)
+
 _MOST_CANDIDATES = 20_000
+_Rendering = tuple[str, str, str, Callable[[], object]]  # role, path, revision, what may fail
 _TOKENIZER_OPTIONS = ("eos_token", "chat_template_path", "trust_remote_code", "max_length")
 
 
@@ -33,7 +38,8 @@ def truncations(plan: Plan, examples: Sequence[Example]) -> tuple[Truncation, ..
 def rendering_problems(plan: Plan, examples: Sequence[Example]) -> list[str]:
     """Say which tokenizers of a plan cannot write its conversations, before any of its models is trained.
 
-    Tokenizers that are not here yet belong to models pretrained or downloaded by the run; plain text needs no template.
+    Tokenizers that are not here yet belong to models pretrained or downloaded by the run, and a warning names them;
+    plain text needs no template.
     Of many conversations a sample is rendered.
 
     Args:
@@ -42,16 +48,46 @@ def rendering_problems(plan: Plan, examples: Sequence[Example]) -> list[str]:
     """
     conversations = [example for example in examples if not isinstance(example.candidates[0], str)]
     spoken = sample(conversations, _MOST_CANDIDATES, per_candidate=True) if conversations else []
+    if not spoken:
+        return []
     problems = []
-    for role, _, config in _readers(plan) if spoken else ():
-        path = str(config["model_name_or_path"])
-        if _missing(path, str(config.get("model_revision", "main"))):
+    for role, path, revision, render in (*_rewarding(plan, spoken), *_writing(plan, spoken)):
+        reason = _missing(path, revision)
+        if reason:
+            logger.warning("%s: whether its chat template fits the conversations is not known yet: %s", role, reason)
             continue
         try:
-            _encode(config, path, spoken)
+            render()
         except W2SError as error:
             problems.append(f"{role}: {error}")
     return problems
+
+
+def _rewarding(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
+    """Conversations as the weak and the strong model read them."""
+    for role, _, config in _readers(plan):
+        path = str(config["model_name_or_path"])
+        yield role, path, str(config.get("model_revision", "main")), functools.partial(_encode, config, path, examples)
+
+
+def _writing(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
+    """Prompts as policies read them."""
+    configs = [stage.config for stage in plan.stages if stage.stage == "policy"]
+    asked = [example for example in examples if example.prompt]
+    for path, revision in dict.fromkeys(
+        (str(config["model_name_or_path"]), str(config["model"].get("model_revision", "main"))) for config in configs
+    ):
+        yield "policy", path, revision, functools.partial(_render_prompts, path, revision, asked)
+
+
+def _render_prompts(path: str, revision: str, examples: Sequence[Example]) -> None:
+    from w2s_rm.data.encoding import encode_prompts
+    from w2s_rm.modeling import load_tokenizer
+
+    tokenizer = load_tokenizer(path, revision=revision)
+    counts = [len(example.candidates) for example in examples]
+    kwargs = [example.template_kwargs for example in examples]
+    encode_prompts(tokenizer, [example.prompt for example in examples], counts, None, kwargs)
 
 
 def _readers(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem
+from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem, unwritten
 from w2s_rm.experiment.artifacts import StageFolder, lock, write_yaml
 
 
@@ -77,6 +77,12 @@ def run_main(stage: Callable[[Sequence[str]], None]) -> None:
     except OSError as error:
         # Only the rank that met it knows: a folder or a disk may be one machine's own.
         print(f"error: {system_problem(error)}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except Exception as error:
+        problem = unwritten(error)
+        if problem is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
 
 
