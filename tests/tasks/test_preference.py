@@ -7,6 +7,7 @@ import pytest
 from w2s_rm.data.examples import hash_order
 from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.stages.prepare import read_task
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Row
 
@@ -215,6 +216,22 @@ def read(tmp_path, rows, **options):
     return [(one.gold, one.truth) for one in examples]
 
 
+def test_rows_whose_responses_are_alike(tmp_path, caplog):
+    def row(chosen, rejected, role="assistant"):
+        prompt, spoken = [{"role": "user", "content": "p"}], ({"role": "assistant", "content": chosen},)
+        return {"prompt": prompt, "chosen": spoken, "rejected": ({"role": role, "content": rejected},)}
+
+    rows = [row("x", "y"), row("x", "x"), row("x", " x\n", "tool"), row("<think>a</think>x", "<think>b</think>x")]
+    assert read(tmp_path, rows, alike="drop") == [(0, None)]
+    assert "left out 3 rows whose responses are alike" in caplog.text
+    task = Preference(str(tmp_path / "rows.jsonl"), alike="drop")
+    assert read_task(task, "preference").left_out == {"whose responses are alike": 3}
+    with pytest.raises(DataError):
+        read(tmp_path, rows)
+    texts = [{"prompt": "p", "chosen": a, "rejected": b} for a, b in (("x", "y"), ("x", "x"), ("x", "x "))]
+    assert read(tmp_path, texts, alike="drop") == [(0, None), (0, None)]
+
+
 @pytest.mark.parametrize("tie", ["tie", "Tie (bothbad)", "both", "neither"])
 def test_ties(tie, tmp_path, caplog):
     row = {"prompt": "p", "a": "x", "b": "y", "which": tie}
@@ -316,6 +333,7 @@ def test_bad_rows_name_their_place(change, options, message):
         ({"rating_scale": 1.0}, "divides differences of rating_columns"),
         ({"rating_columns": ["a", "b"], "rating_scale": 0.0}, "a positive number"),
         ({"ties": "skip", "unlabelled": "keep"}, "(?s)ties is 'skip'.*unlabelled is 'keep'"),
+        ({"alike": "keep"}, "alike is 'keep'"),
         ({"roles": "openai"}, "write sharegpt, or which name"),
         ({"roles": {"gpt": 1}}, "write sharegpt, or which name"),
         ({"group_by": "rejected"}, "write prompt, chosen, candidates, or"),

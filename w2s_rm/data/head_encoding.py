@@ -54,7 +54,10 @@ def _refuse_alike_conversations(
         and (alike := _alike_positions(row))
     ]
     if problems:
-        remedy = "use another one (chat_template_path), mend the roles in the data, or drop these rows"
+        remedy = (
+            "use another one (chat_template_path), mend the roles in the data, or drop these rows (task preference: "
+            "alike: drop)"
+        )
         raise DataError(
             join_problems(
                 f"the chat template of tokenizer {tokenizer.name_or_path!r} hides what differs; {remedy}", problems

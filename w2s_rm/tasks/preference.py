@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from w2s_rm.data.grouping import GroupBy, check_group_by, join_shared_candidates, own_group
-from w2s_rm.data.messages import SHAREGPT, parse_template_kwargs
+from w2s_rm.data.messages import SHAREGPT, parse_template_kwargs, words
 from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.tasks._comparison import after_prompt, comparison, is_null, parse_text, split_common
@@ -27,6 +27,7 @@ _CHOICES = {
     "ties": ("error", "half", "drop"),
     "unlabelled": ("error", "drop"),
     "contradictions": ("majority", "soft"),
+    "alike": ("error", "drop"),
 }
 
 
@@ -71,6 +72,9 @@ class Preference:
         contradictions (`str`, *optional*, defaults to `"majority"`): What rows of the same content become that differ
             in their truth: what the `majority` of them says, or a `soft` truth, the share of the rows. Where rows have
             a soft truth already, it is always the mean.
+        alike (`str`, *optional*, defaults to `"error"`): What to do with a row whose responses are equal, or are
+            conversations that say the same and differ in roles, thoughts or outer white space only, which chat
+            templates may hide: `drop` it, or `error`, for conversations only where a template does hide it.
         margin_column (`str`, *optional*): Numbers by which the better response's score shall be the higher one: weak
             model and ceiling are trained with `-log sigmoid(better - worse - margin)`, as TRL's reward trainer does
             with a column `margin`. Students know only the weak labels.
@@ -111,6 +115,7 @@ class Preference:
     ties: str = "error"
     unlabelled: str = "error"
     contradictions: str = "majority"
+    alike: str = "error"
     margin_column: str | None = None
     group_column: str | None = None
     group_by: GroupBy = "prompt"
@@ -183,7 +188,7 @@ class Preference:
         return content_version(self.path, revision=self.revision)
 
     def rows(self) -> Iterator[Row]:
-        """Read the dataset, without the rows that `ties` and `unlabelled` drop, which are counted in the log.
+        """Read the dataset, without the rows that `ties`, `unlabelled` and `alike` drop, which are counted in the log.
 
         Raises:
             DataError: Unreadable, or a column is missing.
@@ -203,12 +208,15 @@ class Preference:
         """
         try:
             outcome = self._outcome(row)
+            alike = self.alike == "drop" and len(set(map(_said, self._responses(self._cells(row))))) == 1
         except DataError:
             # `to_example` names the row and what is wrong with it.
             return None
         if outcome is Outcome.TIE and self.ties == "drop":
             return "that are ties"
-        return "without ground truth" if outcome is Outcome.UNKNOWN and self.unlabelled == "drop" else None
+        if outcome is Outcome.UNKNOWN and self.unlabelled == "drop":
+            return "without ground truth"
+        return "whose responses are alike" if alike else None
 
     @property
     def columns(self) -> dict[str, str]:
@@ -233,8 +241,7 @@ class Preference:
         Raises:
             DataError: The row is no comparison; says where, why and what to do.
         """
-        require_columns(row, self.columns)
-        cells = {option: row.values[column] for option, column in self.columns.items()}
+        cells = self._cells(row)
         try:
             prompt, candidates = self._texts(cells)
             gold, truth = self._truth(row)
@@ -248,14 +255,25 @@ class Preference:
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
 
-    def _texts(self, cells: Mapping[str, Any]) -> tuple[Text, tuple[Text, ...]]:
+    def _cells(self, row: Row) -> dict[str, Any]:
+        require_columns(row, self.columns)
+        return {option: row.values[column] for option, column in self.columns.items()}
+
+    def _responses(self, cells: Mapping[str, Any]) -> tuple[Text, Text]:
         names = ("response_a_column", "response_b_column")
         if self.response_a_column is None:
             names = ("chosen_column", "rejected_column")
-        roles = SHAREGPT if isinstance(self.roles, str) else self.roles
-        a, b = (parse_text(cells[option], repr(self.columns[option]), roles) for option in names)
+        a, b = (parse_text(cells[option], repr(self.columns[option]), self._speakers) for option in names)
+        return a, b
+
+    @property
+    def _speakers(self) -> Mapping[str, str] | None:
+        return SHAREGPT if isinstance(self.roles, str) else self.roles
+
+    def _texts(self, cells: Mapping[str, Any]) -> tuple[Text, tuple[Text, ...]]:
+        a, b = self._responses(cells)
         if self.prompt_column:
-            prompt = parse_text(cells["prompt_column"], repr(self.prompt_column), roles)
+            prompt = parse_text(cells["prompt_column"], repr(self.prompt_column), self._speakers)
             if isinstance(prompt, str) and not isinstance(a, str):
                 comparison((), (a, b), None)
                 return after_prompt(prompt, (a, b))
@@ -352,6 +370,13 @@ class Preference:
             return first / (first + second)
         # A distance of 700 is the most that exp can take, and far beyond where float64 is 0 or 1.
         return 1.0 / (1.0 + math.exp(min(max((second - first) / self.rating_scale, -700.0), 700.0)))
+
+
+def _said(response: Text) -> str | tuple[str, ...]:
+    """What no chat template hides of a response."""
+    if isinstance(response, str):
+        return response
+    return tuple(words(message).rsplit("</think>", 1)[-1].strip() for message in response)
 
 
 def _names_roles(roles: object) -> bool:
