@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
@@ -32,3 +35,11 @@ class Record(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs and "grad_norm" in logs:
             self.steps.append((float(logs["loss"]), float(logs["grad_norm"])))
+
+
+def copy_runs(source: Path, target: Path, without: Iterable[Path]) -> None:
+    """Copy a folder of runs, paths in its configs included, but for some stages: a run there has these to make."""
+    gone = {path.name for path in without}
+    shutil.copytree(source, target, ignore=lambda _, names: gone.intersection(names))
+    for path in target.glob("stages/*/config.yaml"):
+        path.write_text(path.read_text(encoding="utf-8").replace(str(source), str(target)), encoding="utf-8")
