@@ -94,6 +94,7 @@ def draw_positions(count: int) -> list[Example]:
             board.push(generator.choice(list(board.legal_moves)))
         moves = list(board.legal_moves)
         if len(moves) >= 2:
-            example = move_example(board, generator.choice(moves), board.fen(), "uci")
+            fen = board.fen()
+            example = move_example(board, moves, generator.choice(moves), fen, "uci", fen)
             found[example.id] = example
     return list(found.values())

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chess
 import pytest
+
+from benchmarks._sources import draw_positions
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--size", "tiny", "--pairs", "8", "--batch-size", "4", "--positions", "4", "--rounds", "1"]
@@ -34,6 +37,14 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert done.returncode == 0, done.stderr
     assert path.read_text(encoding="utf-8").strip() == done.stdout.strip()
     return done.stdout
+
+
+def test_positions_differ_and_offer_all_legal_moves() -> None:
+    positions = draw_positions(4)
+    assert len({position.id for position in positions}) == len({position.group for position in positions}) == 4
+    for position in positions:
+        legal = [f" {move.uci()}" for move in chess.Board(str(position.prompt)).legal_moves]
+        assert sorted(legal) == list(position.candidates) and position.gold is not None
 
 
 @pytest.mark.slow
