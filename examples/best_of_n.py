@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from common import SamplingArguments, load, parse, say, worth
 
-from w2s_rm.stages._common import run_main
+from w2s_rm.programs.launched import run_main
 
 WORLD = {"max_completion_length": 2}
 N = (1, 2, 4, 8, 16)

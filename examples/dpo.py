@@ -18,7 +18,7 @@ from trl import DPOConfig, DPOTrainer
 
 from w2s_rm.errors import DataError
 from w2s_rm.integrations.preferences import to_preferences
-from w2s_rm.stages._common import run_main
+from w2s_rm.programs.launched import run_main
 
 WORLD = {
     "num_train_epochs": 1,

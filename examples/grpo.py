@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from common import RewardArguments, load, parse
 from trl import GRPOConfig, GRPOTrainer
 
-from w2s_rm.stages._common import run_main
+from w2s_rm.programs.launched import run_main
 
 WORLD = {
     "num_train_epochs": 1,

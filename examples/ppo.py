@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.policies.ppo import check_available
-from w2s_rm.stages._common import run_main
+from w2s_rm.programs.launched import run_main
 
 WORLD = {
     "num_train_epochs": 1,

@@ -18,11 +18,15 @@ from pathlib import Path
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import StageError, W2SError
 from w2s_rm.experiment.executors import run_inline
-from w2s_rm.experiment.plan import make_plan
-from w2s_rm.experiment.processes import die_with_parent
+from w2s_rm.experiment.plan import in_order, make_plan
 from w2s_rm.experiment.recipe import Recipe, load_recipe
 from w2s_rm.experiment.run import print_line, run_stage
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.roles import STUDENT
+from w2s_rm.runs.processes import die_with_parent
+from w2s_rm.stages import Stage
+from w2s_rm.stages.prepare import Prepare
+from w2s_rm.stages.pretrain import Pretrain
+from w2s_rm.stages.train import Train
 from w2s_rm.types import Example
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "policy" / "quickstart.yaml"
@@ -65,11 +69,14 @@ def embedded_world(runs: Path) -> World:
     with PartialState().main_process_first():
         if not all(stage.cached for stage in stages):
             _make_apart(runs)
-    found = {(stage.stage, stage.config.get("pretrain", {}).get("corpus", {}).get("name")): stage for stage in stages}
-    examples = found["prepare", None].folder / "examples"
+    student = next(stage for stage in stages if isinstance(stage, Train) and stage.of == STUDENT)
+    policy = next(
+        stage for stage in stages if isinstance(stage, Pretrain) and stage.pretrain["corpus"]["name"] == "answers"
+    )
+    examples = next(stage for stage in stages if isinstance(stage, Prepare)).folder / "examples"
     return World(
-        policy=str(found["pretrain", "answers"].folder / "model"),
-        reward_model=str(found["student", None].folder / "model"),
+        policy=policy.model.path,
+        reward_model=student.model.path,
         train=read_examples(examples / "validation.parquet"),
         test=read_examples(examples / "test.parquet"),
         judge=recipe.task().judge,  # type: ignore[attr-defined]
@@ -83,9 +90,9 @@ def plan(runs: Path) -> tuple[Recipe, list[Stage]]:
         runs (`Path`): Folder of the runs.
     """
     recipe = load_recipe(RECIPE, ["seeds=[0]"])
-    needed = ("prepare", "pretrain", "weak", "relabel", "student")
-    stages = [stage for stage in make_plan(recipe, runs).stages if stage.stage in needed and stage.of is None]
-    return recipe, [stage for stage in stages if stage.method in (None, METHOD)]
+    stages = make_plan(recipe, runs).stages
+    students = [stage for stage in stages if isinstance(stage, Train) and (stage.of, stage.method) == (STUDENT, METHOD)]
+    return recipe, in_order([*(stage for stage in stages if isinstance(stage, Pretrain)), *students])
 
 
 def _make_apart(runs: Path) -> None:
@@ -103,9 +110,9 @@ def main() -> None:
     titles = {stage.folder: f"[{number}/{len(stages)}] {stage.title}" for number, stage in enumerate(stages, start=1)}
 
     def make(stage: Stage) -> None:
-        run_stage(stage, titles[stage.folder], _run_apart if stage.stage == "pretrain" else run_inline, print_line)
+        run_stage(stage, titles[stage.folder], _run_apart if isinstance(stage, Pretrain) else run_inline, print_line)
 
-    pretrained = [stage for stage in stages if stage.stage == "pretrain"]
+    pretrained = [stage for stage in stages if isinstance(stage, Pretrain)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(make, pretrained))
     for stage in stages:

@@ -211,8 +211,8 @@ def recipe(tmp_path: Path) -> Path:
         (["plan", "bad.yaml", "seeds"], "error: command line: 'seeds' is no override"),
         (["check", "nowhere.yaml"], "error: nowhere.yaml: no such recipe"),
         (["check", "preferences"], "did you mean 'preference'?"),
-        (["check", "preference", "pth=x"], "unknown option 'pth'; did you mean 'path'?"),
-        (["check", "preference", "path=bad.yaml", "--threshold", "words=1"], "unknown option 'words'"),
+        (["check", "preference", "pth=x"], "pth: unknown option of task preference; did you mean 'path'?"),
+        (["check", "preference", "path=bad.yaml", "--threshold", "words=1"], "words: unknown option of thresholds"),
         (["check", "preference", "path=nowhere.jsonl", "--json", "found.json"], "nowhere.jsonl"),
         (["report", "nowhere"], "nowhere"),
         (["report", "."], "."),
@@ -325,14 +325,14 @@ def test_what_the_system_says_is_one_message(tmp_path: Path, capsys: pytest.Capt
 def test_a_file_that_a_library_cannot_write_is_one_message(tmp_path: Path, save: str) -> None:
     """Files may grow to 4 kB only, which these libraries do not report as the system's error."""
     code = (
-        "import resource, sys, torch, safetensors.torch; from w2s_rm.stages._common import run_main;"
+        "import resource, sys, torch, safetensors.torch; from w2s_rm.programs.launched import run_main;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
         f"run_main(lambda argv: {save}({{'a': torch.zeros(9999)}}, argv[0]))"
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], capture_output=True, text=True)
     assert run.returncode == 2, run.stderr
     assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1
-    wrong = "from w2s_rm.stages._common import run_main; run_main(lambda argv: 1 / 0)"
+    wrong = "from w2s_rm.programs.launched import run_main; run_main(lambda argv: 1 / 0)"
     assert subprocess.run([sys.executable, "-c", wrong], capture_output=True).returncode == 1
 
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 import yaml
-from training_helpers import copy_runs
+from training_helpers import copy_runs, stage_folders
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import WeakLabel, read_labels, write_labels
 from w2s_rm.data.predictions import read_predictions
-from w2s_rm.stages.relabel import softmax
+from w2s_rm.programs.labelling import softmax
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ class Bench:
         return rows
 
     def stages(self, name: str, runs: str = "runs") -> list[Path]:
-        return sorted((self.folder / runs / "stages").glob(f"{name}-*"))
+        return stage_folders(self.folder / runs, name)
 
     def evaluation(self, name: str) -> Path:
         """The evaluation of what a stage has trained."""
@@ -233,7 +233,9 @@ def test_a_file_of_labels_supervises(bench: Bench, tmp_path: Path) -> None:
     """The weak model's own labels, of the test examples too, handed over as a file, give the same student and PGR."""
     (relabel,), (prepare,) = bench.stages("relabel"), bench.stages("prepare")
     plan = json.loads((bench.folder / "runs" / "tiny" / "plan.json").read_text(encoding="utf-8"))
-    (judged,) = [Path(stage["folder"]) for stage in plan["stages"] if stage["of"] == "weak"]
+    (judged,) = [
+        Path(stage["folder"]) for stage in plan["stages"] if (stage["stage"], stage["of"]) == ("evaluate", "weak")
+    ]
     scores = read_predictions(judged / "predictions.parquet").scores
     test = [
         WeakLabel(example.id, example.candidate_ids, softmax(row))

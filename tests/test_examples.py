@@ -206,7 +206,7 @@ def test_without_ppo_in_trl_the_example_names_the_pin_and_what_replaces_it(
 
 def test_the_world_is_planned_without_policies_ceilings_and_evaluations(example: Any, tmp_path: Path) -> None:
     _, stages = example("world").plan(tmp_path)
-    names = sorted(stage.stage for stage in stages)
+    names = sorted(stage.of or stage.kind for stage in stages)
     assert names == ["prepare", "pretrain", "pretrain", "pretrain", "relabel", "student", "weak"]
 
 

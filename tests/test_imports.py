@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, object] = {
     "errors": (),
     "types": CORE,
     "catalog": CORE,
+    "options": (*CORE, "w2s_rm.catalog"),
     "metrics": (*CORE, "w2s_rm.metrics"),
     "losses": (*CORE, "w2s_rm.losses"),
     "tasks": (
@@ -57,6 +58,22 @@ MAY_IMPORT: dict[str, object] = {
     "language_model": FREE,
     "stages": FREE,
     "experiment": FREE,
+    "roles": (),
+    "trainer_options": (),
+    "runs": (*CORE, "w2s_rm.__version__", "w2s_rm.roles", "w2s_rm.data.reading", "w2s_rm.runs"),
+    "supervisors": (
+        *CORE,
+        "w2s_rm.options",
+        "w2s_rm.roles",
+        "w2s_rm.data.combining",
+        "w2s_rm.data.reading",
+        "w2s_rm.data.simulating",
+        "w2s_rm.runs.places",
+        "w2s_rm.stages",
+        "w2s_rm.supervisors",
+    ),
+    "preparations": (*CORE, "w2s_rm.roles", "w2s_rm.runs.places", "w2s_rm.stages", "w2s_rm.preparations"),
+    "programs": FREE,
     "report": FREE,
     "policies": FREE,
     "rollouts": FREE,
@@ -142,7 +159,22 @@ def test_a_part_needs_only_these_packages(part: str, packages: set[str]) -> None
 
 @pytest.mark.parametrize(
     "part",
-    ["metrics", "experiment", "report", "tasks", "corpora", "checks", "pretraining", "policies", "commands", "cli"],
+    [
+        "metrics",
+        "experiment",
+        "runs",
+        "stages",
+        "supervisors",
+        "report",
+        "tasks",
+        "corpora",
+        "checks",
+        "pretraining",
+        "policies",
+        "commands",
+        "cli",
+        "trainer_options",
+    ],  # fmt: skip
 )
 def test_modules_that_load_without_torch_do_not_import_it_at_their_top(part: str) -> None:
     found = [(path, name) for path in files(part) for name in imported(path, inside_functions=False)]

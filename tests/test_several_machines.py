@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from training_helpers import stage_folders
 
 ROOT = Path(__file__).parents[1]
 NODES = 2
@@ -74,7 +75,7 @@ class Cluster:
 
     def stage(self, name: str) -> Path:
         """The only folder of a stage."""
-        (folder,) = (self.folder / "runs" / "stages").glob(f"{name}-*")
+        (folder,) = stage_folders(self.folder / "runs", name)
         return folder
 
 
@@ -130,7 +131,7 @@ def losses(stage: Path) -> list[float]:
 
 @pytest.mark.slow
 def test_two_machines_train_as_one_process_does(cluster: Cluster) -> None:
-    from w2s_rm.stages.train import train
+    from w2s_rm.programs.train import train
 
     done = cluster.submit(number=1)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from transformers import TrainerCallback
+
+from w2s_rm.roles import TRAINED
 
 WORDS = [f"w{number}" for number in range(60)]
 """The words that the tiny tokenizers know."""
@@ -35,6 +38,14 @@ class Record(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs and "grad_norm" in logs:
             self.steps.append((float(logs["loss"]), float(logs["grad_norm"])))
+
+
+def stage_folders(runs: Path, name: str = "*") -> list[Path]:
+    """List the folders of stages of a kind, or of the trainings of a model with a role such as `student`."""
+    if name not in TRAINED:
+        return sorted((runs / "stages").glob(f"{name}-*"))
+    configs = {path.parent: yaml.safe_load(path.read_text()) for path in sorted(runs.glob("stages/*/config.yaml"))}
+    return [folder for folder, config in configs.items() if (config["stage"], config.get("of")) == ("train", name)]
 
 
 def copy_runs(source: Path, target: Path, without: Iterable[Path]) -> None:

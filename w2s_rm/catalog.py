@@ -1,17 +1,21 @@
 """Names to things: `log_confidence` is the one public dataclass of `w2s_rm/losses/log_confidence.py`.
 
-Listing names reads a folder and imports nothing; a module is imported when its name is first used.
+Listing names reads a folder and imports nothing; a module is imported when its name is first used. In place of a name
+may stand the path of a file that holds such a class: `{name: my/focal.py, gamma: 2}`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from w2s_rm.errors import UnknownNameError, nearest
+from w2s_rm.errors import ConfigError, UnknownNameError, nearest
 
-Kind = Literal["tasks", "losses", "labels", "settings", "corpora", "policies"]
+Kind = Literal["tasks", "losses", "labels", "settings", "corpora", "policies", "supervisors", "preparations", "stages"]
 _SINGULAR: dict[Kind, str] = {
     "tasks": "task",
     "losses": "loss",
@@ -19,35 +23,101 @@ _SINGULAR: dict[Kind, str] = {
     "settings": "setting",
     "corpora": "corpus",
     "policies": "policy trainer",
+    "supervisors": "supervisor",
+    "preparations": "preparation",
+    "stages": "stage",
 }
 _ROOT = Path(__file__).parent
+
+
+def singular(kind: Kind) -> str:
+    """Name one component of a kind: `losses` -> `loss`.
+
+    Args:
+        kind (`str`): Which folder of the package.
+    """
+    return _SINGULAR[kind]
 
 
 def names(kind: Kind) -> list[str]:
     """List the registered names of a kind: its file names, sorted.
 
     Args:
-        kind (`"tasks"`, `"losses"`, `"labels"`, `"settings"`, `"corpora"` or `"policies"`): Which folder of the
-            package.
+        kind (`str`): Which folder of the package.
     """
     return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
+
+
+def knows(kind: Kind, name: str) -> bool:
+    """Whether a name is registered, or is the path of a file.
+
+    Args:
+        kind (`str`): Which folder of the package.
+        name (`str`): A registered name, or a path that ends in `.py`.
+    """
+    return name in names(kind) or _is_file(name)
 
 
 def lookup(kind: Kind, name: str) -> Any:
     """Import the module of a name and return its class: `log_confidence` -> `LogConfidence`.
 
     Args:
-        kind (`"tasks"`, `"losses"`, `"labels"`, `"settings"`, `"corpora"` or `"policies"`): Which folder of the
-            package.
-        name (`str`): The registered name.
+        kind (`str`): Which folder of the package.
+        name (`str`): The registered name, or the path of a file.
 
     Raises:
         UnknownNameError: No file of that name; the message gives the nearest right one.
+        ConfigError: A file of one's own that Python cannot import, or that has no such class.
     """
+    if _is_file(name):
+        path = Path(name).resolve()
+        found = getattr(_load(path), class_name(path.stem), None)
+        if found is None:
+            raise ConfigError(f"{name}: no class {class_name(path.stem)} in it; name the class after the file")
+        return found
     if name not in names(kind):
         raise UnknownNameError(f"unknown {_SINGULAR[kind]} {name!r}; {nearest(name, names(kind))}")
     module = importlib.import_module(f"w2s_rm.{kind}.{name}")
     return getattr(module, class_name(name))
+
+
+def name_of(component: type) -> str:
+    """Return the name under which [`lookup`] finds a class in any process: registered, or the path of its file.
+
+    Args:
+        component (`type`): A class that [`lookup`] returned.
+    """
+    module = component.__module__
+    return module.rpartition(".")[2] if module.startswith("w2s_rm.") else str(sys.modules[module].__file__)
+
+
+def identity(name: str) -> str:
+    """Return what a name adds to a hash: itself, or the content of a file, wherever it lies.
+
+    Args:
+        name (`str`): A registered name, or the path of a file.
+    """
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest() if _is_file(name) else name
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") and Path(name).is_file()
+
+
+def _load(path: Path) -> Any:
+    # Two files may have the same name, also that of a component of the package.
+    name = f"_files.{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        # Before it is executed: dataclasses look their own module up.
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        except Exception as error:
+            del sys.modules[name]
+            raise ConfigError(f"{path}: cannot be imported ({type(error).__name__}: {error}); mend it") from error
+    return sys.modules[name]
 
 
 def class_name(name: str) -> str:

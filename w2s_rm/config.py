@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from trl import RewardConfig
 
-from w2s_rm import catalog
+from w2s_rm import options
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.types import LAYOUTS, Loss
 
@@ -75,23 +75,14 @@ class W2SRewardConfig(RewardConfig):
         super().__post_init__()
 
 
-def build_loss(options: dict[str, Any] | str) -> Loss:
+def build_loss(given: dict[str, Any] | str) -> Loss:
     """Build a loss from its recipe entry.
 
     Args:
-        options (`dict[str, Any]` or `str`): `name` and the fields of that loss; a plain string is a name.
+        given (`dict[str, Any]` or `str`): `name` and the fields of that loss; a plain string is a name.
 
     Raises:
-        ConfigError: No name, or an option that the loss does not have.
-        UnknownNameError: No such loss.
+        ConfigError: All that is wrong with it.
     """
-    given = {"name": options} if isinstance(options, str) else dict(options)
-    if "name" not in given:
-        raise ConfigError(f"loss {given} has no name; known: {', '.join(catalog.names('losses'))}")
-    loss_class = catalog.lookup("losses", given.pop("name"))
-    known = [option.name for option in fields(loss_class)]
-    wrong = [f"{name!r} ({nearest(name, known)})" for name in given if name not in known]
-    if wrong:
-        raise ConfigError(f"loss {loss_class.__name__} has no option {', '.join(wrong)}")
-    loss: Loss = loss_class(**given)
+    loss: Loss = options.build("losses", given)
     return loss

@@ -10,7 +10,7 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 EXIT_USER_ERROR = 2
 """Exit code of a program that ended with an error of the user's making."""
@@ -31,6 +31,25 @@ class W2SError(Exception):
 
 class ConfigError(W2SError, ValueError):
     """A recipe, a stage config or an option is wrong."""
+
+
+class OptionError(ConfigError):
+    """Options of a dataclass have values that it cannot have.
+
+    Args:
+        subject (`str`): What has the options.
+        problems (`Mapping[str, str]`): What is wrong with each, and what would be right.
+    """
+
+    def __init__(self, subject: str, problems: Mapping[str, str]) -> None:
+        super().__init__(subject, problems)
+        self.subject, self.problems = subject, problems
+
+    def __str__(self) -> str:
+        lines = [f"{name} {text}" for name, text in self.problems.items()]
+        if len(lines) == 1:
+            return f"{self.subject}: {lines[0]}"
+        return join_problems(f"{self.subject}: invalid options", lines)
 
 
 class DataError(W2SError, ValueError):
@@ -99,6 +118,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         known (`Iterable[str]`): All valid words.
     """
     known = sorted(known)
+    if not known:
+        return "there are none"
     match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(known)}"
 

@@ -254,6 +254,33 @@ def _whole(parameters: list[nn.Parameter]) -> contextlib.AbstractContextManager[
     return context
 
 
+def freeze_all_but(head: str, model: Any, layers: int, *, checkpointing: bool = False) -> None:
+    """Let only the last layers, and the head where it is new, be trained.
+
+    Args:
+        head (`str`): `reward`, `classification` or `lm`; the last has no weights that are new.
+        model (`PreTrainedModel`): Before its optimizer is made.
+        layers (`int`): How many of the last layers are trained.
+        checkpointing (`bool`, *optional*, defaults to `False`): Whether layers are computed again on the way back.
+
+    Raises:
+        ConfigError: The model has fewer layers, or they cannot be told.
+    """
+    found = [part for part in model.base_model.modules() if isinstance(part, nn.ModuleList)]
+    body = next((part for part in found if len(part) == model.config.get_text_config().num_hidden_layers), None)
+    if body is None or layers > len(body):
+        has = "no list of layers" if body is None else f"{len(body)} layers"
+        raise ConfigError(f"freeze: {layers} of the last layers are to be trained, and the model has {has}")
+    # All that is not the body is the head, of however many layers; some encoders have two, both new.
+    model.requires_grad_(head != "lm")
+    model.base_model.requires_grad_(False)
+    for layer in body[len(body) - layers :]:
+        layer.requires_grad_(True)
+    if checkpointing:
+        # Layers that are computed again may need an input with a gradient, which frozen embeddings do not give.
+        model.enable_input_require_grads()
+
+
 def peft_config(head: str, model_args: ModelConfig) -> Any:
     """Return the LoRA configuration for a head, or `None`; a score head is always trained and saved.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from w2s_rm import catalog
+from w2s_rm import catalog, options
 from w2s_rm.corpora._base import Corpus
-from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+from w2s_rm.errors import OptionError
 
 ALGORITHM_VERSION = 1
 """Enters the stage hash: raise it when the same options give another model."""
@@ -34,10 +34,10 @@ class Pretraining:
         bf16 (`bool`, *optional*, defaults to `False`): Multiply matrices in bfloat16; weights stay in float32.
 
     Raises:
-        ConfigError: An option is out of range, or the corpus or one of its options unknown; the message lists all.
+        OptionError: Options are out of range. The corpus is checked when it is built.
     """
 
-    corpus: Mapping[str, Any] = field(default_factory=lambda: {"name": "facts"})
+    corpus: Mapping[str, Any] = field(default_factory=lambda: {"name": "facts"}, metadata={"component": "corpora"})
     hidden_size: int = 64
     num_hidden_layers: int = 2
     num_attention_heads: int = 4
@@ -51,45 +51,25 @@ class Pretraining:
     def __post_init__(self) -> None:
         counts = ("hidden_size", "num_hidden_layers", "num_attention_heads", "steps", "batch_size")
         values = {name: vars(self)[name] for name in (*counts, "learning_rate")}
-        problems = [f"{name} is {value}: set more than 0" for name, value in values.items() if not value > 0]
+        problems = {name: f"is {value}: set more than 0" for name, value in values.items() if not value > 0}
         if not problems and self.hidden_size % (2 * self.num_attention_heads):
-            problems.append(f"hidden_size is {self.hidden_size}: set a multiple of twice num_attention_heads")
-        try:
-            self.build_corpus()
-        except W2SError as error:
-            problems.append(f"corpus: {error}")
+            problems["hidden_size"] = f"is {self.hidden_size}: set a multiple of twice num_attention_heads"
         if problems:
-            raise ConfigError(join_problems("the options of pretraining are wrong:", problems))
+            raise OptionError("pretraining", problems)
 
     def build_corpus(self) -> Corpus:
         """Make the text that the model reads. Reads no file.
 
         Raises:
-            ConfigError: The corpus has no such option, or an option is out of range.
-            UnknownNameError: There is no corpus of that name.
+            ConfigError: There is no such corpus, or its options are wrong; the message lists all.
         """
-        options = dict(self.corpus)
-        if "name" not in options:
-            raise ConfigError(f"has no name; {nearest('', catalog.names('corpora'))}")
-        kind = catalog.lookup("corpora", options.pop("name"))
-        known = {option.name: option for option in dataclasses.fields(kind)}
-        problems = [f"unknown option {name!r}; {nearest(name, known)}" for name in options if name not in known]
-        problems += [
-            f"option {name!r} is missing"
-            for name, option in known.items()
-            if name not in options
-            and option.default is dataclasses.MISSING
-            and option.default_factory is dataclasses.MISSING
-        ]
-        if problems:
-            raise ConfigError(join_problems(f"{self.corpus['name']}:", problems))
-        corpus: Corpus = kind(**options)
+        corpus: Corpus = options.build("corpora", self.corpus)
         return corpus
 
     def resolved(self) -> dict[str, Any]:
         """All options, those of the corpus too, with defaults filled in; `Pretraining(**resolved)` is the same."""
-        options: Any = self.build_corpus()
-        return {**vars(self), "corpus": {"name": self.corpus["name"], **dataclasses.asdict(options)}}
+        corpus: Any = self.build_corpus()
+        return {**vars(self), "corpus": {"name": self.corpus["name"], **dataclasses.asdict(corpus)}}
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on: the resolved options, with the content of the corpus in place of its `path`.
@@ -99,7 +79,8 @@ class Pretraining:
         """
         resolved = self.resolved()
         corpus = {name: value for name, value in resolved["corpus"].items() if name != "path"}
-        return {**resolved, "corpus": {**corpus, "content": self.build_corpus().content_version()}}
+        own = {"name": catalog.identity(str(corpus["name"])), "content": self.build_corpus().content_version()}
+        return {**resolved, "corpus": {**corpus, **own}}
 
 
 def pretrain(

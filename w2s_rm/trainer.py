@@ -29,7 +29,7 @@ from w2s_rm.data.head_encoding import check_candidates, encode_for
 from w2s_rm.data.messages import written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems
 from w2s_rm.heads import HEADS, keep_in_float32
-from w2s_rm.integrations.trained_on import CONVERSATIONS, TEXT, write_kind
+from w2s_rm.integrations.trained_on import CONVERSATIONS, TEXT, ScoringFacts, write_facts
 from w2s_rm.mixin import ENCODED_COLUMNS, WeakToStrongMixin, agreement, candidate_accuracy
 from w2s_rm.types import Encoded, Example, LossOutput, content_hash
 
@@ -136,10 +136,11 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
             self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the model, and beside it whether it was trained on conversations or on text, where that was seen."""
+        """Save the model, and beside it what scoring it as in training needs to know."""
         super().save_model(output_dir, _internal_call)
-        if self._trained_on is not None and self.args.should_save:
-            write_kind(Path(output_dir or str(self.args.output_dir)), self._trained_on)
+        if self.args.should_save:
+            facts = ScoringFacts(self._trained_on, "reward", self.args.max_length, bool(self.args.bf16))
+            write_facts(Path(output_dir or str(self.args.output_dir)), facts)
 
     def _add_metrics(
         self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from w2s_rm import cli
 from w2s_rm.experiment.evaluate_model import evaluate_model
 from w2s_rm.experiment.evaluation import judge
+from w2s_rm.integrations.trained_on import ScoringFacts, write_facts
 from w2s_rm.metrics.reward_bench import SECTIONS, section_weights, stratified_means
 from w2s_rm.types import Example, Predictions
 
@@ -134,7 +135,7 @@ def test_another_task_with_and_without_subsets(bench: Path, tiny_model: Callable
 def test_a_trained_model_is_scored_as_in_training(bench: Path, tiny_model: Callable[..., str], tmp_path: Path) -> None:
     stage = tmp_path / "student-0"
     shutil.copytree(tiny_model(), stage / "model")
-    (stage / "config.yaml").write_text("{stage: student, max_length: 8, bf16: false}\n", encoding="utf-8")
+    write_facts(stage / "model", ScoringFacts(None, "reward", 8, False))
     judged = evaluate_model(str(stage / "model"), "reward_bench", [f"path={bench}"])
     assert judged.scoring["max_length"] == 8 and judged.counts["cut_prompts"] > 0
     longer = evaluate_model(str(stage / "model"), "reward_bench", [f"path={bench}"], max_length=64)
@@ -209,7 +210,7 @@ def test_intervals_are_of_subsets_resampled_on_their_own() -> None:
     [
         (["--task", "boolq", "path=bench.jsonl"], "asks for one of the classes ' no', ' yes'"),
         (["--task", "reward_bnch"], "did you mean 'reward_bench'?"),
-        (["pth=bench.jsonl"], "unknown option 'pth'; did you mean 'path'?"),
+        (["pth=bench.jsonl"], "pth: unknown option of task reward_bench; did you mean 'path'?"),
         (["path=bench.jsonl", "n_test=3"], "remove n_train, n_validation and n_test"),
         (["path=nowhere.jsonl"], "nowhere.jsonl"),
         (["path=broken.jsonl"], "broken.jsonl:2: no column 'subset' (option subset)"),

@@ -57,7 +57,8 @@ def run(tmp_path: Path, tiny_model: Callable[..., str]) -> Path:
             place = add("evaluate", of, method, seed) / "config.yaml"
             place.write_text(yaml.safe_dump(config), encoding="utf-8")
     content = {
-        "recipe": "small", "setting": "reward_modeling", "task": "preference", "weak_model": "w", "strong_model": "s",
+        "recipe": "small", "setting": "reward_modeling", "task": "preference", "head": "reward",
+        "weak_model": "w", "strong_model": "s",
         "supervisor": "model", "seeds": [0, 1], "methods": ["naive", "logconf"], "stages": stages,
     }  # fmt: skip
     folder = tmp_path / "runs" / "small"

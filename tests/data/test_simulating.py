@@ -7,7 +7,8 @@ import pytest
 
 from w2s_rm.data.distributions import best_candidates, label_accuracy
 from w2s_rm.data.examples import hash_order
-from w2s_rm.data.simulating import KINDS, simulate
+from w2s_rm.data.label_files import WeakLabel
+from w2s_rm.data.simulating import KINDS, margins, simulate, with_truths
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.types import Example
 
@@ -165,3 +166,48 @@ def test_examples_that_cannot_be_labelled():
         simulate([], 0.7, "random", seed=1)
     with pytest.raises(DataError, match="ids occur twice"):
         simulate([EXAMPLES[0]] * 2, 0.7, "random", seed=1)
+
+
+def test_margins_are_between_the_best_and_the_second_best_score():
+    labels = [
+        WeakLabel("scored", ("a", "b", "c"), (0.1, 0.2, 0.7), (-1.0, 3.5, 1.5)),
+        WeakLabel("tied", ("a", "b"), (0.5, 0.5), (2.0, 2.0)),
+        WeakLabel("plain", ("a", "b", "c"), (0.5, 0.125, 0.375)),
+    ]
+    assert margins(labels) == {"scored": 2.0, "tied": 0.0, "plain": 0.125}
+
+
+def weak(one):
+    names = one.candidate_ids
+    return WeakLabel(one.id, names, tuple(1 / len(names) for _ in names), tuple(0.0 for _ in names))
+
+
+WEAK = [weak(one) for one in EXAMPLES]
+
+
+@pytest.mark.parametrize("n_true", [0, 1, 13, N, N + 5])
+def test_as_many_labels_as_asked_for_become_the_truth(n_true):
+    made = with_truths(EXAMPLES, WEAK, n_true, seed=0)
+    assert [one.id for one in made] == [one.id for one in EXAMPLES]
+    true = [(one, own) for one, own in zip(made, EXAMPLES, strict=True) if one.scores is None]
+    assert len(true) == min(n_true, N)
+    assert all(one.candidate_ids == own.candidate_ids and one.probabilities == own.targets for one, own in true)
+    assert all(one == old for one, old in zip(made, WEAK, strict=True) if one.scores is not None)
+
+
+def test_fewer_truths_are_among_more_and_the_seed_and_no_order_decides():
+    def true(n, seed=0, examples=EXAMPLES):
+        labels = with_truths(examples, [weak(one) for one in examples], n, seed=seed)
+        return {one.id for one in labels if one.scores is None}
+
+    assert true(5) < true(20)
+    assert true(20) != true(20, seed=1)
+    assert true(20) == true(20, examples=EXAMPLES[::-1])
+
+
+def test_a_soft_truth_is_put_in_as_it_is_and_an_unknown_one_not_at_all():
+    soft = Example("soft", "g", "?", ("a", "b"), None, truth=(0.75, 0.25))
+    unknown = Example("unknown", "g", "?", ("a", "b"), None)
+    made = with_truths([unknown, soft], [weak(unknown), weak(soft)], 2, seed=0)
+    assert made[0] == weak(unknown)
+    assert made[1].probabilities == (0.75, 0.25)

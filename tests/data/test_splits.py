@@ -151,7 +151,7 @@ def test_no_rows_at_all():
 
 
 def test_impossible_sizes():
-    with pytest.raises(ConfigError, match="n_train is 1.*n_test is 0.*n_validation is -1"):
+    with pytest.raises(ConfigError, match=r"(?s)n_train is 1.*n_test is 0.*n_validation is -1"):
         SplitSizes(n_train=1, n_validation=-1, n_test=0)
 
 

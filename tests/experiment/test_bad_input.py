@@ -34,7 +34,7 @@ for line in sys.stdin:
 HOLD = """
 import sys
 from pathlib import Path
-from w2s_rm.experiment.artifacts import lock
+from w2s_rm.runs.folder import lock
 with lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,13 +8,14 @@ import yaml
 from w2s_rm.checks import Thresholds
 from w2s_rm.checks.table import check_text
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.experiment.artifacts import StageFolder, lock
 from w2s_rm.experiment.check import check_subject
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.run import alike_lines, run_plan
-from w2s_rm.experiment.stage import Stage
 from w2s_rm.experiment.truncation import rendering_problems
+from w2s_rm.runs.folder import StageFolder, lock
+from w2s_rm.stages import Examples, Model
+from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.types import Example
 
 
@@ -98,15 +99,19 @@ def test_candidates_that_become_the_same_tokens(recipe, tmp_path):
     assert header.split()[-1] == "alike" and weak.split()[-1] == "40"
 
 
+def evaluation(runs, options):
+    return Evaluate(runs=runs, examples=Examples("e", "e"), model_name_or_path=Model("m", "m"), options=options)
+
+
 def test_a_run_says_what_is_alike(tmp_path):
-    stage = Stage("evaluate", {"max_length": 16}, tmp_path / "evaluate-0")
+    stage = evaluation(tmp_path, {"max_length": 16})
     folder = StageFolder(stage.folder)
     with lock(stage.folder):
         folder.finish(stage="evaluate", counts={"examples": 8, "candidates_alike": 3}, config={})
     assert alike_lines(stage) == [
         "  ! 3 of 8 examples have candidates of the same tokens at max_length 16: they are ties"
     ]
-    other = Stage("evaluate", {}, tmp_path / "evaluate-1")
+    other = evaluation(tmp_path, {})
     with lock(other.folder):
         StageFolder(other.folder).finish(stage="evaluate", counts={"examples": 8, "candidates_alike": 0}, config={})
     assert alike_lines(other) == []

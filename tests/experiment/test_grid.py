@@ -16,6 +16,7 @@ from w2s_rm.experiment.jobs import Job, Schedule, count_kinds, unite
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.suite import load_suite, load_suites
+from w2s_rm.stages import Stage
 
 METHODS = ("naive", "logconf", "entropy")
 LOSSES = {"naive": "cross_entropy", "logconf": "log_confidence", "entropy": "entropy"}
@@ -48,8 +49,13 @@ def plans_of(folder: Path, content: dict[str, Any]) -> list[Plan]:
     return [make_plan(recipe, folder / "runs") for recipe in load_suite(write(folder, content)).recipes]
 
 
+def kind(stage: Stage) -> str:
+    """What a stage is; of trainings what they are trained on."""
+    return stage.noun
+
+
 def kinds(jobs: list[Job]) -> Counter[str]:
-    return Counter(job.stage.stage for job in jobs)
+    return Counter(kind(job.stage) for job in jobs)
 
 
 def mistakes(folder: Path, content: dict[str, Any], *overrides: str) -> str:
@@ -99,7 +105,7 @@ def test_n_truths_and_a_triangle_of_students(
     content = grid(n_sizes, methods=methods, seeds=list(range(n_seeds)), ceiling_split=ceiling_split)
     plans = plans_of(tmp_path, content)
     found = kinds(unite(plans))
-    truths = found["weak"] + found["ceiling"]
+    truths = found["truth"]
     # On the weak half a size is trained on the truth once; on the relabel half its ceiling is another model.
     assert truths == n_sizes * n_seeds * (1 if ceiling_split == "weak" else 2)
     n_students = n_sizes * (n_sizes + 1) // 2 * n_methods * n_seeds
@@ -110,33 +116,32 @@ def test_n_truths_and_a_triangle_of_students(
     assert len(plans) == n_sizes * (n_sizes + 1) // 2
     for plan in plans:
         # Each report finds its three models for each seed.
-        of = Counter(stage.of for stage in plan.stages if stage.stage == "evaluate")
+        of = Counter(stage.of for stage in plan.stages if stage.kind == "evaluate")
         assert of == {"weak": n_seeds, "ceiling": n_seeds, "student": n_seeds * n_methods}
 
 
 def test_without_the_diagonal_the_largest_is_a_ceiling_only(tmp_path: Path) -> None:
     content = grid(3, pairs=[["m1", "m2"], ["m1", "m3"], ["m2", "m3"]], ceiling_split="weak")
     found = kinds(unite(plans_of(tmp_path, content)))
-    assert (found["weak"], found["ceiling"], found["relabel"], found["student"]) == (3, 0, 2, 3)
+    assert (found["truth"], found["relabel"], found["student"]) == (3, 2, 3)
 
 
 def test_the_ceiling_on_the_weak_half_is_that_weak_model(tmp_path: Path) -> None:
     content = grid(2, ceiling_split="weak")
     diagonal, pair, last = plans_of(tmp_path, content)
-    folders = {(stage.stage, stage.of): stage.folder for stage in pair.stages}
-    ceiling, weak = folders["weak", "ceiling"], folders["weak", None]
+    folders = {stage.of: stage.folder for stage in pair.stages if stage.trains}
+    ceiling, weak = folders["ceiling"], folders["weak"]
     assert ceiling != weak
-    assert ceiling in [stage.folder for stage in last.stages if (stage.stage, stage.of) == ("weak", None)]
-    assert [stage.title for stage in pair.stages if stage.folder == ceiling] == ["weak as ceiling seed 0"]
-    evaluated = [stage.folder for stage in diagonal.stages if stage.of in ("weak", "ceiling")]
+    assert ceiling in [stage.folder for stage in last.stages if stage.trains and stage.of == "weak"]
+    assert [stage.title for stage in pair.stages if stage.folder == ceiling] == ["ceiling seed 0"]
+    evaluated = [stage.folder for stage in diagonal.stages if stage.judges and stage.of in ("weak", "ceiling")]
     assert len(evaluated) == 2 and len(set(evaluated)) == 1
     # By default it trains on the student's own examples, so that only the labels differ.
     both = plans_of(tmp_path, grid(2))[1]
-    files = {stage.stage: Path(stage.config["examples"]).stem for stage in both.stages if stage.stage != "prepare"
-             and "examples" in stage.config}  # fmt: skip
+    files = {str(stage.of): Path(stage.config()["examples"]).stem for stage in both.stages if stage.trains}
     assert (files["weak"], files["student"], files["ceiling"]) == ("weak", "relabel", "relabel")
-    assert {stage.folder for stage in both.stages if stage.stage == "student"} == {
-        stage.folder for stage in pair.stages if stage.stage == "student"
+    assert {stage.folder for stage in both.stages if kind(stage) == "student"} == {
+        stage.folder for stage in pair.stages if kind(stage) == "student"
     }
 
 
@@ -146,8 +151,8 @@ def test_gpus_say_how_a_stage_is_run_and_not_what_it_computes(tmp_path: Path) ->
     content["models"]["m2"]["gpus"] = 0.5
     stages = plans_of(tmp_path, content)[1].stages
     assert [stage.folder for stage in stages] == before
-    assert {stage.stage: stage.gpus for stage in stages if stage.of is None} == {
-        "prepare": None, "pretrain": 0.5, "weak": None, "relabel": None, "student": 0.5, "ceiling": 0.5,
+    assert {stage.of or stage.kind: stage.launch.gpus for stage in stages if not stage.judges} == {
+        "prepare": None, "pretrain": 0.5, "weak": None, "labels": None, "student": 0.5, "ceiling": 0.5,
     }  # fmt: skip
     for wrong in (-1, 1.5, "one", True, float("inf")):
         content["models"]["m2"]["gpus"] = wrong
@@ -170,7 +175,7 @@ def test_all_mistakes_at_once_each_with_its_line(tmp_path: Path) -> None:
         "head: 'rewards' is no head of setting reward_modeling; did you mean 'reward'?",
         "methods.a.loss.name: no loss 'entropie'; did you mean 'entropy'?",
         f"line {line['trian']}: models.m1.trian: unknown key; did you mean 'train'?",
-        f"line {line['hidden_sise']}: models.m2.pretrain.hidden_sise: unknown key; did you mean 'hidden_size'?",
+        f"line {line['hidden_sise']}: models.m2.pretrain.hidden_sise: unknown option of pretrain; did you mean 'hidden",
         "models.m3: give exactly one of",
     ):
         assert message.count(text) == 1, message
@@ -243,7 +248,7 @@ def test_every_job_comes_after_what_it_reads(tmp_path: Path) -> None:
     seen: set[Path] = set()
     for job in jobs:
         assert job.needs <= seen, job.title
-        read = [str(job.stage.config.get(name)) for name in ("examples", "labels", "model_name_or_path")]
+        read = [str(job.stage.config().get(name)) for name in ("examples", "labels", "model_name_or_path")]
         made = {folder for folder in seen for text in read if text.startswith(str(folder))}
         assert made <= job.needs, "what is read is among the inputs"
         seen.add(job.stage.folder)
@@ -262,12 +267,12 @@ def test_independent_jobs_are_ready_at_once_and_shared_ones_once(tmp_path: Path)
     schedule, waves = Schedule(jobs), []
     while ready := schedule.take():
         assert schedule.take() == [], "each is handed out once"
-        waves.append(Counter(job.stage.stage for job in ready))
+        waves.append(kinds(ready))
         for job in ready:
             schedule.finish(job)
     assert waves == [
         {"prepare": 1, "pretrain": 3},
-        {"weak": 3},
+        {"truth": 3},
         {"relabel": 3, "evaluate": 3},
         {"student": 6},
         {"evaluate": 6},
@@ -278,7 +283,7 @@ def test_independent_jobs_are_ready_at_once_and_shared_ones_once(tmp_path: Path)
 def test_a_finished_stage_is_not_handed_out(tmp_path: Path) -> None:
     jobs = unite(plans_of(tmp_path, grid(2)))
     finished(jobs[0].stage.folder)
-    assert {job.stage.stage for job in Schedule(jobs).take()} == {"pretrain"}
+    assert {job.stage.kind for job in Schedule(jobs).take()} == {"pretrain"}
 
 
 def test_what_depends_on_a_failure_is_stranded_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ import pytest
 import yaml
 
 from w2s_rm.errors import ConfigError, InUseError
-from w2s_rm.experiment.artifacts import lock
-from w2s_rm.experiment.places import find_accelerate_config, model_version
 from w2s_rm.experiment.plan import Plan, make_plan, model_label
 from w2s_rm.experiment.recipe import ModelSpec, load_recipe
 from w2s_rm.pretraining import Pretraining
+from w2s_rm.roles import LABELS
+from w2s_rm.runs.folder import lock
+from w2s_rm.runs.launch import find_accelerate_config
+from w2s_rm.runs.places import model_version
 
 Role = tuple[str, str | None, str | None, int | None]
 
@@ -27,14 +29,15 @@ def plan_of(recipe: Path, *overrides: str) -> Plan:
 
 
 def folders(plan: Plan) -> dict[Role, str]:
-    return {(stage.stage, stage.of, stage.method, stage.seed): stage.folder.name for stage in plan.stages}
+    roles = ((stage.kind, None if stage.of == LABELS else stage.of, stage.method, stage.seed) for stage in plan.stages)
+    return {role: stage.folder.name for role, stage in zip(roles, plan.stages, strict=True)}
 
 
 def changed(recipe: Path, *overrides: str, base: tuple[str, ...] = ()) -> set[str]:
     """Names of the stages whose folder changes, as `stage[ of][ method]`, over the seeds that both have."""
     before, after = folders(plan_of(recipe, *base)), folders(plan_of(recipe, *base, *overrides))
     assert set(before) == set(after)
-    return {" ".join(filter(None, role[:3])) for role in before if before[role] != after[role]}
+    return {" ".join(filter(None, role[:3])).removeprefix("train ") for role in before if before[role] != after[role]}
 
 
 EVALUATIONS = {"evaluate weak", "evaluate student naive", "evaluate student logconf", "evaluate ceiling"}
@@ -64,20 +67,22 @@ def test_every_stage_finds_its_inputs(recipe_file: Path) -> None:
     made: set[str] = set()
     for stage in plan.stages:
         for key in ("examples", "labels", "model_name_or_path"):
-            given = Path(str(stage.config.get(key, "")))
+            given = Path(str(stage.config().get(key, "")))
             if plan.run_folder.parent / "stages" in given.parents:
                 name = given.relative_to(plan.run_folder.parent / "stages").parts[0]
                 assert name in made, f"{stage.title} reads {name} before it is made"
-                assert name.rsplit("-", 1)[1] in stage.config["inputs"].values()
+                part = given.relative_to(plan.run_folder.parent / "stages" / name)
+                assert f"{name.rsplit('-', 1)[1]}/{part}" in stage.config()["inputs"].values()
         made.add(stage.folder.name)
 
 
 def test_student_and_ceiling_train_on_the_relabelled_split(recipe_file: Path) -> None:
     for stage in plan_of(recipe_file).stages:
-        wanted = {"weak": "weak", "student": "relabel", "ceiling": "relabel", "relabel": "relabel", "evaluate": "test"}
-        if stage.stage != "prepare":
-            assert Path(stage.config["examples"]).stem == wanted[stage.stage]
-        assert ("labels" in stage.config) == (stage.stage == "student")
+        trained = {"weak": "weak", "student": "relabel", "ceiling": "relabel"}
+        if stage.kind != "prepare":
+            wanted = {"relabel": "relabel", "evaluate": "test"}.get(stage.kind) or trained[str(stage.of)]
+            assert Path(stage.config()["examples"]).stem == wanted
+        assert ("labels" in stage.config()) == (stage.of == "student" and stage.trains)
 
 
 def test_seeds_add_stages(recipe_file: Path) -> None:
@@ -88,9 +93,9 @@ def test_seeds_add_stages(recipe_file: Path) -> None:
 
 def test_shared_stages_appear_once(recipe_file: Path) -> None:
     plan = plan_of(recipe_file, "methods.same={loss: cross_entropy}")
-    counts = Counter(stage.folder for stage in plan.stages if stage.stage != "evaluate")
+    counts = Counter(stage.folder for stage in plan.stages if stage.kind != "evaluate")
     assert set(counts.values()) == {1}
-    assert [stage.method for stage in plan.stages if stage.stage == "student" and stage.seed == 0] == [
+    assert [stage.method for stage in plan.stages if stage.of == "student" and stage.trains and stage.seed == 0] == [
         "naive",
         "logconf",
     ]
@@ -163,7 +168,7 @@ def test_other_weights_are_another_model(recipe_file: Path) -> None:
     before = folders(plan_of(recipe_file))
     (recipe_file.parent / "models" / "strong" / "model.safetensors").write_text("weights of strona")
     after = folders(plan_of(recipe_file))
-    assert {role[0] for role in before if before[role] != after[role]} == {"student", "ceiling", "evaluate"}
+    assert {role[1] for role in before if before[role] != after[role]} == {"student", "ceiling"}
 
 
 def test_large_weights_are_told_apart(tmp_path: Path) -> None:
@@ -209,10 +214,10 @@ def test_places_do_not_enter_the_hash(
     for stage in plan.stages:
         paths = [
             stage.folder,
-            *(Path(str(stage.config[key])) for key in ("examples", "model_name_or_path") if key in stage.config),
+            *(Path(str(stage.config()[key])) for key in ("examples", "model_name_or_path") if key in stage.config()),
         ]
         assert all(path.is_absolute() for path in paths), "a printed command runs from any folder"
-    assert plan.stages[0].config["task"]["path"] == str(there / "renamed.jsonl")
+    assert plan.stages[0].config()["task"]["path"] == str(there / "renamed.jsonl")
 
 
 def test_another_process_in_another_folder_finds_the_same_hashes(recipe_file: Path) -> None:
@@ -240,7 +245,7 @@ def test_commands(recipe_file: Path) -> None:
         plan_of(recipe_file, "seeds=[0]"),
         plan_of(recipe_file, "seeds=[0]", "strong.accelerate_config=cpu_zero3"),
     )
-    weak = next(stage for stage in plain.stages if stage.stage == "weak")
+    weak = next(stage for stage in plain.stages if stage.of == "weak" and stage.trains)
     config = str(weak.folder / "config.yaml")
     assert weak.command() == [
         sys.executable, "-m", "w2s_rm.stages.train", "--config", config, "--output_dir", str(weak.folder)
@@ -248,9 +253,9 @@ def test_commands(recipe_file: Path) -> None:
     found = str(find_accelerate_config("cpu_zero3"))
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", found, "-m"]
     for stage in launched.stages:
-        strong = stage.stage in ("student", "ceiling") or stage.of in ("student", "ceiling")
+        strong = stage.of in ("student", "ceiling")
         assert (stage.command()[: len(launch)] == launch) == strong, stage.title
-    student = next(stage for stage in launched.stages if stage.stage == "student")
+    student = next(stage for stage in launched.stages if stage.of == "student" and stage.trains)
     assert student.command()[len(launch) :] == [
         "w2s_rm.stages.train", "--config", str(student.folder / "config.yaml"), "--output_dir", str(student.folder)
     ]  # fmt: skip
@@ -260,7 +265,7 @@ def test_an_accelerate_config_by_path(recipe_file: Path) -> None:
     own = recipe_file.parent / "own.yaml"
     own.write_text("num_processes: 1\nuse_cpu: true\n")
     plan = plan_of(recipe_file, f"accelerate_config={own}")
-    assert {stage.accelerate_config for stage in plan.stages if stage.loads_model} == {own}
+    assert {stage.launch.accelerate_config for stage in plan.stages if stage.loads_model} == {own}
     assert changed(recipe_file, f"accelerate_config={own}") == set()
 
 
@@ -274,32 +279,36 @@ def test_a_label_file_as_supervisor(recipe_file: Path) -> None:
     assert not any("weak" in title for title in titles[3:])
     relabel, judged = plan.stages[1:3]
     for stage, split in ((relabel, "relabel"), (judged, "test")):
-        assert not stage.loads_model and stage.config["labels"] == str(labels)
-        assert Path(stage.config["examples"]).stem == split
-    assert [Path(path).stem for path in relabel.config["other_examples"]] == ["weak", "validation", "test", "unused"]
-    students = [stage for stage in plan.stages if stage.stage == "student"]
-    assert {stage.config["labels"] for stage in students} == {str(relabel.folder / "weak_labels.parquet")}
-    assert plan.record()["supervisor"] == "labels" and plan.record()["weak_model"] == "labels.csv"
+        assert not stage.loads_model and stage.config()["labels"] == str(labels)
+        assert Path(stage.config()["examples"]).stem == split
+    assert [Path(path).stem for path in relabel.config()["other_examples"]] == ["weak", "validation", "test", "unused"]
+    students = [stage for stage in plan.stages if stage.of == "student" and stage.trains]
+    assert {stage.config()["labels"] for stage in students} == {str(relabel.folder / "weak_labels.parquet")}
+    assert plan.record().supervisor == "labels" and plan.record().weak_model == "labels.csv"
     before = folders(plan)
     labels.rename(recipe_file.parent / "moved.csv")
     assert folders(plan_of(recipe_file, weak.replace("labels.csv", "moved.csv"))) == before
     (recipe_file.parent / "moved.csv").write_text("id,candidate_id,probability\nx,y,1\n")
     after = folders(plan_of(recipe_file, weak.replace("labels.csv", "moved.csv")))
     assert {role[0] for role in before if role[0] in ("relabel", "student") and before[role] == after[role]} == set()
-    assert {role[0] for role in before if before[role] == after[role]} == {"prepare", "ceiling", "evaluate"}
+    assert {role[:2] for role in before if before[role] == after[role]} == {
+        ("prepare", None),
+        ("train", "ceiling"),
+        ("evaluate", "ceiling"),
+    }
 
 
 def test_a_supervisor_that_is_trained_already(recipe_file: Path) -> None:
     plan = plan_of(recipe_file, "weak.trained=true", "weak.model_revision=v2", "weak.train.model_init_kwargs={a: 1}")
-    titles = [stage.title for stage in plan.stages if stage.stage in ("weak", "relabel") or stage.of == "weak"]
-    assert titles == ["relabel seed 0", "evaluate weak seed 0", "evaluate weak seed 1"], (
+    titles = [stage.title for stage in plan.stages if stage.kind in ("weak", "relabel") or stage.of == "weak"]
+    assert titles == ["relabel seed 0", "relabel seed 1", "evaluate weak seed 0", "evaluate weak seed 1"], (
         "it does not depend on the seed"
     )
     for stage in plan.stages:
-        if stage.stage == "relabel" or stage.of == "weak":
-            assert stage.config["model_name_or_path"] == str(recipe_file.parent / "models" / "weak")
-            assert stage.config["model_revision"] == "v2"
-            assert stage.config["model_init_kwargs"] == {"a": 1}
+        if stage.kind == "relabel" or stage.of == "weak":
+            assert stage.config()["model_name_or_path"] == str(recipe_file.parent / "models" / "weak")
+            assert stage.config()["model_revision"] == "v2"
+            assert stage.config()["model_init_kwargs"] == {"a": 1}
 
 
 def test_without_ground_truth(recipe_file: Path) -> None:
@@ -326,10 +335,12 @@ def test_hub_ids_plan_offline(recipe_file: Path) -> None:
         "strong={model_name_or_path: Qwen/Qwen2.5-7B}",
     )
     plan = plan_of(recipe_file, *hub)
-    assert {stage.config["model_name_or_path"] for stage in plan.stages if stage.stage == "weak"} == {"gpt2"}
-    assert {stage.config["model_name_or_path"] for stage in plan.stages if stage.stage == "ceiling"} == {
-        "Qwen/Qwen2.5-7B"
+    assert {stage.config()["model_name_or_path"] for stage in plan.stages if stage.of == "weak" and stage.trains} == {
+        "gpt2"
     }
+    assert {
+        stage.config()["model_name_or_path"] for stage in plan.stages if stage.of == "ceiling" and stage.trains
+    } == {"Qwen/Qwen2.5-7B"}
     assert changed(recipe_file, "strong.model_revision=abc", base=hub) == STUDENTS | CEILING
     assert changed(recipe_file, "task.revision=abc", base=hub) == EVERYTHING
 
@@ -349,19 +360,19 @@ def test_package_paths(recipe_file: Path) -> None:
             plan_of(recipe_file, *models, "task.path=package:some_models/absent")
     finally:
         sys.path.remove(str(inside.parent))
-    assert plan.stages[0].config["task"]["path"] == str(inside / "pairs.jsonl")
-    assert plan.stages[1].config["model_name_or_path"] == str(inside / "weak")
+    assert plan.stages[0].config()["task"]["path"] == str(inside / "pairs.jsonl")
+    assert plan.stages[1].config()["model_name_or_path"] == str(inside / "weak")
 
 
 def test_embedded_models_live_in_the_cache(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("W2S_RM_CACHE", str(recipe_file.parent / "cache"))
     embedded = ("weak={pretrain: {hidden_size: 16, num_hidden_layers: 1}}", "strong={pretrain: {}}")
     plan = plan_of(recipe_file, *embedded, "seeds=[0]")
-    made = [stage for stage in plan.stages if stage.stage == "pretrain"]
+    made = [stage for stage in plan.stages if stage.kind == "pretrain"]
     assert [stage.folder.parent for stage in made] == [recipe_file.parent / "cache" / "stages"] * 2
-    weak = next(stage for stage in plan.stages if stage.stage == "weak")
-    assert weak.config["model_name_or_path"] == str(made[0].folder / "model")
-    assert plan.record()["weak_model"] == "pretrained 1x16"
+    weak = next(stage for stage in plan.stages if stage.of == "weak" and stage.trains)
+    assert weak.config()["model_name_or_path"] == str(made[0].folder / "model")
+    assert plan.record().weak_model == "pretrained 1x16"
     assert changed(recipe_file, "strong.pretrain.seed=1", base=embedded) == {"pretrain"} | STUDENTS | CEILING
     same = folders(plan_of(recipe_file, *embedded, f"strong.pretrain.steps={Pretraining().steps}", "seeds=[0]"))
     assert same == folders(plan), "a default spelled out is the same model"
@@ -423,7 +434,7 @@ def test_write_config(recipe_file: Path) -> None:
     for stage in plan.stages:
         path = stage.write_config()
         assert path == stage.folder / "config.yaml"
-        assert yaml.safe_load(path.read_text(encoding="utf-8")) == stage.config, "numbers stay numbers in plain YAML"
+        assert yaml.safe_load(path.read_text(encoding="utf-8")) == stage.config(), "numbers stay numbers in plain YAML"
     stage = plan.stages[1]
     before = (stage.folder / "config.yaml").read_text()
     (stage.folder / "config.yaml").write_text("kept: true\n")
@@ -433,7 +444,7 @@ def test_write_config(recipe_file: Path) -> None:
 
 
 def test_record_is_json_with_absolute_folders(recipe_file: Path) -> None:
-    record = json.loads(json.dumps(plan_of(recipe_file).record()))
+    record = json.loads(json.dumps(plan_of(recipe_file).record().plain()))
     assert record["recipe"] == "small" and record["setting"] == "reward_modeling"
     assert record["weak_model"] == "models/weak" and record["seeds"] == [0, 1]
     assert record["methods"] == ["naive", "logconf"] and record["supervisor"] == "model"
@@ -479,12 +490,12 @@ def test_the_first_head_that_fits_the_task_is_taken(recipe_file: Path) -> None:
     def encoding(*overrides: str) -> tuple[str, str, list[str] | None]:
         plan = plan_of(recipe_file, *overrides)
         found = {
-            (stage.config["setting"], stage.config["head"], tuple(stage.config["classes"] or ()))
+            (stage.config()["setting"], stage.config()["head"], tuple(stage.config().get("classes") or ()))
             for stage in plan.stages
-            if stage.stage != "prepare"
+            if stage.kind != "prepare"
         }
         ((setting, head, classes),) = found
-        assert plan.record()["head"] == head and plan.record()["setting"] == setting
+        assert plan.record().head == head and plan.record().setting == setting
         return setting, head, list(classes) or None
 
     assert encoding() == ("reward_modeling", "reward", None)
@@ -510,12 +521,12 @@ def test_zero_shot_is_the_untrained_strong_model(recipe_file: Path) -> None:
     task, strong = label_task(recipe_file), recipe_file.parent / "models" / "strong"
     plan = plan_of(recipe_file, task, "head=lm", "strong.use_peft=true", "strong.dtype=float32", "train.max_length=99")
     (zero,) = [stage for stage in plan.stages if stage.of == "zero_shot"]
-    assert (zero.stage, zero.seed, zero.method, zero.title) == ("evaluate", None, None, "evaluate zero_shot")
-    assert zero.config["model_name_or_path"] == str(strong)
-    assert Path(zero.config["examples"]).stem == "test" and zero.config["max_length"] == 99
+    assert (zero.kind, zero.seed, zero.method, zero.title) == ("evaluate", None, None, "evaluate zero_shot")
+    assert zero.config()["model_name_or_path"] == str(strong)
+    assert Path(zero.config()["examples"]).stem == "test" and zero.config()["max_length"] == 99
     # It is scored as the students are, whose adapters are merged.
-    assert zero.config["dtype"] == "float32" and "use_peft" not in zero.config and "loss" not in zero.config
-    assert [row for row in plan.record()["stages"] if row["of"] == "zero_shot"] == [
+    assert zero.config()["dtype"] == "float32" and "use_peft" not in zero.config() and "loss" not in zero.config()
+    assert [row for row in plan.record().plain()["stages"] if row["of"] == "zero_shot"] == [
         {
             "stage": "evaluate",
             "of": "zero_shot",
@@ -572,8 +583,8 @@ def test_a_corpus_is_known_by_its_content(recipe_file: Path, monkeypatch: pytest
     def pretrained(path: Path) -> tuple[str, str]:
         strong = f"strong={{pretrain: {{corpus: {{name: chess_games, path: {path}, n_heldout: 1}}}}}}"
         stages = plan_of(recipe_file, strong).stages
-        (stage,) = [stage for stage in stages if stage.stage == "pretrain"]
-        return stage.folder.name, stage.config["pretrain"]["corpus"]["path"]
+        (stage,) = [stage for stage in stages if stage.kind == "pretrain"]
+        return stage.folder.name, stage.config()["pretrain"]["corpus"]["path"]
 
     before = pretrained(games)
     assert before[1] == str(games)

@@ -55,7 +55,7 @@ def plan(folder: Path, *changes: tuple[str, Any]) -> Plan:
 
 
 def policies(found: Plan) -> list[Any]:
-    return [stage for stage in found.stages if stage.stage == "policy"]
+    return [stage for stage in found.stages if stage.kind == "policy"]
 
 
 def test_every_reward_model_gets_every_policy(tmp_path: Path) -> None:
@@ -70,21 +70,21 @@ def test_every_reward_model_gets_every_policy(tmp_path: Path) -> None:
 def test_a_policy_reads_its_reward_model_and_prompts_that_no_model_has_seen(tmp_path: Path) -> None:
     found = plan(tmp_path)
     for stage in policies(found):
-        (model,) = (one for one in found.stages if str(one.folder / "model") == stage.config["reward_model"])
-        assert (model.stage, model.method, model.seed) == (stage.of, stage.method, stage.seed)
-        assert stage.config["prompts"].endswith("examples/validation.parquet")
-        assert stage.config["examples"].endswith("examples/test.parquet")
-        assert stage.config["inputs"]["reward_model"] == model.hash
+        (model,) = (one for one in found.stages if str(one.folder / "model") == stage.config()["reward_model"])
+        assert (model.of, model.method, model.seed) == (stage.of, stage.method, stage.seed)
+        assert stage.config()["prompts"].endswith("examples/validation.parquet")
+        assert stage.config()["examples"].endswith("examples/test.parquet")
+        assert stage.inputs["reward_model"] == f"{model.hash}/model"
     first, second = (next(one for one in policies(found) if one.policy == way) for way in ("dpo", "long_rloo"))
-    assert first.config["trainer"] == "dpo" and second.config["trainer"] == "rloo"
-    assert first.config["train"]["beta"] == 0.2 and first.config["train"]["learning_rate"] == 1e-4
+    assert first.config()["trainer"] == "dpo" and second.config()["trainer"] == "rloo"
+    assert first.config()["train"]["beta"] == 0.2 and first.config()["train"]["learning_rate"] == 1e-4
 
 
 def test_stages_come_after_what_they_read(tmp_path: Path) -> None:
     found, seen = plan(tmp_path), set()
     for stage in found.stages:
-        if stage.stage == "policy":
-            assert {name for key, name in stage.config["inputs"].items()} <= seen
+        if stage.kind == "policy":
+            assert {needed.hash for needed in stage.needs} <= seen
         seen.add(stage.hash)
 
 
@@ -111,7 +111,7 @@ def test_what_a_policy_depends_on(tmp_path: Path, path: str, new: Any, differs: 
 
 def test_a_policy_changes_no_other_stage(tmp_path: Path) -> None:
     without = {stage.folder.name for stage in plan(tmp_path / "without", ("policy", ...)).stages}
-    with_it = {stage.folder.name for stage in plan(tmp_path / "with").stages if stage.stage != "policy"}
+    with_it = {stage.folder.name for stage in plan(tmp_path / "with").stages if stage.kind != "policy"}
     assert without < with_it and {name.split("-")[0] for name in with_it - without} == {"pretrain"}
 
 
@@ -132,7 +132,7 @@ def test_a_policy_changes_no_other_stage(tmp_path: Path) -> None:
         ("policy.samples", 0, "policy.samples: is 0; write a whole number"),
         ("policy.evaluations", "many", "policy.evaluations: is 'many'"),
         ("policy.model_name_or_path", "x/y", "give exactly one of model_name_or_path, pretrain"),
-        ("policy.pretrain.stepps", 3, "policy.pretrain.stepps: unknown key"),
+        ("policy.pretrain.stepps", 3, "policy.pretrain.stepps: unknown option of pretrain"),
         ("policy.sampels", 3, "policy.sampels: unknown key; .*samples"),
         ("task.n_validation", ..., "task.n_validation: a policy is trained on the prompts of the validation split"),
         ("task", {"name": "boolq", "n_validation": 5}, "task boolq cannot judge .*world_preference"),

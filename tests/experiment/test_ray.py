@@ -12,27 +12,37 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import yaml
-from training_helpers import copy_runs
+from training_helpers import copy_runs, stage_folders
 
 from w2s_rm.errors import ConfigError, InUseError
 from w2s_rm.experiment import ray_executor, ray_worker
-from w2s_rm.experiment.artifacts import lock
 from w2s_rm.experiment.jobs import Job
-from w2s_rm.experiment.places import find_accelerate_config
 from w2s_rm.experiment.ray_executor import Resources, resource_problems, resources_of
 from w2s_rm.experiment.ray_worker import LOG, Outcome, run_in_worker
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.runs.folder import lock
+from w2s_rm.runs.launch import Launch, find_accelerate_config
+from w2s_rm.stages import Examples, Model, Stage
+from w2s_rm.stages.prepare import Prepare
+from w2s_rm.stages.pretrain import Pretrain
+from w2s_rm.stages.train import Train
 
 NO_GPU, ONE_GPU, EIGHT_GPUS = Resources(4, 0), Resources(4, 1), Resources(64, 8)
 
 
-def stage(name: str = "student", accelerate_config: str | None = None, gpus: float | None = None) -> Stage:
+def stage(name: str = "train", accelerate_config: str | None = None, gpus: float | None = None) -> Stage:
     config = find_accelerate_config(accelerate_config) if accelerate_config else None
-    return Stage(name, {"inputs": {}}, Path(f"/runs/stages/{name}-0"), accelerate_config=config, gpus=gpus)
+    how: Any = {"runs": Path("/runs"), "launch": Launch(config, gpus)}
+    if name == "pretrain":
+        return Pretrain(**how, pretrain={}, identity="x")
+    if name == "prepare":
+        return Prepare(**how, task={}, sizes={}, source="x")
+    model, examples = Model("m", "m"), Examples("e", "e")
+    return Train(**how, of="student", examples=examples, model_name_or_path=model, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +71,10 @@ def job(of: Stage) -> Job:
 
 def test_what_no_machine_has_is_said_before_anything_waits(tmp_path: Path) -> None:
     assert resource_problems([job(stage()), job(stage(accelerate_config="zero3"))], EIGHT_GPUS) == []
-    (problem,) = resource_problems([job(stage(accelerate_config="zero3")), job(stage("weak", "zero3"))], ONE_GPU)
+    (problem,) = resource_problems([job(stage(accelerate_config="zero3")), job(stage("train", "zero3"))], ONE_GPU)
     assert "zero3.yaml asks for 8 GPUs on one machine, the largest here has 1; set num_processes" in problem
     (problem,) = resource_problems([job(stage(gpus=2))], ONE_GPU)
-    assert "stage student asks for 2 GPUs" in problem
+    assert "stage student seed 0 asks for 2 GPUs" in problem
     config = tmp_path / "two.yaml"
     config.write_text("{num_processes: 8, num_machines: 2, distributed_type: MULTI_GPU}", encoding="utf-8")
     (problem,) = resource_problems([job(stage(accelerate_config=str(config)))], EIGHT_GPUS)
@@ -80,8 +90,7 @@ def test_launches_at_the_same_time_take_ports_of_their_own() -> None:
 
 def broken(folder: Path) -> Stage:
     """A stage that ends with an error of the user's making."""
-    config = {"task": {"name": "preference", "path": "absent.jsonl"}, "sizes": {}, "inputs": {}, "stage_hash": "0"}
-    return Stage("prepare", config, folder / "prepare-0")
+    return Prepare(runs=folder, task={"name": "preference", "path": "absent.jsonl"}, sizes={}, source="none")
 
 
 def test_a_user_error_is_not_tried_again(tmp_path: Path) -> None:
@@ -89,7 +98,7 @@ def test_a_user_error_is_not_tried_again(tmp_path: Path) -> None:
     assert started == "started" and isinstance(outcome, Outcome) and outcome.problem is not None
     assert "failed with exit code 2; " in outcome.problem and "error: " in outcome.problem
     assert "absent.jsonl" in outcome.problem
-    log = (tmp_path / "prepare-0" / LOG).read_text(encoding="utf-8")
+    log = (broken(tmp_path).folder / LOG).read_text(encoding="utf-8")
     assert sum(line.startswith("# ") for line in log.splitlines()) == 1
 
 
@@ -98,14 +107,14 @@ def test_a_process_that_is_killed_is_tried_again(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Stage, "command", lambda self: command)
     _, outcome = run_in_worker(broken(tmp_path), {}, str(tmp_path))
     assert outcome.problem is not None and "exit code -9" in outcome.problem
-    log = (tmp_path / "prepare-0" / LOG).read_text(encoding="utf-8")
+    log = (broken(tmp_path).folder / LOG).read_text(encoding="utf-8")
     assert sum(line.startswith("# ") for line in log.splitlines()) == ray_worker.MAX_RETRIES + 1
 
 
 def test_a_finished_stage_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stage, "command", lambda self: ["false"])
-    (tmp_path / "prepare-0").mkdir()
-    (tmp_path / "prepare-0" / "manifest.json").write_text("{}", encoding="utf-8")
+    broken(tmp_path).folder.mkdir(parents=True)
+    (broken(tmp_path).folder / "manifest.json").write_text("{}", encoding="utf-8")
     _, outcome = run_in_worker(broken(tmp_path), {}, str(tmp_path))
     assert outcome.problem is None
 
@@ -114,7 +123,7 @@ def test_a_folder_that_is_just_being_left_is_waited_for(tmp_path: Path, monkeypa
     held, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with lock(tmp_path / "prepare-0"):
+        with lock(broken(tmp_path).folder):
             held.set()
             leave.wait(10)
 
@@ -128,7 +137,7 @@ def test_a_folder_that_is_just_being_left_is_waited_for(tmp_path: Path, monkeypa
     threading.Timer(0.3, leave.set).start()
     ray_worker._wait_and_write_config(broken(tmp_path))
     holder.join()
-    assert (tmp_path / "prepare-0" / "config.yaml").is_file()
+    assert (broken(tmp_path).folder / "config.yaml").is_file()
 
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +195,7 @@ class Bench:
         )
 
     def stages(self, runs: str, name: str = "*") -> list[Path]:
-        return sorted((self.folder / runs / "stages").glob(f"{name}-*"))
+        return stage_folders(self.folder / runs, name)
 
     def without_truths(self, runs: str) -> list[Path]:
         """What comes after the models that are trained on the ground truth: labels, students, their evaluations."""
@@ -307,4 +316,4 @@ def test_ctrl_c_stops_every_worker(bench: Bench) -> None:
         output = finish(run)
     assert run.returncode == 130, output
     assert "interrupted; finished stages are kept" in output and "Traceback" not in output
-    assert not list(bench.folder.glob("interrupted/stages/student-*"))
+    assert not bench.stages("interrupted", "student")

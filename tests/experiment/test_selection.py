@@ -35,15 +35,15 @@ def test_all_mistakes_at_once():
     for text in (
         "'foo' is no option: write key=value",
         "'=1' is no option",
-        "unknown option 'pth'; did you mean 'path'?",
+        "pth: unknown option of task preference; did you mean 'path'?",
         "n_train: 'many' is no int",
-        "task preference needs path: add path=…",
+        "path: is missing; task preference needs it",
     ):
         assert text in message
 
 
 def test_wrong_values():
-    with pytest.raises(ConfigError, match="n_test is 0; use at least 1"):
+    with pytest.raises(ConfigError, match="n_test: is 0; use at least 1"):
         select_task("preference", ["path=x", "n_test=0"])
     with pytest.raises(ConfigError, match="belong together"):
         select_task("preference", ["path=x", "response_a_column=a"])
@@ -58,5 +58,5 @@ def test_thresholds():
         parse_thresholds(["lenght_only=0.1", "balance=much", "x"])
     for text in ("did you mean 'length_only'?", "balance: 'much' is no float", "'x' is no option"):
         assert text in str(caught.value)
-    with pytest.raises(ConfigError, match="balance is 2"):
+    with pytest.raises(ConfigError, match="balance: is 2; use a share from 0 to 1"):
         parse_thresholds(["balance=2"])

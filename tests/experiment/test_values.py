@@ -94,5 +94,5 @@ def test_a_recipe_names_the_line(recipe_file: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_recipe(recipe_file)
     message = str(error.value)
-    assert "line 10: methods.logconf.loss: " in message and "max_weight is 7; give a number in [0, 1]" in message
+    assert "line 10: methods.logconf.loss.max_weight: is 7; give a number in [0, 1]" in message
     assert "line 13: train.layout: 'sharedprefix' is unknown; did you mean 'shared_prefix'?" in message

@@ -25,7 +25,8 @@ from w2s_rm.integrations.preferences import to_preferences
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.integrations.scorer import Scorer, share_prompts
-from w2s_rm.stages.relabel import relabel
+from w2s_rm.integrations.trained_on import FILE, ScoringFacts, write_facts
+from w2s_rm.programs.relabel import relabel
 from w2s_rm.types import Example
 
 WORDS = [f"w{number}" for number in range(5, 60)]
@@ -219,16 +220,16 @@ def test_an_empty_completion_is_an_ended_prompt(
     assert reward([], []) == []
 
 
-def test_training_length_and_precision_come_from_the_stage(reward_folder: Callable[..., Path]) -> None:
+def test_training_length_and_precision_come_from_the_folder(reward_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = reward_folder(name="student-0123456789ab/model")
-    (folder.parent / "config.yaml").write_text("stage: student\nmax_length: 77\nbf16: false\n", encoding="utf-8")
+    write_facts(folder, ScoringFacts("text", "reward", 77, False))
     loaded = load_reward_model(str(folder))
     assert (loaded.name, loaded.max_length, loaded.bf16) == ("student-0123456789ab", 77, False)
-    (folder.parent / "config.yaml").write_text("stage: student\n", encoding="utf-8")
-    loaded = load_reward_model(str(folder))
-    assert (loaded.max_length, loaded.bf16) == (W2SRewardConfig("x", use_cpu=True).max_length, True)
-    (folder.parent / "config.yaml").unlink()
-    loaded = load_reward_model(str(folder))
+    moved = folder.rename(tmp_path / "moved")
+    loaded = load_reward_model(str(moved))
+    assert (loaded.name, loaded.max_length, loaded.bf16, loaded.trained_on) == ("moved", 77, False, "text")
+    (moved / FILE).unlink()
+    loaded = load_reward_model(str(moved))
     assert (loaded.max_length, loaded.bf16) == (256, None), "what the model and its tokenizer take"
 
 

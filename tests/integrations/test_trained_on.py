@@ -22,9 +22,9 @@ from w2s_rm.experiment.evaluate_model import evaluate_model
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.integrations.scorer import Scorer
-from w2s_rm.integrations.trained_on import FILE, spoken, write_kind
-from w2s_rm.stages.evaluate import evaluate
-from w2s_rm.stages.train import train
+from w2s_rm.integrations.trained_on import FILE, ScoringFacts, read_facts, spoken, write_facts
+from w2s_rm.programs.evaluate import evaluate
+from w2s_rm.programs.train import train
 from w2s_rm.types import Example, Messages
 
 
@@ -56,7 +56,7 @@ def as_messages(examples: list[Example]) -> list[Example]:
 def spoken_folder(reward_folder: Callable[..., Path]) -> Path:
     """A reward model of conversations."""
     folder = reward_folder(True)
-    write_kind(folder, "conversations")
+    write_facts(folder, ScoringFacts("conversations"))
     return folder
 
 
@@ -80,12 +80,12 @@ def test_a_trainer_writes_what_it_saw(kind: str, reward_folder: Callable[..., Pa
 def test_a_stage_writes_what_it_saw(reward_folder: Callable[..., Path], tmp_path: Path) -> None:
     write_examples(tmp_path / "examples.parquet", as_messages(made(8)))
     config = {
-        "stage": "weak", "examples": str(tmp_path / "examples.parquet"), "model_name_or_path": str(reward_folder(True)),
+        "examples": str(tmp_path / "examples.parquet"), "model_name_or_path": str(reward_folder(True)),
         "max_length": 64, "bf16": False, "max_steps": 1, "report_to": "none", "loss": {"name": "cross_entropy"},
     }  # fmt: skip
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     train(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "weak")])
-    assert json.loads((tmp_path / "weak" / "model" / FILE).read_text()) == {"trained_on": "conversations"}
+    assert read_facts(str(tmp_path / "weak" / "model")) == ScoringFacts("conversations", "reward", 64, False)
 
 
 def test_text_is_rendered_for_a_model_of_conversations(spoken_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -140,7 +140,7 @@ def test_examples_and_stages_render_text_too(spoken_folder: Path, tmp_path: Path
 def test_conversations_for_a_model_of_text_are_refused(reward_folder: Callable[..., Path], tmp_path: Path) -> None:
     """Its base model had a chat template, which it never saw in training."""
     folder = reward_folder(True)
-    write_kind(folder, "text")
+    write_facts(folder, ScoringFacts("text"))
     reward = reward_function(str(folder))
     for _ in range(2):
         with pytest.raises(ConfigError, match="was trained on plain text, and these are conversations"):
@@ -152,7 +152,7 @@ def test_conversations_for_a_model_of_text_are_refused(reward_folder: Callable[.
     bench = tmp_path / "bench.jsonl"
     bench.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert evaluate_model(str(folder), "reward_bench", [f"path={bench}"]).options["format"] == "text"
-    write_kind(folder, "conversations")
+    write_facts(folder, ScoringFacts("conversations"))
     assert evaluate_model(str(folder), "reward_bench", [f"path={bench}"]).options["format"] == "conversational"
 
 
@@ -186,7 +186,10 @@ def test_the_command_renders_text(spoken_folder: Path, tmp_path: Path, capsys: p
 
 def test_a_file_that_says_nothing_is_refused(reward_folder: Callable[..., Path]) -> None:
     folder = reward_folder()
-    for content, text in (("{}", "does not say trained_on"), ('{"trained_on": "chat"}', "trained_on is 'chat'")):
+    for content, text in (
+        ("[]", "says something else than trained_on, head"),
+        ('{"trained_on": "chat"}', "trained_on is 'chat'"),
+    ):
         (folder / FILE).write_text(content, encoding="utf-8")
         with pytest.raises(ConfigError, match=text):
             load_reward_model(str(folder))

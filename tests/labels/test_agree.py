@@ -6,8 +6,9 @@ from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.labels import Evidence
 from w2s_rm.labels.agree import Agree
+from w2s_rm.options import build
 
-AGREE = Agree({"model_name_or_path": "second"})
+AGREE = Agree({"name": "model", "model": "second"})
 
 
 def label(id, *probabilities, candidates=("x", "y")):
@@ -52,7 +53,16 @@ def test_nothing_and_one_class_left():
     assert AGREE(given, Evidence(other=second)) == [given[0]]
 
 
-@pytest.mark.parametrize("supervisor", [{}, None, "second", ["second"]])
-def test_no_supervisor_is_named(supervisor):
-    with pytest.raises(ConfigError, match="'agree': supervisor is .*; name a second supervisor"):
-        Agree(supervisor)
+@pytest.mark.parametrize(
+    ("supervisor", "message"),
+    [
+        ({}, "supervisor.name: is missing; known: chain, "),
+        (None, "supervisor: is missing; label transform agree needs it"),
+        ("modle", "supervisor.name: no supervisor 'modle'; did you mean 'model'"),
+        (["model"], "supervisor: .* is no mapping of keys to values or str"),
+        ({"name": "model", "modle": "weak"}, "supervisor.modle: unknown option of supervisor model; did you mean"),
+    ],
+)
+def test_no_supervisor_is_named(supervisor, message):
+    with pytest.raises(ConfigError, match=message):
+        build("labels", {"name": "agree", "supervisor": supervisor})

@@ -88,7 +88,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             scored("zero_shot", None, None, zero_shot)
         for seed in seeds:
             label_accuracy = label_accuracies[seed] if label_accuracies else 0.75
-            write_manifest(add("relabel", None, None, seed), {"n_labelled": 3000, "label_accuracy": label_accuracy})
+            write_manifest(add("relabel", "labels", None, seed), {"n_labelled": 3000, "label_accuracy": label_accuracy})
             if weak is not None:
                 scored("weak", None, seed, weak[seed])
             if ceiling is not None:
@@ -99,6 +99,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             "recipe": name,
             "setting": "reward_modeling",
             "task": "world_preference",
+            "head": "reward",
             "weak_model": "embedded 2x32",
             "strong_model": "embedded 3x128",
             "supervisor": "model",

@@ -18,15 +18,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.examples import write_examples
 from w2s_rm.errors import ArtifactError, ConfigError
-from w2s_rm.experiment.hub import hub_problems, push_model, repository
-from w2s_rm.experiment.places import model_version
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.run import run_plan
 from w2s_rm.experiment.suite import load_suite
+from w2s_rm.programs.train import train
 from w2s_rm.report import collect
 from w2s_rm.report.cards import update_cards, write_card
 from w2s_rm.report.rows import row_record
-from w2s_rm.stages.train import train
+from w2s_rm.runs.hub import hub_problems, push_model, repository
+from w2s_rm.runs.places import model_version
 from w2s_rm.types import Example
 
 MakeRun = Callable[..., Path]
@@ -43,15 +43,16 @@ def add_stage(runs: Path, name: str, config: dict[str, Any], manifest: dict[str,
     return folder
 
 
-def train_config(runs: Path, stage: str, **changes: Any) -> dict[str, Any]:
+def train_config(runs: Path, of: str, **changes: Any) -> dict[str, Any]:
     return {
-        "stage": stage,
+        "stage": "train",
+        "of": of,
         "head": "reward",
         "setting": "reward_modeling",
         "examples": str(runs / "stages" / "prepare-0" / "examples" / "relabel.parquet"),
         "model_name_or_path": "Qwen/Qwen2.5-7B",
         "seed": 0,
-        "run_name": f"demo-{stage}-seed0",
+        "run_name": f"demo-{of}-seed0",
         "loss": {"name": "log_confidence", "max_weight": 0.5},
         "hub_token": "hf_secret",
         **changes,
@@ -80,9 +81,9 @@ def finish(make_run: MakeRun, name: str, students: list[list[float]], **options:
     given = {"weak": [right], "ceiling": [[1.0] * 90 + [0.0] * 10], **options}
     folder = make_run(name, students={"logconf": students}, **given)
     plan = json.loads((folder / "plan.json").read_text())
-    for stage, method in (("weak", None), ("student", "logconf"), ("ceiling", None)):
-        place = str(folder.parent / "stages" / f"{stage}-0")
-        plan["stages"].append({"stage": stage, "of": None, "method": method, "seed": 0, "folder": place})
+    for of, method in (("weak", None), ("student", "logconf"), ("ceiling", None)):
+        place = str(folder.parent / "stages" / f"{of}-0")
+        plan["stages"].append({"stage": "train", "of": of, "method": method, "seed": 0, "folder": place})
     (folder / "plan.json").write_text(json.dumps(plan))
     recipe = {"name": name, "task": {"name": "anthropic_hh"}, "strong": {"model_name_or_path": "/home/me/secret/big"}}
     recipe["train"] = {"hub_token": "hf_secret", "max_length": 64}
@@ -241,7 +242,8 @@ def trained(tmp_path: Path, tiny_model: Callable[..., str], pairs: Callable[...,
     examples = [Example(row["id"], row["prompt"], row["prompt"], (row["chosen"], row["rejected"]), 0) for row in rows]
     write_examples(tmp_path / "data" / "examples.parquet", examples)
     config = {
-        "stage": "ceiling",
+        "stage": "train",
+        "of": "ceiling",
         "examples": str(tmp_path / "data" / "examples.parquet"),
         "model_name_or_path": tiny_model(),
         "run_name": "small",
@@ -311,7 +313,7 @@ def test_a_stage_launched_by_hand_refuses_too(
     tmp_path: Path, tiny_model: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    config = {"stage": "weak", "examples": "nowhere", "model_name_or_path": tiny_model(), "push_to_hub": True}
+    config = {"stage": "train", "examples": "nowhere", "model_name_or_path": tiny_model(), "push_to_hub": True}
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump({**config, "run_name": "x"}), encoding="utf-8")
     with pytest.raises(ConfigError, match="nobody is logged in"):
         train(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "out")])

@@ -158,7 +158,7 @@ def test_ratios_as_text() -> None:
 def test_candidates_of_the_same_tokens_are_said(make_run: MakeRun, answers: Answers) -> None:
     run = make_run(weak=[answers(65)] * 2, students={"naive": [answers(75)] * 2}, ceiling=[answers(90)] * 2)
     stages = run.parent / "stages"
-    for folder, alike in (("evaluate-quickstart-student-naive-0", 8), ("relabel-quickstart-None-None-0", 1200)):
+    for folder, alike in (("evaluate-quickstart-student-naive-0", 8), ("relabel-quickstart-labels-None-0", 1200)):
         place = stages / folder / "manifest.json"
         counts = json.loads(place.read_text())["counts"]
         place.write_text(json.dumps({"counts": {**counts, "candidates_alike": alike}}))

@@ -12,8 +12,8 @@ import pytest
 from w2s_rm.errors import ArtifactError, DataError
 from w2s_rm.report.notes import notes
 from w2s_rm.report.rows import ReportRow, SeedResult, row_record
-from w2s_rm.report.run import display_name
 from w2s_rm.report.table import collect
+from w2s_rm.runs.plan import display_name
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]

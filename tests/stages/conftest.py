@@ -1,56 +1,58 @@
-"""A scoring stage's config around a tiny model, and examples for it."""
+"""Examples on disk, labels of them, and a way to run a stage as its own program does."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from training_helpers import WORDS
 
 from w2s_rm.data.examples import write_examples
+from w2s_rm.data.label_files import WeakLabel, write_labels
+from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.types import Example
 
 
 @pytest.fixture
-def ragged_examples() -> Callable[..., list[Example]]:
-    """Make examples with 2 or more candidates of different lengths; every fifth has no ground truth."""
-
-    def make(count: int, most_candidates: int = 5) -> list[Example]:
-        generator = random.Random(0)
-        examples = []
-        for number in range(count):
-            size = generator.randint(2, most_candidates)
-            texts: set[str] = set()
-            while len(texts) < size:
-                texts.add(" " + " ".join(generator.choices(WORDS, k=generator.randint(1, 9))))
-            prompt = " ".join(generator.choices(WORDS, k=generator.randint(1, 30)))
-            gold = None if number % 5 == 4 else generator.randrange(size)
-            examples.append(Example(f"e{number}", f"g{number}", prompt, tuple(sorted(texts)), gold))
-        return examples
-
-    return make
+def examples() -> list[Example]:
+    """40 comparisons, two in a group; the right candidate is the first in every second one."""
+    return [Example(f"e{n}", f"g{n // 2}", f"prompt {n}", (f" good {n}", f" bad {n}"), n % 2) for n in range(40)]
 
 
 @pytest.fixture
-def scoring_stage(tmp_path: Path) -> Callable[..., list[str]]:
-    """Write examples and a stage config; return the arguments of the stage."""
+def on_disk(tmp_path: Path) -> Callable[[Sequence[Example], str], Examples]:
+    """Write examples under a name and refer to them."""
 
-    def write(stage: str, model: str, examples: list[Example], name: str = "out", **changes: Any) -> list[str]:
-        write_examples(tmp_path / "examples.parquet", examples)
-        config = {
-            "stage": stage,
-            "examples": str(tmp_path / "examples.parquet"),
-            "model_name_or_path": model,
-            "per_device_eval_batch_size": 3,
-            "max_length": 64,
-            "bf16": False,
-            **changes,
-        }
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        return ["--config", str(tmp_path / f"{name}.yaml"), "--output_dir", str(tmp_path / name)]
+    def write(examples: Sequence[Example], name: str = "relabel") -> Examples:
+        path = tmp_path / f"{name}.parquet"
+        write_examples(path, examples)
+        return Examples(str(path), f"examples:{name}")
 
     return write
+
+
+@pytest.fixture
+def labelled_by(tmp_path: Path) -> Callable[..., Labels]:
+    """Write labels of comparisons, by the probability of each one's first candidate, and refer to them."""
+
+    def write(examples: Sequence[Example], first: Sequence[float], name: str = "labels") -> Labels:
+        path = tmp_path / f"{name}.parquet"
+        write_labels(path, [WeakLabel(e.id, e.candidate_ids, (p, 1 - p)) for e, p in zip(examples, first, strict=True)])
+        return Labels(str(path), f"labels:{name}")
+
+    return write
+
+
+@pytest.fixture
+def run_stage() -> Callable[[Stage], dict[str, Any]]:
+    """Write a stage's config, run it, and return what its manifest counts."""
+
+    def run(stage: Stage) -> dict[str, Any]:
+        stage.write_config()
+        stage.run(stage.arguments())
+        counts: dict[str, Any] = json.loads((stage.folder / "manifest.json").read_text(encoding="utf-8"))["counts"]
+        return counts
+
+    return run

@@ -8,7 +8,7 @@ import chess
 import pytest
 
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.stages.prepare import read_task
+from w2s_rm.programs.prepare import read_task
 from w2s_rm.tasks.lichess_puzzles import LichessPuzzles, _start
 from w2s_rm.types import Row
 

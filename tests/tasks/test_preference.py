@@ -7,7 +7,7 @@ import pytest
 from w2s_rm.data.examples import hash_order
 from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.stages.prepare import read_task
+from w2s_rm.programs.prepare import read_task
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Row
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Thresholds:
         truncation (`float`, *optional*, defaults to `0.05`): Warn when a larger share of examples is cut.
 
     Raises:
-        ConfigError: A threshold outside [0, 1].
+        OptionError: A threshold outside [0, 1].
     """
 
     length_only: float = 0.05
@@ -41,9 +41,11 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        wrong = [f"{name} is {value}" for name, value in asdict(self).items() if not 0 <= value <= 1]
+        wrong = {
+            name: f"is {value}; use a share from 0 to 1" for name, value in asdict(self).items() if not 0 <= value <= 1
+        }
         if wrong:
-            raise ConfigError(f"thresholds are shares from 0 to 1: {'; '.join(wrong)}")
+            raise OptionError("thresholds", wrong)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from w2s_rm.roles import TRAINED
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
@@ -12,7 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=["dpo"], required=True, help="what it is for: trl.DPOTrainer")
     by = parser.add_mutually_exclusive_group()
     text = "relabel with a reward model of the run (default: its weak labels)"
-    by.add_argument("--of", choices=["weak", "student", "ceiling"], help=text)
+    by.add_argument("--of", choices=TRAINED, help=text)
     by.add_argument("--model", metavar="FOLDER", help="relabel with any reward model: a folder or hub id")
     by.add_argument("--labels", type=Path, metavar="FILE", help="relabel from a file of labels")
     parser.add_argument("--method", metavar="NAME", help="whose student, where the run has several methods")

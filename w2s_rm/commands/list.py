@@ -1,15 +1,16 @@
-"""what there is: tasks, losses, label transforms, settings, corpora or policies"""
+"""what there is: tasks, losses, label transforms, settings, corpora, policies, supervisors or stages"""
 
 from __future__ import annotations
 
 import argparse
+import typing
 
 from w2s_rm import catalog
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("kind", choices=["tasks", "losses", "labels", "settings", "corpora", "policies"])
+    parser.add_argument("kind", choices=typing.get_args(catalog.Kind))
 
 
 def run(arguments: argparse.Namespace) -> None:

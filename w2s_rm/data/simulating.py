@@ -78,6 +78,37 @@ def simulate(
     return [_label(example, example.id in wrong, confidence, seed) for example in examples]
 
 
+def margins(labels: Sequence[WeakLabel]) -> dict[str, float]:
+    """Return how far the best candidate of each label is above the second best one: in scores, else in probability.
+
+    Args:
+        labels (`Sequence[WeakLabel]`): What a model says.
+    """
+    values = {label.id: sorted(label.scores or label.probabilities, reverse=True) for label in labels}
+    return {id: row[0] - row[1] for id, row in values.items()}
+
+
+def with_truths(examples: Sequence[Example], labels: Sequence[WeakLabel], n_true: int, *, seed: int) -> list[WeakLabel]:
+    """Put the ground truth in place of some labels: of those whose hash of id and seed is smallest.
+
+    Args:
+        examples (`Sequence[Example]`): What is labelled; those without ground truth keep their labels.
+        labels (`Sequence[WeakLabel]`): One for each example, in their order.
+        n_true (`int`): How many become the truth; more than there are examples with ground truth takes all.
+        seed (`int`): For what is left to chance.
+
+    Returns:
+        `list[WeakLabel]`: In the same order; those that became the truth have no scores.
+    """
+    known = [example for example in examples if example.targets is not None]
+    ordered = sorted(known, key=lambda example: content_hash("mix", seed, example.id))
+    truths = {
+        example.id: WeakLabel(example.id, example.candidate_ids, tuple(example.targets or ()), None)
+        for example in ordered[:n_true]
+    }
+    return [truths.get(label.id, label) for label in labels]
+
+
 def _keys(
     examples: Sequence[Example], kind: str, feature: str | None, difficulty: Mapping[str, float] | None
 ) -> dict[str, float]:

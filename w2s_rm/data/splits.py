@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples
-from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.errors import DataError, OptionError, join_problems
 from w2s_rm.types import Example, content_hash, hash_fraction, text_hash
 
 __all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_examples", "write_examples"]
@@ -29,7 +29,7 @@ class SplitSizes:
         n_test (`int`, *optional*): Held out for the report. `None` takes all there are.
 
     Raises:
-        ConfigError: A size no experiment can have.
+        OptionError: A size no experiment can have.
     """
 
     n_train: int | None = None
@@ -38,14 +38,15 @@ class SplitSizes:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        problems = []
-        for option, value, least in (("n_train", self.n_train, 2), ("n_test", self.n_test, 1)):
-            if value is not None and value < least:
-                problems.append(f"{option} is {value}; use at least {least}, or null for all there is")
+        problems = {
+            option: f"is {value}; use at least {least}, or null for all there is"
+            for option, value, least in (("n_train", self.n_train, 2), ("n_test", self.n_test, 1))
+            if value is not None and value < least
+        }
         if self.n_validation < 0:
-            problems.append(f"n_validation is {self.n_validation}; use 0 or more")
+            problems["n_validation"] = f"is {self.n_validation}; use 0 or more"
         if problems:
-            raise ConfigError("; ".join(problems))
+            raise OptionError("sizes", problems)
 
     @property
     def wanted(self) -> dict[str, int | None]:
@@ -295,3 +296,15 @@ def _scaled(sizes: SplitSizes, factor: float) -> SplitSizes | None:
     if (n_train is not None and n_train < 2) or n_test == 0 or (sizes.n_validation and not n_validation):
         return None
     return SplitSizes(n_train, n_validation, n_test)
+
+
+def portion(examples: Sequence[Example], number: int, parts: int, *, without: bool = False) -> list[Example]:
+    """Take one of several parts of a split, of about equal size, by a hash of the group.
+
+    Args:
+        examples (`Sequence[Example]`): The split.
+        number (`int`): Which part, from 0.
+        parts (`int`): How many there are.
+        without (`bool`, *optional*, defaults to `False`): Take all parts but this one.
+    """
+    return [one for one in examples if (int(parts * hash_fraction("portion", one.group)) == number) != without]

@@ -45,7 +45,7 @@ def _check_recipe(recipe: Recipe, plan: Plan, thresholds: Thresholds) -> CheckRe
 def _check(
     subject: str, task_name: str, task: Task, sizes: SplitSizes, thresholds: Thresholds, plan: Plan | None
 ) -> CheckReport:
-    from w2s_rm.stages.prepare import read_splits
+    from w2s_rm.programs.prepare import read_splits
 
     read, splits = read_splits(task, task_name, sizes)
     examples = read.examples

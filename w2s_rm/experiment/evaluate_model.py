@@ -14,10 +14,10 @@ from w2s_rm.data.examples import write_examples
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, DataError, join_problems
-from w2s_rm.experiment.artifacts import StageFolder, write_yaml
 from w2s_rm.experiment.evaluation import Evaluation, judge
 from w2s_rm.experiment.selection import select_task
 from w2s_rm.integrations.trained_on import TEXT
+from w2s_rm.runs.folder import StageFolder, write_yaml
 from w2s_rm.tasks.reward_bench import RewardBench
 from w2s_rm.types import Example, Predictions, Task
 
@@ -160,7 +160,7 @@ def _scoring(loaded: RewardModel) -> dict[str, Any]:
 
 
 def _score(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[Predictions, dict[str, Any]]:
-    from w2s_rm.stages.evaluate import evaluate
+    from w2s_rm.programs.evaluate import evaluate
 
     with tempfile.TemporaryDirectory(prefix="w2s-rm-") as folder:
         place = Path(folder)

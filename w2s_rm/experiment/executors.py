@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import os
 import signal
@@ -11,9 +10,9 @@ import subprocess
 import sys
 
 from w2s_rm.errors import StageError
-from w2s_rm.experiment.artifacts import StageFolder
-from w2s_rm.experiment.processes import LAUNCHED_VARIABLE, die_with_parent
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
+from w2s_rm.stages import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +21,10 @@ def run_inline(stage: Stage) -> None:
     """Run a stage in this process and free its model afterwards.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run; its config is written already.
+        stage ([`~w2s_rm.stages.Stage`]): What to run; its config is written already.
     """
-    module = importlib.import_module(stage.module())
-    main = getattr(module, stage.module().rsplit(".", 1)[1])
     try:
-        main(stage.arguments())
+        stage.run(stage.arguments())
     finally:
         gc.collect()
         torch = sys.modules.get("torch")
@@ -39,7 +36,7 @@ def run_accelerate(stage: Stage) -> None:
     """Run a stage as a program of its own, on all processes that its accelerate config names.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run; its config is written already.
+        stage ([`~w2s_rm.stages.Stage`]): What to run; its config is written already.
 
     Raises:
         StageError: The program failed; its own message stands above.

@@ -6,11 +6,9 @@ Importing transformers or torch takes seconds; a recipe is checked in a fraction
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError
@@ -22,15 +20,6 @@ _TRAINING = (
 )
 # The loss is the method's, and the stages have labels of their own.
 _NO_TRAINING_OPTION = ("loss", "label_column", "_VALID_DICT_FIELDS")
-_SIMPLE: dict[str, type | tuple[type, ...]] = {
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "str": str,
-    "list": list,
-    "dict": dict,
-    "None": type(None),
-}
 
 
 def class_fields(path: Path, name: str) -> dict[str, str]:
@@ -100,29 +89,3 @@ def package_folder(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise ConfigError(f"the package {name} is not installed; install it with pip install {name}")
     return Path(spec.origin).parent
-
-
-def type_problem(value: Any, annotation: str) -> str | None:
-    """Say what is wrong with a value's type, for the plain annotations; `None` if nothing is.
-
-    Args:
-        value (`Any`): From YAML.
-        annotation (`str`): For example `"float | None"`. Of a list or a mapping only the outside is checked.
-    """
-    options = [option.split("[")[0].strip() for option in annotation.split("|")]
-    if not all(option in _SIMPLE for option in options):
-        return None
-    # To Python, true is a whole number; to the author of a recipe it is not.
-    allowed = [option for option in options if option == "bool" or not isinstance(value, bool)]
-    if any(isinstance(value, _SIMPLE[option]) for option in allowed):
-        return None
-    return f"{value!r} is no {' or '.join(option for option in options if option != 'None')}"
-
-
-def is_required(option: dataclasses.Field[Any]) -> bool:
-    """Whether a field of a dataclass must be given.
-
-    Args:
-        option (`dataclasses.Field`): The field.
-    """
-    return option.default is dataclasses.MISSING and option.default_factory is dataclasses.MISSING

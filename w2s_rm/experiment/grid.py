@@ -25,7 +25,8 @@ def is_grid(data: dict[str, Any]) -> bool:
     Args:
         data (`dict[str, Any]`): From YAML.
     """
-    return any(key in data for key in GRID_KEYS)
+    # A recipe has further models beside its own two.
+    return any(key in data for key in GRID_KEYS) and not all(role in data for role in _ROLES)
 
 
 def grid_recipes(marked: MarkedYaml) -> tuple[Recipe, ...]:
@@ -70,7 +71,7 @@ class _GridChecker:
 
     def recipes(self) -> tuple[Recipe, ...]:
         data = self.marked.data
-        known = [*(key for key in _TOP if key not in _ROLES), *GRID_KEYS]
+        known = list(dict.fromkeys([*(key for key in _TOP if key not in _ROLES), *GRID_KEYS]))
         for key in data:
             if key in _ROLES:
                 self.problem((key,), "a grid has models and pairs instead")
@@ -114,7 +115,7 @@ class _GridChecker:
     def recipe(self, pair: Pair, models: dict[str, Any]) -> Recipe:
         data = self.marked.data
         name = "_".join((str(data.get("name")), *pair))
-        common = {key: value for key, value in data.items() if key in _TOP and key not in (*_ROLES, "name")}
+        common = {key: value for key, value in data.items() if key in _TOP and key not in (*_ROLES, *GRID_KEYS, "name")}
         own = {"name": name if is_run_name(name) else "grid", "weak": models[pair[0]], "strong": models[pair[1]]}
         content = {**own, **common}
         return _PairChecker(self, pair, {key: content[key] for key in _TOP if key in content}).recipe()

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from w2s_rm.experiment.plan import Plan
-from w2s_rm.experiment.stage import Stage
-
-# Weak supervisors and ceilings are the same thing: a model trained on the truth.
-_KINDS = {"weak": ("truth", "truths"), "ceiling": ("truth", "truths"), "student": ("student", "students")}
+from w2s_rm.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,7 @@ class Job:
     """A stage among the stages of several plans.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run.
+        stage ([`~w2s_rm.stages.Stage`]): What to run.
         recipe (`str`): The first recipe that needs it.
         needs (`frozenset[Path]`): Folders of the stages that it reads.
         title (`str`): A short description for a progress line.
@@ -41,14 +38,12 @@ def unite(plans: Sequence[Plan]) -> list[Job]:
     for plan in plans:
         for stage in plan.stages:
             owners.setdefault(stage.folder, (plan.recipe.name, stage))
-    folders = {stage.hash: folder for folder, (_, stage) in owners.items()}
     jobs = []
     for recipe, stage in owners.values():
-        # Inputs that no stage makes, such as a model on disk, have hashes that are no stage's.
-        needs = frozenset(folders[value] for value in stage.config["inputs"].values() if value in folders)
+        needs = frozenset(needed.folder for needed in stage.needs)
         title = f"{recipe}: {stage.title}" if len(plans) > 1 else stage.title
         jobs.append(Job(stage, recipe, needs, title))
-    return sorted(jobs, key=lambda job: job.stage.loads_model)
+    return sorted(jobs, key=lambda job: job.stage.follows_model)
 
 
 def count_kinds(stages: Sequence[Stage]) -> str:
@@ -58,9 +53,9 @@ def count_kinds(stages: Sequence[Stage]) -> str:
         stages (`Sequence[Stage]`): Without repetition.
     """
     # Evaluations last: they are the most, and the least of the work.
-    ordered = sorted(stages, key=lambda stage: stage.stage == "evaluate")
-    kinds = [_KINDS.get(stage.stage, (stage.stage, stage.stage)) for stage in ordered]
-    return ", ".join(f"{count} {one if count == 1 else many}" for (one, many), count in Counter(kinds).items())
+    ordered = sorted(stages, key=lambda stage: stage.judges)
+    counts = Counter((stage.noun, stage.trains) for stage in ordered)
+    return ", ".join(f"{count} {noun}{'s' * (trains and count > 1)}" for (noun, trains), count in counts.items())
 
 
 @dataclass

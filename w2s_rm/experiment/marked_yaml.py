@@ -42,7 +42,8 @@ class MarkedYaml:
     Args:
         source (`str`): File name, for messages.
         data (`dict[str, Any]`): The content.
-        lines (`dict[KeyPath, str]`): For each path of keys, the place: `"line 7"` or `"command line"`.
+        lines (`dict[KeyPath, str]`): For each path of keys, and of numbers in lists, the place: `"line 7"` or `"command
+            line"`.
     """
 
     source: str
@@ -120,7 +121,9 @@ def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str]) -> Iterator
         yield f"{line}: {'.'.join(path)}: tag {node.tag.replace(_TAG, '!!')} has no place here; write a plain value"
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            yield from _mark(item, (*path, str(number)), {})
+            here = (*path, str(number))
+            lines[here] = f"line {item.start_mark.line + 1}"
+            yield from _mark(item, here, lines)
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, nearest
-from w2s_rm.experiment.fields import policy_fields, type_problem
+from w2s_rm.experiment.fields import policy_fields
 from w2s_rm.policies._base import RESERVED
 from w2s_rm.types import Verifiable
 
@@ -108,13 +108,7 @@ def _check_options(checker: Checker, trainer: str, path: KeyPath, options: Mappi
     except ConfigError as error:
         checker.problem(("policy", "methods"), str(error))
         return
-    for name, value in options.items():
-        if name in RESERVED:
-            checker.problem((*path, name), f"is set by {RESERVED[name]}")
-        elif name not in known:
-            checker.problem((*path, name), f"unknown option of {trainer}; {nearest(name, list(known))}")
-        elif wrong := type_problem(value, known[name]):
-            checker.problem((*path, name), wrong)
+    checker.known(path, options, known, RESERVED, trainer)
 
 
 def _check_data(checker: Checker) -> None:

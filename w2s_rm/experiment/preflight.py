@@ -17,11 +17,23 @@ from typing import Any
 from w2s_rm import catalog
 from w2s_rm.errors import W2SError, nearest
 from w2s_rm.experiment.plan import Plan
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.stages import Stage
+from w2s_rm.stages.policy import Policy
+from w2s_rm.stages.pretrain import Pretrain
 
-_TRAINED = ("weak", "student", "ceiling")
 # In these, stages of one model differ without need to look twice.
-_EACH_ITS_OWN = ("stage", "seed", "run_name", "examples", "labels", "loss", "inputs", "stage_hash", "reward_model")
+_EACH_ITS_OWN = (
+    "stage",
+    "of",
+    "seed",
+    "run_name",
+    "examples",
+    "labels",
+    "loss",
+    "inputs",
+    "stage_hash",
+    "reward_model",
+)
 # What the machine must be able to do, where another one trains.
 _NO_HARDWARE = {
     "use_cpu": True,
@@ -41,45 +53,33 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
         missing (`Sequence[Stage]`): Its stages that load a model and are not finished.
         here (`bool`): Whether they run in this process or on this machine, so that its hardware counts.
     """
-    made = {str(stage.folder / "model"): stage for stage in plan.stages}
     found: dict[str, dict[str, None]] = {}
     seen = set()
     for stage in missing:
-        path = stage.config.get("model_name_or_path")
-        source = made.get(str(path))
-        if path is None or (source is not None and source.stage != "pretrain"):
+        model = stage.references.get("model_name_or_path")
+        if model is None or (model.maker is not None and not isinstance(model.maker, Pretrain)):
             continue
-        kept = {name: value for name, value in stage.config.items() if name not in _EACH_ITS_OWN}
-        kind = "scored" if stage.stage in ("relabel", "evaluate") else stage.stage
-        key = json.dumps(
-            [_role(stage), kind if kind in ("scored", "policy") else "", kept], default=str, sort_keys=True
-        )
+        source, config = model.maker, stage.config()
+        kept = {name: value for name, value in config.items() if name not in _EACH_ITS_OWN}
+        key = json.dumps([stage.part, stage.trains, isinstance(stage, Policy), kept], default=str, sort_keys=True)
         if key in seen:
             continue
         seen.add(key)
-        own_hardware = here and stage.accelerate_config is None
+        own_hardware = here and stage.launch.accelerate_config is None
         for text in _stage_problems(stage, source, own_hardware):
-            found.setdefault(text, {})[_role(stage)] = None
+            found.setdefault(text, {})[str(stage.part)] = None
     return [f"{', '.join(roles)}: {text}" for text, roles in found.items()]
 
 
-def _role(stage: Stage) -> str:
-    """The part of the recipe that says which model a stage loads."""
-    if stage.stage == "policy":
-        return "policy"
-    weak = stage.stage == "relabel" or (stage.of or stage.stage) == "weak"
-    return "weak" if weak else "strong"
-
-
-def _stage_problems(stage: Stage, pretrained: Stage | None, own_hardware: bool) -> Iterator[str]:
+def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: bool) -> Iterator[str]:
     from trl import ModelConfig
 
     from w2s_rm.modeling import check_quantization, load_tokenizer, stage_tokenizer
 
-    config, policy = stage.config, stage.stage == "policy"
+    config, policy = stage.config(), isinstance(stage, Policy)
     args, wrong = (_policy_arguments if policy else _arguments)(config, own_hardware)
     yield from wrong
-    if stage.stage in (*_TRAINED, "policy") and args is not None:
+    if (stage.trains or policy) and args is not None:
         yield from _schedule_problems(args)
     path, own = config["model_name_or_path"], config["model"] if policy else config
     known = {option.name for option in dataclasses.fields(ModelConfig)}
@@ -102,16 +102,16 @@ def _stage_problems(stage: Stage, pretrained: Stage | None, own_hardware: bool) 
     yield from wrong
     if model is None:
         return
-    if stage.stage in _TRAINED and args is not None:
+    if stage.trains and args is not None:
         yield from _optimizer_problems(args, model)
-    if stage.stage in (*_TRAINED, "policy") and model_args.use_peft:
+    if (stage.trains or policy) and model_args.use_peft:
         yield from _adapter_problems("lm" if policy else config["head"], model_args, model)
 
 
 def _arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[Any, list[str]]:
     """The trainer's arguments of a training or scoring stage, or what is wrong with them."""
     from w2s_rm.config import W2SRewardConfig
-    from w2s_rm.stages._common import machine_defaults, quiet_warnings
+    from w2s_rm.programs.launched import machine_defaults, quiet_warnings
 
     quiet_warnings()
     known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
@@ -125,7 +125,7 @@ def _arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[Any, list
 
 def _policy_arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[Any, list[str]]:
     """The same for a policy. Whether its batches divide depends on the number of processes: not asked elsewhere."""
-    from w2s_rm.stages._common import machine_defaults, quiet_warnings
+    from w2s_rm.programs.launched import machine_defaults, quiet_warnings
 
     if not own_hardware:
         return None, []
@@ -164,7 +164,7 @@ def _optimizer_problems(args: Any, model: Any) -> Iterator[str]:
         yield f"train: optim {getattr(args.optim, 'value', args.optim)}: {error}"
 
 
-def _empty_model(stage: Stage, model_args: Any, pretrained: Stage | None) -> tuple[Any, list[str]]:
+def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> tuple[Any, list[str]]:
     """A stage's model without weights, or `None`, and what is wrong with its configuration."""
     import torch
     from huggingface_hub.errors import StrictDataclassError
@@ -173,7 +173,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Stage | None) -> tup
     from w2s_rm.heads import HEADS
     from w2s_rm.modeling import check_writes, quiet_loading
 
-    config, policy = stage.config, stage.stage == "policy"
+    config, policy = stage.config(), isinstance(stage, Policy)
     head = None if policy else HEADS[config["head"]]
     auto = AutoModelForCausalLM if head is None else head.auto_class
     given = {} if policy else dict(config.get("model_init_kwargs") or {})
@@ -183,7 +183,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Stage | None) -> tup
     try:
         if pretrained is not None and not pretrained.cached:
             sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads")
-            shape = {name: pretrained.config["pretrain"][name] for name in sizes}
+            shape = {name: pretrained.pretrain[name] for name in sizes}
             blueprint, unused = LlamaConfig.from_dict({**shape, "vocab_size": 8}, return_unused_kwargs=True, **options)
         else:
             blueprint, unused = AutoConfig.from_pretrained(

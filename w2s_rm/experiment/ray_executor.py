@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ConfigError, StageError, join_problems
-from w2s_rm.experiment.artifacts import lock
 from w2s_rm.experiment.executors import run_inline
 from w2s_rm.experiment.jobs import Job, Schedule, unite
-from w2s_rm.experiment.places import read_accelerate_config
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.ray_worker import MAX_RETRIES, STARTED, Outcome, run_in_worker
 from w2s_rm.experiment.run import Say, check_before, record, run_stage
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.runs.folder import lock
+from w2s_rm.runs.launch import read_accelerate_config
+from w2s_rm.stages import Stage
 
 # Ray's least; only progress and outcomes pass through the store, all data goes through files.
 _STORE_BYTES = 80 * 2**20
@@ -65,7 +65,7 @@ def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
         jobs = unite(plans)
         titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
         for job in jobs:
-            if job.stage.cached or not job.stage.loads_model:
+            if job.stage.cached or not job.stage.follows_model:
                 run_stage(job.stage, titles[job.stage.folder], run_inline, say)
         _check(plans)
         failed = _run_missing(jobs, titles, say) if any(not job.stage.cached for job in jobs) else None
@@ -83,12 +83,12 @@ def resources_of(stage: Stage, largest: Resources) -> Resources:
     """Return what a stage asks for: a process is a CPU, and a GPU where there are any and it loads a model.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): The stage.
+        stage ([`~w2s_rm.stages.Stage`]): The stage.
         largest ([`Resources`]): What the largest machine has.
     """
     config: Mapping[str, Any] = {}
-    if stage.accelerate_config is not None and stage.distributed:
-        config = read_accelerate_config(stage.accelerate_config)
+    if stage.launch.accelerate_config is not None and stage.distributed:
+        config = read_accelerate_config(stage.launch.accelerate_config)
     processes = int(config.get("num_processes") or 1)
     cpus = min(float(processes), largest.cpus)
     if config.get("use_cpu") or config.get("distributed_type") == "MULTI_CPU":
@@ -96,7 +96,7 @@ def resources_of(stage: Stage, largest: Resources) -> Resources:
     if config and config.get("distributed_type") != "NO":
         return Resources(cpus, float(processes))
     usual = 1.0 if stage.loads_model and largest.gpus else 0.0
-    return Resources(cpus, usual if stage.gpus is None else float(stage.gpus))
+    return Resources(cpus, usual if stage.launch.gpus is None else float(stage.launch.gpus))
 
 
 def resource_problems(jobs: Sequence[Job], largest: Resources) -> list[str]:
@@ -108,7 +108,7 @@ def resource_problems(jobs: Sequence[Job], largest: Resources) -> list[str]:
     """
     problems: dict[str, None] = {}
     for job in jobs:
-        asked, config = resources_of(job.stage, largest), job.stage.accelerate_config
+        asked, config = resources_of(job.stage, largest), job.stage.launch.accelerate_config
         where = f"accelerate_config {config.name}" if config and job.stage.distributed else f"stage {job.title}"
         if asked.gpus > largest.gpus:
             text = f"{where} asks for {asked.gpus:g} GPUs on one machine, the largest here has {largest.gpus:g}"

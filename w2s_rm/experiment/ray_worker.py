@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import InUseError, W2SError, system_problem
-from w2s_rm.experiment.artifacts import StageFolder
-from w2s_rm.experiment.processes import LAUNCHED_VARIABLE, die_with_parent
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
+from w2s_rm.stages import Stage
 
 LOG = "log.txt"
 """In a stage's folder: what the stage printed, of each try."""
@@ -42,7 +42,7 @@ def run_in_worker(stage: Stage, environment: Mapping[str, str], folder: str) -> 
     """Run a stage by its own command, as a Ray task; it dies with its worker, and goes on in another.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run.
+        stage ([`~w2s_rm.stages.Stage`]): What to run.
         environment (`Mapping[str, str]`): Variables of the process that started the run.
         folder (`str`): The working folder of that process.
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from w2s_rm import catalog
-from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
-from w2s_rm.experiment.fields import is_required, model_fields, training_fields, type_problem
+from w2s_rm import catalog, options
+from w2s_rm.data.splits import SplitSizes
+from w2s_rm.errors import ConfigError, join_problems, nearest
+from w2s_rm.experiment.fields import model_fields, training_fields
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.experiment.values import value_problems
+from w2s_rm.options import Mistake
 from w2s_rm.types import Task
 
 SIZES = ("n_train", "n_validation", "n_test")
-_LEAST_SIZE = {"n_train": 2, "n_validation": 0, "n_test": 1}
 # Folders of the toolkit itself below `runs/`.
 _TAKEN_NAMES = ("stages", "report", "launched")
 _AT_LEAST_ONE = (
@@ -30,10 +31,9 @@ _AT_LEAST_ONE = (
 )
 _MANY = 25
 _MODELS = ("weak", "strong", "policy")
-_TOP = ("name", "task", "head", *_MODELS, "methods", "train", "seeds", "accelerate_config", "ceiling_split")
+_TOP = ("name", "task", "head", *_MODELS, "models", "methods", "train", "seeds", "accelerate_config", "ceiling_split")
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config", "gpus")
 _WEAK = (*_MODEL, "labels", "trained")
-_METHOD = ("loss", "train")
 _CEILING_SPLITS = ("relabel", "weak")
 # What the toolkit sets itself, with where the user says it instead.
 _RESERVED = {
@@ -73,15 +73,27 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Method:
-    """A loss with its options, and training options of its own.
+    """How students are supervised and trained.
 
     Args:
         loss (`Mapping`): `name` and the fields of that loss.
         train (`Mapping`): Fields of `TrainingArguments` and `RewardConfig` for this method only.
+        supervisor (`Mapping`, *optional*): `name` and options of a supervisor of its own; by default that of the part
+            `weak`, which methods share.
+        labels (`tuple[Mapping, ...]`): Transforms of the labels, in their order.
+        before (`tuple[Mapping, ...]`): Preparations of the student and of the ceiling that it is compared with.
+        rounds (`int`): How often students are trained, each but the first on the labels of the one before.
+        model (`str`): The part of the recipe that describes the student: `strong`, or `weak` for a control in which
+            only the labels are new.
     """
 
     loss: Mapping[str, Any]
     train: Mapping[str, Any] = field(default_factory=dict)
+    supervisor: Mapping[str, Any] | None = None
+    labels: tuple[Mapping[str, Any], ...] = ()
+    before: tuple[Mapping[str, Any], ...] = ()
+    rounds: int = 1
+    model: str = "strong"
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ class Recipe:
         head (`str`, *optional*): How candidates are scored; `None` takes the setting's first that fits the task.
         weak ([`ModelSpec`]): The supervisor.
         strong ([`ModelSpec`]): Student and ceiling.
+        more (`Mapping[str, ModelSpec]`): Further models by name, for supervisors that take several.
         methods (`Mapping[str, Method]`): By name.
         train (`Mapping`): Training options of all models.
         seeds (`tuple[int, ...]`): Each is a whole repetition of the training.
@@ -104,6 +117,7 @@ class Recipe:
             weak model.
         policy ([`~w2s_rm.experiment.policy_recipe.PolicySpec`], *optional*): Optimised against the reward models.
         content (`Mapping`): What was read, overrides applied.
+        places (`Mapping`): The line of each key.
     """
 
     name: str
@@ -113,6 +127,7 @@ class Recipe:
     head: str | None
     weak: ModelSpec
     strong: ModelSpec
+    more: Mapping[str, ModelSpec]
     methods: Mapping[str, Method]
     train: Mapping[str, Any]
     seeds: tuple[int, ...]
@@ -120,14 +135,24 @@ class Recipe:
     ceiling_split: str
     policy: PolicySpec | None
     content: Mapping[str, Any]
+    places: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
-    def models(self) -> list[ModelSpec]:
-        """All models that the recipe starts from."""
-        return [self.weak, self.strong, *([self.policy.model] if self.policy is not None else [])]
+    def models(self) -> dict[str, ModelSpec]:
+        """All models that the recipe starts from, by the part or name that describes them."""
+        policy = {"policy": self.policy.model} if self.policy is not None else {}
+        return {"weak": self.weak, **self.more, "strong": self.strong, **policy}
+
+    def place(self, *keys: str) -> str:
+        """Name a place of the recipe for a message: file or line, then the keys.
+
+        Args:
+            keys (`str`): From the top down.
+        """
+        return f"{self.places.get(keys, 'recipe')}: {'.'.join(keys)}"
 
     def task(self) -> Task:
         """Build the task from its options."""
-        task: Task = catalog.lookup("tasks", self.task_name)(**self.task_options)
+        task: Task = options.build("tasks", {**self.task_options, "name": self.task_name})
         return task
 
 
@@ -172,15 +197,16 @@ class Checker:
             if data.get(name) is None:
                 self.problem((name,), "is missing")
         task = self.mapping(("task",), data.get("task"))
-        options, sizes = self.task(task)
+        task_options, sizes = self.task(task, given=isinstance(data.get("task"), dict))
         return Recipe(
             name=self.run_name(data.get("name")),
             task_name=str(task.get("name")),
-            task_options=options,
+            task_options=task_options,
             sizes=sizes,
             head=self.head(data.get("head"), task.get("name")),
             weak=self.model("weak", data.get("weak")),
             strong=self.model("strong", data.get("strong")),
+            more=self.more(data.get("models")),
             methods=self.methods(data.get("methods", {"naive": {"loss": {"name": "cross_entropy"}}})),
             train=self.train(("train",), data.get("train")),
             seeds=self.seeds(data.get("seeds", [0])),
@@ -188,6 +214,7 @@ class Checker:
             ceiling_split=self.ceiling_split(data.get("ceiling_split", "relabel")),
             policy=read_policy(self, data.get("policy")),
             content=data,
+            places=self.marked.lines,
         )
 
     def keys(self, path: KeyPath, data: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -216,40 +243,16 @@ class Checker:
             self.problem(("name",), f"{value!r} cannot name a run; use letters, digits and _ ({taken} are taken)")
         return str(value)
 
-    def task(self, task: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+    def task(self, task: Mapping[str, Any], given: bool) -> tuple[dict[str, Any], dict[str, int]]:
         sizes = {name: task[name] for name in SIZES if task.get(name) is not None}
-        for name, value in sizes.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < _LEAST_SIZE[name]:
-                least = f"write a whole number, {_LEAST_SIZE[name]} or more"
-                self.problem(("task", name), f"{value!r} is no number of examples; {least}")
-        options = {name: value for name, value in task.items() if name not in (*SIZES, "name")}
-        if not task:
-            return options, sizes
-        if "name" not in task:
-            self.problem(("task", "name"), f"is missing; known: {', '.join(catalog.names('tasks'))}")
-            return options, sizes
-        known = catalog.names("tasks")
-        if task["name"] not in known:
-            self.problem(("task", "name"), f"no task {task['name']!r}; {nearest(str(task['name']), known)}")
-            return options, sizes
-        self.task_options(str(task["name"]), options)
-        return options, sizes
-
-    def task_options(self, name: str, options: dict[str, Any]) -> None:
-        task_class = catalog.lookup("tasks", name)
-        known = {option.name: str(option.type) for option in dataclasses.fields(task_class)}
-        before = len(self.problems)
-        self.keys(("task",), options, [*known, "name", *SIZES])
-        required = [option.name for option in dataclasses.fields(task_class) if is_required(option)]
-        for option in required:
-            if options.get(option) is None:
-                self.problem(("task", option), f"is missing; task {name} needs it")
-        self.types(("task",), options, known)
-        if len(self.problems) == before:
-            self.attempt(("task",), lambda: task_class(**options))
+        self.report(("task",), options.option_mistakes(SplitSizes, sizes, "task"))
+        named = {name: value for name, value in task.items() if name not in SIZES}
+        if given:
+            self.component(("task",), "tasks", named, beside=SIZES)
+        return {name: value for name, value in named.items() if name != "name"}, sizes
 
     def head(self, value: Any, task_name: Any) -> str | None:
-        if value is None or task_name not in catalog.names("tasks"):
+        if value is None or not catalog.knows("tasks", str(task_name)):
             return None
         setting = catalog.lookup("tasks", task_name).setting
         known = catalog.lookup("settings", setting).heads
@@ -271,26 +274,19 @@ class Checker:
             return None
         return value
 
-    def types(self, path: KeyPath, options: Mapping[str, Any], known: Mapping[str, str]) -> None:
-        for name, value in options.items():
-            wrong = type_problem(value, known.get(name, "Any"))
-            if wrong:
-                self.problem((*path, name), wrong)
+    def report(self, path: KeyPath, mistakes: Iterable[Mistake]) -> None:
+        for mistake in mistakes:
+            self.problem((*path, *mistake.path), mistake.text.replace("\n", "\n  "))
 
-    def attempt(self, path: KeyPath, build: Any) -> None:
-        try:
-            build()
-        except W2SError as error:
-            self.problem(path, str(error).replace("\n", "\n  "))
-
-    def model(self, role: str, value: Any) -> ModelSpec:
-        path, data = (role,), self.mapping((role,), value)
+    def model(self, role: str, value: Any, at: KeyPath | None = None) -> ModelSpec:
+        path = at or (role,)
+        data = self.mapping(path, value)
         own = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _MODEL)
-        options_known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
-        self.keys(path, data, [*own, *options_known])
-        options = {name: data[name] for name in data if name in options_known}
-        self.types(path, options, options_known)
-        self.values(path, options)
+        known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
+        self.keys(path, data, [*own, *known])
+        config = {name: data[name] for name in data if name in known}
+        self.report(path, options.known_mistakes(config, known))
+        self.values(path, config)
         possible = (
             ("model_name_or_path", "pretrain", "labels") if role == "weak" else ("model_name_or_path", "pretrain")
         )
@@ -306,7 +302,7 @@ class Checker:
             pretrain=self.pretrain((*path, "pretrain"), data.get("pretrain")),
             labels=self.text((*path, "labels"), data.get("labels")) if role == "weak" else None,
             trained=bool(trained),
-            options=options,
+            options=config,
             train=self.train((*path, "train"), data.get("train")),
             accelerate_config=self.text((*path, "accelerate_config"), data.get("accelerate_config")),
             gpus=self.gpus((*path, "gpus"), data.get("gpus")),
@@ -317,73 +313,88 @@ class Checker:
             return None
         from w2s_rm.pretraining import Pretraining
 
-        data, before = self.mapping(path, value), len(self.problems)
-        known = {option.name: str(option.type) for option in dataclasses.fields(Pretraining)}
-        self.keys(path, data, known)
-        self.types(path, {name: data[name] for name in data if name != "corpus"}, known)
-        if data.get("corpus") is not None:
-            self.corpus((*path, "corpus"), data["corpus"])
-        if len(self.problems) == before:
-            self.attempt(path, lambda: Pretraining(**data))
+        data = self.mapping(path, value)
+        self.report(path, options.option_mistakes(Pretraining, data, "pretrain", _hint))
         return data
-
-    def corpus(self, path: KeyPath, value: Any) -> None:
-        corpus, known = self.mapping(path, value), catalog.names("corpora")
-        if corpus.get("name") not in known:
-            given = corpus.get("name")
-            self.problem((*path, "name"), f"no corpus {given!r}; {nearest(str(given), known)}")
-            return
-        fields = dataclasses.fields(catalog.lookup("corpora", str(corpus["name"])))
-        options = {name: value for name, value in corpus.items() if name != "name"}
-        self.keys(path, options, [option.name for option in fields])
-        self.types(path, options, {option.name: str(option.type) for option in fields})
-        for option in fields:
-            if is_required(option) and options.get(option.name) is None:
-                self.problem((*path, option.name), f"is missing; corpus {corpus['name']} needs it")
 
     def methods(self, value: Any) -> dict[str, Method]:
         methods = {}
         for name, entry in self.mapping(("methods",), value).items():
             path, before = ("methods", str(name)), len(self.problems)
             data = self.mapping(path, entry)
-            self.keys(path, data, _METHOD)
-            loss = data.get("loss", {})
-            loss = {"name": loss} if isinstance(loss, str) else self.mapping((*path, "loss"), loss)
-            if loss or len(self.problems) == before:
-                self.loss((*path, "loss"), loss)
-            methods[str(name)] = Method(loss, self.train((*path, "train"), data.get("train")))
+            self.keys(path, data, [option.name for option in dataclasses.fields(Method)])
+            own, loss = data.get("supervisor"), data.get("loss")
+            # What stands there in its place was reported already.
+            in_place = loss is None and len(self.problems) > before
+            methods[str(name)] = Method(
+                {} if in_place else self.component((*path, "loss"), "losses", {} if loss is None else loss),
+                self.train((*path, "train"), data.get("train")),
+                None if own is None else self.component((*path, "supervisor"), "supervisors", own),
+                self.components((*path, "labels"), "labels", data.get("labels")),
+                self.components((*path, "before"), "preparations", data.get("before")),
+                self.rounds((*path, "rounds"), data.get("rounds", 1)),
+                self.student((*path, "model"), data.get("model", "strong")),
+            )
         if not methods:
             self.problem(("methods",), "names no method; for example naive: {loss: {name: cross_entropy}}")
         return methods
 
-    def loss(self, path: KeyPath, loss: Mapping[str, Any]) -> None:
-        known = catalog.names("losses")
-        if loss.get("name") is None:
-            self.problem((*path, "name"), f"is missing; known: {', '.join(known)}")
-            return
-        if loss["name"] not in known:
-            self.problem((*path, "name"), f"no loss {loss['name']!r}; {nearest(str(loss['name']), known)}")
-            return
-        options = {name: value for name, value in loss.items() if name != "name"}
-        loss_class, before = catalog.lookup("losses", loss["name"]), len(self.problems)
-        fields = {option.name: str(option.type) for option in dataclasses.fields(loss_class)}
-        self.keys(path, options, fields)
-        self.types(path, options, fields)
-        if len(self.problems) == before:
-            self.attempt(path, lambda: loss_class(**options))
+    def more(self, value: Any) -> dict[str, ModelSpec]:
+        models = {}
+        for name, entry in self.mapping(("models",), value).items():
+            if name in _MODELS:
+                self.problem(("models", str(name)), "is a part of every recipe; give the model another name")
+            elif entry is None:
+                self.problem(("models", str(name)), "is missing; give model_name_or_path or pretrain")
+            models[str(name)] = self.model("strong", entry, ("models", str(name)))
+        return models
+
+    def components(self, path: KeyPath, kind: catalog.Kind, value: Any) -> tuple[dict[str, Any], ...]:
+        if value is not None and not isinstance(value, list):
+            self.problem(path, f"{value!r} is no list; write [{{name: …}}, …]")
+            return ()
+        return tuple(self.component((*path, str(n)), kind, entry) for n, entry in enumerate(value or ()))
+
+    def component(self, path: KeyPath, kind: catalog.Kind, value: Any, beside: tuple[str, ...] = ()) -> dict[str, Any]:
+        if not isinstance(value, str | dict):
+            self.problem(path, f"{value!r} is no {catalog.singular(kind)}; write its name, or name and options")
+            return {}
+        self.report(path, options.mistakes(kind, value, lambda name, known: _hint(name, [*known, *beside])))
+        return options.named(value)
+
+    def rounds(self, path: KeyPath, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self.problem(path, f"{value!r} is no number of rounds; write a whole number, 1 or more")
+            return 1
+        return value
+
+    def student(self, path: KeyPath, value: Any) -> str:
+        if value not in ("strong", "weak"):
+            self.problem(path, f"{value!r} is no part of the recipe; {nearest(str(value), ('strong', 'weak'))}")
+        return str(value)
 
     def train(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
         data = self.mapping(path, value)
-        for name in data:
-            if name in _RESERVED:
-                self.problem((*path, name), f"is set by {_RESERVED[name]}")
-        self.keys(path, {name: data[name] for name in data if name not in _RESERVED}, training_fields())
-        self.types(path, data, training_fields())
+        self.known(path, data, training_fields(), _RESERVED)
         for name in _AT_LEAST_ONE:
             if isinstance(data.get(name), int) and data[name] < 1:
                 self.problem((*path, name), f"is {data[name]}; use 1 or more")
         self.values(path, data)
         return data
+
+    def known(
+        self,
+        path: KeyPath,
+        given: Mapping[str, Any],
+        known: Mapping[str, str],
+        reserved: Mapping[str, str],
+        subject: str | None = None,
+    ) -> None:
+        for name in given:
+            if name in reserved:
+                self.problem((*path, name), f"is set by {reserved[name]}")
+        own = {name: value for name, value in given.items() if name not in reserved}
+        self.report(path, options.known_mistakes(own, known, subject, _hint))
 
     def values(self, path: KeyPath, options: Mapping[str, Any]) -> None:
         for name, wrong in value_problems(options):
@@ -412,7 +423,7 @@ def _is_seed(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: Sequence[str]) -> str:
     """Say where an unknown key belongs, or which known one is near."""
     homes = [
         home

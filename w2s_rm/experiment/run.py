@@ -10,13 +10,16 @@ from pathlib import Path
 
 from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
-from w2s_rm.experiment.artifacts import StageFolder, lock, write_json, write_yaml
 from w2s_rm.experiment.executors import run_accelerate, run_inline
-from w2s_rm.experiment.hub import hub_problems
-from w2s_rm.experiment.places import read_accelerate_config
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
-from w2s_rm.experiment.stage import Stage
+from w2s_rm.runs.folder import StageFolder, lock, write_yaml
+from w2s_rm.runs.hub import hub_problems
+from w2s_rm.runs.launch import read_accelerate_config
+from w2s_rm.runs.plan import write_plan
+from w2s_rm.stages import Stage
+from w2s_rm.stages.policy import Policy
+from w2s_rm.stages.prepare import Prepare
 
 Say = Callable[[str], None]
 
@@ -59,14 +62,14 @@ def record(plan: Plan) -> None:
         plan ([`~w2s_rm.experiment.plan.Plan`]): The plan.
     """
     write_yaml(plan.run_folder / "recipe.yaml", dict(plan.recipe.content))
-    write_json(plan.run_folder / "plan.json", plan.record())
+    write_plan(plan.run_folder, plan.record())
 
 
 def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: Say) -> None:
     """Run a stage that is not finished, and say so.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): What to run.
+        stage ([`~w2s_rm.stages.Stage`]): What to run.
         title (`str`): Its name in the progress lines.
         execute (`Callable[[Stage], None]`): How.
         say (`Callable[[str], None]`): Receives the lines.
@@ -82,7 +85,7 @@ def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: S
         say(f"{title}: done in {time.perf_counter() - started:.1f} s")
     for line in alike_lines(stage):
         say(line)
-    if stage.stage == "prepare":
+    if isinstance(stage, Prepare):
         for line in check_lines(stage.folder):
             say(line)
 
@@ -106,13 +109,13 @@ def alike_lines(stage: Stage) -> list[str]:
     """Say how many examples of a finished stage have candidates of the same tokens, if any.
 
     Args:
-        stage ([`~w2s_rm.experiment.stage.Stage`]): A stage that read examples.
+        stage ([`~w2s_rm.stages.Stage`]): A stage that read examples.
     """
     counts = StageFolder(stage.folder).manifest()["counts"]
     alike = counts.get("candidates_alike", 0)
     if not alike:
         return []
-    limit = stage.config.get("max_length")
+    limit = stage.config().get("max_length")
     at = f" at max_length {limit}" if limit is not None else ""
     return [f"  ! {alike} of {counts['examples']} examples have candidates of the same tokens{at}: they are ties"]
 
@@ -120,7 +123,7 @@ def alike_lines(stage: Stage) -> list[str]:
 def uses_accelerate(plan: Plan) -> bool:
     """Whether stages get their own launches: as soon as the recipe names an accelerate config."""
     recipe = plan.recipe
-    return any((recipe.accelerate_config, *(spec.accelerate_config for spec in recipe.models())))
+    return any((recipe.accelerate_config, *(spec.accelerate_config for spec in recipe.models().values())))
 
 
 def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
@@ -135,13 +138,13 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
         ConfigError: All that is wrong.
     """
     problems: list[str] = []
-    trained = [stage for stage in missing if stage.stage in ("weak", "student", "ceiling")]
+    trained = [stage for stage in missing if stage.trains]
     for stage in missing:
-        if here and stage.accelerate_config is not None and stage.distributed:
-            problems += hardware_problems(stage.accelerate_config)
-    problems += hub_problems([stage.config for stage in trained])
+        if here and stage.launch.accelerate_config is not None and stage.distributed:
+            problems += hardware_problems(stage.launch.accelerate_config)
+    problems += hub_problems([stage.config() for stage in trained])
     problems += model_problems(plan, missing, here)
-    rendering = bool(trained) or any(stage.stage == "policy" for stage in missing)
+    rendering = bool(trained) or any(isinstance(stage, Policy) for stage in missing)
     problems += _rendering_problems(plan) if rendering and not problems else []
     if problems:
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
@@ -153,7 +156,7 @@ def _rendering_problems(plan: Plan) -> list[str]:
     from w2s_rm.data.examples import read_examples
     from w2s_rm.experiment.truncation import rendering_problems
 
-    prepared = [stage.folder for stage in plan.stages if stage.stage == "prepare" and stage.cached]
+    prepared = [stage.folder for stage in plan.stages if isinstance(stage, Prepare) and stage.cached]
     files = [folder / "examples" / f"{split}.parquet" for folder in prepared for split in SPLITS]
     return rendering_problems(plan, [example for file in files for example in read_examples(file)])
 

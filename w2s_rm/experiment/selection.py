@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from w2s_rm import catalog
 from w2s_rm.checks.result import Thresholds
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems, nearest
-from w2s_rm.experiment.fields import is_required, type_problem
 from w2s_rm.experiment.marked_yaml import parse_value
+from w2s_rm.options import option_mistakes
 from w2s_rm.types import Task
 
-_SIZES = {option.name: str(option.type) for option in dataclasses.fields(SplitSizes)}
+_SIZES = [option.name for option in dataclasses.fields(SplitSizes)]
 
 
 def is_recipe(name: str) -> bool:
@@ -36,19 +36,17 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
 
     Raises:
         UnknownNameError: No such task.
-        ConfigError: Options the task does not have or needs, or values of another type; all in one message.
+        ConfigError: What is wrong with the options and the sizes; all in one message.
     """
     task_class = catalog.lookup("tasks", name)
-    options, problems = _parse(overrides)
-    fields = {option.name: option for option in dataclasses.fields(task_class)}
-    known = {**{field: str(option.type) for field, option in fields.items()}, **_SIZES}
-    problems += _problems(options, known)
-    required = [field for field, option in fields.items() if is_required(option)]
-    problems += [f"task {name} needs {field}: add {field}=…" for field in required if options.get(field) is None]
+    given, problems = _parse(overrides)
+    sizes = {key: given.pop(key) for key in _SIZES if key in given}
+    subject = f"task {name}"
+    wrong = option_mistakes(task_class, given, subject, lambda word, known: nearest(word, [*known, *_SIZES]))
+    problems += map(str, [*wrong, *option_mistakes(SplitSizes, sizes, subject)])
     if problems:
-        raise ConfigError(join_problems(f"task {name}:", problems))
-    sizes = {key: options.pop(key) for key in _SIZES if key in options}
-    return task_class(**options), SplitSizes(**sizes)
+        raise ConfigError(join_problems(f"task {name} (options are written key=value):", problems))
+    return task_class(**given), SplitSizes(**sizes)
 
 
 def parse_thresholds(given: Sequence[str]) -> Thresholds:
@@ -61,7 +59,7 @@ def parse_thresholds(given: Sequence[str]) -> Thresholds:
         ConfigError: Unknown names, or values that are no shares; all in one message.
     """
     values, problems = _parse(given)
-    problems += _problems(values, {option.name: str(option.type) for option in dataclasses.fields(Thresholds)})
+    problems += map(str, option_mistakes(Thresholds, values, "thresholds"))
     if problems:
         raise ConfigError(join_problems("--threshold:", problems))
     return Thresholds(**values)
@@ -76,12 +74,3 @@ def _parse(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         else:
             problems.append(f"{override!r} is no option: write key=value")
     return values, problems
-
-
-def _problems(values: Mapping[str, Any], known: Mapping[str, str]) -> list[str]:
-    found = [f"unknown option {key!r}; {nearest(key, known)}" for key in values if key not in known]
-    for key, value in values.items():
-        wrong = type_problem(value, known.get(key, "Any"))
-        if wrong:
-            found.append(f"{key}: {wrong}")
-    return found

@@ -12,6 +12,7 @@ from w2s_rm.checks.report import Truncation
 from w2s_rm.checks.sampling import sample
 from w2s_rm.errors import W2SError
 from w2s_rm.experiment.plan import Plan, model_label
+from w2s_rm.stages.policy import Policy
 from w2s_rm.types import Encoded, Example
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def _rewarding(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
 
 def _writing(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
     """Prompts as policies read them."""
-    configs = [stage.config for stage in plan.stages if stage.stage == "policy"]
+    configs = [stage.config() for stage in plan.stages if isinstance(stage, Policy)]
     asked = [example for example in examples if example.prompt]
     for path, revision in dict.fromkeys(
         (str(config["model_name_or_path"]), str(config["model"].get("model_revision", "main"))) for config in configs
@@ -94,19 +95,20 @@ def _readers(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Role, name and stage config of each tokenizer with a `max_length` of its own."""
     seen = set()
     for stage in plan.stages:
-        weak = stage.stage == "weak" or (stage.stage == "relabel" and plan.recipe.weak.trained)
-        if not weak and stage.stage not in ("student", "ceiling"):
+        # Whatever else reads the examples is a model trained by one of these.
+        first = stage.trains or (stage.kind == "relabel" and plan.recipe.weak.trained)
+        if not first or stage.part is None:
             continue
-        spec = plan.recipe.weak if weak else plan.recipe.strong
-        key = (weak, *(str(stage.config.get(name)) for name in _TOKENIZER_OPTIONS))
+        config = stage.config()
+        key = (stage.part, *(str(config.get(name)) for name in _TOKENIZER_OPTIONS))
         if key not in seen:
             seen.add(key)
-            yield "weak" if weak else "strong", model_label(spec), stage.config
+            yield stage.part, model_label(plan.recipe.models()[stage.part]), config
 
 
 def _measure(role: str, model: str, config: Mapping[str, Any], examples: Sequence[Example]) -> Truncation:
     # Not above: stages are heavier than a check of a task needs.
-    from w2s_rm.stages._scoring import has_alike
+    from w2s_rm.programs.scoring import has_alike
 
     path = str(config["model_name_or_path"])
     reason = _missing(path, str(config.get("model_revision", "main")))
@@ -143,8 +145,8 @@ def _encode(config: Mapping[str, Any], path: str, examples: Sequence[Example]) -
 
     from w2s_rm.config import W2SRewardConfig
     from w2s_rm.modeling import stage_tokenizer
-    from w2s_rm.stages._common import quiet_warnings
-    from w2s_rm.stages._scoring import encode
+    from w2s_rm.programs.launched import quiet_warnings
+    from w2s_rm.programs.scoring import encode
 
     quiet_warnings()
     given = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}

@@ -16,13 +16,13 @@ import yaml
 from w2s_rm.data.examples import read_examples, write_parquet
 from w2s_rm.data.label_store import join_labels, read_labels, to_table
 from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
-from w2s_rm.experiment.artifacts import write_text
 from w2s_rm.integrations.preferences import Preferences, to_preferences
-from w2s_rm.report.run import Run, Stage, read_run
+from w2s_rm.roles import LABELS, STUDENT, WEAK
+from w2s_rm.runs.folder import write_text
+from w2s_rm.runs.plan import PlannedStage, Run, read_run
 from w2s_rm.types import Example
 
 SPLITS = ("relabel", "test", "validation", "unused")
-MODELS = ("weak", "student", "ceiling")
 
 _LEAST = 1e-300
 
@@ -86,17 +86,17 @@ class Export:
         return run.seeds[0] if self.seed is None else self.seed
 
     def _scores(self, run: Run, seed: int, examples: Sequence[Example]) -> Sequence[Sequence[float]]:
-        if self.method is not None and self.of != "student":
+        if self.method is not None and self.of != STUDENT:
             raise ConfigError("--method names a student; give --of student with it")
         if self.model is not None:
             return _model_scores(self.model, {}, examples)
-        if self.of == "weak" and run.supervisor == "labels":
+        if self.of == WEAK and run.supervisor == "labels":
             raise ConfigError(
                 f"--of weak: the supervisor of run {run.recipe!r} is a file of labels and no model; leave --of out, or "
                 "give the file with --labels"
             )
         if self.of is not None:
-            config = _evaluation(run, self.of, self._method(run) if self.of == "student" else None, seed)
+            config = _evaluation(run, self.of, self._method(run) if self.of == STUDENT else None, seed)
             return _model_scores(str(config["model_name_or_path"]), config, examples)
         return _label_scores(self.labels or _weak_labels(run, self.split, seed), examples)
 
@@ -110,7 +110,7 @@ class Export:
         return self.method
 
 
-def _stage(run: Run, stage: str, of: str | None, method: str | None, seed: int | None) -> Stage:
+def _stage(run: Run, stage: str | None, of: str | None, method: str | None, seed: int | None) -> PlannedStage:
     found = run.find(stage, of, method, seed)
     if found is None:
         words = " ".join(filter(None, (stage, of, method)))
@@ -139,7 +139,7 @@ def _weak_labels(run: Run, split: str, seed: int) -> Path:
     if split != "relabel":
         remedy = "give its file with --labels" if run.supervisor == "labels" else "add --of weak"
         raise ConfigError(f"--split {split}: the run labelled the split relabel only; {remedy} to score these too")
-    return _stage(run, "relabel", None, None, seed).folder / "weak_labels.parquet"
+    return _stage(run, None, LABELS, None, seed).folder / "weak_labels.parquet"
 
 
 def _label_scores(path: Path, examples: Sequence[Example]) -> list[tuple[float, ...]]:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations import deepspeed
 
-from w2s_rm.config import W2SRewardConfig
 from w2s_rm.data.reading import is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.heads import HEADS, keep_in_float32
-from w2s_rm.integrations.trained_on import read_kind
+from w2s_rm.integrations.trained_on import read_facts
 from w2s_rm.modeling import quiet_loading
 
-_TRAINING_STAGES = ("weak", "student", "ceiling")
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "merges.txt")
 
 
@@ -68,8 +65,9 @@ def load_reward_model(model_name_or_path: str) -> RewardModel:
         model = _load_model(path)
     _check_pad_token(path, model, tokenizer)
     keep_in_float32(HEADS["reward"].output_layers(model))
-    max_length, bf16 = _trained_with(Path(path))
-    return RewardModel(path, model, tokenizer, max_length or _longest(model, tokenizer), bf16, read_kind(path))
+    facts = read_facts(path)
+    max_length = facts.max_length or _longest(model, tokenizer)
+    return RewardModel(path, model, tokenizer, max_length, facts.bf16, facts.trained_on)
 
 
 @contextlib.contextmanager
@@ -168,20 +166,6 @@ def _check_pad_token(path: str, model: PreTrainedModel, tokenizer: PreTrainedTok
             f"reward model {path!r}: {found}; set tokenizer.pad_token (to what training padded with) and "
             "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
         )
-
-
-def _trained_with(path: Path) -> tuple[int | None, bool | None]:
-    """Read `max_length` and `bf16` from the config of the stage that trained the model, where it lies in its folder."""
-    record = path.parent / "config.yaml"
-    if path.name != "model" or not record.is_file():
-        return None, None
-    config = yaml.safe_load(record.read_text(encoding="utf-8"))
-    if not isinstance(config, dict) or config.get("stage") not in _TRAINING_STAGES:
-        return None, None
-    default = next(option.default for option in fields(W2SRewardConfig) if option.name == "max_length")
-    # As TRL's configurations: bfloat16 unless it is turned off, or float16 is on.
-    bf16 = not config.get("fp16") if config.get("bf16") is None else bool(config["bf16"])
-    return config.get("max_length", default), bf16
 
 
 def _longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:

@@ -9,13 +9,14 @@ import dataclasses
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.experiment.artifacts import write_json
 from w2s_rm.integrations.dialogues import convert
 from w2s_rm.integrations.texts import is_rendered
+from w2s_rm.runs.folder import write_json
 from w2s_rm.types import Example, Messages, Text
 
 if TYPE_CHECKING:
@@ -36,24 +37,41 @@ def kind_of(text: Text) -> str:
     return TEXT if isinstance(text, str) else CONVERSATIONS
 
 
-def write_kind(folder: Path, kind: str) -> None:
-    """Write beside a saved model what it was trained on.
+@dataclass(frozen=True)
+class ScoringFacts:
+    """What a saved reward model must know of its training to be scored as it was there; it lies in the model's folder.
+
+    Args:
+        trained_on (`str`, *optional*): `conversations` or `text`; `None` where that is not known.
+        head (`str`, *optional*): How it scores candidates.
+        max_length (`int`, *optional*): Tokens to which rows were cut; `None` for no limit, or where it is not known.
+        bf16 (`bool`, *optional*): Whether training computed in bfloat16; `None` where that is not known.
+    """
+
+    trained_on: str | None = None
+    head: str | None = None
+    max_length: int | None = None
+    bf16: bool | None = None
+
+
+def write_facts(folder: Path, facts: ScoringFacts) -> None:
+    """Write the facts beside a saved model.
 
     Args:
         folder (`Path`): The model's folder.
-        kind (`str`): `conversations` or `text`.
+        facts ([`ScoringFacts`]): What to write.
     """
-    write_json(folder / FILE, {"trained_on": kind})
+    write_json(folder / FILE, dataclasses.asdict(facts))
 
 
-def read_kind(model_name_or_path: str) -> str | None:
-    """Return what a model was trained on, `None` where nobody says it.
+def read_facts(model_name_or_path: str) -> ScoringFacts:
+    """Return what is known of a model's training: nothing, where its folder has no such file.
 
     Args:
         model_name_or_path (`str`): Folder or hub id.
 
     Raises:
-        ConfigError: The file says something else.
+        ConfigError: The file does not parse, or says something that no model has.
     """
     from transformers.utils import cached_file
 
@@ -65,14 +83,20 @@ def read_kind(model_name_or_path: str) -> str | None:
         _raise_exceptions_for_gated_repo=False,
     )
     if found is None:
-        return None
+        return ScoringFacts()
+    remedy = "write it again, or remove the file"
     try:
-        kind = json.loads(Path(found).read_text(encoding="utf-8"))["trained_on"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{found}: does not say trained_on; write it again, or remove the file") from error
-    if kind not in (CONVERSATIONS, TEXT):
-        raise ConfigError(f"{found}: trained_on is {kind!r}; write {CONVERSATIONS} or {TEXT}")
-    return str(kind)
+        facts = ScoringFacts(**json.loads(Path(found).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{found}: says something else than {', '.join(_FACTS)} ({error}); {remedy}") from error
+    if facts.trained_on not in (CONVERSATIONS, TEXT, None):
+        raise ConfigError(f"{found}: trained_on is {facts.trained_on!r}; write {CONVERSATIONS} or {TEXT}")
+    if facts.max_length is not None and (not isinstance(facts.max_length, int) or facts.max_length < 1):
+        raise ConfigError(f"{found}: max_length is {facts.max_length!r}, no number of tokens; {remedy}")
+    return facts
+
+
+_FACTS = tuple(option.name for option in dataclasses.fields(ScoringFacts))
 
 
 def needs_messages(

@@ -8,7 +8,7 @@ from typing import Any
 
 from w2s_rm.data.distributions import best_candidates
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.errors import DataError, join_problems
 from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels
 
 
@@ -26,19 +26,10 @@ class Agree(TransformBase):
     update'" (arXiv 1706.02613), which keeps the labels on which they do *not* agree.
 
     Args:
-        supervisor (`Mapping[str, Any]`): The second supervisor, as a recipe names one.
-
-    Raises:
-        ConfigError: No supervisor is named.
+        supervisor (`Mapping` or `str`): The second supervisor, as a recipe names one.
     """
 
-    supervisor: Mapping[str, Any] = field(hash=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.supervisor, Mapping) or not self.supervisor:
-            raise ConfigError(
-                f"labels 'agree': supervisor is {self.supervisor!r}; name a second supervisor, as the recipe's first is"
-            )
+    supervisor: Mapping[str, Any] | str = field(hash=False, metadata={"component": "supervisors"})
 
     @property
     def needs(self) -> frozenset[str]:

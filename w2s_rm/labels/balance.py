@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from w2s_rm.data.distributions import log_probabilities, reordered, with_log_probabilities
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.errors import ConfigError, DataError, OptionError
 from w2s_rm.labels._base import Evidence, TransformBase, check_labels, is_number, needed_classes
 from w2s_rm.types import text_hash
 
@@ -45,7 +45,7 @@ class Balance(TransformBase):
             and of sum 1. `None` gives all classes the same.
 
     Raises:
-        ConfigError: No such shares.
+        OptionError: No such shares.
     """
 
     prior: tuple[float, ...] | None = None
@@ -55,10 +55,8 @@ class Balance(TransformBase):
             return
         valid = isinstance(self.prior, (list, tuple)) and all(is_number(share) and share > 0 for share in self.prior)
         if not valid or len(self.prior) < 2 or abs(math.fsum(self.prior) - 1) > 1e-6:
-            raise ConfigError(
-                f"labels 'balance': prior is {self.prior!r}; give each class a share above 0, at least two of them, "
-                "of sum 1"
-            )
+            text = f"is {self.prior!r}; give each class a share above 0, at least two of them, of sum 1"
+            raise OptionError("labels 'balance'", {"prior": text})
         # A recipe holds lists; a tuple keeps the dataclass hashable.
         object.__setattr__(self, "prior", tuple(self.prior))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from w2s_rm.data.distributions import best_candidates
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import OptionError
 from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, is_number, needed_classes
 from w2s_rm.types import hash_fraction
 
@@ -33,17 +33,20 @@ class KeepConfident(TransformBase):
             each label, so that a class of which the supervisor is less sure is not lost. Only for fixed classes.
 
     Raises:
-        ConfigError: The share is out of range, or `balanced` is no truth value.
+        OptionError: The share is out of range, or `balanced` is no truth value.
     """
 
     share: float = 0.5
     balanced: bool = False
 
     def __post_init__(self) -> None:
+        wrong = {}
         if not (is_number(self.share) and 0 < self.share <= 1):
-            raise ConfigError(f"labels 'keep_confident': share is {self.share!r}; give a number in (0, 1]")
+            wrong["share"] = f"is {self.share!r}; give a number in (0, 1]"
         if not isinstance(self.balanced, bool):
-            raise ConfigError(f"labels 'keep_confident': balanced is {self.balanced!r}; give true or false")
+            wrong["balanced"] = f"is {self.balanced!r}; give true or false"
+        if wrong:
+            raise OptionError("labels 'keep_confident'", wrong)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from w2s_rm.data.distributions import checked_gold, log_probabilities, with_log_probabilities
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.errors import DataError, OptionError, join_problems
 from w2s_rm.labels._base import Evidence, TransformBase, check_labels, is_number
 
 _FITTED = "fitted"
@@ -40,17 +40,15 @@ class Temperature(TransformBase):
         value (`float` or `str`, *optional*, defaults to `"fitted"`): The temperature `T`, above 0, or `"fitted"`.
 
     Raises:
-        ConfigError: Neither.
+        OptionError: Neither.
     """
 
     value: float | str = _FITTED
 
     def __post_init__(self) -> None:
         if self.value != _FITTED and not (is_number(self.value) and float(self.value) > 0):
-            raise ConfigError(
-                f"labels 'temperature': value is {self.value!r}; give a number above 0, or {_FITTED!r} to fit it to "
-                "the validation split"
-            )
+            text = f"is {self.value!r}; give a number above 0, or {_FITTED!r} to fit it to the validation split"
+            raise OptionError("labels 'temperature'", {"value": text})
 
     @property
     def needs(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.errors import OptionError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,13 +63,11 @@ def check_options(loss: str, *options: tuple[str, object, Interval]) -> None:
         options (`tuple[str, object, Interval]`): Name, value and valid range of each option.
 
     Raises:
-        ConfigError: Names every option that is not a number in its range, its value and the range.
+        OptionError: Names every option that is not a number in its range, its value and the range.
     """
-    problems = [
-        f"{name} is {value!r}; give a number in {valid}" for name, value, valid in options if value not in valid
-    ]
+    problems = {name: f"is {value!r}; give a number in {valid}" for name, value, valid in options if value not in valid}
     if problems:
-        raise ConfigError(join_problems(f"loss {loss!r}: invalid options", problems))
+        raise OptionError(f"loss {loss!r}", problems)
 
 
 def masked_log_softmax(scores_BK: Tensor, mask_BK: Tensor) -> Tensor:

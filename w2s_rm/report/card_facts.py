@@ -13,9 +13,8 @@ import yaml
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.errors import ArtifactError
-from w2s_rm.report.run import display_name
-
-TRAINED = ("weak", "student", "ceiling")
+from w2s_rm.roles import STUDENT
+from w2s_rm.runs.plan import display_name
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Use:
 
     Args:
         recipe (`Mapping`): The recipe.
-        role (`str`): What the model is in it: `weak`, `student` or `ceiling`.
+        role (`str`): What the model is in it: a word of [`w2s_rm.roles`].
         method (`str` or `None`): Of a student.
         seed (`int` or `None`): Its seed.
         rows (`tuple[Mapping, ...]`): Rows of the report: that of the student's method, all of them for other roles.
@@ -40,7 +39,7 @@ class Use:
     def accuracy(self) -> float | None:
         """Accuracy of this very model on the run's test examples; `None` without ground truth."""
         found = [one for row in self.rows[:1] for one in row["per_seed"] if one["seed"] == self.seed]
-        return found[0][self.role] if found else None
+        return found[0].get(self.role) if found else None
 
 
 @dataclass(frozen=True)
@@ -117,31 +116,36 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
         if not (plan.parent / "report.json").is_file():
             continue
         for stage in _read_json(plan)["stages"]:
-            if stage["stage"] in TRAINED and Path(stage["folder"]).name == folder.name:
+            if stage["stage"] == "train" and Path(stage["folder"]).name == folder.name:
                 uses.append(_use(plan.parent, stage))
     return tuple(uses)
 
 
 def _use(run: Path, stage: Mapping[str, Any]) -> Use:
-    recipe, role = _read_yaml(run / "recipe.yaml"), stage["of"] or stage["stage"]
+    recipe, role = _read_yaml(run / "recipe.yaml"), stage["of"]
     rows = [row for row in _read_json(run / "report.json") if row["recipe"] == recipe["name"]]
-    own = [row for row in rows if role != "student" or row["method"] == stage["method"]]
+    own = [row for row in rows if role != STUDENT or row["method"] == stage["method"]]
     return Use(recipe, role, stage["method"], stage["seed"], tuple(own))
 
 
-def _supervisor(relabel: Path, labels: str) -> tuple[str, float | None]:
-    if not (relabel / "config.yaml").is_file():
+def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
+    """Say what gave labels, and how many of them are right, from the folder of the stage that made them."""
+    if not (maker / "config.yaml").is_file():
         return display_name(labels), None
-    config = _read_yaml(relabel / "config.yaml")
-    accuracy = _read_json(relabel / "manifest.json")["counts"].get("label_accuracy")
-    if config.get("labels") is not None:
-        return f"labels from the file {Path(config['labels']).name}", accuracy
-    weak = Path(config["model_name_or_path"])
-    trained = _beside(relabel, weak.parent) / "config.yaml"
-    if weak.name != "model" or not trained.is_file():
-        return display_name(str(weak)), accuracy
-    base = display_name(str(_read_yaml(trained).get("model_name_or_path")))
-    return f"{base}, trained on the ground truth ({weak.parent.name})", accuracy
+    return _words(maker, labels), _read_json(maker / "manifest.json")["counts"].get("label_accuracy")
+
+
+def _words(maker: Path, path: str) -> str:
+    """Describe what a stage made, by the stage's own class; what no stage made by its name."""
+    if not (maker / "config.yaml").is_file():
+        return display_name(path)
+    config = _read_yaml(maker / "config.yaml")
+
+    def words(path: str) -> str:
+        return _words(_beside(maker, Path(path).parent), path)
+
+    text: str = catalog.lookup("stages", config["stage"]).describe(config, words, maker.name)
+    return text
 
 
 def _dataset(task: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,8 @@ from w2s_rm.report.card_facts import CardFacts, Use
 from w2s_rm.report.elements import Table
 from w2s_rm.report.formats import percent, percent_interval, ratio, ratio_interval
 from w2s_rm.report.markdown import markdown
-from w2s_rm.report.run import display_name
+from w2s_rm.roles import CEILING, STUDENT, TRAINED, WEAK
+from w2s_rm.runs.plan import display_name
 
 _REWARD, _WRITER = "reward", "lm"
 _KINDS = {
@@ -21,9 +22,9 @@ _KINDS = {
 }
 _CLASSIFIER = ("Classifier: a logit for each class, read at the prompt's end.", "logits")
 _ROLES = {
-    "weak": "a weak supervisor, trained on the ground truth",
-    "student": "a strong student, trained on the labels of a weaker supervisor",
-    "ceiling": "a strong ceiling, trained on the ground truth to compare students with",
+    WEAK: "a weak supervisor, trained on the ground truth",
+    STUDENT: "a strong student, trained on the labels of a weaker supervisor",
+    CEILING: "a strong ceiling, trained on the ground truth to compare students with",
 }
 _SECRETS = ("hub_token",)
 
@@ -50,7 +51,7 @@ def front_matter(facts: CardFacts) -> dict[str, Any]:
     matter: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation" if head == _WRITER else "text-classification",
-        "tags": ["trl", *own, "w2s-rm", "weak-to-strong", facts.config["stage"]],
+        "tags": ["trl", *own, "w2s-rm", "weak-to-strong", *filter(None, [facts.config.get("of")])],
     }
     matter |= {"base_model": base} if is_hub_id(base) else {}
     matter |= {"datasets": [facts.dataset]} if facts.dataset else {}
@@ -75,10 +76,11 @@ def _name(facts: CardFacts) -> str:
 
 def _opening(facts: CardFacts) -> Iterator[str]:
     config = facts.config
+    role = _ROLES.get(str(config.get("of")), "a model")
     kind = _KINDS.get(facts.head, _CLASSIFIER)[0]
     yield f"# {_name(facts)}"
     yield (
-        f"{kind} It is {_ROLES[config['stage']]}, of an experiment in weak-to-strong generalization "
+        f"{kind} It is {role}, of an experiment in weak-to-strong generalization "
         "([Burns et al. 2023](https://arxiv.org/abs/2312.09390)) with w2s-rm, on TRL."
     )
     lines = [
@@ -125,10 +127,7 @@ def _results(facts: CardFacts) -> Iterator[str]:
 
 
 def _line(use: Use, row: Mapping[str, Any]) -> tuple[str, ...]:
-    accuracies = [
-        percent_interval(row[f"{of}_accuracy"], row[f"{of}_low"], row[f"{of}_high"])
-        for of in ("weak", "student", "ceiling")
-    ]
+    accuracies = [percent_interval(row[f"{of}_accuracy"], row[f"{of}_low"], row[f"{of}_high"]) for of in TRAINED]
     pgr = "–"
     if row["pgr"] is not None:
         pgr = f"{ratio(row['pgr'])} {ratio_interval(row['pgr_low'], row['pgr_high'])}"
@@ -188,7 +187,7 @@ def _limits(facts: CardFacts) -> Iterator[str]:
         "PGR is measured in an analogy: a weak model stands for people who know less than the model they supervise. A "
         "high PGR is no proof of alignment.",
     ]
-    if facts.config["stage"] == "student":
+    if facts.config.get("of") == STUDENT:
         items.append(
             "It was trained on labels that a weaker supervisor made, and has learned some of its mistakes with them."
         )

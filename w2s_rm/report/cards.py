@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from w2s_rm.experiment.artifacts import StageFolder, write_text
-from w2s_rm.report.card_facts import TRAINED, find_uses, gather
+from w2s_rm.report.card_facts import find_uses, gather
 from w2s_rm.report.card_text import card_text
+from w2s_rm.runs.folder import StageFolder, write_text
 
 CARD = "README.md"
 
@@ -39,7 +39,7 @@ def update_cards(run: Path) -> list[Path]:
         ArtifactError: A plan, a report or a manifest does not parse.
     """
     plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
-    names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] in TRAINED)
+    names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] == "train")
     cards = []
     for folder in (run.parent / "stages" / name for name in names):
         if (folder / "model").is_dir() and StageFolder(folder).finished:

@@ -13,10 +13,8 @@ from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.exact_match import no_candidate_share
 from w2s_rm.metrics.pairing import paired_correctness, paired_exact_matches, with_gold
 from w2s_rm.metrics.pgr import PGR, pgr
+from w2s_rm.roles import JUDGED, STUDENT, TRAINED, WEAK, ZERO_SHOT
 from w2s_rm.types import Predictions
-
-MODELS = ("weak", "student", "ceiling", "zero_shot")
-"""Whose predictions a run may have; `zero_shot` is the student's model before any training."""
 
 Models = Mapping[str, Sequence[Predictions]]
 Credits = Mapping[str, Floats]
@@ -54,7 +52,7 @@ def accuracy_fields(credits: Credits) -> dict[str, Any]:
     Args:
         credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
     """
-    return _interval_fields({(f"{of}_accuracy", of): credits.get(of) for of in MODELS})
+    return _interval_fields({(f"{of}_accuracy", of): credits.get(of) for of in JUDGED})
 
 
 def pgr_fields(credits: Credits) -> dict[str, Any]:
@@ -83,9 +81,9 @@ def gain_fields(credits: Credits) -> dict[str, Any]:
     Args:
         credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
     """
-    if not {"student", "zero_shot"} <= credits.keys():
+    if not {STUDENT, ZERO_SHOT} <= credits.keys():
         return _three("zero_shot_gain", "zero_shot_gain", None)
-    gain = difference_interval(credits["student"], credits["zero_shot"])
+    gain = difference_interval(credits[STUDENT], credits[ZERO_SHOT])
     return _three("zero_shot_gain", "zero_shot_gain", gain)
 
 
@@ -99,8 +97,8 @@ def greedy_fields(models: Models) -> dict[str, Any]:
     result = _pgr(matches)
     written = _written(models)
     return {
-        **_interval_fields({(f"{of}_exact_match", f"{of}_exact_match"): matches.get(of) for of in MODELS}),
-        **{f"{of}_no_candidate": _no_candidate(written[of]) if of in written else None for of in MODELS},
+        **_interval_fields({(f"{of}_exact_match", f"{of}_exact_match"): matches.get(of) for of in JUDGED}),
+        **{f"{of}_no_candidate": _no_candidate(written[of]) if of in written else None for of in JUDGED},
         "exact_match_pgr": result.value if result else None,
         "exact_match_pgr_low": result.low if result else None,
         "exact_match_pgr_high": result.high if result else None,
@@ -115,11 +113,11 @@ def agreement_fields(models: Models) -> dict[str, Any]:
         models (`Mapping[str, Sequence[Predictions]]`): For each model its predictions, one for each seed.
     """
     mean = Agreement(0.0, None, None)
-    if "weak" in models:
-        pairs = zip(models["student"], models["weak"], strict=True)
+    if WEAK in models:
+        pairs = zip(models[STUDENT], models[WEAK], strict=True)
         mean = mean_agreement([agreement(student, weak) for student, weak in pairs])
     return {
-        "agreement": mean.overall if "weak" in models else None,
+        "agreement": mean.overall if WEAK in models else None,
         "agreement_when_right": mean.when_right,
         "agreement_when_wrong": mean.when_wrong,
     }
@@ -141,9 +139,9 @@ def _no_candidate(per_seed: Sequence[Predictions]) -> float:
 
 
 def _pgr(credits: Credits) -> PGR | None:
-    if not {"weak", "student", "ceiling"} <= credits.keys():
+    if not set(TRAINED) <= credits.keys():
         return None
-    return pgr(credits["weak"], credits["student"], credits["ceiling"])
+    return pgr(*(credits[of] for of in TRAINED))
 
 
 def _interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str, Any]:

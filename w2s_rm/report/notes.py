@@ -43,6 +43,9 @@ def row_notes(row: ReportRow) -> list[str]:
     if row.ceiling_accuracy is not None and round(row.student_accuracy, _SHOWN) > round(row.ceiling_accuracy, _SHOWN):
         student, ceiling = percent(row.student_accuracy), percent(row.ceiling_accuracy)
         found.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
+    if row.plain_ceiling_accuracy is not None:
+        own, plain = percent(row.ceiling_accuracy), percent(row.plain_ceiling_accuracy)
+        found.append(f"its ceiling ({own} %) was prepared as the student was; the plain ceiling has {plain} %.")
     return found + _zero_shot_notes(row)
 
 

@@ -54,7 +54,9 @@ class ReportRow:
         student_accuracy (`float` or `None`): Mean over seeds; `None` without ground truth.
         student_low (`float` or `None`): Lower end.
         student_high (`float` or `None`): Upper end.
-        ceiling_accuracy (`float` or `None`): Mean over seeds; `None` without ceiling or ground truth.
+        ceiling_accuracy (`float` or `None`): Mean over seeds; `None` without ceiling or ground truth. Where a method
+            prepares its student, that of the ceiling which was prepared as it was.
+        plain_ceiling_accuracy (`float` or `None`): Where a method has a ceiling of its own: that of the common one.
         ceiling_low (`float` or `None`): Lower end.
         ceiling_high (`float` or `None`): Upper end.
         zero_shot_accuracy (`float` or `None`): Of the student's model before any training; `None` where it was not
@@ -126,6 +128,7 @@ class ReportRow:
     ceiling_accuracy: float | None
     ceiling_low: float | None
     ceiling_high: float | None
+    plain_ceiling_accuracy: float | None
     zero_shot_accuracy: float | None
     zero_shot_low: float | None
     zero_shot_high: float | None

@@ -13,7 +13,6 @@ from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.pgr import gap_recovered
 from w2s_rm.report.fields import (
-    MODELS,
     Credits,
     accuracy_fields,
     agreement_fields,
@@ -23,10 +22,11 @@ from w2s_rm.report.fields import (
     pgr_fields,
 )
 from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
-from w2s_rm.report.run import Run, Stage, read_counts, read_run
+from w2s_rm.roles import CEILING, JUDGED, LABELS, STUDENT, TRAINED, WEAK
+from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 from w2s_rm.types import Predictions
 
-Read = Callable[[Stage], Predictions]
+Read = Callable[[PlannedStage], Predictions]
 # Of the counts of `prepare`: accuracies, which have fields of their own.
 _BASELINES = ("length_only", "bag_of_words")
 
@@ -44,7 +44,7 @@ def collect(run_dir: Path) -> list[ReportRow]:
     run = read_run(run_dir)
 
     @cache
-    def read(stage: Stage) -> Predictions:
+    def read(stage: PlannedStage) -> Predictions:
         return read_predictions(stage.folder / "predictions.parquet")
 
     return [_row(run, method, read) for method in run.methods]
@@ -52,7 +52,7 @@ def collect(run_dir: Path) -> list[ReportRow]:
 
 def _row(run: Run, method: str, read: Read) -> ReportRow:
     models = _predictions(run, method, read)
-    student = models["student"][0]
+    student = models[STUDENT][0]
     known = [row for row, gold in enumerate(student.gold) if gold is not None]
     credits = credits_of(models)
     label_accuracy, n_labelled = _labels(run, method)
@@ -69,6 +69,7 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
         n_scored=len(known),
         chance=float(np.mean([1 / len(student.scores[row]) for row in known or range(len(student.ids))])),
         **accuracy_fields(credits),
+        plain_ceiling_accuracy=_plain_ceiling(run, method, read),
         **gain_fields(credits),
         **_baselines(run),
         **pgr_fields(credits),
@@ -85,18 +86,28 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
 def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Predictions]]:
     """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
     models, judged = {}, _judged_by_labels(run)
-    for of in MODELS:
+    for of in JUDGED:
         found = run.find_all("evaluate", of, method)
-        if of == "weak" and judged and judged["n_labelled"] < judged["examples"]:
+        if of == WEAK and judged and judged["n_labelled"] < judged["examples"]:
             # What is known of some examples cannot stand beside what models say of all.
             continue
         if found:
             models[of] = [read(stage) for stage in found]
-    if not models["student"][0].ids:
+    if not models[STUDENT][0].ids:
         raise ArtifactError(
             f"run {run.recipe!r}, method {method!r}: no test predictions of the student; evaluate it again"
         )
     return models
+
+
+def _plain_ceiling(run: Run, method: str, read: Read) -> float | None:
+    """Accuracy of the ceiling that all methods share, where this one has another."""
+    own = run.find("evaluate", CEILING, method, run.seeds[0])
+    if own is None or own.method is None:
+        return None
+    shared = [run.find("evaluate", CEILING, None, seed) for seed in run.seeds]
+    credits = credits_of({CEILING: [read(stage) for stage in shared if stage is not None]})
+    return float(credits[CEILING].mean()) if CEILING in credits else None
 
 
 def _prepared(run: Run) -> Mapping[str, Any]:
@@ -112,7 +123,7 @@ def _baselines(run: Run) -> dict[str, Any]:
 
 def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
     """Mean accuracy over seeds and number of the weak labels."""
-    stages = [run.find("relabel", None, method, seed) for seed in run.seeds]
+    stages = [run.find(None, LABELS, method, seed) for seed in run.seeds]
     counts = [read_counts(stage) for stage in stages if stage is not None]
     accuracies = [one["label_accuracy"] for one in counts if one.get("label_accuracy") is not None]
     numbers = [one["n_labelled"] for one in counts if one.get("n_labelled") is not None]
@@ -127,7 +138,7 @@ def _test_labels(run: Run) -> dict[str, Any]:
 
 def _judged_by_labels(run: Run) -> Mapping[str, Any]:
     """What was counted when the labels of a file were compared with the test examples; empty for other supervisors."""
-    stage = run.find("evaluate", "weak", None, run.seeds[0]) if run.supervisor == "labels" else None
+    stage = run.find("evaluate", WEAK, None, run.seeds[0]) if run.supervisor == "labels" else None
     return read_counts(stage) if stage else {}
 
 
@@ -136,9 +147,9 @@ def _counts(run: Run) -> dict[str, float]:
     seed, method = run.seeds[0], run.methods[0]
     counts = dict(_flat("", {name: value for name, value in _prepared(run).items() if name not in _BASELINES}))
     for data, name, of, own in (
-        ("weak", "weak", None, None),
-        ("relabel", "student", None, method),
-        ("test", "evaluate", "student", method),
+        ("weak", "train", WEAK, None),
+        ("relabel", "train", STUDENT, method),
+        ("test", "evaluate", STUDENT, method),
     ):
         stage = run.find(name, of, own, seed)
         found = read_counts(stage) if stage else {}
@@ -151,10 +162,10 @@ def _alike(run: Run) -> dict[str, float]:
     seed, method = run.seeds[0], run.methods[0]
     counts: dict[str, float] = {}
     for data, name, of, own in (
-        ("relabel", "student", None, method),
+        ("relabel", "train", STUDENT, method),
         ("relabel for the supervisor", "relabel", None, method),
-        ("test", "evaluate", "student", method),
-        ("test for the supervisor", "evaluate", "weak", None),
+        ("test", "evaluate", STUDENT, method),
+        ("test for the supervisor", "evaluate", WEAK, None),
     ):
         stage = run.find(name, of, own, seed)
         number = read_counts(stage).get("candidates_alike", 0) if stage else 0
@@ -174,7 +185,7 @@ def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:
 
 def _seed_result(seed: int, index: int, credits: Credits) -> SeedResult:
     means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
-    weak, student, ceiling = (means.get(of) for of in ("weak", "student", "ceiling"))
+    weak, student, ceiling = (means.get(of) for of in TRAINED)
     if weak is None or student is None or ceiling is None:
         return SeedResult(seed, weak, student, ceiling, None)
     return SeedResult(seed, weak, student, ceiling, gap_recovered(weak, student, ceiling))

@@ -1,92 +1,39 @@
 """Score a held-out split with a saved model, or with a file of labels, and keep the scores by example id.
 
-Scores are written to `predictions.parquet` as they are made, in the order of the examples.
-
 accelerate launch -m w2s_rm.stages.evaluate --config stage.yaml
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from w2s_rm.data.examples import read_examples
-from w2s_rm.data.label_store import join_labels, labelled, read_labels
-from w2s_rm.data.predictions import write_predictions
-from w2s_rm.errors import ConfigError
-from w2s_rm.metrics.accuracy import accuracy
-from w2s_rm.stages._common import (
-    held,
-    is_main_process,
-    parse_model_stage,
-    refuse_finished,
-    run_main,
-    score_without_zero,
-    split_arguments,
-)
-from w2s_rm.stages._scoring import remove_unfinished, score_examples, take_all
-from w2s_rm.types import Predictions
-
-_FILE = "predictions.parquet"
+from w2s_rm.stages._base import Scores
+from w2s_rm.stages._judging import Judging
 
 
-def evaluate(argv: Sequence[str]) -> None:
-    """Run the stage.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluate(Judging):
+    """Scores of a held-out split. It makes `predictions.parquet`."""
 
-    Args:
-        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
-    """
-    config, output, rest = split_arguments(argv)
-    if config.get("labels"):
-        _from_file(config, output, rest)
-    else:
-        score_without_zero()
-        _from_model(argv)
+    version: ClassVar[int] = 4
+    judges: ClassVar[bool] = True
 
+    @property
+    def scores(self) -> Scores:
+        """The scores."""
+        return self.made(Scores, "predictions.parquet")
 
-def _from_model(argv: Sequence[str]) -> None:
-    stage_args, args, model_args, output = parse_model_stage(argv)
-    with held(output) as folder:
-        refuse_finished(folder)
-        examples = read_examples(Path(stage_args.examples))
-        parts, counts = score_examples(stage_args, args, model_args, examples)
-        if not is_main_process():
-            take_all(parts)
-            return
-        remove_unfinished(folder, _FILE)
-        write_predictions(folder.path / _FILE, parts)
-        folder.remove("trainer")
-        config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
-        folder.finish(stage=stage_args.stage, counts=counts, config=config)
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Run the stage."""
+        from w2s_rm.programs.evaluate import evaluate
 
-
-def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
-    """Take probabilities for scores, of as many examples as the file labels: perhaps none."""
-    if rest:
-        raise ConfigError(f"unknown arguments for evaluating a file of labels: {' '.join(rest)}")
-    if not is_main_process():
-        return
-    with held(output) as folder:
-        refuse_finished(folder)
-        examples, path = read_examples(Path(config["examples"])), Path(config["labels"])
-        others = [example for other in config.get("other_examples", []) for example in read_examples(Path(other))]
-        labels = read_labels(path)
-        kept = labelled(examples, labels)
-        scores = join_labels(kept, labels, source=str(path), others=[*examples, *others])
-        made = Predictions(
-            ids=tuple(example.id for example in kept),
-            scores=tuple(scores),
-            gold=tuple(example.gold for example in kept),
-        )
-        remove_unfinished(folder, _FILE)
-        write_predictions(folder.path / _FILE, [made])
-        known = [row for row, gold in enumerate(made.gold) if gold is not None]
-        counts: dict[str, Any] = {"examples": len(examples), "n_labelled": len(kept), "label_accuracy": None}
-        if known:
-            counts["label_accuracy"] = accuracy([made.scores[row] for row in known], [made.gold[row] for row in known])
-        folder.finish(stage="evaluate", counts=counts, config=config)
+        evaluate(argv)
 
 
 if __name__ == "__main__":
-    run_main(evaluate)
+    from w2s_rm.programs.launched import run_main
+
+    run_main(Evaluate.run)

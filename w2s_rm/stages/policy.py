@@ -5,126 +5,65 @@ accelerate launch --config_file deepspeed_configs/ddp.yaml -m w2s_rm.stages.poli
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from transformers import PrinterCallback, TrainingArguments
-
-from w2s_rm import catalog
-from w2s_rm.data.examples import read_examples
-from w2s_rm.errors import ConfigError
-from w2s_rm.experiment.artifacts import StageFolder, write_text
-from w2s_rm.integrations.rewards import reward_function
-from w2s_rm.modeling import replace_folder
-from w2s_rm.policies._base import Optimisation, PolicyTrainer
-from w2s_rm.stages._common import (
-    held,
-    is_main_process,
-    machine_defaults,
-    quiet_progress,
-    quiet_warnings,
-    read_config,
-    refuse_finished,
-    run_main,
-    zero_stage,
-)
-from w2s_rm.stages._policy import SCALE_SAMPLES, Curve, Judge, ScaledReward, load_policy, merged, write_judged
-from w2s_rm.stages.train import StageRecord, clean, last_checkpoint
-
-CURVE, JUDGED = "curve.jsonl", "policy.parquet"
+from w2s_rm.stages._base import Examples, Model, Stage
+from w2s_rm.trainer_options import computing
 
 
-def policy(argv: Sequence[str]) -> None:
-    """Run the stage: writes `model/`, `curve.jsonl`, `policy.parquet`.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Policy(Stage):
+    """An optimised policy. It makes `model/`, `curve.jsonl` and `policy.parquet`.
 
     Args:
-        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
-
-    Raises:
-        ConfigError: The policy or the reward model cannot be loaded, or the trainer refuses its options.
-        NonFiniteError: A reward is NaN or infinite.
+        task (`Mapping`): `name` and options of the task, which judges what a policy writes.
+        prompts ([`Examples`]): What it is optimised on.
+        examples ([`Examples`]): What it is judged on.
+        model_name_or_path ([`Model`]): The policy to start from.
+        model (`Mapping`): Fields of TRL's `ModelConfig`.
+        reward_model ([`Model`]): What it is optimised against.
+        trainer (`str`): Name of a file in `w2s_rm/policies`.
+        train (`Mapping`): Fields of that trainer's configuration.
+        seed (`int`): Of training and sampling.
+        max_completion_length (`int`): Most tokens of a completion.
+        samples (`int`): Completions of each test prompt that are judged.
+        evaluations (`int`): How often during training they are.
     """
-    config, output = read_config(argv)
-    quiet_warnings()
-    if not sys.stderr.isatty():
-        quiet_progress()
-    if zero_stage() == 3:
-        raise ConfigError("policy: under ZeRO-3 no process has the whole policy to sample from; use zero2 or ddp")
-    # The processes of a launch find each other when training arguments are made; the reward model must come after that.
-    TrainingArguments(output_dir=str(output / "trainer"), **machine_defaults(config["train"]))
-    with held(output) as folder:
-        refuse_finished(folder)
-        model, tokenizer, peft_config = load_policy(config)
-        reward = ScaledReward(reward_function(config["reward_model"]))
-        judge = Judge(config, load_policy(config)[0], tokenizer, reward)
-        prompts = read_examples(Path(config["prompts"]))
-        reward.scale_to(judge.sample(judge.start, prompts, SCALE_SAMPLES))
-        curve = Curve(output / CURVE, judge, config["evaluations"])
-        given = Optimisation(
-            model=model,
-            tokenizer=tokenizer,
-            options=_options(config, output),
-            max_completion_length=config["max_completion_length"],
-            prompts=prompts,
-            reward=reward,
-            reward_model=config["reward_model"],
-            peft_config=peft_config,
-            callbacks=[StageRecord(output), curve],
-        )
-        way = catalog.lookup("policies", config["trainer"])()
-        trainer = _build(way, given)
-        trainer.remove_callback(PrinterCallback)
-        checkpoint = last_checkpoint(folder) if way.resumes else None
-        trainer.train(**({"resume_from_checkpoint": checkpoint} if checkpoint else {}))
-        _finish(trainer, judge, curve, folder, config)
 
+    version: ClassVar[int] = 2
+    on_all_processes: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
 
-def _options(config: Mapping[str, Any], output: Path) -> dict[str, Any]:
-    given = {"disable_tqdm": True, **machine_defaults(config["train"]), **config["train"]}
-    return {**given, "seed": config["seed"], "output_dir": str(output / "trainer")}
+    task: Mapping[str, Any]
+    prompts: Examples
+    examples: Examples
+    model_name_or_path: Model
+    model: Mapping[str, Any]
+    reward_model: Model
+    trainer: str
+    train: Mapping[str, Any]
+    seed: int
+    max_completion_length: int
+    samples: int
+    evaluations: int
 
+    def content(self) -> dict[str, Any]:
+        """What the result depends on. The task is that of the examples; what is sampled depends on the batches, too."""
+        content = {name: value for name, value in super().content().items() if name != "task"}
+        batches = ("per_device_train_batch_size", "gradient_accumulation_steps")
+        return {**content, "train": computing(self.train, keep=batches)}
 
-def _build(way: PolicyTrainer, given: Optimisation) -> Any:
-    try:
-        return way.build(given)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"policy trainer {type(way).__name__.lower()}: {error}") from error
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Run the stage."""
+        from w2s_rm.programs.policy import policy
 
-
-def _finish(trainer: Any, judge: Judge, curve: Curve, folder: StageFolder, config: Mapping[str, Any]) -> None:
-    written = folder.path / "model.tmp"
-    adapter = folder.path / "adapter" if config["model"].get("use_peft") else None
-    trainer.save_model(str(adapter or written))
-    judged = judge.judge(curve.policy_of(trainer.model))
-    trainer.accelerator.wait_for_everyone()
-    if not is_main_process():
-        return
-    if adapter is not None:
-        merged(config, adapter).save_pretrained(written)
-    judge.tokenizer.save_pretrained(written)
-    for place in filter(None, (written, adapter)):
-        (place / "training_args.bin").unlink(missing_ok=True)
-    replace_folder(written, folder.path / "model")
-    write_judged(folder.path / JUDGED, judged)
-    lines = [json.loads(line) for line in curve.path.read_text(encoding="utf-8").splitlines()]
-    counts = {
-        "prompts": len(judge.examples),
-        "steps": trainer.state.global_step,
-        "success_before": lines[0]["success"],
-        "success_after": judged.mean("success"),
-        "kl": judged.mean("kl"),
-        "reward": judged.mean("reward"),
-    }
-    end = {"step": trainer.state.global_step, **{name: judged.mean(name) for name in ("kl", "reward", "success")}}
-    kept = [line for line in lines if line["step"] < end["step"]]
-    write_text(curve.path, "".join(json.dumps(line) + "\n" for line in [*kept, end]))
-    clean(folder)
-    recorded = {name: config.get(name) for name in ("stage_hash", "inputs", "seed")}
-    folder.finish(stage="policy", counts=counts, config=recorded)
+        policy(argv)
 
 
 if __name__ == "__main__":
-    run_main(policy)
+    from w2s_rm.programs.launched import run_main
+
+    run_main(Policy.run)

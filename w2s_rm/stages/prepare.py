@@ -5,125 +5,56 @@ python -m w2s_rm.stages.prepare --config stage.yaml
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from w2s_rm import catalog
-from w2s_rm.checks import check_examples
-from w2s_rm.data.examples import hash_order, write_examples
-from w2s_rm.data.reading import KeptRows
-from w2s_rm.data.splits import Splits, SplitSizes, split_examples
-from w2s_rm.errors import DataError, join_problems
-from w2s_rm.experiment.artifacts import write_json
-from w2s_rm.stages._common import held, read_config, refuse_finished, run_main
-from w2s_rm.types import Example, Regrouping, Task
-
-logger = logging.getLogger(__name__)
+from w2s_rm.stages._base import Examples, Stage
 
 
-@dataclasses.dataclass(frozen=True)
-class TaskExamples:
-    """What the rows of a task became.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepare(Stage):
+    """The examples of a task, in splits. It makes `examples/<split>.parquet` and `check.json`.
 
     Args:
-        examples (`list[Example]`): One for each row that is used.
-        left_out (`Mapping[str, int]`): How many rows are not used, by why.
+        task (`Mapping`): `name` and options of the task.
+        sizes (`Mapping[str, int]`): `n_train`, `n_validation`, `n_test` (examples), where the recipe gives them.
+        source (`str`): What identifies the content of the data, so that a moved file is the same task.
     """
 
-    examples: list[Example]
-    left_out: Mapping[str, int]
+    version: ClassVar[int] = 6
 
+    task: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    source: str
 
-def prepare(argv: Sequence[str]) -> None:
-    """Run the stage: writes `examples/<split>.parquet` for weak, relabel, validation, test, unused, and `check.json`.
+    @property
+    def loads_model(self) -> bool:
+        """Never."""
+        return False
 
-    Candidates that are no classes are put into hashed order.
+    def content(self) -> dict[str, Any]:
+        """What the result depends on; the data stand for their path."""
+        content = super().content()
+        return {**content, "task": {name: value for name, value in content["task"].items() if name != "path"}}
 
-    Args:
-        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
+    def examples(self, split: str) -> Examples:
+        """Refer to the examples of a split.
 
-    Raises:
-        DataError: Rows that are no examples (all of them named), or too few groups for the splits.
-    """
-    config, output = read_config(argv)
-    with held(output) as folder:
-        refuse_finished(folder)
-        options = dict(config["task"])
-        name = options.pop("name")
-        task = catalog.lookup("tasks", name)(**options)
-        read, splits = read_splits(task, name, SplitSizes(**config["sizes"]))
-        examples = read.examples
-        counts: dict[str, Any] = {"duplicates": splits.duplicates, "contradictions": splits.contradictions}
-        used = [example for part in splits.parts.values() for example in part]
-        soft = [example for example in used if example.truth is not None and max(example.truth) < 1.0]
-        ties = sum(example.gold is None for example in soft)
-        counts |= {"left_out": dict(read.left_out), "soft_truths": len(soft), "ties": ties}
-        if ties:
-            logger.warning("task %s: %d of %d examples are ties; no accuracy counts them", name, ties, len(used))
-        groups = Counter(example.group for example in examples)
-        counts |= {"groups": len(groups), "largest_group": max(groups.values())}
-        parts, taken = splits.parts, {example.id for example in used}
-        # Before anything is written: it may find a mistake too.
-        check = check_examples(parts, task.classes)
-        unused = tuple(example for example in examples if example.id not in taken)
-        for split, part in {**parts, "unused": unused}.items():
-            ordered = [hash_order(example) for example in part] if task.classes is None else part
-            write_examples(output / "examples" / f"{split}.parquet", ordered)
-            counts[f"n_{split}"] = len(part)
-        write_json(output / "check.json", dataclasses.asdict(check))
-        folder.finish(stage="prepare", counts={**counts, **check.counts()}, config=config)
+        Args:
+            split (`str`): `weak`, `relabel`, `validation`, `test` or `unused`.
+        """
+        return self.made(Examples, f"examples/{split}.parquet")
 
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Run the stage."""
+        from w2s_rm.programs.prepare import prepare
 
-def read_splits(task: Task, name: str, sizes: SplitSizes) -> tuple[TaskExamples, Splits]:
-    """Read all examples of a task and draw its splits, balanced where the task asks for it.
-
-    Args:
-        task ([`~w2s_rm.types.Task`]): The task with its options.
-        name (`str`): Its name, for messages.
-        sizes ([`~w2s_rm.data.splits.SplitSizes`]): How many examples to use.
-
-    Raises:
-        DataError: Rows that are no examples, or too few for the splits.
-    """
-    read = read_task(task, name)
-    n_classes = len(task.classes) if task.classes is not None and task.balanced else None
-    return read, split_examples(read.examples, sizes, name, n_classes)
-
-
-def read_task(task: Task, name: str) -> TaskExamples:
-    """Read all examples of a task.
-
-    Args:
-        task ([`~w2s_rm.types.Task`]): The task with its options.
-        name (`str`): Its name, for messages.
-
-    Raises:
-        DataError: All rows that are no examples, or have no ground truth in a task that has one, in one message.
-    """
-    examples, problems = [], []
-    rows = task.rows()
-    for row in rows:
-        try:
-            example = _with_classes(task.to_example(row), task.classes, row.place)
-            if task.has_ground_truth and example.targets is None:
-                raise DataError(f"{row.place}: it has no ground truth, and other rows have; fill it, or drop the row")
-            examples.append(example)
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
-    grouped = task.regroup(examples) if isinstance(task, Regrouping) else examples
-    return TaskExamples(grouped, rows.left_out if isinstance(rows, KeptRows) else {})
-
-
-def _with_classes(example: Example, classes: tuple[str, ...] | None, place: str) -> Example:
-    if classes is not None and example.candidates != classes:
-        raise DataError(f"{place}: candidates are {example.candidates}, the task's classes {classes}; mend the task")
-    return example
+        prepare(argv)
 
 
 if __name__ == "__main__":
-    run_main(prepare)
+    from w2s_rm.programs.launched import run_main
+
+    run_main(Prepare.run)

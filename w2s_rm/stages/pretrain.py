@@ -5,59 +5,58 @@ python -m w2s_rm.stages.pretrain --config stage.yaml
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-from w2s_rm.errors import ConfigError, join_problems, nearest
-from w2s_rm.modeling import replace_folder
-from w2s_rm.pretraining import Pretraining
-from w2s_rm.pretraining import pretrain as pretrain_model
-from w2s_rm.stages._common import held, quiet_progress, read_config, refuse_finished, run_main
-
-CHECKPOINT = "checkpoint.pt"
+from w2s_rm.data.cache import cache_folder
+from w2s_rm.stages._base import Model, Stage
 
 
-def pretrain(argv: Sequence[str]) -> None:
-    """Run the stage: writes `model/`, and while it runs `checkpoint.pt`, from which an interrupted run goes on.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pretrain(Stage):
+    """A small language model from random weights. It makes `model/`, in the cache that all runs share.
 
     Args:
-        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
-
-    Raises:
-        ConfigError: The options are wrong, or the folder holds a checkpoint of others.
+        pretrain (`Mapping`): The resolved options of [`~w2s_rm.pretraining.Pretraining`].
+        identity (`str`): What identifies the weights that come out: it knows the content behind a corpus's path.
     """
-    config, output = read_config(argv)
-    on_terminal = sys.stderr.isatty()
-    if not on_terminal:
-        quiet_progress()
-        _log_progress()
-    options = _options(config)
-    with held(output) as folder:
-        refuse_finished(folder)
-        folder.remove("model.tmp", "model")
-        figures = pretrain_model(options, output / "model.tmp", checkpoint=output / CHECKPOINT, progress=on_terminal)
-        replace_folder(output / "model.tmp", output / "model")
-        folder.finish(stage="pretrain", counts=figures, config={**config, "seed": options.seed})
-        folder.remove(CHECKPOINT)
 
+    version: ClassVar[int] = 1
 
-def _options(config: Mapping[str, Any]) -> Pretraining:
-    given, known = config.get("pretrain"), [option.name for option in dataclasses.fields(Pretraining)]
-    if not isinstance(given, dict):
-        raise ConfigError("the stage config has no mapping `pretrain`; `w2s-rm run` writes one into the stage folder")
-    problems = [f"{name!r}; {nearest(str(name), known)}" for name in given if name not in known]
-    if problems:
-        raise ConfigError(join_problems("pretrain has options that do not exist:", problems))
-    return Pretraining(**given)
+    pretrain: Mapping[str, Any]
+    identity: str
 
+    @property
+    def root(self) -> Path:
+        """The cache."""
+        return cache_folder()
 
-def _log_progress() -> None:
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("w2s_rm").setLevel(logging.INFO)
+    def content(self) -> dict[str, Any]:
+        """What the result depends on."""
+        return {"identity": self.identity}
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.made(Model, "model")
+
+    @classmethod
+    def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
+        """Describe the labels, for a card."""
+        options = config["pretrain"]
+        return f"pretrained {options['num_hidden_layers']}x{options['hidden_size']}"
+
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Run the stage."""
+        from w2s_rm.programs.pretrain import pretrain
+
+        pretrain(argv)
 
 
 if __name__ == "__main__":
-    run_main(pretrain)
+    from w2s_rm.programs.launched import run_main
+
+    run_main(Pretrain.run)

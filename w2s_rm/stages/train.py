@@ -5,229 +5,86 @@ accelerate launch --config_file deepspeed_configs/zero3.yaml -m w2s_rm.stages.tr
 
 from __future__ import annotations
 
-import json
-import shutil
-import statistics
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-import datasets
-import torch
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-from w2s_rm.data.examples import read_examples
-from w2s_rm.data.label_files import read_labels
-from w2s_rm.data.label_store import join_labels
-from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.experiment.artifacts import StageFolder, package_versions, write_text
-from w2s_rm.experiment.hub import hub_problems, push_model
-from w2s_rm.integrations.trained_on import kind_of, write_kind
-from w2s_rm.modeling import merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
-from w2s_rm.report.cards import write_card
-from w2s_rm.scoring import stream_scores
-from w2s_rm.stages._common import StageArguments, held, is_main_process, parse_model_stage, refuse_finished, run_main
-from w2s_rm.stages._scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
-from w2s_rm.types import Example
-
-_COMPLETE = "complete"
-_PROBE_EXAMPLES = 8
-# Their candidates give mean and deviation of the scores to a few hundredths of the deviation.
-_SCALE_EXAMPLES = 500
+from w2s_rm.stages._base import Examples, Labels, Model, Stage, recorded
+from w2s_rm.trainer_options import batch_size, computing
 
 
-class StageRecord(TrainerCallback):
-    """Keep `metrics.jsonl`, and mark a checkpoint only when it is whole.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Train(Stage):
+    """A model trained to score candidates. It makes `model/`, with LoRA `adapter/` too.
 
     Args:
-        folder (`Path`): The stage folder.
+        examples ([`Examples`]): What to train on.
+        model_name_or_path ([`Model`]): What to start from.
+        labels ([`Labels`], *optional*): Weak labels by example and candidate id. Without them, training uses the truth.
+        setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a file in `w2s_rm/settings`.
+        head (`str`, *optional*, defaults to `"reward"`): How candidates are scored: `reward`, `classification` or `lm`.
+        classes (`list[str]`, *optional*): The candidates of every example, when they have a fixed meaning.
+        loss (`Mapping`, *optional*): `name` and options of the loss; cross-entropy if it is not given.
+        seed (`int`): Of the order of examples, and of the weights of a new head.
+        trainable_layers (`int`, *optional*): Train only so many of the last layers, and a new head; by default all.
+        run_name (`str`, *optional*): Names the training where it is watched.
+        options (`Mapping`, *optional*): Fields of `TrainingArguments`, `RewardConfig` and TRL's `ModelConfig`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "metrics.jsonl"
+    version: ClassVar[int] = 4
+    on_all_processes: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
+    named_by_role: ClassVar[bool] = True
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Drop what an interrupted run logged after the checkpoint from which this one goes on."""
-        if not state.is_world_process_zero:
-            return
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= state.global_step]
-        write_text(self.path, "".join(f"{line}\n" for line in kept))
+    examples: Examples
+    model_name_or_path: Model
+    labels: Labels | None = None
+    setting: str = "reward_modeling"
+    head: str = "reward"
+    classes: list[str] | None = None
+    loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
+    seed: int
+    trainable_layers: int | None = None
+    run_name: str | None = recorded(None)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        """Append one line of metrics."""
-        if state.is_world_process_zero:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+    def content(self) -> dict[str, Any]:
+        """What the result depends on; of the launch, the number of examples in a step."""
+        step = {"global_batch_size": batch_size(self.options, self.launch.processes)}
+        return {**super().content(), "options": computing(self.options), **step}
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Save no checkpoint at the end: the model is saved then, and to go on from it would take one step more."""
-        if state.global_step >= state.max_steps:
-            control.should_save = False
+    def config(self) -> dict[str, Any]:
+        """The config, as TRL's parser takes it: options on their own."""
+        config = super().config()
+        options = config.pop("options")
+        return {**config, **options}
 
-    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """The same where checkpoints are saved after epochs."""
-        self.on_step_end(args, state, control)
+    @property
+    def noun(self) -> str:
+        """Weak supervisors and ceilings are the same thing, models trained on the truth: one may serve as both."""
+        return "truth" if self.labels is None else "student"
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Mark the checkpoint as whole once every rank has written its part."""
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()
-        if state.is_world_process_zero:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+    @property
+    def model(self) -> Model:
+        """The trained model."""
+        return self.made(Model, "model")
 
+    @classmethod
+    def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
+        """Describe the labels, for a card."""
+        base = words(str(config["model_name_or_path"]))
+        labels = config.get("labels")
+        return f"{base}, trained on the {'ground truth' if labels is None else 'labels of ' + words(labels)} ({folder})"
 
-def train(argv: Sequence[str]) -> None:
-    """Run the stage.
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Run the stage."""
+        from w2s_rm.programs.train import train
 
-    Args:
-        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
-    """
-    stage_args, args, model_args, output = parse_model_stage(argv)
-    with held(output) as folder:
-        refuse_finished(folder)
-        pushed = _take_push(args)
-        examples = read_examples(Path(stage_args.examples))
-        targets = _targets(stage_args, examples)
-        tokenizer = stage_tokenizer(model_args, args)
-        encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
-        rows = to_rows(examples, encoded, targets, training_margins(stage_args, examples))
-        adapter, callbacks = peft_config(stage_args.head, model_args), [StageRecord(output)]
-        trainer = build_trainer(stage_args, args, model_args, rows, tokenizer, peft_config=adapter, callbacks=callbacks)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-        probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
-        scale = _scale(trainer, rows)
-        difference = _save(trainer, probe, folder, stage_args, model_args, kind_of(examples[0].candidates[0]))
-        if is_main_process():
-            counts = {
-                **encoding_counts(encoded),
-                **template_counts(tokenizer),
-                "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
-                "steps": trainer.state.global_step,
-                "reload_difference": difference,
-                **scale,
-            }
-            clean(folder)
-            write_card(output, {"counts": counts, "packages": package_versions()})
-            folder.finish(stage=stage_args.stage, counts=counts, config=_recorded(stage_args, args))
-            if pushed:
-                push_model(output / "model", pushed)
-
-
-def _recorded(stage_args: StageArguments, args: Any) -> dict[str, Any]:
-    return {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs or {}, "seed": args.seed}
-
-
-def _take_push(args: Any) -> dict[str, Any]:
-    """Take the upload from the trainer, which would push checkpoints, to one place for all stages; empty for none.
-
-    Raises:
-        ConfigError: The name is none for the hub, or nobody is logged in.
-    """
-    if not args.push_to_hub:
-        return {}
-    names = ("push_to_hub", "hub_model_id", "run_name", "hub_token", "hub_private_repo", "hub_revision")
-    config = {name: getattr(args, name) for name in names}
-    args.push_to_hub = False
-    problems = hub_problems([config]) if is_main_process() else []
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return config
-
-
-def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
-    """Measure the scale of the scores on some of the training examples, evenly spaced, on all ranks."""
-    sample = rows.select(range(0, len(rows), -(-len(rows) // _SCALE_EXAMPLES)))
-    scores = [score for part in stream_scores(trainer, sample) for row in part for score in row.scores]
-    mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
-    return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
-
-
-def training_margins(stage_args: StageArguments, examples: Sequence[Example]) -> list[float] | None:
-    """Margins for [`to_rows`], which the trainer takes off the first candidate; `None` where there are none.
-
-    Args:
-        stage_args ([`StageArguments`]): Says whether the ground truth is trained on: margins are part of it.
-        examples (`Sequence[Example]`): Comparisons, in an order of candidates that knows no truth.
-    """
-    if stage_args.labels is not None or all(example.margin is None for example in examples):
-        return None
-    signs = [0.0 if example.gold is None else 1.0 - 2.0 * example.gold for example in examples]
-    return [sign * (example.margin or 0.0) for sign, example in zip(signs, examples, strict=True)]
-
-
-def _targets(stage_args: StageArguments, examples: Sequence[Example]) -> list[tuple[float, ...]]:
-    if stage_args.labels is not None:
-        path = Path(stage_args.labels)
-        return join_labels(examples, read_labels(path), source=str(path))
-    truths = [example.targets for example in examples]
-    unknown = [example.id for example, truth in zip(examples, truths, strict=True) if truth is None]
-    if unknown:
-        raise DataError(
-            f"{stage_args.examples}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
-            f"the {stage_args.stage} stage needs it, or a file of labels"
-        )
-    return [truth for truth in truths if truth is not None]
-
-
-def last_checkpoint(folder: StageFolder) -> str | None:
-    """Return the newest whole checkpoint; half-written ones are removed."""
-    found = sorted((folder.path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    if is_main_process():
-        for path in found:
-            if not (path / _COMPLETE).is_file():
-                shutil.rmtree(path)
-    whole = [path for path in found if (path / _COMPLETE).is_file()]
-    return str(whole[-1]) if whole else None
-
-
-def _save(
-    trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: StageArguments, model_args: Any, kind: str
-) -> float:
-    """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
-    output = trainer.predict(probe).predictions
-    scores_BK = torch.as_tensor(output[0] if isinstance(output, tuple) else output)
-    written = folder.path / "model.tmp"
-    saved = folder.path / "adapter" if model_args.use_peft else written
-    trainer.save_model(str(saved))
-    trainer.accelerator.wait_for_everyone()
-    difference = 0.0
-    if is_main_process():
-        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-
-        unset_hf_deepspeed_config()
-        if model_args.use_peft:
-            merge_adapter(stage_args.head, model_args, trainer.args, saved, written, stage_args.classes)
-        for place in (written, saved):
-            (place / "training_args.bin").unlink(missing_ok=True)
-        args, batch = trainer.args, trainer.data_collator(list(probe))
-        difference = verify_saved(
-            stage_args.head, written, batch, scores_BK, args.device, bool(args.bf16), args.trust_remote_code
-        )
-        if stage_args.head == "reward":
-            write_kind(written, kind)
-        replace_folder(written, folder.path / "model")
-    trainer.accelerator.wait_for_everyone()
-    return difference
-
-
-def clean(folder: StageFolder) -> None:
-    """Remove the checkpoints of a stage that is about to finish."""
-    for path in (folder.path / "trainer").glob("checkpoint-*"):
-        shutil.rmtree(path)
-    # TRL's draft of a card, written with each checkpoint: the model has its own.
-    (folder.path / "trainer" / "README.md").unlink(missing_ok=True)
-    if (folder.path / "trainer").is_dir() and not any((folder.path / "trainer").iterdir()):
-        (folder.path / "trainer").rmdir()
+        train(argv)
 
 
 if __name__ == "__main__":
-    run_main(train)
+    from w2s_rm.programs.launched import run_main
+
+    run_main(Train.run)

@@ -73,12 +73,7 @@ def make_policy_run(make_run: Callable[..., Path]) -> Callable[..., Path]:
         folder = make_run(**given)
         plan = json.loads((folder / "plan.json").read_text())
         plan["stages"] = [{**stage, "policy": None} for stage in plan["stages"]]
-        plan["policy"] = {
-            "model": "embedded 3x128",
-            "methods": list(policies),
-            "max_completion_length": 2,
-            "samples": samples,
-        }
+        plan["policies"] = {"model": "embedded 3x128", "methods": list(policies), "samples": samples}
         for trainer, models in policies.items():
             for model, per_seed in models.items():
                 of, method = (model, None) if model in ("weak", "ceiling") else ("student", model)

@@ -147,7 +147,7 @@ def test_a_run_without_policies_has_no_rows(make_run: MakeRun) -> None:
     run = make_run(weak=answers, students={"naive": answers}, ceiling=answers)
     assert rows_of(run) == []
     plan = json.loads((run / "plan.json").read_text())
-    (run / "plan.json").write_text(json.dumps({**plan, "policy": None}))
+    (run / "plan.json").write_text(json.dumps({**plan, "policies": None}))
     assert rows_of(run) == []
 
 
@@ -188,9 +188,9 @@ def test_unfinished_policies_are_named(two_trainers: Path) -> None:
 @pytest.mark.parametrize("absent", ["model", "methods", "samples"])
 def test_a_broken_plan_names_what_is_missing(two_trainers: Path, absent: str) -> None:
     plan = json.loads((two_trainers / "plan.json").read_text())
-    del plan["policy"][absent]
+    del plan["policies"][absent]
     (two_trainers / "plan.json").write_text(json.dumps(plan))
-    with pytest.raises(ArtifactError, match=f"policy: '{absent}' is missing"):
+    with pytest.raises(ArtifactError, match=f"policies: '{absent}' is missing"):
         collect(two_trainers)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from w2s_rm.errors import ArtifactError, join_problems
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.report.policy.rows import CurvePoint
-from w2s_rm.report.run import Stage, read_counts
+from w2s_rm.runs.plan import PlannedStage, read_counts
 
 _NUMBERS = ("success", "reward", "kl")
 _AGAIN = "delete the folder and run the recipe again"
@@ -41,11 +41,11 @@ class PolicyResult:
     start_success: float
 
 
-def read_policy(stage: Stage) -> PolicyResult:
+def read_policy(stage: PlannedStage) -> PolicyResult:
     """Read the folder of a finished policy stage.
 
     Args:
-        stage ([`~report.run.Stage`]): The stage.
+        stage ([`~w2s_rm.runs.plan.PlannedStage`]): The stage.
 
     Raises:
         ArtifactError: A file is missing or broken, or holds what no policy can have; every place is named.

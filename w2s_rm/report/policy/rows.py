@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from w2s_rm.report.rows import plain
+from w2s_rm.roles import TRAINED
 
-MODELS = ("weak", "student", "ceiling")
-"""Whose reward models policies are optimised against."""
 _NESTED = ("optimised", "per_seed")
 
 
@@ -36,7 +35,7 @@ class Optimised:
     """The policies of all seeds that were optimised against the reward models of one kind.
 
     Args:
-        of (`str`): Whose reward models: `"weak"`, `"student"` or `"ceiling"`.
+        of (`str`): What the reward models are: a word of [`w2s_rm.roles`].
         kl (`float`): KL at the end, mean over test prompts and seeds, nats for a whole completion.
         reward (`float`): Proxy reward at the end, mean over test prompts and seeds.
         peak ([`CurvePoint`]): Where the mean curve has its highest success rate; the first such place.
@@ -174,7 +173,7 @@ def flat_record(row: PolicyRow) -> dict[str, Any]:
     """
     record = {name: value for name, value in policy_record(row).items() if name not in _NESTED}
     by_model = {one.of: one for one in row.optimised}
-    for of in MODELS:
+    for of in TRAINED:
         one = by_model.get(of)
         record |= {
             f"{of}_kl": plain(one.kl) if one else None,

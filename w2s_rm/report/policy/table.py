@@ -14,11 +14,12 @@ from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.pairing import check_same_ids
 from w2s_rm.metrics.pgr import gap_recovered, pgr
 from w2s_rm.report.policy.read import PolicyResult, read_policy
-from w2s_rm.report.policy.rows import MODELS, CurvePoint, Optimised, PolicyRow, PolicySeed
+from w2s_rm.report.policy.rows import CurvePoint, Optimised, PolicyRow, PolicySeed
 from w2s_rm.report.rows import ReportRow
-from w2s_rm.report.run import Run, Stage, read_run
+from w2s_rm.roles import STUDENT, TRAINED
+from w2s_rm.runs.plan import PlannedStage, Run, read_run
 
-Read = Callable[[Stage], PolicyResult]
+Read = Callable[[PlannedStage], PolicyResult]
 
 
 def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow]:
@@ -41,7 +42,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
     read = cache(read_policy)
     measured = {
         (trainer, row.method): _measured(run, trainer, row.method, read)
-        for trainer in run.policies.trainers
+        for trainer in run.policies.methods
         for row in rows
     }
     stages = [one for one in run.stages if one.stage == "policy"]
@@ -54,7 +55,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
 
 def _measured(run: Run, trainer: str, method: str, read: Read) -> dict[str, list[PolicyResult]]:
     """The policies optimised against each kind of reward model, one for each seed; kinds without any are left out."""
-    found = {of: run.find_all("policy", of, method, trainer) for of in MODELS}
+    found = {of: run.find_all("policy", of, method, trainer) for of in TRAINED}
     return {of: [read(stage) for stage in stages] for of, stages in found.items() if stages}
 
 
@@ -70,7 +71,7 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
         trainer=trainer,
         method=row.method,
         seeds=run.seeds,
-        n_test=credits["student"].shape[1],
+        n_test=credits[STUDENT].shape[1],
         n_samples=run.policies.samples,
         weak_accuracy=row.weak_accuracy,
         student_accuracy=row.student_accuracy,
@@ -89,7 +90,7 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
 
 def _credits(measured: Mapping[str, list[PolicyResult]]) -> dict[str, Floats]:
     """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
-    ids = measured["student"][0].ids
+    ids = measured[STUDENT][0].ids
     return {of: np.stack([_in_order(one, ids) for one in results]) for of, results in measured.items()}
 
 
@@ -100,7 +101,7 @@ def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:
 
 def _success_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for of in MODELS:
+    for of in TRAINED:
         one = accuracy_interval(credits[of]) if of in credits else None
         fields[f"{of}_success"] = one.value if one else None
         fields[f"{of}_success_low"] = one.low if one else None
@@ -109,8 +110,8 @@ def _success_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
 
 
 def _pgr_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
-    whole = set(MODELS) <= credits.keys()
-    result = pgr(*(credits[of] for of in MODELS)) if whole else None
+    whole = set(TRAINED) <= credits.keys()
+    result = pgr(*(credits[of] for of in TRAINED)) if whole else None
     return {
         "policy_gap": result.gap if result else None,
         "policy_gap_low": result.gap_low if result else None,
@@ -163,7 +164,7 @@ def _mean(points: Sequence[CurvePoint]) -> CurvePoint:
 
 
 def _seed(seed: int, index: int, credits: Mapping[str, Floats]) -> PolicySeed:
-    weak, student, ceiling = (float(credits[of][index].mean()) if of in credits else None for of in MODELS)
+    weak, student, ceiling = (float(credits[of][index].mean()) if of in credits else None for of in TRAINED)
     assert student is not None
     if weak is None or ceiling is None:
         return PolicySeed(seed, weak, student, ceiling, None)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from w2s_rm.report.elements import Table
 from w2s_rm.report.formats import percent, percent_interval, ratio, recovered
 from w2s_rm.report.policy.rows import Optimised, PolicyRow, policies_by_run
+from w2s_rm.roles import STUDENT, TRAINED
 
 
 def reward_model_pgr_text(row: PolicyRow) -> str:
@@ -23,7 +24,7 @@ def policy_pgr_text(row: PolicyRow) -> str:
 
 def reward_model_name(of: str, method: str) -> str:
     """Name the reward model that a policy was optimised against."""
-    return f"student ({method})" if of == "student" else of
+    return f"student ({method})" if of == STUDENT else of
 
 
 def policies_table(rows: Sequence[PolicyRow]) -> Table:
@@ -116,8 +117,8 @@ def each_training(group: Sequence[PolicyRow]) -> list[tuple[PolicyRow, Optimised
     trainings: list[tuple[PolicyRow, Optimised]] = []
     for trainer in dict.fromkeys(row.trainer for row in group):
         rows = [row for row in group if row.trainer == trainer]
-        for of in ("weak", "student", "ceiling"):
+        for of in TRAINED:
             # Weak and ceiling are the same for all methods.
-            of_methods = rows if of == "student" else rows[:1]
+            of_methods = rows if of == STUDENT else rows[:1]
             trainings += [(row, one) for row in of_methods for one in row.optimised if one.of == of]
     return trainings

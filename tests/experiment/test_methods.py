@@ -1,0 +1,218 @@
+"""What a method plans: its supervisor, the transforms of its labels, its preparations, its rounds and its controls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.plan import Plan, make_plan
+from w2s_rm.experiment.recipe import load_recipe
+from w2s_rm.roles import CEILING, LABELS, STUDENT
+from w2s_rm.stages import Stage
+
+BATCH = "train.per_device_train_batch_size=4"
+
+
+def plan_of(recipe: Path, *overrides: str, **own: Any) -> Plan:
+    """Plan `naive`, and beside it `own` with such keys."""
+    given = {"loss": "log_confidence", **own}
+    methods = f"methods={json.dumps({'naive': {'loss': 'cross_entropy'}, 'own': given})}"
+    return make_plan(load_recipe(recipe, [BATCH, "seeds=[0]", methods, *overrides]), recipe.parent / "runs")
+
+
+def refused(recipe: Path, **own: Any) -> str:
+    """The message with which a method, written into the file, is refused; it names the line."""
+    text = recipe.read_text(encoding="utf-8")
+    path = recipe.with_name("refused.yaml")
+    path.write_text(text.replace("  logconf: ", f"  own: {json.dumps({'loss': 'cross_entropy', **own})}\n  logconf: "))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    (line,) = [number for number, words in enumerate(lines, start=1) if words.startswith("  own: ")]
+    with pytest.raises(ConfigError) as caught:
+        make_plan(load_recipe(path, [BATCH]), path.parent / "runs")
+    message = str(caught.value)
+    assert f"line {line}: methods.own" in message
+    return message
+
+
+def found(plan: Plan, **wanted: Any) -> list[Stage]:
+    return [one for one in plan.stages if all(getattr(one, name) == value for name, value in wanted.items())]
+
+
+def only(plan: Plan, **wanted: Any) -> Any:
+    (stage,) = found(plan, **wanted)
+    return stage
+
+
+TWO = {"supervisor": {"name": "ensemble", "seeds": 2}}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        TWO,
+        {"labels": ["harden"]},
+        {"rounds": 3},
+        {"labels": ["harden", "shuffle"], "rounds": 3},
+        {**TWO, "labels": ["harden"], "rounds": 2},
+        {"supervisor": {"name": "simulated", "accuracy": 0.9}, "rounds": 2},
+    ],
+)
+def test_reports_find_the_labels_that_the_student_is_trained_on(recipe_file: Path, own: dict[str, Any]) -> None:
+    plan = plan_of(recipe_file, **own)
+    for method in ("naive", "own"):
+        student = only(plan, kind="train", of=STUDENT, method=method)
+        labels = plan.record().find(None, LABELS, method, 0)
+        assert labels is not None and labels.folder == Path(student.labels.path).parent
+    assert [one.method for one in found(plan, of=LABELS)].count("own") == bool(own)
+
+
+@pytest.mark.parametrize("own", [{}, TWO, {"labels": ["harden"], "rounds": 2}, {"model": "weak"}])
+def test_no_work_stands_twice(recipe_file: Path, own: dict[str, Any]) -> None:
+    stages = [one for one in plan_of(recipe_file, **own).stages if not one.judges]
+    assert len({one.folder for one in stages}) == len(stages)
+
+
+def test_transforms_stand_between_labels_and_student(recipe_file: Path) -> None:
+    plan = plan_of(recipe_file, labels=["harden", {"name": "keep_confident", "share": 0.5}])
+    transform = only(plan, kind="transform")
+    assert transform.labels.identity == only(plan, kind="relabel", of=LABELS).weak_labels.identity
+    student = only(plan, kind="train", of=STUDENT, method="own")
+    assert student.labels.maker.hash == student.examples.maker.hash == transform.hash
+    assert transform.at_least == 4, "a batch"
+    assert not transform.loads_model
+
+
+def test_the_order_and_options_of_transforms_count(recipe_file: Path) -> None:
+    lists = [["harden", "shuffle"], ["shuffle", "harden"], ["shuffle"], [{"name": "keep_confident", "share": 0.5}]]
+    lists += [[{"name": "keep_confident", "share": 0.6}]]
+    assert len({only(plan_of(recipe_file, labels=given), kind="transform").hash for given in lists}) == len(lists)
+
+
+def test_a_temperature_is_fitted_on_labels_of_the_validation_split(recipe_file: Path) -> None:
+    plan = plan_of(recipe_file, "task.n_validation=4", labels=["temperature"])
+    transform = only(plan, kind="transform")
+    assert transform.validation.maker.examples.path == transform.validation_examples.path
+    assert transform.validation_examples.path.endswith("validation.parquet")
+    assert transform.validation.maker.model_name_or_path == transform.labels.maker.model_name_or_path
+    assert only(plan_of(recipe_file, labels=[{"name": "temperature", "value": 2}]), kind="transform").validation is None
+
+
+def test_agreement_is_with_the_labels_of_the_same_split(recipe_file: Path) -> None:
+    transform = only(
+        plan_of(recipe_file, labels=[{"name": "agree", "supervisor": TWO["supervisor"]}]), kind="transform"
+    )
+    assert transform.other.maker.kind == "combine"
+    assert transform.other.maker.examples == transform.examples
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"labels": [{"name": "agree", "supervisor": {"name": "model"}}]}, "the second supervisor is the first one"),
+        (
+            {**TWO, "labels": [{"name": "agree", "supervisor": TWO["supervisor"]}]},
+            "the second supervisor is the first one",
+        ),
+        (
+            {
+                "labels": [
+                    {"name": "agree", "supervisor": {"name": "model", "model": name}} for name in ("strong", "weak")
+                ]
+            },
+            "agree stands twice",
+        ),
+        ({"labels": [{"name": "agree", "supervisor": {"name": "modle"}}]}, "did you mean 'model'?"),
+        ({"labels": ["temperature"]}, "set task.n_validation"),
+        ({"labels": ["balance"]}, "needs fixed classes"),
+        ({"labels": ["hardn"]}, "no label transform 'hardn'; did you mean 'harden'?"),
+        ({"labels": "harden"}, "'harden' is no list"),
+        ({"before": [{"name": "freeze", "layers": -1}]}, "layers: is -1; use 0 or more"),
+        ({"before": ["generatve"]}, "did you mean 'generative'?"),
+        ({"rounds": 0}, "0 is no number of rounds"),
+        ({"rounds": 1.5}, "1.5 is no number of rounds"),
+        ({"rounds": True}, "True is no number of rounds"),
+        ({"model": "wek"}, "'wek' is no part of the recipe; did you mean 'weak'?"),
+        ({"supervisor": "modle"}, "no supervisor 'modle'; did you mean 'model'?"),
+        ({"supervisor": 3}, "3 is no supervisor; write its name, or name and options"),
+        ({"supervisr": "model"}, "did you mean 'supervisor'?"),
+    ],
+)
+def test_bad_input_is_refused_with_the_line(recipe_file: Path, own: dict[str, Any], message: str) -> None:
+    assert message in refused(recipe_file, **own)
+
+
+def test_without_ground_truth_nothing_is_trained_on_it(recipe_file: Path) -> None:
+    folder = recipe_file.parent
+    columns = "response_a_column: chosen, response_b_column: rejected"
+    task = f"task={{name: preference, path: {folder}/pairs.jsonl, n_validation: 4, {columns}}}"
+    given = (task, "weak.trained=true")
+    agree = {"name": "agree", "supervisor": {"name": "model", "model": "strong"}}
+    for own, message in (
+        ({"supervisor": {"name": "mixture", "n_true": 3}}, "has no ground truth"),
+        (TWO, "has no ground truth"),
+        ({"labels": [agree]}, "agree: the task has no ground truth, which the second supervisor needs"),
+        ({"labels": ["temperature"]}, "validation examples with ground truth"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            plan_of(recipe_file, *given, **own)  # type: ignore[arg-type]
+    agree["supervisor"] = {"name": "trained", "model": "strong"}
+    plan = plan_of(recipe_file, *given, labels=[agree])
+    assert {one.of for one in plan.stages if one.trains} == {STUDENT}
+    assert not found(plan, of="weak")
+
+
+def test_each_round_is_labelled_by_the_student_before(recipe_file: Path) -> None:
+    plan = plan_of(recipe_file, rounds=3)
+    student = only(plan, kind="train", of=STUDENT, method="own")
+    rounds = [student]
+    while rounds[0].labels.maker.model_name_or_path.maker.labels is not None:
+        rounds.insert(0, rounds[0].labels.maker.model_name_or_path.maker)
+    assert [(one.of, one.note) for one in rounds] == [
+        ("intermediate", "round 1"),
+        ("intermediate", "round 2"),
+        (STUDENT, None),
+    ]
+    assert len({one.examples for one in rounds}) == 1
+    assert len({one.model_name_or_path for one in rounds}) == 1, "each begins afresh"
+    once = only(plan_of(recipe_file), kind="train", of=STUDENT, method="own")
+    assert rounds[0].hash == once.hash
+    assert only(plan, kind="evaluate", of=STUDENT, method="own").model_name_or_path.maker is student
+
+
+def test_transforms_are_applied_in_each_round(recipe_file: Path) -> None:
+    plan = plan_of(recipe_file, rounds=2, labels=["harden"])
+    assert [one.labels.maker.note for one in found(plan, kind="transform")] == [None, "by own"]
+
+
+def test_the_weak_model_as_its_own_student(recipe_file: Path) -> None:
+    plan = plan_of(recipe_file, model="weak")
+    student, ceiling = (only(plan, kind="train", of=of, method="own") for of in (STUDENT, CEILING))
+    weak = only(plan, kind="train", of="weak")
+    for one in (student, ceiling):
+        assert one.part == "weak"
+        assert one.model_name_or_path == weak.model_name_or_path
+        assert one.options["learning_rate"] == weak.options["learning_rate"]
+        assert one.examples.path.endswith("relabel.parquet")
+    assert only(plan, kind="evaluate", of=STUDENT, method="own").part == "weak"
+
+
+@pytest.mark.parametrize("own", [{"before": [{"name": "freeze", "layers": 1}]}, {"model": "weak"}])
+def test_a_report_divides_by_the_methods_own_ceiling(recipe_file: Path, own: dict[str, Any]) -> None:
+    plan = plan_of(recipe_file, **own)
+    own_ceiling, common = (plan.record().find("evaluate", CEILING, method, 0) for method in ("own", "naive"))
+    assert own_ceiling is not None and own_ceiling.method == "own"
+    assert common is not None and common.method is None and common.folder != own_ceiling.folder
+    student = only(plan, kind="train", of=STUDENT, method="own")
+    judged = only(plan, kind="evaluate", of=CEILING, method="own").model_name_or_path.maker
+    assert judged.labels is None and judged.loss == {"name": "cross_entropy"}
+    assert (judged.part, judged.trainable_layers) == (student.part, student.trainable_layers)
+
+
+@pytest.mark.parametrize("own", [{}, TWO, {"labels": ["harden"]}, {"rounds": 2}])
+def test_other_methods_share_the_common_ceiling(recipe_file: Path, own: dict[str, Any]) -> None:
+    assert [one.method for one in found(plan_of(recipe_file, **own), of=CEILING)] == [None, None]

@@ -1,0 +1,395 @@
+"""From a recipe to stages: each method builds one, and whoever composes them holds what it returns.
+
+A stage refers to what it reads, so a plan is whatever its last stages lead back to: nothing is registered anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2s_rm import catalog, options
+from w2s_rm.data.reading import resolve_path
+from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
+from w2s_rm.preparations import Preparation
+from w2s_rm.pretraining import ALGORITHM_VERSION, Pretraining
+from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
+from w2s_rm.runs.launch import Launch, find_accelerate_config
+from w2s_rm.runs.places import find_labels, model_size, model_version, resolve_model
+from w2s_rm.stages import Examples, Labels, Model
+from w2s_rm.stages.evaluate import Evaluate
+from w2s_rm.stages.policy import Policy
+from w2s_rm.stages.prepare import Prepare
+from w2s_rm.stages.pretrain import Pretrain
+from w2s_rm.stages.relabel import Relabel
+from w2s_rm.stages.train import Train
+from w2s_rm.trainer_options import WHOLE, batch_size, scoring
+from w2s_rm.types import Task, content_hash
+
+_PLAIN = Method({"name": "cross_entropy"})
+_EVERYWHERE = {"report_to": "none", "save_total_limit": 1}
+
+
+@dataclass(frozen=True)
+class Route:
+    """Builds the stages of one recipe.
+
+    Args:
+        recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
+        runs (`Path`): Where runs are kept.
+        prepared ([`~w2s_rm.stages.prepare.Prepare`]): The stage that makes the examples.
+        encoding (`Mapping`): `setting`, `head` and `classes`: how examples become scores.
+        bases (`Mapping[str, Model]`): What each part of the recipe starts from: `weak`, `strong`, `policy`.
+        launches (`Mapping[str, Launch]`): How the stages of each part are launched.
+        has_truth (`bool`): Whether every example has a ground truth.
+    """
+
+    recipe: Recipe
+    runs: Path
+    prepared: Prepare
+    encoding: Mapping[str, Any]
+    bases: Mapping[str, Model]
+    launches: Mapping[str, Launch]
+    has_truth: bool
+
+    def examples(self, split: str) -> Examples:
+        """Refer to the examples of a split: `weak`, `relabel`, `validation`, `test` or `unused`."""
+        return self.prepared.examples(split)
+
+    def base(self, part: str) -> Model:
+        """Refer to what a part of the recipe starts from.
+
+        Args:
+            part (`str`): `weak`, `strong`, `policy`, or a name among the recipe's `models`.
+
+        Raises:
+            ConfigError: The recipe has no such part, or it is a file of labels.
+        """
+        if part not in self.bases:
+            raise ConfigError(f"no model {part!r} in this recipe; {nearest(part, list(self.bases))}")
+        return self.bases[part]
+
+    def train(
+        self,
+        of: str,
+        seed: int,
+        *,
+        part: str | None = None,
+        method: str | None = None,
+        examples: Examples | None = None,
+        labels: Labels | None = None,
+        note: str | None = None,
+    ) -> Train:
+        """Plan a training, and what prepares it.
+
+        Args:
+            of (`str`): What the model is; it decides what it is trained on where nothing else is said.
+            seed (`int`): Of the training.
+            part (`str`, *optional*): The part of the recipe that describes it; `strong` for student and ceiling, else
+                `weak`.
+            method (`str`, *optional*): The method that it belongs to: a student has its loss and options, and student
+                and ceiling are prepared as it says.
+            examples ([`~w2s_rm.stages.Examples`], *optional*): What to train on; of student and ceiling the split
+                `relabel`, else `weak`.
+            labels ([`~w2s_rm.stages.Labels`], *optional*): What to train on in place of the truth.
+            note (`str`, *optional*): Tells it from others in lines of progress.
+        """
+        strong = of in (STUDENT, CEILING)
+        part = part or ("strong" if strong else WEAK)
+        base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
+        own = named if of == STUDENT else _PLAIN
+        on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
+        training = Train(
+            **self._part(part),
+            **self.encoding,
+            examples=examples or self.examples("weak" if on_weak else "relabel"),
+            model_name_or_path=base,
+            labels=labels,
+            loss=dict(own.loss),
+            seed=seed,
+            of=of,
+            method=method,
+            note=note,
+            run_name="-".join(filter(None, [self.recipe.name, of, method, note, f"seed{seed}"])).replace(" ", "_"),
+            options={**self._training(part), **own.train, **self.spec(part).options},
+        )
+        for entry in named.before if strong else ():
+            preparation: Preparation = options.build("preparations", entry)
+            training = preparation.prepare(self, training)
+        return training
+
+    def relabel(
+        self,
+        model: Model,
+        split: str = "relabel",
+        *,
+        seed: int,
+        part: str = WEAK,
+        examples: Examples | None = None,
+        as_given: bool = False,
+        note: str | None = None,
+    ) -> Labels:
+        """Plan the labelling of a split with a model.
+
+        Args:
+            model ([`~w2s_rm.stages.Model`]): The model.
+            split (`str`, *optional*, defaults to `"relabel"`): What to label.
+            seed (`int`): The repetition.
+            part (`str`, *optional*, defaults to `"weak"`): The part of the recipe that describes the model.
+            examples ([`~w2s_rm.stages.Examples`], *optional*): Label these in place of a split.
+            as_given (`bool`, *optional*, defaults to `False`): Whether the model was not trained here.
+            note (`str`, *optional*): Tells it from others in lines of progress.
+        """
+        place = split if split != "relabel" and examples is None else None
+        words = " ".join(filter(None, [note, place])) or None
+        scored = self._scored(part, model, examples or self.examples(split), as_given)
+        return Relabel(**scored, seed=seed, note=words).weak_labels
+
+    def evaluate(
+        self,
+        of: str,
+        model: Model,
+        *,
+        seed: int | None,
+        part: str | None = None,
+        method: str | None = None,
+        as_given: bool = False,
+    ) -> Evaluate:
+        """Plan the scoring of the test split.
+
+        Args:
+            of (`str`): What the model is.
+            model ([`~w2s_rm.stages.Model`]): The model.
+            seed (`int`, *optional*): The repetition.
+            part (`str`, *optional*): The part of the recipe that describes it; `weak` for a supervisor, else `strong`.
+            method (`str`, *optional*): The method that it belongs to.
+            as_given (`bool`, *optional*, defaults to `False`): Whether the model was not trained here.
+        """
+        part = part or (WEAK if of == WEAK else "strong")
+        scored = self._scored(part, model, self.examples("test"), as_given, whole=of == ZERO_SHOT)
+        return Evaluate(**scored, of=of, method=method, seed=seed)
+
+    def evaluate_labels(self, labels: Labels, *, seed: int, method: str | None = None) -> Evaluate:
+        """Plan the judgement of a supervisor by its labels of the test split.
+
+        Args:
+            labels ([`~w2s_rm.stages.Labels`]): Of the test split.
+            seed (`int`): The repetition.
+            method (`str`, *optional*): The method that has the supervisor for itself.
+        """
+        return Evaluate(
+            runs=self.runs, examples=self.examples("test"), labels=labels, of=WEAK, method=method, seed=seed
+        )
+
+    def size(self, part: str) -> int | None:
+        """Return a number that grows with a model, to compare those of one recipe; `None` where it is not known.
+
+        Args:
+            part (`str`): The part of the recipe that describes it.
+        """
+        spec = self.spec(part)
+        if spec.pretrain is not None:
+            pretraining = Pretraining(**spec.pretrain)
+            return pretraining.num_hidden_layers * pretraining.hidden_size**2
+        layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
+        return model_size(self.base(part).path, layers)
+
+    def batch_size(self, part: str) -> int:
+        """Return the number of examples in an optimizer step.
+
+        Args:
+            part (`str`): The part of the recipe that describes the model.
+        """
+        return batch_size(self._training(part), self.launches[part].processes)
+
+    def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
+        """Refuse to divide the weak split into parts that are too small, where its size is known.
+
+        Args:
+            parts (`int`): Into how many.
+            least (`int`): Fewest examples of a part.
+            subject (`str`): What divides it, for the message.
+            remedy (`str`): What to do but raise `n_train`.
+
+        Raises:
+            ConfigError: The parts would be smaller.
+        """
+        n_train = self.recipe.sizes.get("n_train")
+        if n_train is not None and n_train // 2 < parts * least:
+            raise ConfigError(
+                f"{subject} divides the weak split, {n_train // 2} examples, into {parts} parts, each smaller than "
+                f"{least}; raise n_train, or {remedy}"
+            )
+
+    def policies(self, of: str, model: Model, *, seed: int, method: str | None = None) -> list[Policy]:
+        """Plan the optimisation of the recipe's policy, in each way, against a reward model.
+
+        Args:
+            of (`str`): What the reward model is.
+            model ([`~w2s_rm.stages.Model`]): The reward model.
+            seed (`int`): The repetition.
+            method (`str`, *optional*): The student's method.
+        """
+        policy = self.recipe.policy
+        if policy is None:
+            return []
+        return [
+            Policy(
+                **self._part("policy"),
+                task={"name": self.recipe.task_name, **self.recipe.task_options},
+                prompts=self.examples("validation"),
+                examples=self.examples("test"),
+                model_name_or_path=self.base("policy"),
+                model=dict(policy.model.options),
+                reward_model=model,
+                trainer=way.trainer,
+                train={**_EVERYWHERE, **way.train},
+                seed=seed,
+                max_completion_length=policy.max_completion_length,
+                samples=policy.samples,
+                evaluations=policy.evaluations,
+                of=of,
+                method=method,
+                policy=name,
+            )
+            for name, way in policy.methods.items()
+        ]
+
+    def spec(self, part: str) -> ModelSpec:
+        """Return what the recipe says about a model."""
+        self.base(part)
+        return self.recipe.models()[part]
+
+    def _part(self, part: str) -> dict[str, Any]:
+        return {"runs": self.runs, "launch": self.launches[part], "part": part}
+
+    def _training(self, part: str) -> dict[str, Any]:
+        return {**_EVERYWHERE, **self.recipe.train, **self.spec(part).train}
+
+    def _scored(
+        self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False
+    ) -> dict[str, Any]:
+        own = self.spec(part).options
+        # As the student will be scored, merged and in full, and not as it will be trained.
+        own = {name: own[name] for name in WHOLE if name in own} if whole else own
+        kept = scoring(self._training(part), own, as_given=as_given)
+        place = {"examples": examples, "model_name_or_path": model}
+        return {**self._part(part), **self.encoding, **place, "options": kept}
+
+
+def open_route(recipe: Recipe, runs: Path) -> Route:
+    """Find all that a recipe names, and what identifies it.
+
+    Args:
+        recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
+        runs (`Path`): Where runs are kept, absolute.
+
+    Raises:
+        ConfigError: What is not where the recipe says, or does not fit together; all in one message.
+    """
+    task, problems = recipe.task(), _Problems()
+    encoding: dict[str, Any] = problems.attempt(functools.partial(_encoding, recipe, task), {})
+    prepared = problems.attempt(functools.partial(_prepare, recipe, task, runs), None)
+    bases: dict[str, Model] = {}
+    launches: dict[str, Launch] = {}
+    for part, spec in recipe.models().items():
+        launches[part] = problems.attempt(functools.partial(_launch, recipe, spec), Launch())
+        problems.attempt(functools.partial(_check_world, spec, task), None)
+        if spec.labels is not None:
+            problems.attempt(functools.partial(find_labels, spec.labels), None)
+        else:
+            base = problems.attempt(functools.partial(_base, spec, part, runs, launches[part]), None)
+            bases |= {} if base is None else {part: base}
+    if problems.found or prepared is None:
+        raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.found)))
+    return Route(recipe, runs, prepared, encoding, bases, launches, task.has_ground_truth)
+
+
+class _Problems:
+    """Collects what several steps raise, each message once."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, None] = {}
+
+    def attempt(self, step: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return step()
+        except W2SError as error:
+            self.found[str(error)] = None
+            return otherwise
+
+
+def _launch(recipe: Recipe, spec: ModelSpec) -> Launch:
+    name = spec.accelerate_config or recipe.accelerate_config
+    return Launch(find_accelerate_config(name) if name else None, spec.gpus)
+
+
+def _prepare(recipe: Recipe, task: Task, runs: Path) -> Prepare:
+    named = {"name": recipe.task_name, **recipe.task_options}
+    local = Path(resolve_path(str(named.get("path", ""))))
+    if "path" in named and local.exists():
+        named["path"] = str(local.resolve())
+    return Prepare(runs=runs, task=named, sizes=dict(recipe.sizes), source=task.content_version())
+
+
+def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:
+    if spec.pretrain is None:
+        path = resolve_model(str(spec.model_name_or_path))
+        return Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
+    pretraining = Pretraining(**spec.pretrain)
+    resolved = pretraining.resolved()
+    if "path" in resolved["corpus"]:
+        resolved["corpus"]["path"] = str(Path(resolve_path(resolved["corpus"]["path"])).resolve())
+    identity = content_hash(ALGORITHM_VERSION, pretraining.identity())
+    return Pretrain(runs=runs, launch=launch, part=part, pretrain=resolved, identity=identity).model
+
+
+def _encoding(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """Decide what says how examples of the task become scores."""
+    head, classes = choose_head(recipe, task), task.classes
+    if recipe.policy is not None and head != "reward":
+        raise ConfigError(f"policy: rewards come from head reward, and this recipe's models have head {head}")
+    return {"setting": task.setting, "head": head, "classes": None if classes is None else list(classes)}
+
+
+def choose_head(recipe: Recipe, task: Task) -> str:
+    """Return how a recipe's models score candidates: as it says, else the setting's first head that fits the task.
+
+    Args:
+        recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
+        task ([`~w2s_rm.types.Task`]): Its task.
+
+    Raises:
+        ConfigError: A head with a logit for each class, and candidates that are no classes.
+    """
+    fitting = [
+        head
+        for head in catalog.lookup("settings", task.setting).heads
+        if head != "classification" or task.classes is not None
+    ]
+    if recipe.head is not None and recipe.head not in fitting:
+        raise ConfigError(
+            f"head {recipe.head} needs fixed classes, and the candidates of task {recipe.task_name} differ from "
+            f"example to example; use head {' or '.join(fitting)}, or another form of the task"
+        )
+    return str(recipe.head or fitting[0])
+
+
+def _check_world(spec: ModelSpec, task: Task) -> None:
+    """Refuse a model pretrained on another world than the one its task asks about."""
+    if spec.pretrain is None:
+        return
+    model, asked = Pretraining(**spec.pretrain).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
+    model = {name: value for name, value in model.items() if name not in ("name", "path")}
+    wrong = [
+        f"{name} is {model[name]} in pretrain, {asked[name]} in task"
+        for name in model.keys() & asked.keys()
+        if model[name] != asked[name]
+    ]
+    if wrong:
+        raise ConfigError(f"the models know another world than the task asks about: {'; '.join(sorted(wrong))}")

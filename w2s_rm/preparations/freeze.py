@@ -1,0 +1,44 @@
+"""Train the last layers only."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from w2s_rm.errors import ConfigError, OptionError
+from w2s_rm.stages.train import Train
+
+if TYPE_CHECKING:
+    from w2s_rm.experiment.route import Route
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """All but the last layers, and a new head if there is one, keep the weights that they have.
+
+    A student then cannot change what it knows to suit its supervisor's errors, only how it is read out. Burns et al.
+    2023 (arXiv 2312.09390), section 5, compare the linear probe, the case of no layer at all, with finetuning.
+
+    Args:
+        layers (`int`): How many of the last layers are trained; 0 trains the head alone.
+
+    Raises:
+        OptionError: A negative number.
+    """
+
+    layers: int
+
+    def __post_init__(self) -> None:
+        if self.layers < 0:
+            raise OptionError("freeze", {"layers": f"is {self.layers}; use 0 or more"})
+
+    def prepare(self, route: Route, training: Train) -> Train:
+        """Freeze the others."""
+        if training.options.get("use_peft"):
+            raise ConfigError("freeze: with LoRA (use_peft) all weights are frozen already; use one of both")
+        if training.head == "lm" and self.layers == 0:
+            raise ConfigError(
+                "freeze: head lm has no new head, so with layers: 0 nothing would be trained; use 1 or more"
+            )
+        return dataclasses.replace(training, trainable_layers=self.layers)

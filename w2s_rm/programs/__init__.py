@@ -1,0 +1,1 @@
+"""What each stage does when it runs: the part that needs torch."""

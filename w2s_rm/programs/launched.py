@@ -1,0 +1,257 @@
+"""What the programs share: reading a stage config, holding the folder, leaving together."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import typing
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from w2s_rm import catalog
+from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem, unwritten
+from w2s_rm.runs.folder import StageFolder, lock, write_yaml
+from w2s_rm.stages import Reference, Stage, enters_config
+
+
+def stage_arguments(kind: type[Stage]) -> type:
+    """Make the dataclass with which TRL's parser reads a stage's own fields, beside the trainer's and the model's.
+
+    Args:
+        kind (`type`): A stage that trains or scores. References become paths.
+    """
+    from trl import ModelConfig
+
+    from w2s_rm.config import W2SRewardConfig
+
+    others = {option.name for known in (W2SRewardConfig, ModelConfig) for option in dataclasses.fields(known)}
+    hints = typing.get_type_hints(kind)
+    made: list[Any] = []
+    for option in dataclasses.fields(kind):
+        if option.name in ("options", *others) or not enters_config(option):
+            continue
+        annotation = hints[option.name]
+        if typing.get_origin(annotation) is tuple:
+            # Only where a file of labels stands in for a model: no parser is needed there.
+            continue
+        parts = typing.get_args(annotation) or (annotation,)
+        if any(isinstance(part, type) and issubclass(part, Reference) for part in parts):
+            annotation = str | None if type(None) in parts else str
+        made.append((option.name, annotation, _argument(option.default, f"See {kind.__qualname__}.")))
+    made.sort(key=lambda entry: entry[2].default is not dataclasses.MISSING)
+    for name, annotation in (("stage", str | None), ("inputs", Any), ("stage_hash", str | None)):
+        made.append((name, annotation, _argument(None, "What the planner wrote; recorded.")))
+    return dataclasses.make_dataclass(f"{kind.__name__}Arguments", made)
+
+
+def _argument(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+def is_main_process() -> bool:
+    """Whether this is rank 0 of its launch, or the only process."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[StageFolder]:
+    """Hold a stage folder on rank 0; other ranks only learn its path."""
+    with lock(folder) if is_main_process() else contextlib.nullcontext():
+        yield StageFolder(folder)
+
+
+def run_main(program: Callable[[Sequence[str]], None]) -> None:
+    """Run a stage as a program: its errors become one message and exit code 2.
+
+    Args:
+        program (`Callable`): What to run; it takes the command line.
+    """
+    try:
+        program(sys.argv[1:])
+        _leave_together()
+    except W2SError as error:
+        if is_main_process() or isinstance(error, ArithmeticError):
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except OSError as error:
+        # Only the rank that met it knows: a folder or a disk may be one machine's own.
+        print(f"error: {system_problem(error)}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except Exception as error:
+        problem = unwritten(error)
+        if problem is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+
+
+def _leave_together() -> None:
+    # A rank that exits while others still write takes the launch down; one that exits with its group alive may abort.
+    if "torch" not in sys.modules:
+        return
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def read_config(argv: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """Read `--config FILE` and `--output_dir FOLDER` of a stage without model.
+
+    Args:
+        argv (`Sequence[str]`): The command line.
+
+    Raises:
+        ConfigError: `--config` is missing or not a mapping, or an argument is unknown.
+    """
+    config, output, rest = split_arguments(argv)
+    if rest:
+        raise ConfigError(f"unknown arguments: {' '.join(rest)}; this stage takes --config and --output_dir")
+    return config, output
+
+
+def split_arguments(argv: Sequence[str]) -> tuple[dict[str, Any], Path, list[str]]:
+    """Take `--config` and `--output_dir` out of a command line.
+
+    Returns:
+        The config, the output folder (by default `runs/launched/<folder of the config>`) and all other arguments.
+    """
+    rest, found = list(argv), {}
+    for name in ("--config", "--output_dir"):
+        if name in rest:
+            index = rest.index(name)
+            if index + 1 == len(rest):
+                raise ConfigError(f"{name} needs a value")
+            found[name] = rest[index + 1]
+            del rest[index : index + 2]
+    if "--config" not in found:
+        raise ConfigError("give --config STAGE.yaml; `w2s-rm run` writes one into every stage folder")
+    path = Path(found["--config"])
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such stage config")
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: a stage config is a mapping")
+    output = found.get("--output_dir", config.pop("output_dir", None))
+    return config, Path(output) if output else Path("runs/launched") / path.resolve().parent.name, rest
+
+
+def refuse_finished(folder: StageFolder) -> None:
+    """Never overwrite a finished stage.
+
+    Raises:
+        ConfigError: The folder has a manifest.
+    """
+    if folder.finished:
+        raise ConfigError(f"{folder.path} is finished; remove it, or give another --output_dir")
+
+
+def parse_model_stage(argv: Sequence[str], kind: type[Stage]) -> tuple[Any, Any, Any, Path]:
+    """Parse a training or scoring stage's config and overrides with TRL's parser.
+
+    Args:
+        argv (`Sequence[str]`): The command line.
+        kind (`type`): The stage.
+
+    Returns:
+        The stage's, the trainer's (`W2SRewardConfig`) and the model's (`ModelConfig`) arguments, and the folder.
+
+    Raises:
+        ConfigError: An unknown key or argument.
+    """
+    from trl import ModelConfig, TrlParser
+
+    from w2s_rm.config import W2SRewardConfig
+
+    quiet_warnings()
+    config, output, rest = split_arguments(argv)
+    if config.get("stage") not in (None, catalog.name_of(kind)):
+        raise ConfigError(
+            f"this is the config of a stage {config['stage']}; run it with -m w2s_rm.stages.{config['stage']}"
+        )
+    config |= machine_defaults(config)
+    config["output_dir"] = str(output / "trainer")
+    kinds: Any = (stage_arguments(kind), W2SRewardConfig, ModelConfig)
+    parser = TrlParser(kinds)
+    unknown = parser.set_defaults_with_config(**config)
+    if unknown:
+        raise ConfigError(f"unknown keys in the stage config: {' '.join(unknown[::2])}")
+    try:
+        stage_args, args, model_args = parser.parse_args_into_dataclasses(args=rest)
+    except ValueError as error:
+        raise ConfigError(f"the stage config does not fit: {error}") from error
+    if args.n_gpu > 1:
+        # One process that sees several GPUs would use them all at once and multiply the batch that the recipe asks for.
+        args._n_gpu = 1
+    if not sys.stderr.isatty():
+        args.disable_tqdm = True
+        quiet_progress()
+    overridden = [word[2:].partition("=")[0].replace("-", "_") for word in rest if word.startswith("--")]
+    if overridden:
+        stage_args.stage_hash = None
+    values = {**vars(model_args), **vars(args), **vars(stage_args)}
+    _record_config(output, {**config, **{name: values[name] for name in (*overridden, "stage_hash")}})
+    return stage_args, args, model_args, output
+
+
+def _record_config(output: Path, config: Mapping[str, Any]) -> None:
+    """Leave the resolved config of a stage that was launched by hand; a run has written it already."""
+    if is_main_process() and not (output / "config.yaml").exists():
+        write_yaml(output / "config.yaml", {key: value for key, value in config.items() if key != "output_dir"})
+
+
+def machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training options that a machine without accelerator needs.
+
+    Args:
+        config (`Mapping[str, Any]`): What the recipe says.
+    """
+    import torch
+
+    if torch.accelerator.is_available():
+        return {}
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    # `accelerate launch` does not pass `use_cpu` on to DeepSpeed; without it the ranks would not find each other.
+    return {"use_cpu": config.get("use_cpu", True)}
+
+
+def quiet_warnings() -> None:
+    """Hide warnings that a user can do nothing about: TRL sets the one by default, DeepSpeed causes the others."""
+    warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", r"`torch\.distributed\..*` is deprecated", FutureWarning)
+
+
+def quiet_progress() -> None:
+    """Show no progress bars: they belong to a terminal."""
+    import datasets
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def score_without_zero() -> None:
+    """Score on the plain distributed path under ZeRO-1 and ZeRO-2.
+
+    They shard gradients and optimizer states; without either every rank holds the whole model anyway, and DeepSpeed has
+    no inference engine for them. Must run before the training arguments are made.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" and zero_stage() < 3:
+        del os.environ["ACCELERATE_USE_DEEPSPEED"]
+
+
+def zero_stage() -> int:
+    """Return the ZeRO stage that `accelerate launch` asked for, from its environment."""
+    path = os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE")
+    if path and path != "none":
+        return int(json.loads(Path(path).read_text(encoding="utf-8")).get("zero_optimization", {}).get("stage", 0))
+    return int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "0"))

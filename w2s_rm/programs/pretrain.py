@@ -1,0 +1,54 @@
+"""Pretrain a small language model on a corpus."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.modeling import replace_folder
+from w2s_rm.options import build_options
+from w2s_rm.pretraining import Pretraining
+from w2s_rm.pretraining import pretrain as pretrain_model
+from w2s_rm.programs.launched import held, quiet_progress, read_config, refuse_finished
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def pretrain(argv: Sequence[str]) -> None:
+    """Run the stage: writes `model/`, and while it runs `checkpoint.pt`, from which an interrupted run goes on.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
+
+    Raises:
+        ConfigError: The options are wrong, or the folder holds a checkpoint of others.
+    """
+    config, output = read_config(argv)
+    on_terminal = sys.stderr.isatty()
+    if not on_terminal:
+        quiet_progress()
+        _log_progress()
+    options = _pretraining(config)
+    with held(output) as folder:
+        refuse_finished(folder)
+        folder.remove("model.tmp", "model")
+        figures = pretrain_model(options, output / "model.tmp", checkpoint=output / CHECKPOINT, progress=on_terminal)
+        replace_folder(output / "model.tmp", output / "model")
+        folder.finish(stage="pretrain", counts=figures, config={**config, "seed": options.seed})
+        folder.remove(CHECKPOINT)
+
+
+def _pretraining(config: Mapping[str, Any]) -> Pretraining:
+    given = config.get("pretrain")
+    if not isinstance(given, dict):
+        raise ConfigError("the stage config has no mapping `pretrain`; `w2s-rm run` writes one into the stage folder")
+    pretraining: Pretraining = build_options(Pretraining, given, "pretrain")
+    return pretraining
+
+
+def _log_progress() -> None:
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("w2s_rm").setLevel(logging.INFO)

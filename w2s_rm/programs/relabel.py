@@ -1,0 +1,78 @@
+"""Write weak labels for comparisons: with a model, or from a file of labels that stands in for one.
+
+Writes `weak_labels.parquet`, as labels are made, then `dataset/`, a TRL preference dataset in the supervisor's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.data.examples import read_examples
+from w2s_rm.data.label_files import WeakLabel, read_labels
+from w2s_rm.data.label_store import join_labels
+from w2s_rm.errors import ConfigError
+from w2s_rm.programs.labelling import softmax, write_labelled
+from w2s_rm.programs.launched import (
+    held,
+    is_main_process,
+    parse_model_stage,
+    refuse_finished,
+    score_without_zero,
+    split_arguments,
+)
+from w2s_rm.programs.scoring import score_examples, take_all
+from w2s_rm.stages.relabel import Relabel
+
+
+def relabel(argv: Sequence[str]) -> None:
+    """Run the stage.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+    """
+    config, output, rest = split_arguments(argv)
+    if config.get("labels"):
+        _from_file(config, output, rest)
+    else:
+        score_without_zero()
+        _from_model(argv)
+
+
+def _from_model(argv: Sequence[str]) -> None:
+    stage_args, args, model_args, output = parse_model_stage(argv, Relabel)
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(stage_args.examples))
+        parts, counts = score_examples(stage_args, args, model_args, examples)
+        if not is_main_process():
+            take_all(parts)
+            return
+        scores = chain.from_iterable(part.scores for part in parts)
+        labels = (
+            WeakLabel(example.id, example.candidate_ids, softmax(row), row)
+            for example, row in zip(examples, scores, strict=True)
+        )
+        config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
+        write_labelled(folder, "relabel", examples, labels, counts, config)
+
+
+def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
+    if rest:
+        raise ConfigError(f"unknown arguments for relabelling from a file: {' '.join(rest)}")
+    if not is_main_process():
+        return
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(config["examples"]))
+        path = Path(config["labels"])
+        # One file may label the whole dataset: labels of the other splits are known ids, only not used here.
+        others = [example for other in config.get("other_examples", []) for example in read_examples(Path(other))]
+        joined = join_labels(examples, read_labels(path), source=str(path), others=others)
+        labels = [
+            WeakLabel(example.id, example.candidate_ids, tuple(probabilities), None)
+            for example, probabilities in zip(examples, joined, strict=True)
+        ]
+        write_labelled(folder, "relabel", examples, labels, {}, config)

@@ -1,0 +1,160 @@
+"""Train a model on labels or on the truth, save it, and prove that what was saved is what was trained."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from transformers import PrinterCallback
+
+from w2s_rm.data.examples import read_examples
+from w2s_rm.data.label_files import read_labels
+from w2s_rm.data.label_store import join_labels
+from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.integrations.trained_on import ScoringFacts, kind_of, write_facts
+from w2s_rm.modeling import freeze_all_but, merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
+from w2s_rm.programs.launched import held, is_main_process, parse_model_stage, refuse_finished
+from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
+from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
+from w2s_rm.report.cards import write_card
+from w2s_rm.runs.folder import StageFolder, package_versions
+from w2s_rm.runs.hub import hub_problems, push_model
+from w2s_rm.scoring import stream_scores
+from w2s_rm.stages.train import Train
+from w2s_rm.types import Example
+
+_PROBE_EXAMPLES = 8
+# Their candidates give mean and deviation of the scores to a few hundredths of the deviation.
+_SCALE_EXAMPLES = 500
+
+
+def train(argv: Sequence[str]) -> None:
+    """Run the stage.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+    """
+    stage_args, args, model_args, output = parse_model_stage(argv, Train)
+    with held(output) as folder:
+        refuse_finished(folder)
+        pushed = _take_push(args)
+        examples = read_examples(Path(stage_args.examples))
+        targets = _targets(stage_args, examples)
+        tokenizer = stage_tokenizer(model_args, args)
+        encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
+        rows = to_rows(examples, encoded, targets, training_margins(stage_args, examples))
+        adapter, callbacks = peft_config(stage_args.head, model_args), [StageRecord(output)]
+        trainer = build_trainer(stage_args, args, model_args, rows, tokenizer, peft_config=adapter, callbacks=callbacks)
+        if stage_args.trainable_layers is not None:
+            layers, again = stage_args.trainable_layers, args.gradient_checkpointing
+            freeze_all_but(stage_args.head, trainer.model, layers, checkpointing=again)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
+        scale = _scale(trainer, rows)
+        difference = _save(trainer, probe, folder, stage_args, model_args, kind_of(examples[0].candidates[0]))
+        if is_main_process():
+            counts = {
+                **encoding_counts(encoded),
+                **template_counts(tokenizer),
+                "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
+                "steps": trainer.state.global_step,
+                "reload_difference": difference,
+                **scale,
+            }
+            clean(folder)
+            write_card(output, {"counts": counts, "packages": package_versions()})
+            folder.finish(stage="train", counts=counts, config=_recorded(stage_args, args))
+            if pushed:
+                push_model(output / "model", pushed)
+
+
+def _recorded(stage_args: Any, args: Any) -> dict[str, Any]:
+    return {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs or {}, "seed": args.seed}
+
+
+def _take_push(args: Any) -> dict[str, Any]:
+    """Take the upload from the trainer, which would push checkpoints, to one place for all stages; empty for none.
+
+    Raises:
+        ConfigError: The name is none for the hub, or nobody is logged in.
+    """
+    if not args.push_to_hub:
+        return {}
+    names = ("push_to_hub", "hub_model_id", "run_name", "hub_token", "hub_private_repo", "hub_revision")
+    config = {name: getattr(args, name) for name in names}
+    args.push_to_hub = False
+    problems = hub_problems([config]) if is_main_process() else []
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return config
+
+
+def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
+    """Measure the scale of the scores on some of the training examples, evenly spaced, on all ranks."""
+    sample = rows.select(range(0, len(rows), -(-len(rows) // _SCALE_EXAMPLES)))
+    scores = [score for part in stream_scores(trainer, sample) for row in part for score in row.scores]
+    mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
+    return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
+
+
+def training_margins(stage_args: Any, examples: Sequence[Example]) -> list[float] | None:
+    """Margins for [`to_rows`], which the trainer takes off the first candidate; `None` where there are none.
+
+    Args:
+        stage_args (`Any`): Says whether the ground truth is trained on: margins are part of it.
+        examples (`Sequence[Example]`): Comparisons, in an order of candidates that knows no truth.
+    """
+    if stage_args.labels is not None or all(example.margin is None for example in examples):
+        return None
+    signs = [0.0 if example.gold is None else 1.0 - 2.0 * example.gold for example in examples]
+    return [sign * (example.margin or 0.0) for sign, example in zip(signs, examples, strict=True)]
+
+
+def _targets(stage_args: Any, examples: Sequence[Example]) -> list[tuple[float, ...]]:
+    if stage_args.labels is not None:
+        path = Path(stage_args.labels)
+        return join_labels(examples, read_labels(path), source=str(path))
+    truths = [example.targets for example in examples]
+    unknown = [example.id for example, truth in zip(examples, truths, strict=True) if truth is None]
+    if unknown:
+        raise DataError(
+            f"{stage_args.examples}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
+            "training needs it, or a file of labels"
+        )
+    return [truth for truth in truths if truth is not None]
+
+
+def _save(
+    trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: Any, model_args: Any, kind: str
+) -> float:
+    """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
+    output = trainer.predict(probe).predictions
+    scores_BK = torch.as_tensor(output[0] if isinstance(output, tuple) else output)
+    written = folder.path / "model.tmp"
+    saved = folder.path / "adapter" if model_args.use_peft else written
+    trainer.save_model(str(saved))
+    trainer.accelerator.wait_for_everyone()
+    difference = 0.0
+    if is_main_process():
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()
+        if model_args.use_peft:
+            merge_adapter(stage_args.head, model_args, trainer.args, saved, written, stage_args.classes)
+        for place in (written, saved):
+            (place / "training_args.bin").unlink(missing_ok=True)
+        args, batch = trainer.args, trainer.data_collator(list(probe))
+        difference = verify_saved(
+            stage_args.head, written, batch, scores_BK, args.device, bool(args.bf16), args.trust_remote_code
+        )
+        if stage_args.head == "reward":
+            facts = ScoringFacts(kind, stage_args.head, args.max_length, bool(args.bf16))
+            write_facts(written, facts)
+        replace_folder(written, folder.path / "model")
+    trainer.accelerator.wait_for_everyone()
+    return difference

@@ -1,0 +1,73 @@
+"""How a stage is launched: alone, or on the processes that an accelerate config names."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from w2s_rm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a stage is launched. It changes no result but through the number of examples in an optimizer step.
+
+    Args:
+        accelerate_config (`Path`, *optional*): For `accelerate launch --config_file`; without it, one process.
+        gpus (`float`, *optional*): GPUs on Ray, where the recipe says so; below 1 a share.
+    """
+
+    accelerate_config: Path | None = None
+    gpus: float | None = None
+
+    @functools.cached_property
+    def processes(self) -> int:
+        """The number of processes that work on one batch."""
+        if self.accelerate_config is None:
+            return 1
+        return int(read_accelerate_config(self.accelerate_config).get("num_processes") or 1)
+
+
+def read_accelerate_config(path: Path) -> dict[str, Any]:
+    """Read an accelerate config.
+
+    Args:
+        path (`Path`): YAML or JSON.
+
+    Raises:
+        ConfigError: It is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"accelerate_config: {path}: does not parse: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"accelerate_config: {path}: is no accelerate config; write one with `accelerate config`")
+    return content
+
+
+def find_accelerate_config(name: str) -> Path:
+    """Find an accelerate config by name (in `deepspeed_configs/`) or by path.
+
+    Args:
+        name (`str`): A name, or a path that ends in `.yaml`, `.yml` or `.json`.
+
+    Raises:
+        ConfigError: There is none; the message lists the names.
+    """
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml", ".json"):
+        if given.is_file():
+            return given.resolve()
+        raise ConfigError(f"accelerate_config: {name}: no such file")
+    package = Path(__file__).resolve().parents[1]
+    folders = [Path("deepspeed_configs"), package.parent / "deepspeed_configs", package / "deepspeed_configs"]
+    for folder in folders:
+        if (folder / f"{name}.yaml").is_file():
+            return (folder / f"{name}.yaml").resolve()
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    raise ConfigError(f"accelerate_config: no config {name!r} in deepspeed_configs; known: {', '.join(known)}")

@@ -1,0 +1,118 @@
+"""Where the things are that a recipe names, and what identifies their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from w2s_rm.data.reading import is_hub_id, resolve_path
+from w2s_rm.errors import ConfigError
+from w2s_rm.types import content_hash
+
+
+def find_labels(name: str, key: str = "weak.labels") -> Path:
+    """Find the file or folder of labels that stands in for a weak model.
+
+    Args:
+        name (`str`): A path, or a `package:` path.
+        key (`str`, *optional*): Where the recipe names it.
+
+    Raises:
+        ConfigError: It does not exist.
+    """
+    path = Path(resolve_path(name))
+    if not path.exists():
+        raise ConfigError(f"{key}: {name}: no such file or folder")
+    return path
+
+
+def resolve_model(name: str) -> str:
+    """Find a local model folder, also inside a package (`package:<module>/<folder>`); leave a hub id alone.
+
+    Args:
+        name (`str`): Folder, `package:` path or hub id.
+
+    Raises:
+        ConfigError: There is no such folder, and it is no hub id; or the folder holds no model in safetensors.
+    """
+    path = Path(resolve_path(name))
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            within = ", ".join(sorted(file.name for file in path.iterdir())[:10]) or "nothing"
+            raise ConfigError(
+                f"model_name_or_path {name!r}: no saved model (no config.json); the folder holds {within}"
+            )
+        if not any(path.glob("*.safetensors")):
+            raise ConfigError(
+                f"model_name_or_path {name!r}: no *.safetensors weights in this folder, other formats are not read; "
+                "load the model once and save it with save_pretrained"
+            )
+        return str(path.resolve())
+    if path.exists() or not is_hub_id(name):
+        raise ConfigError(f"model_name_or_path {name!r}: no such folder, and no hub id either; give one of the two")
+    return name
+
+
+def model_version(path: str, revision: str) -> str:
+    """Identify a model's weights: the content of a local folder but for its card, or hub id and revision.
+
+    Args:
+        path (`str`): Folder or hub id.
+        revision (`str`): Hub revision.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return f"hub:{path}@{revision}"
+    parts = []
+    for file in sorted(folder.iterdir()):
+        # A card is written again whenever a run's report is, and says nothing to the model.
+        if file.is_file() and not file.name.startswith(".") and file.name != "README.md":
+            parts.append([file.name, file.stat().st_size, _fingerprint(file)])
+    return content_hash(parts)
+
+
+def _fingerprint(file: Path, block: int = 1 << 16, blocks: int = 128) -> str:
+    """Hash a small file whole, a large one by evenly spaced blocks: a checkpoint of 15 GB must not hold up a plan.
+
+    With 128 blocks over a file, one lies in every layer of a large model: weights that were trained differ there.
+    """
+    size = file.stat().st_size
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        if size <= block * blocks:
+            digest.update(stream.read())
+        else:
+            for number in range(blocks):
+                stream.seek(number * (size - block) // (blocks - 1))
+                digest.update(stream.read(block))
+    return digest.hexdigest()
+
+
+def writes_text(path: str) -> bool:
+    """Whether a model can write text, as far as its folder tells: only a saved architecture can say that it cannot.
+
+    Args:
+        path (`str`): Folder or hub id.
+    """
+    config = Path(path) / "config.json"
+    architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") if config.is_file() else None
+    return not architectures or any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
+
+
+def model_size(path: str, layers: int | None = None) -> int | None:
+    """Return a number that grows with a model, to compare models of one family: layers times width squared.
+
+    Args:
+        path (`str`): Folder or hub id.
+        layers (`int`, *optional*): Of how many of its layers a model is made; by default all.
+
+    Returns:
+        `int`: `None` where the folder does not tell.
+    """
+    config = Path(path) / "config.json"
+    if not config.is_file():
+        return None
+    content = json.loads(config.read_text(encoding="utf-8"))
+    depth, width = layers or content.get("num_hidden_layers"), content.get("hidden_size")
+    return depth * width**2 if depth and width else None

@@ -1,0 +1,251 @@
+"""The plan of a run as it is kept in `plan.json`: written when the run begins, read by all that comes after it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.errors import ArtifactError, join_problems
+from w2s_rm.roles import STUDENT
+from w2s_rm.runs.folder import write_json
+
+# Stages whose results reports read.
+_READ_STAGES = ("prepare", "relabel", "evaluate", "policy")
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage of a plan.
+
+    Args:
+        stage (`str`): Which kind of work, such as `"evaluate"`.
+        of (`str` or `None`): What the model that it makes or judges is: a word of [`w2s_rm.roles`].
+        method (`str` or `None`): The method it belongs to; `None` when all methods share it.
+        seed (`int` or `None`): The seed it belongs to; `None` when all seeds share it.
+        folder (`Path`): Where its results are.
+        policy (`str`, *optional*): What optimised a policy against the model's rewards, such as `"dpo"`.
+    """
+
+    stage: str
+    of: str | None
+    method: str | None
+    seed: int | None
+    folder: Path
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What a run optimised against its reward models.
+
+    Args:
+        model (`str`): Name of the starting policy for display.
+        methods (`tuple[str, ...]`): What optimised it, in the recipe's order.
+        samples (`int`): Completions drawn for each test prompt.
+    """
+
+    model: str
+    methods: tuple[str, ...]
+    samples: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run consists of.
+
+    Args:
+        recipe (`str`): Name of the recipe.
+        setting (`str`): The setting.
+        task (`str`): The task.
+        head (`str`): How the models score candidates.
+        weak_model (`str` or `None`): Name for display.
+        strong_model (`str`): Name for display.
+        supervisor (`str`): `"model"` or `"labels"`.
+        seeds (`tuple[int, ...]`): All seeds.
+        methods (`tuple[str, ...]`): All methods, in the recipe's order.
+        stages (`tuple[PlannedStage, ...]`): All stages.
+        policies ([`Policies`], *optional*): What was optimised against the reward models.
+    """
+
+    recipe: str
+    setting: str
+    task: str
+    head: str
+    weak_model: str | None
+    strong_model: str
+    supervisor: str
+    seeds: tuple[int, ...]
+    methods: tuple[str, ...]
+    stages: tuple[PlannedStage, ...]
+    policies: Policies | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON."""
+        stages = [{**dataclasses.asdict(stage), "folder": str(stage.folder)} for stage in self.stages]
+        return {**dataclasses.asdict(self), "stages": stages}
+
+    def find(
+        self, stage: str | None, of: str | None, method: str | None, seed: int | None, policy: str | None = None
+    ) -> PlannedStage | None:
+        """Return the stage that serves a method and seed: its own if there is one, otherwise one shared by all.
+
+        Args:
+            stage (`str` or `None`): Which kind of work; `None` takes any.
+            of (`str` or `None`): Its role; `None` takes any.
+            method (`str` or `None`): The method.
+            seed (`int` or `None`): The seed.
+            policy (`str`, *optional*): What optimised it, for a policy.
+        """
+        fitting = [
+            one
+            for one in self.stages
+            if stage in (None, one.stage)
+            and one.policy == policy
+            and of in (None, one.of)
+            and one.method in (None, method)
+            and one.seed in (None, seed)
+        ]
+        return max(fitting, key=lambda one: (one.method is not None, one.seed is not None), default=None)
+
+    def find_all(self, stage: str, of: str, method: str, policy: str | None = None) -> list[PlannedStage]:
+        """Return the stages of one model, one for each seed, or none when there is none for any seed.
+
+        Args:
+            stage (`str`): Which kind of work.
+            of (`str`): Whose model.
+            method (`str`): The method.
+            policy (`str`, *optional*): What optimised it, for a policy.
+
+        Raises:
+            ArtifactError: Only some seeds have one, or the student has none.
+        """
+        stages = {seed: self.find(stage, of, method, seed, policy) for seed in self.seeds}
+        found = [one for one in stages.values() if one is not None]
+        absent = [seed for seed, one in stages.items() if one is None]
+        if (found or of == STUDENT) and absent:
+            work = f"optimises no policy with {policy} against" if policy else "evaluates no"
+            raise ArtifactError(
+                f"run {self.recipe!r}, method {method!r}: the plan {work} {of} for seeds {absent}; "
+                f"write the plan again with `w2s-rm run`"
+            )
+        return found
+
+
+def read_run(run_dir: Path) -> Run:
+    """Read `plan.json` of a run and check that the stages the report needs are finished.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+
+    Raises:
+        ArtifactError: No plan, a broken plan, or unfinished stages (all are named).
+    """
+    place = run_dir / "plan.json"
+    if not place.is_file():
+        raise ArtifactError(f"{place}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
+    plan = _read_json(place)
+    policy, stages = plan.get("policies"), plan.get("stages", [])
+    missing = _missing(Run, plan, "")
+    for number, one in enumerate(stages):
+        missing += _missing(PlannedStage, one, f"stage {number}: ")
+    missing += _missing(Policies, policy, "policies: ") if policy is not None else []
+    if missing:
+        raise ArtifactError(join_problems(f"{place}: not a whole plan; write it again with `w2s-rm run`:", missing))
+    read = {
+        "weak_model": plan["weak_model"] and display_name(plan["weak_model"]),
+        "strong_model": display_name(plan["strong_model"]),
+        "seeds": tuple(plan["seeds"]),
+        "methods": tuple(plan["methods"]),
+        "stages": tuple(PlannedStage(**{**one, "folder": _locate(run_dir, Path(one["folder"]))}) for one in stages),
+        "policies": _policies(policy),
+    }
+    run = Run(**{**plan, **read})
+    _check_finished(run, place)
+    return run
+
+
+def write_plan(run_dir: Path, run: Run) -> None:
+    """Write `plan.json` of a run.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+        run ([`Run`]): What to write.
+    """
+    write_json(run_dir / "plan.json", run.plain())
+
+
+def _missing(kind: type, content: Mapping[str, Any], place: str) -> list[str]:
+    """Fields that must stand in a part of a plan and do not, and such as no part has."""
+    known = {option.name: option.default is dataclasses.MISSING for option in dataclasses.fields(kind)}
+    absent = [f"{place}{name!r} is missing" for name, needed in known.items() if needed and name not in content]
+    return absent + [f"{place}{name!r} is unknown" for name in content if name not in known]
+
+
+def read_counts(stage: PlannedStage) -> Mapping[str, Any]:
+    """Return `counts` of a stage's manifest.
+
+    Args:
+        stage (`PlannedStage`): A finished stage.
+
+    Raises:
+        ArtifactError: The manifest is broken or has no counts.
+    """
+    place = stage.folder / "manifest.json"
+    manifest = _read_json(place)
+    if not isinstance(manifest.get("counts"), dict):
+        raise ArtifactError(f"{place}: has no 'counts'; delete the folder and run the recipe again")
+    return manifest["counts"]
+
+
+def display_name(model: str) -> str:
+    """Name a model for a report: a hub id as it is, a folder by its last part, so that no private path is printed.
+
+    A folder called `model` says nothing and is named by the folder it lies in.
+
+    Args:
+        model (`str`): A hub id or a path.
+    """
+    if not model.startswith(("/", "~", "./", "../")):
+        return model
+    path = Path(model)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name
+
+
+def _policies(planned: Mapping[str, Any] | None) -> Policies | None:
+    if planned is None:
+        return None
+    return Policies(display_name(planned["model"]), tuple(planned["methods"]), planned["samples"])
+
+
+def _locate(run_dir: Path, folder: Path) -> Path:
+    """Prefer the folder as planned; if `runs/` was moved or copied, its place beside the run."""
+    moved = run_dir.parent / "stages" / folder.name
+    return moved if not folder.is_dir() and moved.is_dir() else folder
+
+
+def _check_finished(run: Run, place: Path) -> None:
+    unfinished = [
+        one for one in run.stages if one.stage in _READ_STAGES and not (one.folder / "manifest.json").is_file()
+    ]
+    problems = [
+        f"{' '.join(filter(None, (one.stage, one.policy, one.of, one.method)))}, seed {one.seed}: "
+        f"no manifest in {one.folder}"
+        for one in unfinished
+    ]
+    if problems:
+        heading = f"{place}: {len(problems)} stages are not finished; `w2s-rm run` continues with them:"
+        raise ArtifactError(join_problems(heading, problems))
+
+
+def _read_json(place: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{place}: cannot be read as JSON ({error}); run the recipe again") from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{place}: holds no JSON object; run the recipe again")
+    return content

@@ -1,0 +1,304 @@
+"""What a stage is: a frozen dataclass whose fields say what it computes, and which others it reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from w2s_rm import catalog
+from w2s_rm.roles import INTERMEDIATE, LABELS
+from w2s_rm.runs.folder import StageFolder, lock, write_yaml
+from w2s_rm.runs.launch import Launch
+from w2s_rm.types import content_hash
+
+Made = TypeVar("Made", bound="Reference")
+# Ways to mark a field that does not enter the hash: written into the config, for whoever reads it, or not even that.
+_RECORDED, _HELD = "recorded", "held"
+
+
+def recorded(default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field that stands in a stage's config, but changes no result.
+
+    Args:
+        default (`Any`, *optional*): The field's default; without one it must be given.
+    """
+    return field(default=default, metadata={"enters": _RECORDED})
+
+
+def held(default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field that only the process that plans needs.
+
+    Args:
+        default (`Any`, *optional*): The field's default; without one it must be given.
+    """
+    return field(default=default, metadata={"enters": _HELD})
+
+
+def enters_config(option: dataclasses.Field[Any]) -> bool:
+    """Whether a field of a stage stands in its config.
+
+    Args:
+        option (`dataclasses.Field`): The field.
+    """
+    return option.metadata.get("enters") != _HELD
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Something that a stage reads: what another stage makes, or what lies elsewhere.
+
+    Args:
+        path (`str`): File, folder or hub id.
+        identity (`str`): Identifies the content, whatever the path.
+        maker ([`Stage`], *optional*): The stage that makes it.
+    """
+
+    path: str
+    identity: str
+    maker: Stage | None = field(default=None, repr=False)
+
+
+class Examples(Reference):
+    """The examples of one split, a Parquet file."""
+
+
+class Labels(Reference):
+    """Labels of examples, joined by the ids of examples and candidates."""
+
+
+class Scores(Reference):
+    """Scores of a split's examples."""
+
+
+class Model(Reference):
+    """A model: a Hugging Face folder or a hub id."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """One unit of work with a folder of its own.
+
+    A subclass in `stages/<kind>.py` adds fields. Those that hold a [`Reference`] say what it reads, and all others but
+    the marked ones ([`recorded`], [`held`]) say what it computes: from these come the folder's hash, the config file
+    and the order of stages.
+
+    Args:
+        runs (`Path`): Where runs are kept.
+        launch ([`~w2s_rm.runs.launch.Launch`]): How it is launched.
+        of (`str`, *optional*): What the model that it makes or judges is in the experiment, a word of
+            [`w2s_rm.roles`].
+        method (`str`, *optional*): The method of the recipe that it belongs to; `None` where all share it.
+        policy (`str`, *optional*): The way in which a policy is optimised.
+        note (`str`, *optional*): Tells it from others of its role in a line of progress.
+        part (`str`, *optional*): The part of the recipe that describes its model: `weak`, `strong` or `policy`.
+        seed (`int`, *optional*): The repetition that it belongs to; `None` where all share it.
+    """
+
+    version: ClassVar[int]
+    """Raise it when the same fields give another result."""
+    on_all_processes: ClassVar[bool] = False
+    """Whether its program takes part in a launch, where it loads a model."""
+    trains: ClassVar[bool] = False
+    """Whether it makes a model of the experiment."""
+    named_by_role: ClassVar[bool] = False
+    """Whether the role alone names it in a line of progress."""
+    judges: ClassVar[bool] = False
+    """Whether it measures a model."""
+    runs: Path = held()
+    launch: Launch = held(Launch())
+    of: str | None = recorded(None)
+    method: str | None = held(None)
+    policy: str | None = held(None)
+    note: str | None = held(None)
+    part: str | None = held(None)
+    seed: int | None = held(None)
+
+    @property
+    def kind(self) -> str:
+        """The registered name: that of the file in `w2s_rm/stages`, or of a file elsewhere."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def noun(self) -> str:
+        """What names the folder, and the stage in a count of many."""
+        return self.kind
+
+    @property
+    def root(self) -> Path:
+        """Below its `stages` the folder lies."""
+        return self.runs
+
+    @property
+    def loads_model(self) -> bool:
+        """Whether the stage needs a model, and so torch."""
+        return True
+
+    @functools.cached_property
+    def follows_model(self) -> bool:
+        """Whether the stage, or one that it needs, loads a model."""
+        return self.loads_model or any(needed.follows_model for needed in self.needs)
+
+    @property
+    def reported(self) -> bool:
+        """Whether reports look for the stage in its role, even where several roles share one folder."""
+        return self.judges or self.of == LABELS
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the stage runs on all processes of a launch."""
+        return self.on_all_processes and self.loads_model
+
+    @functools.cached_property
+    def references(self) -> dict[str, Reference]:
+        """What the stage reads, by field; those of a field that holds several are numbered."""
+        found: dict[str, Reference] = {}
+        for name, value in vars(self).copy().items():
+            if isinstance(value, Reference):
+                found[name] = value
+            elif isinstance(value, tuple):
+                found |= {f"{name}.{n}": one for n, one in enumerate(value) if isinstance(one, Reference)}
+        return found
+
+    @property
+    def needs(self) -> Iterator[Stage]:
+        """The stages whose results it reads."""
+        yield from dict.fromkeys(one.maker for one in self.references.values() if one.maker is not None)
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """The hash in the folder's name: of all that the result depends on."""
+        return content_hash(self.kind, self.version, self.content(), self.inputs, length=12)
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage writes."""
+        return self.root / "stages" / f"{self.noun}-{self.hash}"
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What identifies each thing that the stage reads."""
+        return {name: reference.identity for name, reference in self.references.items()}
+
+    def content(self) -> dict[str, Any]:
+        """What the result depends on, beside the inputs."""
+        entering = {option.name: value for option, value in self._own_fields() if not option.metadata.get("enters")}
+        return {name: _identified(_plain(value)) for name, value in entering.items()}
+
+    def config(self) -> dict[str, Any]:
+        """The content of `config.yaml`: all that the program needs, paths of the inputs included."""
+        kept = {option.name: value for option, value in self._own_fields() if enters_config(option)}
+        paths: dict[str, Any] = {}
+        for name, reference in self.references.items():
+            own, _, number = name.partition(".")
+            if number:
+                paths.setdefault(own, []).append(reference.path)
+            else:
+                paths[own] = reference.path
+        values = {name: _plain(value) for name, value in kept.items() if value is not None}
+        return {"stage": catalog.name_of(type(self)), **values, **paths, "inputs": self.inputs, "stage_hash": self.hash}
+
+    def _own_fields(self) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+        read = {name.partition(".")[0] for name in self.references}
+        for option in dataclasses.fields(self):
+            # Of references an empty tuple says nothing.
+            if option.name not in read and getattr(self, option.name) != ():
+                yield option, getattr(self, option.name)
+
+    def made(self, kind: type[Made], part: str) -> Made:
+        """Refer to something that the stage makes.
+
+        Args:
+            kind (`type`): Which kind of [`Reference`].
+            part (`str`): File or folder within the stage's folder.
+        """
+        return kind(str(self.folder / part), f"{self.hash}/{part}", self)
+
+    @property
+    def cached(self) -> bool:
+        """Whether the stage is finished."""
+        return StageFolder(self.folder).finished
+
+    @property
+    def title(self) -> str:
+        """A short description for a progress line."""
+        role = None if self.of in (LABELS, INTERMEDIATE) else self.of
+        words = [None if self.named_by_role else self.kind, role, self.method, self.policy, self.note]
+        return " ".join(word for word in words if word) + (f" seed {self.seed}" if self.seed is not None else "")
+
+    def write_config(self) -> Path:
+        """Write `config.yaml` into the stage's folder, from which [`command`] runs it.
+
+        Raises:
+            InUseError: A live process holds the folder.
+        """
+        path = self.folder / "config.yaml"
+        with lock(self.folder):
+            write_yaml(path, self.config())
+        return path
+
+    def arguments(self) -> list[str]:
+        """Return the program's command-line arguments."""
+        return ["--config", str(self.folder / "config.yaml"), "--output_dir", str(self.folder)]
+
+    def command(self) -> list[str]:
+        """Return the command that runs the stage alone."""
+        name = catalog.name_of(type(self))
+        program = [name] if name.endswith(".py") else ["-m", f"w2s_rm.stages.{name}"]
+        module = [*program, *self.arguments()]
+        if self.launch.accelerate_config is None or not self.distributed:
+            return [sys.executable, *module]
+        config = ["--config_file", str(self.launch.accelerate_config)]
+        return [sys.executable, "-m", "accelerate.commands.launch", *config, *module]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process, such as a worker of Ray's, a class from a file is found by its path.
+        return _restored, (catalog.name_of(type(self)), vars(self).copy())
+
+    @classmethod
+    def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
+        """Describe what the stage made, for a card.
+
+        Args:
+            config (`Mapping`): The stage's config.
+            words (`Callable[[str], str]`): Describes what lies at a path that the stage read.
+            folder (`str`): Name of the stage's folder.
+        """
+        return folder
+
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Do the work: the program behind `python -m w2s_rm.stages.<kind>`.
+
+        Args:
+            argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`, and what it takes besides.
+        """
+        raise NotImplementedError
+
+
+def _restored(name: str, values: dict[str, Any]) -> Stage:
+    kind = catalog.lookup("stages", name)
+    stage: Stage = object.__new__(kind)
+    vars(stage).update(values)
+    return stage
+
+
+def _identified(value: Any) -> Any:
+    """Plain data in which components that are files stand by their content."""
+    if isinstance(value, dict):
+        return {
+            key: catalog.identity(own) if key == "name" and isinstance(own, str) else _identified(own)
+            for key, own in value.items()
+        }
+    return [_identified(own) for own in value] if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    """Data that YAML and JSON can write."""
+    if isinstance(value, Mapping):
+        return {key: _plain(own) for key, own in value.items()}
+    return [_plain(own) for own in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,74 @@
+"""Label examples with a supervisor that is no model: right on a given share of them, wrong where it is told to be.
+
+python -m w2s_rm.stages.simulate --config stage.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from w2s_rm.stages._base import Labels
+from w2s_rm.stages._labelling import Labelling
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Simulate(Labelling):
+    """The labels of a simulated supervisor.
+
+    Args:
+        accuracy (`float`): Share of right labels, in [0, 1].
+        errors (`str`): Which labels are wrong, a kind of [`~w2s_rm.data.simulating.simulate`].
+        confidence (`float`, *optional*): Probability of the candidate that it names.
+        feature (`str`, *optional*): Of systematic errors: what they go with.
+        difficulty ([`Labels`], *optional*): Of hard and adversarial errors: labels of the model that tells hard
+            examples.
+        seed (`int`): For what is left to chance.
+    """
+
+    version: ClassVar[int] = 1
+
+    accuracy: float
+    errors: str
+    confidence: float | None = None
+    feature: str | None = None
+    difficulty: Labels | None = None
+    seed: int
+
+    @classmethod
+    def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
+        """Describe the labels, for a card."""
+        return f"a simulated supervisor, right on {config['accuracy']:.0%}, errors {config['errors']}"
+
+    @classmethod
+    def run(cls, argv: Sequence[str]) -> None:
+        """Run the stage."""
+        from w2s_rm.data.examples import read_examples
+        from w2s_rm.data.label_files import read_labels
+        from w2s_rm.data.simulating import margins, simulate
+        from w2s_rm.programs.labelling import write_labelled
+        from w2s_rm.programs.launched import held, read_config, refuse_finished
+
+        config, output = read_config(argv)
+        with held(output) as folder:
+            refuse_finished(folder)
+            examples = read_examples(Path(config["examples"]))
+            difficulty = margins(read_labels(config["difficulty"])) if "difficulty" in config else None
+            labels = simulate(
+                examples,
+                config["accuracy"],
+                config["errors"],
+                seed=config["seed"],
+                confidence=config.get("confidence"),
+                feature=config.get("feature"),
+                difficulty=difficulty,
+            )
+            write_labelled(folder, "simulate", examples, labels, {}, config)
+
+
+if __name__ == "__main__":
+    from w2s_rm.programs.launched import run_main
+
+    run_main(Simulate.run)

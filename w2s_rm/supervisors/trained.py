@@ -1,0 +1,36 @@
+"""A model that scores candidates already, such as a reward model from the hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from w2s_rm.roles import WEAK
+from w2s_rm.supervisors._base import Supervision
+
+if TYPE_CHECKING:
+    from w2s_rm.experiment.route import Route
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model as it is. It labels alike for every seed.
+
+    Args:
+        model (`str`, *optional*, defaults to `"weak"`): The part of the recipe that describes it: `weak`, or a name of
+            its `models`.
+    """
+
+    model: str = WEAK
+
+    needs_truth: ClassVar[bool] = False
+
+    def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
+        """Label with it."""
+        weak = route.base(self.model)
+        judged = route.evaluate(WEAK, weak, part=self.model, seed=seed, method=method, as_given=True)
+        return Supervision(
+            lambda split: route.relabel(weak, split, part=self.model, seed=seed, as_given=True),
+            (judged,) if route.has_truth else (),
+            weak,
+        )
