@@ -45,7 +45,7 @@ def run(tmp_path: Path, tiny_model: Callable[..., str]) -> Path:
             WeakLabel(example.id, example.candidate_ids, (p - shift, 1 - p + shift))
             for example, p in zip(EXAMPLES, FIRST, strict=True)
         ]
-        write_labels(add("relabel", None, None, seed) / "weak_labels.parquet", labels)
+        write_labels(add("relabel", "labels", None, seed) / "weak_labels.parquet", labels)
         for of, method, kind in (
             ("weak", None, "llama"),
             ("student", "naive", "mistral"),
@@ -119,7 +119,7 @@ def test_a_run_that_was_moved_and_a_file_of_labels(run: Path, tmp_path: Path) ->
     moved = tmp_path / "elsewhere"
     run.parent.rename(moved)
     assert cli.main(["export", str(moved / "small"), "--to", "dpo", "--of", "weak"]) == 0
-    labels = moved / "stages" / "relabel-None-None-1" / "weak_labels.parquet"
+    labels = moved / "stages" / "relabel-labels-None-1" / "weak_labels.parquet"
     output = str(tmp_path / "own.jsonl")
     assert cli.main(["export", str(moved / "small"), "--to", "dpo", "--labels", str(labels), "--output", output]) == 0
     first = json.loads(Path(output).read_text(encoding="utf-8").splitlines()[0])
