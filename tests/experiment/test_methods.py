@@ -84,6 +84,8 @@ def test_transforms_stand_between_labels_and_student(recipe_file: Path) -> None:
     student = only(plan, kind="train", of=STUDENT, method="own")
     assert student.labels.maker.hash == student.examples.maker.hash == transform.hash
     assert transform.at_least == 4, "a batch"
+    smaller = plan_of(recipe_file, labels=["harden"], train={"per_device_train_batch_size": 2})
+    assert only(smaller, kind="transform").at_least == 2, "that of the method's own students"
     assert not transform.loads_model
 
 

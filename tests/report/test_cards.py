@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -23,6 +25,7 @@ from w2s_rm.experiment.run import run_plan
 from w2s_rm.experiment.suite import load_suite
 from w2s_rm.programs.train import train
 from w2s_rm.report import collect
+from w2s_rm.report.card_facts import find_uses
 from w2s_rm.report.cards import update_cards, write_card
 from w2s_rm.report.rows import row_record
 from w2s_rm.runs.hub import hub_problems, push_model, repository
@@ -120,6 +123,37 @@ def test_a_student_with_its_run(run: Path) -> None:
     ):
         assert part in text, part
     assert "hf_secret" not in text and "/home/me" not in text and str(run.parent) not in text
+
+
+def test_accuracies_are_those_of_the_model_itself(
+    run: Path, make_run: MakeRun, answers: Callable[..., list[float]]
+) -> None:
+    """A method's own supervisor has its own row, and a model that was not evaluated in its role has no accuracy."""
+    folder = run.parent
+    right = [1.0] * 70 + [0.0] * 30
+    students = {"logconf": [answers(80)], "chain": [answers(85)]}
+    other = make_run("other", students=students, weak=[right], ceiling=[[1.0] * 90 + [0.0] * 10])
+    shutil.copytree(folder / "stages" / "evaluate-other-weak-None-0", folder / "stages" / "evaluate-own")
+    own = pq.read_table(folder / "stages" / "evaluate-other-student-chain-0" / "predictions.parquet")
+    pq.write_table(own, folder / "stages" / "evaluate-own" / "predictions.parquet")
+    plan = json.loads((other / "plan.json").read_text())
+
+    def stage(kind: str, of: str, method: str | None, name: str) -> dict[str, Any]:
+        return {"stage": kind, "of": of, "method": method, "seed": 0, "folder": str(folder / "stages" / name)}
+
+    plan["stages"] += [
+        stage("evaluate", "weak", "chain", "evaluate-own"),
+        stage("train", "weak", "chain", "student-0"),
+        stage("train", "weak", None, "weak-0"),
+        stage("train", "weak", "logconf", "ceiling-0"),
+    ]
+    (other / "plan.json").write_text(json.dumps(plan))
+    (other / "recipe.yaml").write_text("name: other\n")
+    (other / "report.json").write_text(json.dumps([row_record(row) for row in collect(other)]))
+    uses = {name: find_uses(folder / "stages" / name, folder)[-1] for name in ("student-0", "weak-0", "ceiling-0")}
+    assert {name: use.recipe["name"] for name, use in uses.items()} == dict.fromkeys(uses, "other")
+    assert [use.accuracy for use in uses.values()] == [0.85, 0.7, None]
+    assert [[row["method"] for row in use.rows] for use in uses.values()] == [["chain"], ["logconf"], ["logconf"]]
 
 
 def test_the_hub_reads_what_is_true(run: Path) -> None:

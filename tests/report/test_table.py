@@ -294,6 +294,21 @@ def test_a_file_of_labels_that_covers_some_of_the_test_examples_is_counted(make_
     ]
 
 
+def test_a_methods_own_labels_that_cover_a_part_leave_the_others_alone(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(75)], "own": [answers(80)]}
+    run = make_run(weak=[answers(65)], students=students, ceiling=[answers(90)])
+    plan = json.loads((run / "plan.json").read_text())
+    folder = run.parent / "stages" / "evaluate-own"
+    shutil.copytree(run.parent / "stages" / "evaluate-quickstart-weak-None-0", folder)
+    counts = {"examples": 100, "n_labelled": 40, "label_accuracy": 0.6}
+    (folder / "manifest.json").write_text(json.dumps({"counts": counts}))
+    plan["stages"].append({"stage": "evaluate", "of": "weak", "method": "own", "seed": 0, "folder": str(folder)})
+    (run / "plan.json").write_text(json.dumps(plan))
+    naive, own = collect(run)
+    assert (naive.weak_accuracy, naive.test_labelled) == (0.65, None) and naive.pgr is not None
+    assert (own.weak_accuracy, own.pgr, own.test_labelled, own.test_label_accuracy) == (None, None, 40, 0.6)
+
+
 def labelled_run(make_run: MakeRun, answers: Answers, covered: int) -> Path:
     """A run whose supervisor is a file of labels; what it says of the test examples is the same for all seeds."""
     run = make_run(

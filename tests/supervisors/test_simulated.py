@@ -25,6 +25,7 @@ def test_errors_of_a_model_go_by_what_it_says_of_the_same_split(bench: Any, erro
         assert one.difficulty.maker.examples.path == one.examples.path
     other = bench.only(bench.own("simulated", **RANDOM, errors=errors, model="medium"), kind="simulate", of="labels")
     assert other.difficulty.maker.part == "medium"
+    assert other.difficulty.maker.model_name_or_path.maker.of == "intermediate", "it supervises nobody"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from typing import Any
 
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
-from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
+from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route, open_route
 from w2s_rm.labels import LabelTransform, check_transforms
 from w2s_rm.labels.agree import Agree
+from w2s_rm.pretraining import Pretraining
 from w2s_rm.roles import CEILING, INTERMEDIATE, LABELS, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.plan import PlannedStage, Policies, Run
 from w2s_rm.stages import Examples, Labels, Stage
@@ -67,10 +68,8 @@ def model_label(spec: ModelSpec) -> str:
     if spec.labels:
         return Path(spec.labels).name
     if spec.pretrain is not None:
-        from w2s_rm.pretraining import Pretraining
-
-        options = Pretraining(**spec.pretrain)
-        return f"pretrained {options.num_hidden_layers}x{options.hidden_size}"
+        pretraining = Pretraining(**spec.pretrain)
+        return f"pretrained {pretraining.num_hidden_layers}x{pretraining.hidden_size}"
     name = str(spec.model_name_or_path)
     in_package = name.startswith("package:")
     short = name.removeprefix("package:").split("/")[0] if in_package else "/".join(name.split("/")[-2:])
@@ -166,7 +165,7 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
     """The student of a method, and the ceiling that is prepared as it was where the common one was not."""
     method, label = route.recipe.methods[name], supervision.label
     for number in range(method.rounds):
-        labels, examples = _transformed(route, method, label, seed)
+        labels, examples = _transformed(route, name, label, seed)
         note = f"round {number + 1}" if number + 1 < method.rounds else None
         of = STUDENT if note is None else INTERMEDIATE
         student = route.train(
@@ -184,11 +183,9 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
         yield route.evaluate(CEILING, ceiling, seed=seed, part=method.model, method=name)
 
 
-def _transformed(
-    route: Route, method: Method, label: Callable[[str], Labels], seed: int
-) -> tuple[Labels, Examples | None]:
+def _transformed(route: Route, name: str, label: Callable[[str], Labels], seed: int) -> tuple[Labels, Examples | None]:
     """The labels of a method and the examples that have one; all of the split where nothing is transformed."""
-    labels = label("relabel")
+    labels, method = label("relabel"), route.recipe.methods[name]
     if not method.labels:
         return labels, None
     transforms: list[LabelTransform] = [options.build("labels", entry) for entry in method.labels]
@@ -206,7 +203,7 @@ def _transformed(
     second = [transform.supervisor for transform in transforms if isinstance(transform, Agree)]
     if len(second) > 1:
         raise ConfigError("labels: agree stands twice; combine the supervisors in an ensemble, and agree with that")
-    other = _second(route, second[0], seed).label("relabel") if second else None
+    other = _second(route, second[0], seed, name).label("relabel") if second else None
     if other is not None and other.identity == labels.identity:
         raise ConfigError("labels: agree: the second supervisor is the first one, and always agrees; name another")
     transform = Transform(
@@ -219,19 +216,19 @@ def _transformed(
         other=other,
         classes=route.encoding["classes"],
         seed=seed,
-        at_least=route.batch_size(method.model),
+        at_least=route.batch_size(method.model, name),
     )
     return transform.weak_labels, transform.kept
 
 
-def _second(route: Route, given: Mapping[str, Any] | str, seed: int) -> Supervision:
+def _second(route: Route, given: Mapping[str, Any] | str, seed: int, method: str) -> Supervision:
     supervisor: Supervisor = options.build("supervisors", given)
     if supervisor.needs_truth and not route.has_truth:
         raise ConfigError(
             "labels: agree: the task has no ground truth, which the second supervisor needs; name a file of labels, "
             "or a model that is trained already"
         )
-    return supervisor.supervise(route, seed)
+    return supervisor.supervise(route, seed, method)
 
 
 def in_order(goals: Iterable[Stage]) -> list[Stage]:

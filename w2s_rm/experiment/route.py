@@ -199,13 +199,15 @@ class Route:
         layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
         return model_size(self.base(part).path, layers)
 
-    def batch_size(self, part: str) -> int:
+    def batch_size(self, part: str, method: str | None = None) -> int:
         """Return the number of examples in an optimizer step.
 
         Args:
             part (`str`): The part of the recipe that describes the model.
+            method (`str`, *optional*): The method whose students are trained so.
         """
-        return batch_size(self._training(part), self.launches[part].processes)
+        own = self.recipe.methods[method].train if method is not None else {}
+        return batch_size({**self._training(part), **own}, self.launches[part].processes)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Freeze:
     """All but the last layers, and a new head if there is one, keep the weights that they have.
 
-    A student then cannot change what it knows to suit its supervisor's errors, only how it is read out. Burns et al.
-    2023 (arXiv 2312.09390), section 5, compare the linear probe, the case of no layer at all, with finetuning.
+    A student then cannot change what it knows to suit its supervisor's errors, only how it is read out. Source: Kumar
+    et al. 2022 (arXiv 2202.10054) compare linear probing, the case of no layer, with finetuning.
 
     Args:
         layers (`int`): How many of the last layers are trained; 0 trains the head alone.

@@ -21,7 +21,7 @@ class Generative:
     """Language-model loss on every prompt with each of its candidates, right ones and wrong ones, without labels.
 
     What is asked then is more salient to the model before it sees a label. Source: Burns et al. 2023 (arXiv
-    2312.09390), section 5.2.2, generative finetuning for reward models; the ceiling gets it too.
+    2312.09390), generative finetuning for reward models; the ceiling gets it too.
 
     Args:
         train (`Mapping`, *optional*): Training options of this part, where they differ: fields of TRL's `SFTConfig`.

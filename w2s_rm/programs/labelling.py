@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_rm.data.distributions import reordered
+from w2s_rm.data.distributions import best_candidates, reordered
+from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import WeakLabel, read_labels, write_labels
 from w2s_rm.data.label_store import to_trl_rows, write_trl_dataset
 from w2s_rm.errors import DataError, join_problems
+from w2s_rm.programs.launched import held, read_config, refuse_finished
 from w2s_rm.programs.scoring import remove_unfinished
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.types import Example
 
 LABELS_FILE = "weak_labels.parquet"
+
+
+def label_examples(
+    argv: Sequence[str],
+    stage: str,
+    label: Callable[[Mapping[str, Any], Sequence[Example]], tuple[Iterable[WeakLabel], Mapping[str, Any]]],
+) -> None:
+    """Run a stage that labels examples without a model.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
+        stage (`str`): Its kind.
+        label (`Callable`): From the config and the examples to a label for each, and what was counted.
+    """
+    config, output = read_config(argv)
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(config["examples"]))
+        labels, counts = label(config, examples)
+        write_labelled(folder, stage, examples, labels, counts, config)
 
 
 def labels_in_order(path: str | Path, examples: Sequence[Example]) -> list[WeakLabel]:
@@ -102,7 +124,7 @@ class LabelAccuracy:
         """
         for example, label in zip(examples, labels, strict=True):
             if example.gold is not None:
-                best = [k for k, p in enumerate(label.probabilities) if p == max(label.probabilities)]
+                best = best_candidates(label)
                 self.right += (example.gold in best) / len(best)
                 self.known += 1
             yield label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import yaml
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.errors import ArtifactError
-from w2s_rm.roles import STUDENT
 from w2s_rm.runs.plan import display_name
 
 
@@ -26,7 +25,9 @@ class Use:
         role (`str`): What the model is in it: a word of [`w2s_rm.roles`].
         method (`str` or `None`): Of a student.
         seed (`int` or `None`): Its seed.
-        rows (`tuple[Mapping, ...]`): Rows of the report: that of the student's method, all of them for other roles.
+        rows (`tuple[Mapping, ...]`): Rows of the report in which the model has that role: of a method's own model that
+            method's, of one that methods share those that have no other.
+        judged (`bool`): Whether it was evaluated in its role: a member of an ensemble, say, was not.
     """
 
     recipe: Mapping[str, Any]
@@ -34,12 +35,13 @@ class Use:
     method: str | None
     seed: int | None
     rows: tuple[Mapping[str, Any], ...]
+    judged: bool
 
     @property
     def accuracy(self) -> float | None:
-        """Accuracy of this very model on the run's test examples; `None` without ground truth."""
+        """Accuracy of this very model on the run's test examples; `None` without ground truth or evaluation."""
         found = [one for row in self.rows[:1] for one in row["per_seed"] if one["seed"] == self.seed]
-        return found[0].get(self.role) if found else None
+        return found[0].get(self.role) if found and self.judged else None
 
 
 @dataclass(frozen=True)
@@ -115,17 +117,20 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
     for plan in sorted(runs.glob("*/plan.json")):
         if not (plan.parent / "report.json").is_file():
             continue
-        for stage in _read_json(plan)["stages"]:
+        stages = _read_json(plan)["stages"]
+        for stage in stages:
             if stage["stage"] == "train" and Path(stage["folder"]).name == folder.name:
-                uses.append(_use(plan.parent, stage))
+                uses.append(_use(plan.parent, stage, stages))
     return tuple(uses)
 
 
-def _use(run: Path, stage: Mapping[str, Any]) -> Use:
-    recipe, role = _read_yaml(run / "recipe.yaml"), stage["of"]
+def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Use:
+    recipe, role, method = _read_yaml(run / "recipe.yaml"), stage["of"], stage["method"]
     rows = [row for row in _read_json(run / "report.json") if row["recipe"] == recipe["name"]]
-    own = [row for row in rows if role != STUDENT or row["method"] == stage["method"]]
-    return Use(recipe, role, stage["method"], stage["seed"], tuple(own))
+    evaluated = [(one["method"], one["seed"]) for one in stages if (one["stage"], one["of"]) == ("evaluate", role)]
+    others = {name for name, _ in evaluated if name is not None}
+    own = [row for row in rows if row["method"] == method or (method is None and row["method"] not in others)]
+    return Use(recipe, role, method, stage["seed"], tuple(own), (method, stage["seed"]) in evaluated)
 
 
 def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:

@@ -77,7 +77,7 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
         **greedy_fields(models),
         label_accuracy=label_accuracy,
         n_labelled=n_labelled,
-        **_test_labels(run),
+        **_test_labels(run, method),
         counts=_counts(run),
         per_seed=tuple(_seed_result(seed, index, credits) for index, seed in enumerate(run.seeds)),
     )
@@ -85,7 +85,7 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
 
 def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Predictions]]:
     """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
-    models, judged = {}, _judged_by_labels(run)
+    models, judged = {}, _judged_by_labels(run, method)
     for of in JUDGED:
         found = run.find_all("evaluate", of, method)
         if of == WEAK and judged and judged["n_labelled"] < judged["examples"]:
@@ -130,16 +130,17 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
     return float(np.mean(accuracies)) if accuracies else None, numbers[0] if numbers else None
 
 
-def _test_labels(run: Run) -> dict[str, Any]:
-    """How many of the test examples a file of labels covers, and how well."""
-    counts = _judged_by_labels(run)
+def _test_labels(run: Run, method: str) -> dict[str, Any]:
+    """How many of the test examples a supervisor's labels cover, and how well."""
+    counts = _judged_by_labels(run, method)
     return {"test_labelled": counts.get("n_labelled"), "test_label_accuracy": counts.get("label_accuracy")}
 
 
-def _judged_by_labels(run: Run) -> Mapping[str, Any]:
-    """What was counted when the labels of a file were compared with the test examples; empty for other supervisors."""
-    stage = run.find("evaluate", WEAK, None, run.seeds[0]) if run.supervisor == "labels" else None
-    return read_counts(stage) if stage else {}
+def _judged_by_labels(run: Run, method: str) -> Mapping[str, Any]:
+    """What was counted when a supervisor's labels were compared with the test examples; empty for models."""
+    stage = run.find("evaluate", WEAK, method, run.seeds[0])
+    counts = read_counts(stage) if stage else {}
+    return counts if "n_labelled" in counts else {}
 
 
 def _counts(run: Run) -> dict[str, float]:

@@ -104,11 +104,10 @@ class Stage:
     on_all_processes: ClassVar[bool] = False
     """Whether its program takes part in a launch, where it loads a model."""
     trains: ClassVar[bool] = False
-    """Whether it makes a model of the experiment."""
-    named_by_role: ClassVar[bool] = False
-    """Whether the role alone names it in a line of progress."""
+    """Whether it makes a model of the experiment, whose role alone names it in a line of progress."""
     judges: ClassVar[bool] = False
     """Whether it measures a model."""
+
     runs: Path = held()
     launch: Launch = held(Launch())
     of: str | None = recorded(None)
@@ -227,7 +226,7 @@ class Stage:
     def title(self) -> str:
         """A short description for a progress line."""
         role = None if self.of in (LABELS, INTERMEDIATE) else self.of
-        words = [None if self.named_by_role else self.kind, role, self.method, self.policy, self.note]
+        words = [None if self.trains else self.kind, role, self.method, self.policy, self.note]
         return " ".join(word for word in words if word) + (f" seed {self.seed}" if self.seed is not None else "")
 
     def write_config(self) -> Path:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
-from w2s_rm.stages._base import Examples, Labels, Model, Stage
-from w2s_rm.trainer_options import computing
+from w2s_rm.stages._base import Examples, Labels, Model
+from w2s_rm.stages._options import WithOptions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Judging(Stage):
+class Judging(WithOptions):
     """Scores of examples.
 
     Args:
@@ -25,16 +24,12 @@ class Judging(Stage):
         options (`Mapping`, *optional*): Fields of `TrainingArguments`, `RewardConfig` and TRL's `ModelConfig`.
     """
 
-    on_all_processes: ClassVar[bool] = True
-
-    examples: Examples
     model_name_or_path: Model | None = None
     labels: Labels | None = None
     other_examples: tuple[Examples, ...] = ()
     setting: str = "reward_modeling"
     head: str = "reward"
     classes: list[str] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def loads_model(self) -> bool:
@@ -43,10 +38,4 @@ class Judging(Stage):
 
     def content(self) -> dict[str, Any]:
         """What the result depends on."""
-        return {**super().content(), "options": computing(self.options)} if self.loads_model else {}
-
-    def config(self) -> dict[str, Any]:
-        """The config, as TRL's parser takes it: options on their own."""
-        config = super().config()
-        options = config.pop("options")
-        return {**config, **options}
+        return super().content() if self.loads_model else {}

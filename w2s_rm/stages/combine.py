@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from w2s_rm.stages._base import Labels
 from w2s_rm.stages._labelling import Labelling
+
+if TYPE_CHECKING:
+    from w2s_rm.data.label_files import WeakLabel
+    from w2s_rm.types import Example
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,14 +41,9 @@ class Combine(Labelling):
         """Run the stage."""
         from w2s_rm.data.combining import combine, disagreement
         from w2s_rm.data.distributions import label_accuracy
-        from w2s_rm.data.examples import read_examples
-        from w2s_rm.programs.labelling import labels_in_order, write_labelled
-        from w2s_rm.programs.launched import held, read_config, refuse_finished
+        from w2s_rm.programs.labelling import label_examples, labels_in_order
 
-        config, output = read_config(argv)
-        with held(output) as folder:
-            refuse_finished(folder)
-            examples = read_examples(Path(config["examples"]))
+        def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
             members = [labels_in_order(path, examples) for path in config["members"]]
             truth = {example.id: example.gold for example in examples if example.gold is not None}
             counts = {
@@ -53,7 +51,9 @@ class Combine(Labelling):
                 "member_accuracies": [label_accuracy(labels, truth) for labels in members],
                 "disagreement": disagreement(members),
             }
-            write_labelled(folder, "combine", examples, combine(members, config["how"]), counts, config)
+            return combine(members, config["how"]), counts
+
+        label_examples(argv, "combine", label)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from w2s_rm.stages._base import Labels
 from w2s_rm.stages._labelling import Labelling
+
+if TYPE_CHECKING:
+    from w2s_rm.data.label_files import WeakLabel
+    from w2s_rm.types import Example
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,18 +41,15 @@ class Mix(Labelling):
     @classmethod
     def run(cls, argv: Sequence[str]) -> None:
         """Run the stage."""
-        from w2s_rm.data.examples import read_examples
         from w2s_rm.data.simulating import with_truths
-        from w2s_rm.programs.labelling import labels_in_order, write_labelled
-        from w2s_rm.programs.launched import held, read_config, refuse_finished
+        from w2s_rm.programs.labelling import label_examples, labels_in_order
 
-        config, output = read_config(argv)
-        with held(output) as folder:
-            refuse_finished(folder)
-            examples = read_examples(Path(config["examples"]))
+        def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
             given = labels_in_order(config["labels"], examples)
             labels = with_truths(examples, given, config["n_true"], seed=config["seed"])
-            write_labelled(folder, "mix", examples, labels, {"n_true": config["n_true"]}, config)
+            return labels, {"n_true": config["n_true"]}
+
+        label_examples(argv, "mix", label)
 
 
 if __name__ == "__main__":

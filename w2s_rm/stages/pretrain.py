@@ -44,7 +44,7 @@ class Pretrain(Stage):
 
     @classmethod
     def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
-        """Describe the labels, for a card."""
+        """Describe the model, for a card."""
         options = config["pretrain"]
         return f"pretrained {options['num_hidden_layers']}x{options['hidden_size']}"
 

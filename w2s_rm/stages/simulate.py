@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from w2s_rm.stages._base import Labels
 from w2s_rm.stages._labelling import Labelling
+
+if TYPE_CHECKING:
+    from w2s_rm.data.label_files import WeakLabel
+    from w2s_rm.types import Example
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,27 +48,17 @@ class Simulate(Labelling):
     @classmethod
     def run(cls, argv: Sequence[str]) -> None:
         """Run the stage."""
-        from w2s_rm.data.examples import read_examples
         from w2s_rm.data.label_files import read_labels
         from w2s_rm.data.simulating import margins, simulate
-        from w2s_rm.programs.labelling import write_labelled
-        from w2s_rm.programs.launched import held, read_config, refuse_finished
+        from w2s_rm.programs.labelling import label_examples
 
-        config, output = read_config(argv)
-        with held(output) as folder:
-            refuse_finished(folder)
-            examples = read_examples(Path(config["examples"]))
+        def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
             difficulty = margins(read_labels(config["difficulty"])) if "difficulty" in config else None
-            labels = simulate(
-                examples,
-                config["accuracy"],
-                config["errors"],
-                seed=config["seed"],
-                confidence=config.get("confidence"),
-                feature=config.get("feature"),
-                difficulty=difficulty,
-            )
-            write_labelled(folder, "simulate", examples, labels, {}, config)
+            options = {name: config.get(name) for name in ("confidence", "feature")}
+            accuracy, errors, seed = config["accuracy"], config["errors"], config["seed"]
+            return simulate(examples, accuracy, errors, seed=seed, difficulty=difficulty, **options), {}
+
+        label_examples(argv, "simulate", label)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Examples, Labels, Model, Stage, recorded
-from w2s_rm.trainer_options import batch_size, computing
+from w2s_rm.stages._base import Labels, recorded
+from w2s_rm.stages._options import Training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Train(Stage):
+class Train(Training):
     """A model trained to score candidates. It makes `model/`, with LoRA `adapter/` too.
 
     Args:
@@ -32,46 +32,24 @@ class Train(Stage):
     """
 
     version: ClassVar[int] = 4
-    on_all_processes: ClassVar[bool] = True
     trains: ClassVar[bool] = True
-    named_by_role: ClassVar[bool] = True
 
-    examples: Examples
-    model_name_or_path: Model
     labels: Labels | None = None
     setting: str = "reward_modeling"
     head: str = "reward"
     classes: list[str] | None = None
     loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
-    seed: int
     trainable_layers: int | None = None
     run_name: str | None = recorded(None)
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def content(self) -> dict[str, Any]:
-        """What the result depends on; of the launch, the number of examples in a step."""
-        step = {"global_batch_size": batch_size(self.options, self.launch.processes)}
-        return {**super().content(), "options": computing(self.options), **step}
-
-    def config(self) -> dict[str, Any]:
-        """The config, as TRL's parser takes it: options on their own."""
-        config = super().config()
-        options = config.pop("options")
-        return {**config, **options}
 
     @property
     def noun(self) -> str:
         """Weak supervisors and ceilings are the same thing, models trained on the truth: one may serve as both."""
         return "truth" if self.labels is None else "student"
 
-    @property
-    def model(self) -> Model:
-        """The trained model."""
-        return self.made(Model, "model")
-
     @classmethod
     def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
-        """Describe the labels, for a card."""
+        """Describe the model, for a card."""
         base = words(str(config["model_name_or_path"]))
         labels = config.get("labels")
         return f"{base}, trained on the {'ground truth' if labels is None else 'labels of ' + words(labels)} ({folder})"

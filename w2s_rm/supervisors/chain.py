@@ -24,7 +24,7 @@ class Chain:
     what it was trained on. Otherwise the weak model has its whole split, and each later one is trained on the examples
     that students are trained on.
 
-    Source: Burns et al. 2023 (arXiv 2312.09390), section 4.3.1, "bootstrapping".
+    Source: Burns et al. 2023 (arXiv 2312.09390), bootstrapping.
 
     Args:
         models (`list[str]`): Names of the recipe's `models`, from small to large, all larger than the weak model and

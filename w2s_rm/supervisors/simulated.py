@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from w2s_rm.data.simulating import FEATURES, KINDS
 from w2s_rm.errors import ConfigError, OptionError, nearest
-from w2s_rm.roles import WEAK
+from w2s_rm.roles import INTERMEDIATE, WEAK
 from w2s_rm.stages import Labels
 from w2s_rm.stages.simulate import Simulate
 from w2s_rm.supervisors._base import Supervision
-from w2s_rm.supervisors.model import Model
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.route import Route
@@ -23,8 +22,6 @@ _OF_A_MODEL = ("hard", "adversarial")
 @dataclass(frozen=True)
 class Simulated:
     """Labels with exactly as many errors as are asked for; [`~w2s_rm.data.simulating.simulate`] says where they lie.
-
-    Burns et al. 2023 (arXiv 2312.09390), appendix E, find that a student recovers less from errors that it can imitate.
 
     Args:
         accuracy (`float`): Share of right labels, in [0, 1].
@@ -66,7 +63,10 @@ class Simulated:
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Label with the truth, but for the errors."""
         self._check_confidence(route.encoding["classes"])
-        named = Model(self.model).supervise(route, seed, method) if self.errors in _OF_A_MODEL else None
+        judge = None
+        if self.errors in _OF_A_MODEL:
+            # It supervises nobody: what it finds hard is all that is asked of it.
+            judge = route.train(INTERMEDIATE, seed, part=self.model, method=method, note="tells hard examples").model
 
         @functools.cache
         def label(split: str) -> Labels:
@@ -77,7 +77,7 @@ class Simulated:
                 errors=self.errors,
                 confidence=self.confidence,
                 feature=self.feature,
-                difficulty=None if named is None else named.label(split),
+                difficulty=None if judge is None else route.relabel(judge, split, part=self.model, seed=seed),
                 seed=seed,
             ).weak_labels
 
