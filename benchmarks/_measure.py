@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from benchmarks._variants import Variant
-from w2s_rm.scoring import stream_scores
 
 Scores = list[tuple[float, ...]]
 
@@ -98,7 +97,7 @@ class PositionCounter:
 
 
 def score(variant: Variant, trainer: Any, rows: datasets.Dataset) -> Scores:
-    """Score rows the way users do: TRL's with `predict`, ours with `stream_scores`.
+    """Score rows the way users do: TRL's with `predict`, ours with `score_rows`.
 
     Args:
         variant ([`Variant`]): What the trainer belongs to.
@@ -106,7 +105,7 @@ def score(variant: Variant, trainer: Any, rows: datasets.Dataset) -> Scores:
         rows (`datasets.Dataset`): A whole number of batches.
     """
     if not variant.theirs:
-        return [row.scores for row in itertools.chain.from_iterable(stream_scores(trainer, rows))]
+        return [row.scores for row in itertools.chain.from_iterable(trainer.score_rows(rows))]
     # A batch of TRL's is all chosen rows, then all rejected rows.
     rewards = np.asarray(trainer.predict(rows).predictions).reshape(-1, 2, trainer.args.eval_batch_size)
     return [tuple(pair) for pair in rewards.transpose(0, 2, 1).reshape(-1, 2).tolist()]

@@ -23,7 +23,7 @@ from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.integrations.rewards import RewardFunction, reward_function
 from w2s_rm.programs.launched import machine_defaults, quiet_progress, quiet_warnings, zero_stage
 from w2s_rm.programs.policy_parts import load_policy
-from w2s_rm.rollouts import sample_completions
+from w2s_rm.programs.rollouts import sample_completions
 from w2s_rm.tasks._comparison import parse_text
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Example, Row, Text

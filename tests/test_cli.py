@@ -109,6 +109,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         ("tasks", "preference"),
         ("losses", "log_confidence"),
         ("settings", "reward_modeling"),
+        ("heads", "lm"),
         ("corpora", "facts"),
     ):
         assert cli.main(["list", kind]) == 0

@@ -22,9 +22,10 @@ from w2s_rm.experiment.policy_recipe import POLICY_KEYS
 from w2s_rm.experiment.route import choose_head
 from w2s_rm.experiment.suite import _KEYS, load_suite
 from w2s_rm.heads import HEADS
-from w2s_rm.pretraining import Pretraining
 from w2s_rm.runs.launch import Launch, find_accelerate_config
-from w2s_rm.trainer_options import _LAUNCH_ONLY, _SCORING, batch_size
+from w2s_rm.settings import SETTINGS
+from w2s_rm.training.pretraining import Pretraining
+from w2s_rm.training.trainer_options import _LAUNCH_ONLY, _SCORING, batch_size
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
@@ -256,7 +257,7 @@ def test_the_reference_names_every_option_and_its_default() -> None:
         *catalog.names("policies"),
         *catalog.names("losses"),
         *catalog.names("corpora"),
-        *catalog.names("settings"),
+        *SETTINGS,
         "corpus",
     ]
     assert [word for word in words if f"`{word}`" not in text] == []

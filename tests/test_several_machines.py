@@ -131,7 +131,7 @@ def losses(stage: Path) -> list[float]:
 
 @pytest.mark.slow
 def test_two_machines_train_as_one_process_does(cluster: Cluster) -> None:
-    from w2s_rm.programs.train import train
+    from w2s_rm.stages.train import Train
 
     done = cluster.submit(number=1)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -142,7 +142,7 @@ def test_two_machines_train_as_one_process_does(cluster: Cluster) -> None:
 
     alone = cluster.folder / "alone"
     config = ["--config", str(student / "config.yaml"), "--output_dir", str(alone)]
-    train([*config, "--per_device_train_batch_size", "8"])
+    Train.run([*config, "--per_device_train_batch_size", "8"])
     assert len(losses(alone)) == 10
     torch.testing.assert_close(losses(student), losses(alone), rtol=1e-4, atol=1e-5)
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from w2s_rm.config import W2SRewardConfig
-    from w2s_rm.trainer import W2SRewardTrainer, W2STrainer
+    from w2s_rm.training.config import W2SRewardConfig
+    from w2s_rm.training.reward_trainer import W2SRewardTrainer
+    from w2s_rm.training.trainer import W2STrainer
 
 __version__ = "0.1.0.dev0"
 __all__ = ["W2SRewardConfig", "W2SRewardTrainer", "W2STrainer", "__version__"]
 
 _LAZY = {
-    "W2SRewardConfig": "w2s_rm.config",
-    "W2SRewardTrainer": "w2s_rm.trainer",
-    "W2STrainer": "w2s_rm.trainer",
+    "W2SRewardConfig": "w2s_rm.training.config",
+    "W2SRewardTrainer": "w2s_rm.training.reward_trainer",
+    "W2STrainer": "w2s_rm.training.trainer",
 }
 
 

@@ -15,12 +15,11 @@ from typing import Any, Literal
 
 from w2s_rm.errors import ConfigError, UnknownNameError, nearest
 
-Kind = Literal["tasks", "losses", "labels", "settings", "corpora", "policies", "supervisors", "preparations", "stages"]
+Kind = Literal["tasks", "losses", "labels", "corpora", "policies", "supervisors", "preparations", "stages"]
 _SINGULAR: dict[Kind, str] = {
     "tasks": "task",
     "losses": "loss",
     "labels": "label transform",
-    "settings": "setting",
     "corpora": "corpus",
     "policies": "policy trainer",
     "supervisors": "supervisor",

@@ -15,9 +15,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from w2s_rm import cli
 from w2s_rm.experiment.evaluate_model import evaluate_model
-from w2s_rm.experiment.evaluation import judge
-from w2s_rm.integrations.trained_on import ScoringFacts, write_facts
 from w2s_rm.metrics.reward_bench import SECTIONS, section_weights, stratified_means
+from w2s_rm.report.evaluation import judge
+from w2s_rm.training.facts import ScoringFacts, write_facts
 from w2s_rm.types import Example, Predictions
 
 TEMPLATE = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }} <eos> {% endfor %}"

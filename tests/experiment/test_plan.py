@@ -15,11 +15,11 @@ import yaml
 from w2s_rm.errors import ConfigError, InUseError
 from w2s_rm.experiment.plan import Plan, make_plan, model_label
 from w2s_rm.experiment.recipe import ModelSpec, load_recipe
-from w2s_rm.pretraining import Pretraining
 from w2s_rm.roles import LABELS
 from w2s_rm.runs.folder import lock
 from w2s_rm.runs.launch import find_accelerate_config
 from w2s_rm.runs.places import model_version
+from w2s_rm.training.pretraining import Pretraining
 
 Role = tuple[str, str | None, str | None, int | None]
 

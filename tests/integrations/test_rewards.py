@@ -25,8 +25,8 @@ from w2s_rm.integrations.preferences import to_preferences
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.integrations.scorer import Scorer, share_prompts
-from w2s_rm.integrations.trained_on import FILE, ScoringFacts, write_facts
-from w2s_rm.programs.relabel import relabel
+from w2s_rm.stages.relabel import Relabel
+from w2s_rm.training.facts import FILE, ScoringFacts, write_facts
 from w2s_rm.types import Example
 
 WORDS = [f"w{number}" for number in range(5, 60)]
@@ -74,7 +74,7 @@ def test_scores_of_examples_are_the_relabel_stages(reward_folder: Callable[..., 
     config = {"stage": "relabel", "examples": str(tmp_path / "examples.parquet"), "model_name_or_path": str(folder)}
     # A third of them is too long, and cut.
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump({**config, "max_length": 32, "bf16": False}), encoding="utf-8")
-    relabel(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(output)])
+    Relabel.run(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(output)])
     expected = [label.scores for label in read_labels(output / "weak_labels.parquet")]
     found = Scorer(load_reward_model(str(folder)), max_length=32).score_examples(examples)
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-5, atol=1e-5)

@@ -22,9 +22,10 @@ from w2s_rm.experiment.evaluate_model import evaluate_model
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.integrations.scorer import Scorer
-from w2s_rm.integrations.trained_on import FILE, ScoringFacts, read_facts, spoken, write_facts
-from w2s_rm.programs.evaluate import evaluate
-from w2s_rm.programs.train import train
+from w2s_rm.integrations.trained_on import spoken
+from w2s_rm.stages.evaluate import Evaluate
+from w2s_rm.stages.train import Train
+from w2s_rm.training.facts import FILE, ScoringFacts, read_facts, write_facts
 from w2s_rm.types import Example, Messages
 
 
@@ -84,7 +85,7 @@ def test_a_stage_writes_what_it_saw(reward_folder: Callable[..., Path], tmp_path
         "max_length": 64, "bf16": False, "max_steps": 1, "report_to": "none", "loss": {"name": "cross_entropy"},
     }  # fmt: skip
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    train(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "weak")])
+    Train.run(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "weak")])
     assert read_facts(str(tmp_path / "weak" / "model")) == ScoringFacts("conversations", "reward", 64, False)
 
 
@@ -131,7 +132,7 @@ def test_examples_and_stages_render_text_too(spoken_folder: Path, tmp_path: Path
             "model_name_or_path": str(spoken_folder),
         }  # fmt: skip
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        evaluate(["--config", str(tmp_path / f"{name}.yaml"), "--output_dir", str(tmp_path / name)])
+        Evaluate.run(["--config", str(tmp_path / f"{name}.yaml"), "--output_dir", str(tmp_path / name)])
         found[name] = read_predictions(tmp_path / name / "predictions.parquet")
     assert found["text"] == found["spoken"]
     assert found["text"].scores[0] == pytest.approx(expected[0], abs=1e-5)

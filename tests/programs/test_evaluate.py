@@ -17,17 +17,17 @@ from w2s_rm.data.examples import write_examples
 from w2s_rm.data.label_files import WeakLabel, write_labels
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import DataError, NonFiniteError
-from w2s_rm.programs.evaluate import evaluate
+from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.types import Example
 
 # Windows of few examples: the file has parts, and where batches are odd in number one rank has a filler.
 SCRIPT = """
-from w2s_rm.scoring import stream_scores
+from w2s_rm.training.scoring import score
 from w2s_rm.programs.launched import run_main
-from w2s_rm.programs.evaluate import evaluate
+from w2s_rm.stages.evaluate import Evaluate
 
-stream_scores.__kwdefaults__["window"] = 8
-run_main(evaluate)
+score.__kwdefaults__["window"] = 8
+run_main(Evaluate.run)
 """
 
 
@@ -46,7 +46,7 @@ def test_files_of_the_stage(
     folder.mkdir()
     # What a process leaves that was killed while it wrote.
     (folder / ".predictions.parquet.12345.tmp").write_bytes(b"PAR1")
-    evaluate(argv)
+    Evaluate.run(argv)
     assert names(folder) == [".lock", "config.yaml", "manifest.json", "predictions.parquet"]
     predictions = read_predictions(folder / "predictions.parquet")
     assert predictions.ids == tuple(example.id for example in examples)
@@ -84,7 +84,7 @@ def test_a_file_of_labels_is_judged_by_its_labels(
     write_examples(tmp_path / "others.parquet", [other])
     files = {"labels": str(tmp_path / "given.parquet"), "other_examples": [str(tmp_path / "others.parquet")]}
     argv = scoring_stage("evaluate", "unused", examples, **files)
-    evaluate(argv)
+    Evaluate.run(argv)
     predictions = read_predictions(Path(argv[-1]) / "predictions.parquet")
     assert predictions.ids == tuple(example.id for example in examples[:count])
     assert predictions.scores == ((0.25, 0.75),) * count
@@ -111,7 +111,7 @@ def test_scores_that_are_no_numbers_leave_no_file(
         part.save_pretrained(tmp_path / "broken")
     argv = scoring_stage("evaluate", str(tmp_path / "broken"), examples, layout="padded")
     with pytest.raises(NonFiniteError, match=r"examples: .*\be2\b"):
-        evaluate(argv)
+        Evaluate.run(argv)
     assert names(Path(argv[-1])) == [".lock", "config.yaml", "trainer"]
 
 
@@ -122,7 +122,7 @@ def test_an_example_beyond_the_budget_is_named(
 ) -> None:
     argv = scoring_stage("evaluate", tiny_model(), ragged_examples(6), max_tokens_per_batch=5)
     with pytest.raises(DataError, match=r"\be0\b"):
-        evaluate(argv)
+        Evaluate.run(argv)
     assert names(Path(argv[-1])) == [".lock", "config.yaml", "trainer"]
 
 
@@ -163,7 +163,7 @@ def test_two_processes_write_the_same_file(
     examples = ragged_examples(43)
     options = {"head": head, "setting": setting, "max_tokens_per_batch": 250, "layout": "padded"}
     one = scoring_stage("evaluate", model, examples, "one", **options)
-    evaluate(one)
+    Evaluate.run(one)
     two = scoring_stage("evaluate", model, examples, "two", **options)
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     config = Path(__file__).parents[2] / "deepspeed_configs" / f"{launcher}.yaml"

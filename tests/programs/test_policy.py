@@ -19,10 +19,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from w2s_rm import catalog
 from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.errors import ConfigError, NonFiniteError
-from w2s_rm.pretraining import Pretraining, pretrain
 from w2s_rm.programs import policy_parts
 from w2s_rm.programs.policy import policy
 from w2s_rm.tasks.world_preference import WorldPreference
+from w2s_rm.training.language_model import pretrain
+from w2s_rm.training.pretraining import Pretraining
 
 TASK = {"name": "world_preference", "n_entities": 6, "n_attributes": 1}
 CORPUS = {"name": "answers", "n_entities": 6, "n_attributes": 1}

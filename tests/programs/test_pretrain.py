@@ -5,10 +5,10 @@ import json
 import pytest
 import yaml
 
-from w2s_rm import language_model
 from w2s_rm.corpora.facts import Facts
 from w2s_rm.errors import ConfigError
 from w2s_rm.programs.pretrain import pretrain
+from w2s_rm.training import language_model
 
 TINY = {"corpus": {"name": "facts", "n_entities": 6}, "hidden_size": 16, "steps": 4, "batch_size": 8, "seed": 5}
 

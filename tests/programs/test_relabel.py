@@ -11,9 +11,9 @@ import pytest
 
 from w2s_rm.data.label_files import WeakLabel, read_labels, write_labels
 from w2s_rm.data.predictions import read_predictions
-from w2s_rm.programs.evaluate import evaluate
 from w2s_rm.programs.labelling import LabelAccuracy, softmax
-from w2s_rm.programs.relabel import relabel
+from w2s_rm.stages.evaluate import Evaluate
+from w2s_rm.stages.relabel import Relabel
 from w2s_rm.types import Example
 
 
@@ -48,13 +48,13 @@ def test_files_of_a_models_labels(
 ) -> None:
     examples = ragged_examples(21, most_candidates)
     argv = scoring_stage("relabel", tiny_model(), examples)
-    relabel(argv)
+    Relabel.run(argv)
     folder = Path(argv[-1])
     files = [".lock", "config.yaml", "dataset", "manifest.json", "weak_labels.parquet"]
     assert sorted(path.name for path in folder.iterdir()) == files
 
     labels = read_labels(folder / "weak_labels.parquet")
-    evaluate(scoring_stage("evaluate", tiny_model(), examples, "scores"))
+    Evaluate.run(scoring_stage("evaluate", tiny_model(), examples, "scores"))
     scores = read_predictions(folder.parent / "scores" / "predictions.parquet").scores
     for example, label, row in zip(examples, labels, scores, strict=True):
         expected = WeakLabel(example.id, example.candidate_ids, softmax(row), row)
@@ -83,7 +83,7 @@ def test_labels_from_a_file_are_written_alike(
     given = [WeakLabel(example.id, example.candidate_ids, (0.25, 0.75)) for example in examples]
     write_labels(tmp_path / "given.parquet", reversed(given))
     argv = scoring_stage("relabel", "unused", examples, labels=str(tmp_path / "given.parquet"))
-    relabel(argv)
+    Relabel.run(argv)
     assert read_labels(Path(argv[-1]) / "weak_labels.parquet") == given
     written = pq.read_table(Path(argv[-1]) / "dataset" / "train.parquet").to_pylist()
     assert [row["chosen"] for row in written] == [example.candidates[1] for example in examples]

@@ -23,13 +23,13 @@ from w2s_rm.errors import ArtifactError, ConfigError
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.run import run_plan
 from w2s_rm.experiment.suite import load_suite
-from w2s_rm.programs.train import train
 from w2s_rm.report import collect
 from w2s_rm.report.card_facts import find_uses
 from w2s_rm.report.cards import update_cards, write_card
 from w2s_rm.report.rows import row_record
 from w2s_rm.runs.hub import hub_problems, push_model, repository
 from w2s_rm.runs.places import model_version
+from w2s_rm.stages.train import Train
 from w2s_rm.types import Example
 
 MakeRun = Callable[..., Path]
@@ -290,7 +290,7 @@ def trained(tmp_path: Path, tiny_model: Callable[..., str], pairs: Callable[...,
         "report_to": "none",
     }
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    train(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "out")])
+    Train.run(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "out")])
     return tmp_path / "out"
 
 
@@ -350,7 +350,7 @@ def test_a_stage_launched_by_hand_refuses_too(
     config = {"stage": "train", "examples": "nowhere", "model_name_or_path": tiny_model(), "push_to_hub": True}
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump({**config, "run_name": "x"}), encoding="utf-8")
     with pytest.raises(ConfigError, match="nobody is logged in"):
-        train(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "out")])
+        Train.run(["--config", str(tmp_path / "stage.yaml"), "--output_dir", str(tmp_path / "out")])
 
 
 def test_what_is_pushed_and_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

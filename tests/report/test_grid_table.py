@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from w2s_rm.render.elements import Heading, Table
 from w2s_rm.report.content import blocks
-from w2s_rm.report.elements import Heading, Table
 from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.table import collect

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from w2s_rm.report.formats import by_run, ratio, ratio_interval, task_names
+from w2s_rm.render.numbers import ratio, ratio_interval
+from w2s_rm.report.formats import by_run, task_names
 from w2s_rm.report.notes import notes
 from w2s_rm.report.summary import summary_text
 from w2s_rm.report.table import collect

@@ -14,8 +14,9 @@ import pytest
 
 import w2s_rm
 from w2s_rm.errors import ArtifactError, InUseError
+from w2s_rm.files import write_json, write_text, write_yaml
 from w2s_rm.runs import folder as artifacts
-from w2s_rm.runs.folder import StageFolder, lock, write_json, write_text, write_yaml
+from w2s_rm.runs.folder import StageFolder, lock
 
 ROOT = Path(__file__).parents[2]
 HOLD = """

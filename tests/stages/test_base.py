@@ -17,12 +17,10 @@ import pytest
 import yaml
 
 from w2s_rm import catalog
-from w2s_rm.config import build_loss
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.errors import ConfigError, UnknownNameError
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
-from w2s_rm.pretraining import Pretraining
 from w2s_rm.programs.launched import parse_model_stage
 from w2s_rm.runs.launch import Launch
 from w2s_rm.stages import Examples, Labels, Model, Scores, Stage, held, recorded
@@ -31,6 +29,8 @@ from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
+from w2s_rm.training.config import build_loss
+from w2s_rm.training.pretraining import Pretraining
 from w2s_rm.types import Example, content_hash
 
 KINDS = catalog.names("stages")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from w2s_rm.checks.result import CheckResult
-from w2s_rm.checks.verdict import percent
+from w2s_rm.render.numbers import share
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class CheckReport:
 
     def _cut(self, found: Truncation) -> str:
         parts = (("prompts", found.cut_prompts), ("candidates", found.cut_candidates))
-        much = [f"{percent(share)} of the {part}" for part, share in parts if share > self.truncation_threshold]
+        much = [f"{share(cut)} of the {part}" for part, cut in parts if cut > self.truncation_threshold]
         if not much:
             return ""
         return f"{found.role} {found.model} cuts {' and '.join(much)} at max_length {found.max_length}: raise it"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from w2s_rm.checks.report import CheckReport, Truncation
 from w2s_rm.checks.result import Accuracy, CheckResult
-from w2s_rm.checks.verdict import interval, percent, verdict_lines
+from w2s_rm.checks.verdict import interval, verdict_lines
+from w2s_rm.render.numbers import share
+from w2s_rm.render.plain import aligned
 
 Line = Sequence[str]
 
@@ -23,12 +25,12 @@ def check_text(report: CheckReport) -> str:
         f"{named}: {report.n_examples} rows in {report.n_groups} groups, the largest of "
         f"{report.largest_group}, {report.duplicates} duplicates, "
         f"{report.contradictions} contradictions",
-        _table(_split_lines(result)),
-        _table(_measured_lines(result)),
+        aligned(_split_lines(result)),
+        aligned(_measured_lines(result)),
     ]
     if report.truncations:
         header = ("tokenizer", "max_length", "examples", "prompts cut", "candidates cut", "alike")
-        parts.append(_table([header, *map(_truncation_line, report.truncations)]))
+        parts.append(aligned([header, *map(_truncation_line, report.truncations)]))
     unmeasured = [f"not measured: {reason}" for reason in result.reasons]
     parts.append("\n".join([*unmeasured, *verdict_lines(report.warnings)]))
     return "\n\n".join(parts)
@@ -43,13 +45,13 @@ def _split_lines(result: CheckResult) -> Iterator[Line]:
         seen = overlaps.get(split)
         again = ("–", "–") if seen is None else (str(seen.normalised), str(seen.exact))
         shares = result.balance.get(split, {})
-        cells = [percent(shares[name]) if name in shares else "–" for name in classes]
+        cells = [share(shares[name]) if name in shares else "–" for name in classes]
         yield (split, str(rows), str(result.groups[split]), str(result.without_gold[split]), *again, *cells)
 
 
 def _measured_lines(result: CheckResult) -> Iterator[Line]:
     yield ("on the test split", "share [95 % interval]")
-    yield ("chance", percent(result.chance))
+    yield ("chance", share(result.chance))
     measured: tuple[tuple[str, Accuracy | None], ...] = (
         ("most frequent class", result.majority),
         ("right one stands first", result.gold_first),
@@ -61,9 +63,9 @@ def _measured_lines(result: CheckResult) -> Iterator[Line]:
             yield (name, interval(found), found.detail)
     if result.wins is not None:
         wins = result.wins
-        yield ("decided by wins in training", percent(wins.decided), f"of these right: {interval(wins.right)}")
+        yield ("decided by wins in training", share(wins.decided), f"of these right: {interval(wins.right)}")
     for leak in result.near_leaks:
-        yield (f"{leak.part} seen in training", percent(leak.share), f"first: {leak.ids[0]}" if leak.ids else "")
+        yield (f"{leak.part} seen in training", share(leak.share), f"first: {leak.ids[0]}" if leak.ids else "")
 
 
 def _truncation_line(found: Truncation) -> Line:
@@ -71,18 +73,5 @@ def _truncation_line(found: Truncation) -> Line:
     if found.skipped:
         return (name, "–", "–", "–", "–", "–", found.skipped)
     limit = "none" if found.max_length is None else str(found.max_length)
-    cut = (percent(found.cut_prompts), percent(found.cut_candidates))
+    cut = (share(found.cut_prompts), share(found.cut_candidates))
     return (name, limit, str(found.examples), *cut, str(found.alike))
-
-
-def _table(lines: Iterable[Line]) -> str:
-    """Align cells: the first column left, the others right, a last one beyond the header's as it is."""
-    header, *rest = lines
-    width = len(header)
-    columns = [max(len(line[column]) for line in (header, *rest)) for column in range(width)]
-    return "\n".join(_aligned(line, columns) for line in (header, *rest))
-
-
-def _aligned(cells: Line, columns: Sequence[int]) -> str:
-    inner = [cell.rjust(width) for cell, width in zip(cells[1:], columns[1:], strict=False)]
-    return "  ".join(["  " + cells[0].ljust(columns[0]), *inner, *cells[len(columns) :]]).rstrip()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from w2s_rm.checks.leakage import MOST_IDS
 from w2s_rm.checks.result import Accuracy, CheckResult, NearLeak, Overlap, Thresholds, Wins
+from w2s_rm.render.numbers import share, share_interval
 
 
 def warnings_of(result: CheckResult, crossing_groups: Sequence[str], thresholds: Thresholds) -> tuple[str, ...]:
@@ -34,14 +35,9 @@ def verdict_lines(warnings: Sequence[str]) -> list[str]:
     return [f"verdict: {len(warnings)} warning{'s' if len(warnings) > 1 else ''}", *(f"! {line}" for line in warnings)]
 
 
-def percent(value: float) -> str:
-    """Write a share as `12.3 %`."""
-    return f"{100 * value:.1f} %"
-
-
 def interval(found: Accuracy) -> str:
     """Write an accuracy as `12.3 % [10.1, 14.5]`."""
-    return f"{percent(found.value)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return share_interval(found.value, found.low, found.high)
 
 
 def _leaks(result: CheckResult, crossing_groups: Sequence[str], thresholds: Thresholds) -> Iterator[str]:
@@ -67,7 +63,7 @@ def _overlap(overlap: Overlap) -> str:
 
 def _same_prompt(leak: NearLeak) -> str:
     return (
-        f"{percent(leak.share)} of the test examples have a prompt that training has as well ({', '.join(leak.ids)}): "
+        f"{share(leak.share)} of the test examples have a prompt that training has as well ({', '.join(leak.ids)}): "
         "group by the prompt"
     )
 
@@ -75,8 +71,8 @@ def _same_prompt(leak: NearLeak) -> str:
 def _wins(wins: Wins) -> str:
     turned = "" if wins.moves > 0 else " (turned around: what lost in training wins in test)"
     return (
-        f"wins and losses of the same texts in training decide {percent(wins.decided)} of the test examples and are "
-        f"right in {interval(wins.right)} of these, chance is {percent(wins.chance)}{turned}: texts stand in several "
+        f"wins and losses of the same texts in training decide {share(wins.decided)} of the test examples and are "
+        f"right in {interval(wins.right)} of these, chance is {share(wins.chance)}{turned}: texts stand in several "
         "splits, so group by what they share (group_by: candidates, or first_words)"
     )
 
@@ -90,12 +86,12 @@ def _balance(result: CheckResult, thresholds: Thresholds) -> Iterator[str]:
     if most is not None and most.low > result.chance + thresholds.balance:
         yield (
             f"always answering {most.detail!r} is right in {interval(most)} of the test examples, chance is "
-            f"{percent(result.chance)}: balance the classes"
+            f"{share(result.chance)}: balance the classes"
         )
     if first is not None and not _near(first, result.chance, thresholds.balance):
         yield (
             f"the right candidate stands first in {interval(first)} of the test examples, chance is "
-            f"{percent(result.chance)}: its position gives it away"
+            f"{share(result.chance)}: its position gives it away"
         )
 
 
@@ -104,7 +100,7 @@ def _near(found: Accuracy, expected: float, distance: float) -> bool:
 
 
 def _shortcuts(result: CheckResult, thresholds: Thresholds) -> Iterator[str]:
-    length, words, base = result.length_only, result.bag_of_words, percent(result.guessing)
+    length, words, base = result.length_only, result.bag_of_words, share(result.guessing)
     if length is not None and length.low > result.guessing + thresholds.length_only:
         how = f"choosing the {length.detail} candidate" if length.detail else "the length of the prompt"
         yield f"{how} is right in {interval(length)} of the test examples, guessing in {base}: a shortcut"

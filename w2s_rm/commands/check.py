@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.checks.table import check_text
     from w2s_rm.experiment.check import check_subject
     from w2s_rm.experiment.selection import parse_thresholds
-    from w2s_rm.runs.folder import write_json
+    from w2s_rm.files import write_json
 
     thresholds = parse_thresholds(arguments.threshold)
     reports = check_subject(arguments.subject, arguments.overrides, thresholds, arguments.runs)

@@ -25,8 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Score the model and print its accuracy."""
     from w2s_rm.experiment.evaluate_model import evaluate_model
-    from w2s_rm.report.evaluation import evaluation_text
-    from w2s_rm.runs.folder import write_json
+    from w2s_rm.files import write_json
+    from w2s_rm.report.evaluation_text import evaluation_text
 
     judged = evaluate_model(
         arguments.model,

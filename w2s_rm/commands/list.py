@@ -1,18 +1,24 @@
-"""what there is: tasks, losses, label transforms, settings, corpora, policies, supervisors or stages"""
+"""what there is: tasks, losses, label transforms, settings, heads, corpora, policies, supervisors or stages"""
 
 from __future__ import annotations
 
 import argparse
 import typing
+from collections.abc import Mapping
 
 from w2s_rm import catalog
+from w2s_rm.heads import HEADS
+from w2s_rm.settings import SETTINGS
+
+_TABLES: Mapping[str, Mapping[str, object]] = {"settings": SETTINGS, "heads": HEADS}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("kind", choices=typing.get_args(catalog.Kind))
+    parser.add_argument("kind", choices=[*typing.get_args(catalog.Kind), *_TABLES])
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print one name a line."""
-    print("\n".join(catalog.names(arguments.kind)))
+    kind = arguments.kind
+    print("\n".join(sorted(_TABLES[kind]) if kind in _TABLES else catalog.names(kind)))

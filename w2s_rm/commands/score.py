@@ -23,9 +23,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score and write."""
+    from w2s_rm.files import write_text
     from w2s_rm.integrations.export import refuse_existing
     from w2s_rm.integrations.responses import best_of_n, read_responses, rewarded, to_jsonl
-    from w2s_rm.runs.folder import write_text
 
     if arguments.output is not None:
         refuse_existing(arguments.output)

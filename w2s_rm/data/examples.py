@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.errors import DataError
+from w2s_rm.files import replacing
 from w2s_rm.types import Example, Text, content_hash, hash_fraction, text_hash
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def write_parquet(path: Path, table: pyarrow.Table) -> None:
     """
     import pyarrow.parquet
 
-    with _replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         pyarrow.parquet.write_table(table, unfinished)
 
 
@@ -116,22 +115,10 @@ def write_parquet_parts(path: Path, parts: Iterable[pyarrow.Table]) -> None:
 
     remaining = iter(parts)
     first = next(remaining)
-    with _replacing(path) as unfinished, pyarrow.parquet.ParquetWriter(unfinished, first.schema) as writer:
+    with replacing(path) as unfinished, pyarrow.parquet.ParquetWriter(unfinished, first.schema) as writer:
         writer.write_table(first)
         for part in remaining:
             writer.write_table(part)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write in the place of another, which it becomes when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _example(row: dict[str, Any]) -> Example:

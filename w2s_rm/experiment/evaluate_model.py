@@ -14,11 +14,13 @@ from w2s_rm.data.examples import write_examples
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, DataError, join_problems
-from w2s_rm.experiment.evaluation import Evaluation, judge
 from w2s_rm.experiment.selection import select_task
-from w2s_rm.integrations.trained_on import TEXT
-from w2s_rm.runs.folder import StageFolder, write_yaml
+from w2s_rm.files import write_yaml
+from w2s_rm.report.evaluation import Evaluation, judge
+from w2s_rm.runs.folder import StageFolder
+from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.tasks.reward_bench import RewardBench
+from w2s_rm.training.facts import TEXT
 from w2s_rm.types import Example, Predictions, Task
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Judgement:
         scoring (`Mapping`): `max_length` and the precision under which candidates were scored.
         without_truth (`int`): Comparisons that have no better response, left out.
         counts (`Mapping`): Tokens, and prompts and candidates that were cut.
-        evaluation ([`~w2s_rm.experiment.evaluation.Evaluation`]): The result.
+        evaluation ([`~w2s_rm.report.evaluation.Evaluation`]): The result.
     """
 
     model: str
@@ -160,12 +162,10 @@ def _scoring(loaded: RewardModel) -> dict[str, Any]:
 
 
 def _score(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[Predictions, dict[str, Any]]:
-    from w2s_rm.programs.evaluate import evaluate
-
     with tempfile.TemporaryDirectory(prefix="w2s-rm-") as folder:
         place = Path(folder)
         write_examples(place / "examples.parquet", examples)
         write_yaml(place / "stage.yaml", {"stage": "evaluate", "examples": str(place / "examples.parquet"), **config})
-        evaluate(["--config", str(place / "stage.yaml"), "--output_dir", str(place / "out")])
+        Evaluate.run(["--config", str(place / "stage.yaml"), "--output_dir", str(place / "out")])
         counts = StageFolder(place / "out").manifest()["counts"]
         return read_predictions(place / "out" / "predictions.parquet"), dict(counts)

@@ -43,7 +43,7 @@ def class_fields(path: Path, name: str) -> dict[str, str]:
 @functools.cache
 def training_fields() -> dict[str, str]:
     """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions, and our own."""
-    own = class_fields(Path(catalog.__file__).parent / "config.py", "W2SRewardConfig")
+    own = class_fields(Path(catalog.__file__).parent / "training" / "config.py", "W2SRewardConfig")
     found = {name: annotation for name, annotation in own.items() if name not in _NO_TRAINING_OPTION}
     for package, file, name in _TRAINING:
         found |= class_fields(package_folder(package) / file, name)

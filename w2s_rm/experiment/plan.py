@@ -14,14 +14,15 @@ from w2s_rm import options
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route, open_route
+from w2s_rm.heads import HEADS
 from w2s_rm.labels import LabelTransform, check_transforms
 from w2s_rm.labels.agree import Agree
-from w2s_rm.pretraining import Pretraining
 from w2s_rm.roles import CEILING, INTERMEDIATE, LABELS, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.plan import PlannedStage, Policies, Run
 from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.transform import Transform
 from w2s_rm.supervisors import Supervision, Supervisor
+from w2s_rm.training.pretraining import Pretraining
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _goals(route: Route) -> Iterator[Stage]:
     """What the reports of a recipe read; all other stages lead to one of these."""
     yield route.prepared
     yield from (base.maker for base in route.bases.values() if base.maker is not None)
-    if route.has_truth and route.encoding["head"] == "lm":
+    if route.has_truth and HEADS[route.encoding["head"]].writes:
         # Scored as the student is, merged and in full: neither quantised nor with an adapter.
         yield route.evaluate(ZERO_SHOT, route.base("strong"), seed=None, as_given=True)
     supervisors = _supervisors(route.recipe)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from w2s_rm import catalog
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.fields import policy_fields
-from w2s_rm.policies._base import RESERVED
+from w2s_rm.policies import RESERVED
 from w2s_rm.types import Verifiable
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import Any
 from w2s_rm import catalog
 from w2s_rm.errors import W2SError, nearest
 from w2s_rm.experiment.plan import Plan
+from w2s_rm.heads import HEADS
 from w2s_rm.stages import Stage
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.pretrain import Pretrain
@@ -74,7 +75,7 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
 def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: bool) -> Iterator[str]:
     from trl import ModelConfig
 
-    from w2s_rm.modeling import check_quantization, load_tokenizer, stage_tokenizer
+    from w2s_rm.training.modeling import check_quantization, load_tokenizer, stage_tokenizer
 
     config, policy = stage.config(), isinstance(stage, Policy)
     args, wrong = (_policy_arguments if policy else _arguments)(config, own_hardware)
@@ -110,8 +111,8 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
 
 def _arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[Any, list[str]]:
     """The trainer's arguments of a training or scoring stage, or what is wrong with them."""
-    from w2s_rm.config import W2SRewardConfig
     from w2s_rm.programs.launched import machine_defaults, quiet_warnings
+    from w2s_rm.training.config import W2SRewardConfig
 
     quiet_warnings()
     known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
@@ -170,8 +171,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
-    from w2s_rm.heads import HEADS
-    from w2s_rm.modeling import check_writes, quiet_loading
+    from w2s_rm.training.modeling import check_writes, quiet_loading
 
     config, policy = stage.config(), isinstance(stage, Policy)
     head = None if policy else HEADS[config["head"]]
@@ -212,7 +212,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
         return None, []
     problems = _unknown_options(model, blueprint, unused)
     try:
-        if config.get("head") == "lm":
+        if head is not None and head.writes:
             check_writes(path, model)
     except W2SError as error:
         problems.append(str(error))
@@ -245,7 +245,7 @@ def _adapter_problems(head: str, model_args: Any, model: Any) -> Iterator[str]:
     import torch
     from peft import get_peft_model
 
-    from w2s_rm.modeling import peft_config
+    from w2s_rm.training.modeling import peft_config
 
     modules = [name for name, _ in model.named_modules() if name]
     leaves = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules if not name[-1].isdigit()))

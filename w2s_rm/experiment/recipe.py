@@ -17,6 +17,7 @@ from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.experiment.values import value_problems
 from w2s_rm.options import Mistake
+from w2s_rm.settings import find_setting
 from w2s_rm.types import Task
 
 SIZES = ("n_train", "n_validation", "n_test")
@@ -255,7 +256,7 @@ class Checker:
         if value is None or not catalog.knows("tasks", str(task_name)):
             return None
         setting = catalog.lookup("tasks", task_name).setting
-        known = catalog.lookup("settings", setting).heads
+        known = find_setting(setting).heads
         if value not in known:
             self.problem(("head",), f"{value!r} is no head of setting {setting}; {nearest(str(value), known)}")
         return str(value)
@@ -311,7 +312,7 @@ class Checker:
     def pretrain(self, path: KeyPath, value: Any) -> Mapping[str, Any] | None:
         if value is None:
             return None
-        from w2s_rm.pretraining import Pretraining
+        from w2s_rm.training.pretraining import Pretraining
 
         data = self.mapping(path, value)
         self.report(path, options.option_mistakes(Pretraining, data, "pretrain", _hint))

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_rm import catalog, options
+from w2s_rm import options
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
+from w2s_rm.heads import HEADS
 from w2s_rm.preparations import Preparation
-from w2s_rm.pretraining import ALGORITHM_VERSION, Pretraining
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.runs.places import find_labels, model_size, model_version, resolve_model
+from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Model
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.policy import Policy
@@ -28,7 +29,8 @@ from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.pretrain import Pretrain
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
-from w2s_rm.trainer_options import WHOLE, batch_size, scoring
+from w2s_rm.training.pretraining import ALGORITHM_VERSION, Pretraining
+from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
 from w2s_rm.types import Task, content_hash
 
 _PLAIN = Method({"name": "cross_entropy"})
@@ -354,7 +356,11 @@ def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:
 def _encoding(recipe: Recipe, task: Task) -> dict[str, Any]:
     """Decide what says how examples of the task become scores."""
     head, classes = choose_head(recipe, task), task.classes
-    if recipe.policy is not None and head != "reward":
+    if classes is not None and not find_setting(task.setting).classes:
+        raise ConfigError(
+            f"task {recipe.task_name} has classes, but setting {task.setting} knows no order of candidates"
+        )
+    if recipe.policy is not None and not HEADS[head].gives_rewards:
         raise ConfigError(f"policy: rewards come from head reward, and this recipe's models have head {head}")
     return {"setting": task.setting, "head": head, "classes": None if classes is None else list(classes)}
 
@@ -370,9 +376,7 @@ def choose_head(recipe: Recipe, task: Task) -> str:
         ConfigError: A head with a logit for each class, and candidates that are no classes.
     """
     fitting = [
-        head
-        for head in catalog.lookup("settings", task.setting).heads
-        if head != "classification" or task.classes is not None
+        head for head in find_setting(task.setting).heads if task.classes is not None or not HEADS[head].needs_classes
     ]
     if recipe.head is not None and recipe.head not in fitting:
         raise ConfigError(

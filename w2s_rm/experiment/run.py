@@ -13,7 +13,9 @@ from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.executors import run_accelerate, run_inline
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
-from w2s_rm.runs.folder import StageFolder, lock, write_yaml
+from w2s_rm.files import write_yaml
+from w2s_rm.render.numbers import share
+from w2s_rm.runs.folder import StageFolder, lock
 from w2s_rm.runs.hub import hub_problems
 from w2s_rm.runs.launch import read_accelerate_config
 from w2s_rm.runs.plan import write_plan
@@ -98,8 +100,8 @@ def check_lines(folder: Path) -> list[str]:
     """
     check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
     found = {name: check[name] for name in ("length_only", "bag_of_words") if check[name] is not None}
-    figures = [f"chance {100 * check['chance']:.1f} %"]
-    figures += [f"{name.replace('_', ' ')} {100 * one['value']:.1f} %" for name, one in found.items()]
+    figures = [f"chance {share(check['chance'])}"]
+    figures += [f"{name.replace('_', ' ')} {share(one['value'])}" for name, one in found.items()]
     warnings = check["warnings"]
     verdict = "no warnings" if not warnings else f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
     return [f"  check of the data: {verdict} ({', '.join(figures)})", *(f"  ! {text}" for text in warnings)]

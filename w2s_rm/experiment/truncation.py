@@ -82,8 +82,8 @@ def _writing(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
 
 
 def _render_prompts(path: str, revision: str, examples: Sequence[Example]) -> None:
-    from w2s_rm.data.encoding import encode_prompts
-    from w2s_rm.modeling import load_tokenizer
+    from w2s_rm.heads.encoding import encode_prompts
+    from w2s_rm.training.modeling import load_tokenizer
 
     tokenizer = load_tokenizer(path, revision=revision)
     counts = [len(example.candidates) for example in examples]
@@ -143,10 +143,10 @@ def _missing(path: str, revision: str) -> str:
 def _encode(config: Mapping[str, Any], path: str, examples: Sequence[Example]) -> tuple[int | None, list[Encoded]]:
     from trl import ModelConfig
 
-    from w2s_rm.config import W2SRewardConfig
-    from w2s_rm.modeling import stage_tokenizer
     from w2s_rm.programs.launched import quiet_warnings
     from w2s_rm.programs.scoring import encode
+    from w2s_rm.training.config import W2SRewardConfig
+    from w2s_rm.training.modeling import stage_tokenizer
 
     quiet_warnings()
     given = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}

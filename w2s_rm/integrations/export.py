@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,9 @@ import yaml
 from w2s_rm.data.examples import read_examples, write_parquet
 from w2s_rm.data.label_store import join_labels, read_labels, to_table
 from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
+from w2s_rm.files import replacing, write_text
 from w2s_rm.integrations.preferences import Preferences, to_preferences
 from w2s_rm.roles import LABELS, STUDENT, WEAK
-from w2s_rm.runs.folder import write_text
 from w2s_rm.runs.plan import PlannedStage, Run, read_run
 from w2s_rm.types import Example
 
@@ -202,9 +200,5 @@ def write_preferences(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def _write_dataset(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     import datasets
 
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as unfinished:
         datasets.Dataset(to_table(rows)).save_to_disk(unfinished)
-        unfinished.rename(path)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

@@ -14,9 +14,10 @@ from transformers.integrations import deepspeed
 
 from w2s_rm.data.reading import is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError, join_problems
-from w2s_rm.heads import HEADS, keep_in_float32
-from w2s_rm.integrations.trained_on import read_facts
-from w2s_rm.modeling import quiet_loading
+from w2s_rm.heads import HEADS
+from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.training.facts import read_facts
+from w2s_rm.training.modeling import quiet_loading
 
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "merges.txt")
 

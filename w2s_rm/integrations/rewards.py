@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_rm.data.encoding import first_alike
 from w2s_rm.data.messages import parse_template_kwargs, words
+from w2s_rm.heads.encoding import first_alike
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.scorer import Scorer, share_prompts
 from w2s_rm.integrations.texts import check_columns, check_markup, check_template

@@ -8,25 +8,24 @@ from __future__ import annotations
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import datasets
 import torch
 from accelerate import PartialState
-from torch import Tensor
 
-from w2s_rm.branches import read_branches
-from w2s_rm.data.collation import PaddedCollator
-from w2s_rm.data.encoding import encode_batch
-from w2s_rm.data.shared_prefix import SharedPrefixCollator
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError, join_problems
 from w2s_rm.heads import HEADS, Collator
+from w2s_rm.heads.attention import read_branches
+from w2s_rm.heads.collation import PaddedCollator
+from w2s_rm.heads.encoding import encode_batch
+from w2s_rm.heads.trees import SharedPrefixCollator
 from w2s_rm.integrations.reward_model import RewardModel, unsharded
 from w2s_rm.integrations.texts import check_template
 from w2s_rm.integrations.trained_on import as_trained
-from w2s_rm.layout_probe import why_not_shared
-from w2s_rm.layouts import refuse_long_rows
+from w2s_rm.training.layout_probe import why_not_shared
+from w2s_rm.training.layouts import Layout, refuse_long_rows
+from w2s_rm.training.scoring import Scoring, score
 from w2s_rm.types import Encoded, Example, Text
 
 logger = logging.getLogger(__name__)
@@ -69,10 +68,9 @@ class Scorer:
         self.loaded, self.batch_size = loaded, batch_size
         self.max_length = loaded.max_length if max_length is None else max_length
         self._device, self._bf16 = device, loaded.bf16 if bf16 is None else bf16
-        self._collator: Collator | None = None
+        self._prepared: tuple[Layout, Scoring] | None = None
         if self.max_length is not None:
-            longest = {"prompt_ids": [[0] * self.max_length], "candidate_ids": [[[]]]}
-            refuse_long_rows(loaded.model, [datasets.Dataset.from_dict(longest)])
+            refuse_long_rows(loaded.model, [[{"prompt_ids": [0] * self.max_length, "candidate_ids": [[]]}]])
 
     def score_examples(self, examples: Sequence[Example]) -> list[tuple[float, ...]]:
         """Score all candidates of examples, which are cut together where they are too long: the stages' own scores.
@@ -131,36 +129,41 @@ class Scorer:
         Args:
             groups (`Sequence[Mapping]`): From [`to_group`] or [`share_prompts`].
         """
-        collator, device = self._prepare()
-        bf16 = device.type != "cpu" if self._bf16 is None else self._bf16
-        scores: list[list[float]] = [[] for _ in groups]
-        for batch in _batches(groups, self.batch_size):
-            laid = collator([groups[index] for index in batch])
-            inputs = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in laid.items()}
-            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                scores_BK = _HEAD.score(self.loaded.model, inputs).scores_BK.cpu()
-            for index, scores_K in zip(batch, scores_BK.tolist(), strict=True):
-                scores[index] = scores_K[: len(groups[index]["candidate_ids"])]
-        return scores
+        if not groups:
+            return []
+        layout, scoring = self._prepare()
+        (scored,) = score(self.loaded.model, _HEAD, layout, groups, scoring, window=len(groups))
+        return [list(row.scores) for row in scored]
 
-    def _prepare(self) -> tuple[Collator, torch.device]:
+    def _prepare(self) -> tuple[Layout, Scoring]:
         """Place the model and choose how it reads rows; not before the first scores: then a trainer has its device."""
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
-        if self._collator is None:
+        if self._prepared is None:
             device = PartialState().device if self._device is None else torch.device(self._device)
             module: Any = model
             module.to(device)
             pad_token_id = int(tokenizer.pad_token_id)
             with unsharded():
-                reason = why_not_shared("reward", model, self.max_length, device)
+                reason = why_not_shared(_HEAD, model, self.max_length, device)
+            layout = Layout("padded", reason) if reason else Layout("shared_prefix", "the model reads it")
             if reason is None:
                 read_branches(model)
                 width = _WIDTHS * model.config.get_text_config().hidden_size
-                self._collator = SharedPrefixCollator(_HEAD.tree, pad_token_id, attention_length=width)
+                collator: Collator = SharedPrefixCollator(_HEAD.tree, pad_token_id, attention_length=width)
             else:
-                self._collator = PaddedCollator(pad_token_id)
+                collator = PaddedCollator(pad_token_id)
             logger.info("%s: layout %s", self.loaded.name, f"padded: {reason}" if reason else "shared_prefix")
-        return self._collator, model.device
+            bf16 = device.type != "cpu" if self._bf16 is None else self._bf16
+            scoring = Scoring(
+                collator,
+                device,
+                most_candidates=self.batch_size,
+                # The message names rows as their caller does.
+                finite=False,
+                context=lambda: torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+            )
+            self._prepared = layout, scoring
+        return self._prepared
 
     def check_finite(self, scores: Sequence[float], names: Sequence[str]) -> None:
         """Stop at a NaN or infinite score: trainers would go on with it.
@@ -181,7 +184,7 @@ class Scorer:
 
 def to_group(prompt_ids: list[int], candidate_ids: list[list[int]]) -> Group:
     """Make a group of a prompt's tokens and those of its responses, none of which is empty."""
-    return {"prompt_ids": prompt_ids, "candidate_ids": candidate_ids, "targets": [0.0] * len(candidate_ids)}
+    return {"prompt_ids": prompt_ids, "candidate_ids": candidate_ids}
 
 
 def share_prompts(rows: Sequence[list[int]], prompts: Sequence[Text], most: int) -> list[tuple[list[int], Group]]:
@@ -212,19 +215,3 @@ def _common(rows: Sequence[list[int]]) -> int:
     first, last = min(rows), max(rows)
     longest = min(map(len, rows)) - 1
     return next((place for place in range(longest) if first[place] != last[place]), longest)
-
-
-def _batches(groups: Sequence[Group], most: int) -> Iterator[list[int]]:
-    """Put groups of like length together; the largest come first: a batch that is too large fails at once."""
-    lengths = [len(group["prompt_ids"]) + max(map(len, group["candidate_ids"])) for group in groups]
-    batch: list[int] = []
-    count = 0
-    for index in sorted(range(len(groups)), key=lambda index: -lengths[index]):
-        size = len(groups[index]["candidate_ids"])
-        if batch and count + size > most:
-            yield batch
-            batch, count = [], 0
-        batch.append(index)
-        count += size
-    if batch:
-        yield batch

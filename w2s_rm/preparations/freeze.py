@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from w2s_rm.errors import ConfigError, OptionError
+from w2s_rm.heads import HEADS
 from w2s_rm.stages.train import Train
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ class Freeze:
         """Freeze the others."""
         if training.options.get("use_peft"):
             raise ConfigError("freeze: with LoRA (use_peft) all weights are frozen already; use one of both")
-        if training.head == "lm" and self.layers == 0:
+        if HEADS[training.head].writes and self.layers == 0:
             raise ConfigError(
-                "freeze: head lm has no new head, so with layers: 0 nothing would be trained; use 1 or more"
+                f"freeze: head {training.head} has no new head, so with layers: 0 nothing would be trained; use 1 or "
+                "more"
             )
         return dataclasses.replace(training, trainable_layers=self.layers)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.errors import ConfigError
+from w2s_rm.heads import HEADS
 from w2s_rm.roles import INTERMEDIATE
 from w2s_rm.stages.train import Train
 
@@ -31,8 +32,10 @@ class HeadFirst:
 
     def prepare(self, route: Route, training: Train) -> Train:
         """Put a training of the head before the training."""
-        if training.head == "lm":
-            raise ConfigError("head_first: head lm has no new head to train; leave it out, or take another head")
+        if HEADS[training.head].writes:
+            raise ConfigError(
+                f"head_first: head {training.head} has no new head to train; leave it out, or take another head"
+            )
         if training.options.get("use_peft"):
             raise ConfigError("head_first: not with LoRA (use_peft), which the first part would not train; use freeze")
         options = {**training.options, **self.train}

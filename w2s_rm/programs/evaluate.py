@@ -15,6 +15,7 @@ from w2s_rm.data.predictions import write_predictions
 from w2s_rm.errors import ConfigError
 from w2s_rm.metrics.accuracy import accuracy
 from w2s_rm.programs.launched import (
+    Configured,
     held,
     is_main_process,
     parse_model_stage,
@@ -23,28 +24,28 @@ from w2s_rm.programs.launched import (
     split_arguments,
 )
 from w2s_rm.programs.scoring import remove_unfinished, score_examples, take_all
-from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.types import Predictions
 
 _FILE = "predictions.parquet"
 
 
-def evaluate(argv: Sequence[str]) -> None:
+def evaluate(argv: Sequence[str], kind: Configured) -> None:
     """Run the stage.
 
     Args:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+        kind ([`~w2s_rm.programs.launched.Configured`]): The stage's class.
     """
     config, output, rest = split_arguments(argv)
     if config.get("labels"):
         _from_file(config, output, rest)
     else:
         score_without_zero()
-        _from_model(argv)
+        _from_model(argv, kind)
 
 
-def _from_model(argv: Sequence[str]) -> None:
-    stage_args, args, model_args, output = parse_model_stage(argv, Evaluate)
+def _from_model(argv: Sequence[str], kind: Configured) -> None:
+    stage_args, args, model_args, output = parse_model_stage(argv, kind)
     with held(output) as folder:
         refuse_finished(folder)
         examples = read_examples(Path(stage_args.examples))

@@ -14,7 +14,7 @@ from trl import ModelConfig, SFTConfig, SFTTrainer
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import ConfigError
-from w2s_rm.modeling import load_tokenizer, quiet_loading, replace_folder
+from w2s_rm.files import put_in_place
 from w2s_rm.programs.launched import (
     held,
     is_main_process,
@@ -25,6 +25,7 @@ from w2s_rm.programs.launched import (
     refuse_finished,
 )
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
+from w2s_rm.training.modeling import load_tokenizer, quiet_loading
 from w2s_rm.types import Example
 
 
@@ -57,7 +58,7 @@ def finetune(argv: Sequence[str]) -> None:
         trainer.accelerator.wait_for_everyone()
         if is_main_process():
             (written / "training_args.bin").unlink(missing_ok=True)
-            replace_folder(written, output / "model")
+            put_in_place(written, output / "model")
             clean(folder)
             loss = next(line["train_loss"] for line in reversed(trainer.state.log_history) if "train_loss" in line)
             counts = {"texts": len(texts), "steps": trainer.state.global_step, "loss": loss}

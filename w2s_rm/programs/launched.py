@@ -7,49 +7,48 @@ import dataclasses
 import json
 import os
 import sys
-import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from w2s_rm import catalog
 from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem, unwritten
-from w2s_rm.runs.folder import StageFolder, lock, write_yaml
-from w2s_rm.stages import Reference, Stage, enters_config
+from w2s_rm.files import write_yaml
+from w2s_rm.runs.folder import StageFolder, lock
 
 
-def stage_arguments(kind: type[Stage]) -> type:
+class Configured(Protocol):
+    """A class of stages, as a program that reads their configs needs it: [`~w2s_rm.stages.Stage`]."""
+
+    def config_fields(self) -> Iterator[tuple[str, Any, Any]]:
+        """Name, type and default of each field that stands in a config; a reference stands there as its path."""
+        ...
+
+
+def stage_arguments(kind: Configured) -> type:
     """Make the dataclass with which TRL's parser reads a stage's own fields, beside the trainer's and the model's.
 
     Args:
-        kind (`type`): A stage that trains or scores. References become paths.
+        kind ([`Configured`]): A stage that trains or scores.
     """
     from trl import ModelConfig
 
-    from w2s_rm.config import W2SRewardConfig
+    from w2s_rm.training.config import W2SRewardConfig
 
     others = {option.name for known in (W2SRewardConfig, ModelConfig) for option in dataclasses.fields(known)}
-    hints = typing.get_type_hints(kind)
-    made: list[Any] = []
-    for option in dataclasses.fields(kind):
-        if option.name in ("options", *others) or not enters_config(option):
-            continue
-        annotation = hints[option.name]
-        if typing.get_origin(annotation) is tuple:
-            # Only where a file of labels stands in for a model: no parser is needed there.
-            continue
-        parts = typing.get_args(annotation) or (annotation,)
-        if any(isinstance(part, type) and issubclass(part, Reference) for part in parts):
-            annotation = str | None if type(None) in parts else str
-        made.append((option.name, annotation, _argument(option.default, f"See {kind.__qualname__}.")))
+    made = [
+        (name, annotation, _argument(default, "See the class of the stage."))
+        for name, annotation, default in kind.config_fields()
+        if name not in ("options", *others)
+    ]
     made.sort(key=lambda entry: entry[2].default is not dataclasses.MISSING)
     for name, annotation in (("stage", str | None), ("inputs", Any), ("stage_hash", str | None)):
         made.append((name, annotation, _argument(None, "What the planner wrote; recorded.")))
-    return dataclasses.make_dataclass(f"{kind.__name__}Arguments", made)
+    return dataclasses.make_dataclass("StageArguments", made)
 
 
 def _argument(default: Any, text: str) -> Any:
@@ -155,12 +154,12 @@ def refuse_finished(folder: StageFolder) -> None:
         raise ConfigError(f"{folder.path} is finished; remove it, or give another --output_dir")
 
 
-def parse_model_stage(argv: Sequence[str], kind: type[Stage]) -> tuple[Any, Any, Any, Path]:
+def parse_model_stage(argv: Sequence[str], kind: Configured) -> tuple[Any, Any, Any, Path]:
     """Parse a training or scoring stage's config and overrides with TRL's parser.
 
     Args:
         argv (`Sequence[str]`): The command line.
-        kind (`type`): The stage.
+        kind ([`Configured`]): The class of the stage.
 
     Returns:
         The stage's, the trainer's (`W2SRewardConfig`) and the model's (`ModelConfig`) arguments, and the folder.
@@ -170,11 +169,12 @@ def parse_model_stage(argv: Sequence[str], kind: type[Stage]) -> tuple[Any, Any,
     """
     from trl import ModelConfig, TrlParser
 
-    from w2s_rm.config import W2SRewardConfig
+    from w2s_rm.training.config import W2SRewardConfig
 
     quiet_warnings()
     config, output, rest = split_arguments(argv)
-    if config.get("stage") not in (None, catalog.name_of(kind)):
+    stage_class: Any = kind
+    if config.get("stage") not in (None, catalog.name_of(stage_class)):
         raise ConfigError(
             f"this is the config of a stage {config['stage']}; run it with -m w2s_rm.stages.{config['stage']}"
         )

@@ -13,9 +13,9 @@ from transformers import PrinterCallback, TrainingArguments
 from w2s_rm import catalog
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import ConfigError
+from w2s_rm.files import put_in_place, write_text
 from w2s_rm.integrations.rewards import reward_function
-from w2s_rm.modeling import replace_folder
-from w2s_rm.policies._base import Optimisation, PolicyTrainer
+from w2s_rm.policies import Optimisation, PolicyTrainer
 from w2s_rm.programs.launched import (
     held,
     is_main_process,
@@ -28,7 +28,7 @@ from w2s_rm.programs.launched import (
 )
 from w2s_rm.programs.policy_parts import SCALE_SAMPLES, Curve, Judge, ScaledReward, load_policy, merged, write_judged
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
-from w2s_rm.runs.folder import StageFolder, write_text
+from w2s_rm.runs.folder import StageFolder
 
 CURVE, JUDGED = "curve.jsonl", "policy.parquet"
 
@@ -103,7 +103,7 @@ def _finish(trainer: Any, judge: Judge, curve: Curve, folder: StageFolder, confi
     judge.tokenizer.save_pretrained(written)
     for place in filter(None, (written, adapter)):
         (place / "training_args.bin").unlink(missing_ok=True)
-    replace_folder(written, folder.path / "model")
+    put_in_place(written, folder.path / "model")
     write_judged(folder.path / JUDGED, judged)
     lines = [json.loads(line) for line in curve.path.read_text(encoding="utf-8").splitlines()]
     counts = {

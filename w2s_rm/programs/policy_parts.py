@@ -17,11 +17,11 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from w2s_rm.data.examples import read_examples, write_parquet
 from w2s_rm.errors import ConfigError
+from w2s_rm.files import write_text
 from w2s_rm.integrations.rewards import RewardFunction
-from w2s_rm.modeling import check_quantization, load_tokenizer, quiet_loading
 from w2s_rm.options import build
-from w2s_rm.rollouts import Completion, sample_completions
-from w2s_rm.runs.folder import write_text
+from w2s_rm.programs.rollouts import Completion, sample_completions
+from w2s_rm.training.modeling import check_quantization, load_tokenizer, quiet_loading
 from w2s_rm.types import Example, Text
 
 _EVALUATION_SEED = 1_000_003

@@ -13,9 +13,9 @@ from w2s_rm.data.examples import hash_order, write_examples
 from w2s_rm.data.reading import KeptRows
 from w2s_rm.data.splits import Splits, SplitSizes, split_examples
 from w2s_rm.errors import DataError, join_problems
+from w2s_rm.files import write_json
 from w2s_rm.options import build
 from w2s_rm.programs.launched import held, read_config, refuse_finished
-from w2s_rm.runs.folder import write_json
 from w2s_rm.types import Example, Regrouping, Task
 
 logger = logging.getLogger(__name__)

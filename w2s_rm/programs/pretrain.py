@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from w2s_rm.errors import ConfigError
-from w2s_rm.modeling import replace_folder
+from w2s_rm.files import put_in_place
 from w2s_rm.options import build_options
-from w2s_rm.pretraining import Pretraining
-from w2s_rm.pretraining import pretrain as pretrain_model
 from w2s_rm.programs.launched import held, quiet_progress, read_config, refuse_finished
+from w2s_rm.training.language_model import pretrain as pretrain_model
+from w2s_rm.training.pretraining import Pretraining
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -36,7 +36,7 @@ def pretrain(argv: Sequence[str]) -> None:
         refuse_finished(folder)
         folder.remove("model.tmp", "model")
         figures = pretrain_model(options, output / "model.tmp", checkpoint=output / CHECKPOINT, progress=on_terminal)
-        replace_folder(output / "model.tmp", output / "model")
+        put_in_place(output / "model.tmp", output / "model")
         folder.finish(stage="pretrain", counts=figures, config={**config, "seed": options.seed})
         folder.remove(CHECKPOINT)
 

@@ -1,19 +1,24 @@
-"""From examples to encoded rows, to a trainer with the right head, to scores."""
+"""From examples to encoded rows, to a model with the right head, to scores."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from w2s_rm import catalog
-from w2s_rm.data.encoding import first_alike
-from w2s_rm.data.template_date import DATE, writes_date
 from w2s_rm.errors import DataError
-from w2s_rm.integrations.trained_on import as_trained, read_facts
+from w2s_rm.heads import HEADS, Head
+from w2s_rm.heads.encoding import first_alike
+from w2s_rm.heads.template_date import DATE, writes_date
+from w2s_rm.integrations.trained_on import as_trained
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.settings import find_setting
+from w2s_rm.training.facts import read_facts
 from w2s_rm.types import Encoded, Example, Predictions
+
+if TYPE_CHECKING:
+    from w2s_rm.training.prepared import Prepared
 
 
 def encode(
@@ -22,7 +27,7 @@ def encode(
     """Encode examples in batches with a setting.
 
     Args:
-        setting_name (`str`): Name of a file in `w2s_rm/settings`.
+        setting_name (`str`): Name of a row in `w2s_rm/settings.py`.
         tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
         examples (`Sequence[Example]`): What to encode.
         max_length (`int`, *optional*): Most tokens in a row.
@@ -33,7 +38,7 @@ def encode(
     """
     if not examples:
         raise DataError("no examples to encode")
-    setting = catalog.lookup("settings", setting_name)()
+    setting = find_setting(setting_name)
     encoded: list[Encoded] = []
     for start in range(0, len(examples), 1000):
         encoded.extend(setting.encode(tokenizer, examples[start : start + 1000], max_length, head))
@@ -64,19 +69,22 @@ def encoding_counts(encoded: Sequence[Encoded]) -> dict[str, int]:
 def to_rows(
     examples: Sequence[Example],
     encoded: Sequence[Encoded],
-    targets: Sequence[Sequence[float]],
+    targets: Sequence[Sequence[float]] | None = None,
     margins: Sequence[float] | None = None,
 ) -> Any:
-    """Build the dataset that the trainers take, with a column of margins where there are any."""
+    """Build the dataset that models score, and, with a column of targets and perhaps one of margins, trainers take."""
     import datasets
 
-    columns = {
+    columns: dict[str, list[Any]] = {
         "id": [example.id for example in examples],
         "prompt_ids": [row.prompt_ids for row in encoded],
         "candidate_ids": [row.candidate_ids for row in encoded],
-        "targets": [list(target) for target in targets],
     }
-    return datasets.Dataset.from_dict(columns if margins is None else {**columns, "margin": list(margins)})
+    if targets is not None:
+        columns["targets"] = [list(target) for target in targets]
+    if margins is not None:
+        columns["margin"] = list(margins)
+    return datasets.Dataset.from_dict(columns)
 
 
 def build_trainer(stage_args: Any, args: Any, model_args: Any, rows: Any, tokenizer: Any, **options: Any) -> Any:
@@ -90,13 +98,14 @@ def build_trainer(stage_args: Any, args: Any, model_args: Any, rows: Any, tokeni
         tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
         options (`Any`): Further arguments of the trainer.
     """
-    from w2s_rm.modeling import load_model, spent_init_kwargs
-    from w2s_rm.trainer import W2SRewardTrainer, W2STrainer
+    from w2s_rm.training.modeling import load_model, spent_init_kwargs
+    from w2s_rm.training.reward_trainer import W2SRewardTrainer
+    from w2s_rm.training.trainer import W2STrainer
 
     model = load_model(stage_args.head, model_args, args, stage_args.classes)
     common = {"model": model, "args": args, "train_dataset": rows, "processing_class": tokenizer, **options}
     with spent_init_kwargs(args):
-        if stage_args.head != "reward":
+        if not HEADS[stage_args.head].gives_rewards:
             return W2STrainer(**common, head=stage_args.head, exchangeable=stage_args.classes is None)
         trainer = W2SRewardTrainer(**common)
     trainer.exchangeable = stage_args.classes is None
@@ -124,25 +133,27 @@ def score_examples(
         DataError: While scores are taken: an example is larger than `max_tokens_per_batch`.
         NonFiniteError: While scores are taken: one is NaN or infinite; names the examples.
     """
-    from w2s_rm.modeling import stage_tokenizer
+    from w2s_rm.training.modeling import load_model, stage_tokenizer
+    from w2s_rm.training.prepared import prepare
 
+    head = HEADS[stage_args.head]
     tokenizer = stage_tokenizer(model_args, args)
     read = examples
-    if stage_args.head == "reward":
+    if head.gives_rewards:
         path = str(model_args.model_name_or_path)
         read = as_trained(read_facts(path).trained_on, path, tokenizer, examples)
     encoded = encode(stage_args.setting, tokenizer, read, args.max_length, stage_args.head)
-    chance = [[1.0 / len(example.candidates)] * len(example.candidates) for example in examples]
-    rows = to_rows(examples, encoded, chance)
-    trainer = build_trainer(stage_args, args, model_args, rows, tokenizer)
-    return _predictions(trainer, rows, examples), {**encoding_counts(encoded), **template_counts(tokenizer)}
+    rows = to_rows(examples, encoded)
+    model = load_model(head.name, model_args, args, stage_args.classes)
+    prepared = prepare(head, model, args, tokenizer, rows)
+    return _predictions(head, prepared, rows, examples), {**encoding_counts(encoded), **template_counts(tokenizer)}
 
 
-def _predictions(trainer: Any, rows: Any, examples: Sequence[Example]) -> Iterator[Predictions]:
-    from w2s_rm.scoring import stream_scores
+def _predictions(head: Head, prepared: Prepared, rows: Any, examples: Sequence[Example]) -> Iterator[Predictions]:
+    from w2s_rm.training.scoring import score
 
     remaining = iter(examples)
-    for scored in stream_scores(trainer, rows):
+    for scored in score(prepared.model, head, prepared.layout, rows, prepared.scoring):
         part = list(islice(remaining, len(scored)))
         greedy = tuple(row.greedy for row in scored if row.greedy is not None)
         yield Predictions(

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import torch
 from transformers import PrinterCallback
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.integrations.trained_on import ScoringFacts, kind_of, write_facts
-from w2s_rm.modeling import freeze_all_but, merge_adapter, peft_config, replace_folder, stage_tokenizer, verify_saved
-from w2s_rm.programs.launched import held, is_main_process, parse_model_stage, refuse_finished
+from w2s_rm.files import put_in_place
+from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
 from w2s_rm.runs.folder import StageFolder, package_versions
 from w2s_rm.runs.hub import hub_problems, push_model
-from w2s_rm.scoring import stream_scores
-from w2s_rm.stages.train import Train
+from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
+from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
 from w2s_rm.types import Example
 
 _PROBE_EXAMPLES = 8
@@ -32,13 +30,14 @@ _PROBE_EXAMPLES = 8
 _SCALE_EXAMPLES = 500
 
 
-def train(argv: Sequence[str]) -> None:
+def train(argv: Sequence[str], kind: Configured) -> None:
     """Run the stage.
 
     Args:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+        kind ([`~w2s_rm.programs.launched.Configured`]): The stage's class.
     """
-    stage_args, args, model_args, output = parse_model_stage(argv, Train)
+    stage_args, args, model_args, output = parse_model_stage(argv, kind)
     with held(output) as folder:
         refuse_finished(folder)
         pushed = _take_push(args)
@@ -97,7 +96,7 @@ def _take_push(args: Any) -> dict[str, Any]:
 def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
     """Measure the scale of the scores on some of the training examples, evenly spaced, on all ranks."""
     sample = rows.select(range(0, len(rows), -(-len(rows) // _SCALE_EXAMPLES)))
-    scores = [score for part in stream_scores(trainer, sample) for row in part for score in row.scores]
+    scores = [score for part in trainer.score_rows(sample) for row in part for score in row.scores]
     mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
     return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
 
@@ -133,8 +132,7 @@ def _save(
     trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: Any, model_args: Any, kind: str
 ) -> float:
     """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
-    output = trainer.predict(probe).predictions
-    scores_BK = torch.as_tensor(output[0] if isinstance(output, tuple) else output)
+    scored = [row for part in trainer.score_rows(probe) for row in part]
     written = folder.path / "model.tmp"
     saved = folder.path / "adapter" if model_args.use_peft else written
     trainer.save_model(str(saved))
@@ -150,11 +148,17 @@ def _save(
             (place / "training_args.bin").unlink(missing_ok=True)
         args, batch = trainer.args, trainer.data_collator(list(probe))
         difference = verify_saved(
-            stage_args.head, written, batch, scores_BK, args.device, bool(args.bf16), args.trust_remote_code
+            stage_args.head,
+            written,
+            batch,
+            [row.scores for row in scored],
+            args.device,
+            bool(args.bf16),
+            args.trust_remote_code,
         )
-        if stage_args.head == "reward":
+        if trainer.head.gives_rewards:
             facts = ScoringFacts(kind, stage_args.head, args.max_length, bool(args.bf16))
             write_facts(written, facts)
-        replace_folder(written, folder.path / "model")
+        put_in_place(written, folder.path / "model")
     trainer.accelerator.wait_for_everyone()
     return difference

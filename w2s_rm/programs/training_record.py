@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from w2s_rm.files import write_text
 from w2s_rm.programs.launched import is_main_process
-from w2s_rm.runs.folder import StageFolder, write_text
+from w2s_rm.runs.folder import StageFolder
 
 _COMPLETE = "complete"
 

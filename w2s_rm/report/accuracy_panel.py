@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm.render.numbers import percent
 from w2s_rm.report.drawing import CEILING, MUTED, STUDENT, WEAK, Line
-from w2s_rm.report.formats import percent
 from w2s_rm.report.rows import ReportRow
 
 if TYPE_CHECKING:

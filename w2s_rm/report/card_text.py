@@ -8,19 +8,14 @@ from typing import Any
 import yaml
 
 from w2s_rm.data.reading import is_hub_id
+from w2s_rm.heads import HEADS
+from w2s_rm.render.elements import Table
+from w2s_rm.render.markdown import markdown
+from w2s_rm.render.numbers import percent, percent_interval, ratio, ratio_interval
 from w2s_rm.report.card_facts import CardFacts, Use
-from w2s_rm.report.elements import Table
-from w2s_rm.report.formats import percent, percent_interval, ratio, ratio_interval
-from w2s_rm.report.markdown import markdown
 from w2s_rm.roles import CEILING, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import display_name
 
-_REWARD, _WRITER = "reward", "lm"
-_KINDS = {
-    _REWARD: ("Reward model: one number for a response to a prompt.", "rewards"),
-    _WRITER: ("Language model: the score of an answer is the sum of the log-probabilities of its tokens.", "scores"),
-}
-_CLASSIFIER = ("Classifier: a logit for each class, read at the prompt's end.", "logits")
 _ROLES = {
     WEAK: "a weak supervisor, trained on the ground truth",
     STUDENT: "a strong student, trained on the labels of a weaker supervisor",
@@ -46,12 +41,11 @@ def front_matter(facts: CardFacts) -> dict[str, Any]:
     Args:
         facts ([`~w2s_rm.report.card_facts.CardFacts`]): What is known about the model.
     """
-    head, base = facts.head, str(facts.config["model_name_or_path"])
-    own = ["reward-trainer", "reward-model"] if head == _REWARD else []
+    card, base = HEADS[facts.head].card, str(facts.config["model_name_or_path"])
     matter: dict[str, Any] = {
         "library_name": "transformers",
-        "pipeline_tag": "text-generation" if head == _WRITER else "text-classification",
-        "tags": ["trl", *own, "w2s-rm", "weak-to-strong", *filter(None, [facts.config.get("of")])],
+        "pipeline_tag": card.pipeline_tag,
+        "tags": ["trl", *card.tags, "w2s-rm", "weak-to-strong", *filter(None, [facts.config.get("of")])],
     }
     matter |= {"base_model": base} if is_hub_id(base) else {}
     matter |= {"datasets": [facts.dataset]} if facts.dataset else {}
@@ -77,10 +71,9 @@ def _name(facts: CardFacts) -> str:
 def _opening(facts: CardFacts) -> Iterator[str]:
     config = facts.config
     role = _ROLES.get(str(config.get("of")), "a model")
-    kind = _KINDS.get(facts.head, _CLASSIFIER)[0]
     yield f"# {_name(facts)}"
     yield (
-        f"{kind} It is {role}, of an experiment in weak-to-strong generalization "
+        f"{HEADS[facts.head].card.kind} It is {role}, of an experiment in weak-to-strong generalization "
         "([Burns et al. 2023](https://arxiv.org/abs/2312.09390)) with w2s-rm, on TRL."
     )
     lines = [
@@ -137,8 +130,7 @@ def _line(use: Use, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _scale(facts: CardFacts) -> Iterator[str]:
-    word = _KINDS.get(facts.head, _CLASSIFIER)[1]
-    yield f"## Scale of its {word}"
+    yield f"## Scale of its {HEADS[facts.head].card.scores}"
     counts = facts.counts
     if "score_mean" not in counts:
         yield "Not measured."
@@ -151,33 +143,20 @@ def _scale(facts: CardFacts) -> Iterator[str]:
 
 
 def _loading(facts: CardFacts) -> Iterator[str]:
-    head, place = facts.head, f"stages/{facts.folder}/model"
+    head, place = HEADS[facts.head], f"stages/{facts.folder}/model"
     yield "## Use"
     yield f"`{place}` stands for this folder, or its id on the hub."
-    auto = "AutoModelForCausalLM" if head == _WRITER else "AutoModelForSequenceClassification"
     lines = [
-        f"from transformers import {auto}, AutoTokenizer",
+        f"from transformers import {head.auto_name}, AutoTokenizer",
         "",
         f'tokenizer = AutoTokenizer.from_pretrained("{place}")',
-        f'model = {auto}.from_pretrained("{place}")',
-    ]
-    if head == _REWARD:
-        lines += [
-            'text = prompt + response + (tokenizer.eos_token or "")  # of a conversation: apply_chat_template',
-            'reward = model(**tokenizer(text, return_tensors="pt")).logits[0, 0]',
-        ]
-    yield "\n".join(["```python", *lines, "```"])
-    if head != _REWARD:
-        return
-    yield "In batches, with the chat template it was trained with, and as `reward_funcs` of TRL's trainers:"
-    lines = [
-        "from trl import GRPOTrainer",
-        "from w2s_rm.integrations.rewards import reward_function",
-        "",
-        f'reward = reward_function("{place}")',
-        "trainer = GRPOTrainer(model=policy, reward_funcs=reward, train_dataset=prompts)",
+        f'model = {head.auto_name}.from_pretrained("{place}")',
+        *head.card.reading,
     ]
     yield "\n".join(["```python", *lines, "```"])
+    if head.card.with_trl:
+        yield "In batches, with the chat template it was trained with, and as `reward_funcs` of TRL's trainers:"
+        yield "\n".join(["```python", *head.card.with_trl, "```"]).replace("{place}", place)
 
 
 def _limits(facts: CardFacts) -> Iterator[str]:
@@ -191,10 +170,7 @@ def _limits(facts: CardFacts) -> Iterator[str]:
         items.append(
             "It was trained on labels that a weaker supervisor made, and has learned some of its mistakes with them."
         )
-    if facts.head == _REWARD:
-        items.append(
-            "A policy that is optimised against it finds what it gets wrong: watch the true outcome, not the reward."
-        )
+    items += HEADS[facts.head].card.limits
     items.append("It was measured on data like that it was trained on, and not for safety or bias.")
     items.append("The licences of base model and data apply.")
     yield "\n".join(f"- {item}" for item in items)

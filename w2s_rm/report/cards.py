@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_rm.files import write_text
 from w2s_rm.report.card_facts import find_uses, gather
 from w2s_rm.report.card_text import card_text
-from w2s_rm.runs.folder import StageFolder, write_text
+from w2s_rm.runs.folder import StageFolder
 
 CARD = "README.md"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph
-from w2s_rm.report.formats import by_run, percent, pgr_text, ratio, run_name
+from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
+from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.report.formats import by_run, pgr_text, run_name
 from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.notes import no_pgr_reason, notes
 from w2s_rm.report.policy.content import policy_blocks, policy_findings

@@ -1,52 +1,156 @@
-"""An evaluation as aligned plain text."""
+"""What scores of comparisons say about a model: by subset, by section, beside length alone. No torch.
+
+Shape suffixes: B comparisons.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from w2s_rm.experiment.evaluation import Evaluation, Part
-from w2s_rm.metrics.reward_bench import OTHER
-from w2s_rm.report.formats import percent, percent_interval
+import numpy as np
+
+from w2s_rm.checks.shortcuts import length_only
+from w2s_rm.checks.text import plain
+from w2s_rm.errors import DataError
+from w2s_rm.metrics.accuracy import correctness
+from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.reward_bench import (
+    OTHER,
+    SECTIONS,
+    interval,
+    section_of,
+    section_weights,
+    stratified_means,
+    weighted,
+)
+from w2s_rm.types import Example, Predictions
+
+_ALL = "all"
 
 
-def evaluation_text(evaluation: Evaluation) -> str:
-    """Format an evaluation: a line for each section and subset, the whole at the end, warnings below.
+@dataclass(frozen=True)
+class Part:
+    """How a model does on a part of the comparisons. Accuracies are shares in [0, 1].
 
     Args:
-        evaluation ([`~w2s_rm.experiment.evaluation.Evaluation`]): What was found.
+        name (`str`): The subset or section.
+        n (`int`): Comparisons.
+        n_ties (`int`): Those with a tie at the top; each counts as its chance of being right.
+        accuracy (`float`): Weighted as the part is put together.
+        low (`float`): Lower end of the 95 % interval.
+        high (`float`): Upper end.
+        length_only (`float`): Accuracy of always choosing the longest, or the shortest, candidate.
+        section (`str`, *optional*): Of a subset, the section it belongs to.
     """
-    header = ("", "comparisons", "accuracy % [95 %]", f"{evaluation.length_rule} %", "ties")
-    lines = [header, *(_cells(name, part) for name, part in _named(evaluation))]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join([*(_aligned(line, widths) for line in lines), *_warnings(evaluation)])
+
+    name: str
+    n: int
+    n_ties: int
+    accuracy: float
+    low: float
+    high: float
+    length_only: float
+    section: str | None = None
 
 
-def _named(evaluation: Evaluation) -> Iterator[tuple[str, Part]]:
-    for section in evaluation.sections:
-        yield section.name, section
-        yield from ((f"  {part.name}", part) for part in evaluation.subsets if part.section == section.name)
-    yield from ((part.name, part) for part in evaluation.subsets if part.section is None)
-    if evaluation.score is not None:
-        counted = sum(section.name != OTHER for section in evaluation.sections)
-        yield f"score (mean of {counted} section{'s' if counted > 1 else ''})", evaluation.score
-    yield "all comparisons", evaluation.overall
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on a task's comparisons.
+
+    Args:
+        overall (`Part`): Every comparison counts the same.
+        length_rule (`str`): `longest` or `shortest`: which of the two is right more often over all comparisons.
+        score (`Part`, *optional*): Mean over the benchmark's sections; only of RewardBench, where there is any.
+        sections (`tuple[Part, ...]`): The benchmark's, then `other` with the subsets that it does not have.
+        subsets (`tuple[Part, ...]`): In the order of their first comparison.
+    """
+
+    overall: Part
+    length_rule: str
+    score: Part | None = None
+    sections: tuple[Part, ...] = ()
+    subsets: tuple[Part, ...] = ()
+
+    @property
+    def missing_sections(self) -> tuple[str, ...]:
+        """Sections of the benchmark without any comparison; the score is a mean over the others."""
+        there = {part.name for part in self.sections}
+        return tuple(section for section in SECTIONS if there and section not in there)
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON."""
+        return {**asdict(self), "missing_sections": list(self.missing_sections)}
 
 
-def _cells(name: str, part: Part) -> tuple[str, ...]:
-    interval = percent_interval(part.accuracy, part.low, part.high)
-    return (name, str(part.n), interval, percent(part.length_only), str(part.n_ties))
+def judge(
+    examples: Sequence[Example], predictions: Predictions, subsets: Sequence[str | None], *, sections: bool
+) -> Evaluation:
+    """Say how right scores are.
+
+    Args:
+        examples (`Sequence[Example]`): Comparisons, all with ground truth.
+        predictions ([`~w2s_rm.types.Predictions`]): Their scores, in the same order.
+        subsets (`Sequence[str]`): The subset of each; `None` where there is none.
+        sections (`bool`): Whether the subsets are RewardBench's, with its sections and score.
+
+    Raises:
+        DataError: No comparisons, a NaN score, or an example without ground truth.
+    """
+    if predictions.ids != tuple(example.id for example in examples):
+        raise DataError("the predictions are of other examples, or in another order")
+    credits_B = correctness(predictions.scores, predictions.gold, predictions.ids)
+    ties_B = np.array([row.count(max(row)) > 1 for row in predictions.scores])
+    rule, length_B = _length_credits(examples)
+    names = [name if name is not None else _ALL for name in subsets]
+    rows = {name: np.array([i for i, own in enumerate(names) if own == name]) for name in dict.fromkeys(names)}
+    measured = _Measured(
+        {name: len(index) for name, index in rows.items()},
+        {name: int(ties_B[index].sum()) for name, index in rows.items()},
+        {name: float(credits_B[index].mean()) for name, index in rows.items()},
+        {name: float(length_B[index].mean()) for name, index in rows.items()},
+        stratified_means({name: credits_B[index] for name, index in rows.items()}),
+    )
+    overall = measured.part(_ALL, {name: len(index) / len(names) for name, index in rows.items()})
+    own = [measured.part(name, {name: 1.0}, section_of(name) if sections else None) for name in rows if name != _ALL]
+    if not sections:
+        return Evaluation(overall, rule, subsets=tuple(own))
+    weights = section_weights(measured.sizes)
+    parts = [measured.part(section, inside) for section, inside in weights.items()]
+    return Evaluation(overall, rule, _score(measured, weights), tuple(parts), tuple(own))
 
 
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-    return "  ".join([line[0].ljust(widths[0]), *cells])
+@dataclass(frozen=True)
+class _Measured:
+    """What is known of each subset, and what follows for parts put together from them."""
+
+    sizes: Mapping[str, int]
+    ties: Mapping[str, int]
+    accuracies: Mapping[str, float]
+    lengths: Mapping[str, float]
+    resampled: Mapping[str, Floats]
+
+    def part(self, name: str, weights: Mapping[str, float], section: str | None = None) -> Part:
+        found = interval(_sum(self.accuracies, weights), weighted(self.resampled, weights))
+        n, ties = (sum(counts[subset] for subset in weights) for counts in (self.sizes, self.ties))
+        return Part(name, n, ties, found.value, found.low, found.high, _sum(self.lengths, weights), section)
 
 
-def _warnings(evaluation: Evaluation) -> Iterator[str]:
-    unknown = [part for part in evaluation.subsets if part.section == OTHER]
-    if unknown:
-        count = sum(part.n for part in unknown)
-        names = ", ".join(part.name for part in unknown)
-        yield f"! {count} comparisons are of subsets that RewardBench does not have, outside the score: {names}"
-    if evaluation.missing_sections:
-        yield f"! no comparisons of {', '.join(evaluation.missing_sections)}: the score is not RewardBench's"
+def _score(measured: _Measured, weights: Mapping[str, Mapping[str, float]]) -> Part | None:
+    known = [inside for section, inside in weights.items() if section != OTHER]
+    if not known:
+        return None
+    return measured.part("score", {name: weight / len(known) for inside in known for name, weight in inside.items()})
+
+
+def _sum(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    return sum(weight * values[name] for name, weight in weights.items())
+
+
+def _length_credits(examples: Sequence[Example]) -> tuple[str, Floats]:
+    """Follow the rule that is right more often over all comparisons: one rule, as it is one model that it stands by."""
+    rule = length_only(examples, examples, None).detail
+    sign = 1 if rule == "longest" else -1
+    lengths = [[sign * float(len(plain(text))) for text in example.candidates] for example in examples]
+    return rule, correctness(lengths, [example.gold for example in examples])

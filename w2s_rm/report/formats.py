@@ -1,30 +1,11 @@
-"""Numbers as text, the same in every file of the report."""
+"""Rows of the report as text, the same in every file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from w2s_rm.render.numbers import percent, percent_interval, ratio, ratio_interval
 from w2s_rm.report.rows import ReportRow
-
-
-def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal, without the sign; a dash when there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def percent_interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A percentage with its interval: `77.5 [75.6, 79.3]`."""
-    return "–" if value is None else f"{percent(value)} [{percent(low)}, {percent(high)}]"
-
-
-def ratio(value: float | None) -> str:
-    """A PGR with two decimals, a true minus sign; a dash when there is none."""
-    return "–" if value is None else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
-
-
-def ratio_interval(low: float | None, high: float | None) -> str:
-    """The interval of a PGR; an unbounded end is an infinity sign."""
-    return f"[{'−∞' if low is None else ratio(low)}, {'∞' if high is None else ratio(high)}]"
 
 
 def pgr_text(row: ReportRow) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from w2s_rm.report.elements import Block, Heading, Paragraph, Table
-from w2s_rm.report.formats import percent, ratio, supervisor_name
+from w2s_rm.render.elements import Block, Heading, Paragraph, Table
+from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.report.formats import supervisor_name
 from w2s_rm.report.rows import ReportRow
 
 _HOW_TO_READ = (

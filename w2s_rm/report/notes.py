@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.formats import by_run, percent
+from w2s_rm.render.numbers import percent
+from w2s_rm.report.formats import by_run
 from w2s_rm.report.rows import ALIKE, ReportRow
 
 # Digits of a share that a report shows: 33.1 % is not worse than 33.1 %.

@@ -9,9 +9,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm.render.numbers import percent
 from w2s_rm.report.accuracy_panel import draw_accuracies
 from w2s_rm.report.drawing import BAND, MUTED, Images, Line, prepare, render
-from w2s_rm.report.formats import by_run, percent, supervisor_name
+from w2s_rm.report.formats import by_run, supervisor_name
 from w2s_rm.report.pgr_panel import draw_pgr
 from w2s_rm.report.rows import ReportRow
 

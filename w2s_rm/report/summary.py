@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.formats import baselines, by_run, percent, pgr_text, run_name, task_names
+from w2s_rm.render.numbers import percent
+from w2s_rm.render.plain import aligned
+from w2s_rm.report.formats import baselines, by_run, pgr_text, run_name, task_names
 from w2s_rm.report.notes import notes
 from w2s_rm.report.policy.notes import policy_notes
 from w2s_rm.report.policy.rows import PolicyRow
@@ -24,13 +26,13 @@ def summary_text(rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = ()) 
     groups = by_run(rows)
     heads = [f"{run_name(group[0])}\n{_baseline_line(group[0])}" for group in groups]
     if len(groups) == 1:
-        parts = [f"{heads[0]}\n{_table([_HEADER, *map(_cells, rows)], n_text=1)}"]
+        parts = [f"{heads[0]}\n{_table([_HEADER, *map(_cells, rows)], 1)}"]
     else:
         lines = [(name, *_cells(row)) for name, group in zip(task_names(groups), groups, strict=True) for row in group]
-        parts = ["\n".join(heads), _table([("setting / task", *_HEADER), *lines], n_text=2)]
+        parts = ["\n".join(heads), _table([("setting / task", *_HEADER), *lines], 2)]
     if policies:
         policy_rows, n_text = policy_lines(policies)
-        parts.append(f"{policy_heading(policies)}\n{_table(policy_rows, n_text=n_text)}")
+        parts.append(f"{policy_heading(policies)}\n{_table(policy_rows, n_text)}")
     warnings = "\n".join(f"! {sentence}" for sentence in [*notes(rows), *policy_notes(policies)])
     return "\n\n".join([*parts, warnings] if warnings else parts)
 
@@ -44,12 +46,6 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
     return (row.method, *(percent(value) for value in accuracies), pgr_text(row))
 
 
-def _table(lines: Sequence[Sequence[str]], *, n_text: int) -> str:
-    """Texts to the left, numbers to the right, the last column as it is."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    placed = []
-    for line in lines:
-        texts = [cell.ljust(width) for cell, width in zip(line[:n_text], widths[:n_text], strict=True)]
-        numbers = [cell.rjust(width) for cell, width in zip(line[n_text:-1], widths[n_text:-1], strict=True)]
-        placed.append("  ".join(["", *texts, *numbers, line[-1]]))
-    return "\n".join(placed)
+def _table(lines: Sequence[Sequence[str]], n_text: int) -> str:
+    """The last column, of intervals and words, as it is."""
+    return aligned(lines, n_text=n_text, n_aligned=len(lines[0]) - 1)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.elements import Table
-from w2s_rm.report.formats import (
-    baselines,
-    exact_match_pgr_text,
-    percent,
-    percent_interval,
-    pgr_text,
-    ratio,
-    task_names,
-)
+from w2s_rm.render.elements import Table
+from w2s_rm.render.numbers import percent, percent_interval, ratio
+from w2s_rm.report.formats import baselines, exact_match_pgr_text, pgr_text, task_names
 from w2s_rm.report.rows import ReportRow
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ConfigError
+from w2s_rm.files import write_bytes
+from w2s_rm.render.markdown import markdown
+from w2s_rm.render.page import page
 from w2s_rm.report.content import blocks
-from w2s_rm.report.markdown import markdown
-from w2s_rm.report.page import page
 from w2s_rm.report.policy.content import FIGURE
 from w2s_rm.report.policy.rows import flat_record, policy_record
 from w2s_rm.report.policy.table import collect_policies
@@ -65,7 +64,7 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
         files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        _write(output_dir / name, data)
+        write_bytes(output_dir / name, data)
     return [output_dir / name for name in files]
 
 
@@ -89,17 +88,3 @@ def _cell(value: object) -> object:
     if isinstance(value, list):
         return " ".join(map(str, value))
     return value
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside the file and rename, so that nobody ever reads half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        # mkstemp makes files private; a report is for everyone the folder is for.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -12,42 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from w2s_rm import __version__
 from w2s_rm.errors import ArtifactError, InUseError
+from w2s_rm.files import write_json
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("w2s-rm", "torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "datasets")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file completely or not at all: a temporary file beside it, then a rename.
-
-    Args:
-        path (`Path`): Where the text goes; the folder is made.
-        text (`str`): The content.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON with [`write_text`]; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_yaml(path: Path, value: Any) -> None:
-    """Write YAML with [`write_text`], keys in their own order."""
-    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
 @contextlib.contextmanager

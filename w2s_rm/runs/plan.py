@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ArtifactError, join_problems
+from w2s_rm.files import write_json
 from w2s_rm.roles import STUDENT
-from w2s_rm.runs.folder import write_json
 
 # Stages whose results reports read.
 _READ_STAGES = ("prepare", "relabel", "evaluate", "policy")

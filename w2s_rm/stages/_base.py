@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from w2s_rm import catalog
+from w2s_rm.files import write_yaml
 from w2s_rm.roles import INTERMEDIATE, LABELS
-from w2s_rm.runs.folder import StageFolder, lock, write_yaml
+from w2s_rm.runs.folder import StageFolder, lock
 from w2s_rm.runs.launch import Launch
 from w2s_rm.types import content_hash
 
@@ -200,6 +202,23 @@ class Stage:
                 paths[own] = reference.path
         values = {name: _plain(value) for name, value in kept.items() if value is not None}
         return {"stage": catalog.name_of(type(self)), **values, **paths, "inputs": self.inputs, "stage_hash": self.hash}
+
+    @classmethod
+    def config_fields(cls) -> Iterator[tuple[str, Any, Any]]:
+        """Name, type and default of each field that stands in a config, for a program that parses one.
+
+        A reference stands there as its path. Fields that hold several are left out: only where a file of labels stands
+        in for a model are there any, and no parser is needed there.
+        """
+        hints = typing.get_type_hints(cls)
+        for option in dataclasses.fields(cls):
+            annotation = hints[option.name]
+            if not enters_config(option) or typing.get_origin(annotation) is tuple:
+                continue
+            parts = typing.get_args(annotation) or (annotation,)
+            if any(isinstance(part, type) and issubclass(part, Reference) for part in parts):
+                annotation = str | None if type(None) in parts else str
+            yield option.name, annotation, option.default
 
     def _own_fields(self) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
         read = {name.partition(".")[0] for name in self.references}

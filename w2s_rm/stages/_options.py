@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from w2s_rm.stages._base import Examples, Model, Stage
-from w2s_rm.trainer_options import batch_size, computing
+from w2s_rm.training.trainer_options import batch_size, computing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

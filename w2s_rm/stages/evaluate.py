@@ -30,7 +30,7 @@ class Evaluate(Judging):
         """Run the stage."""
         from w2s_rm.programs.evaluate import evaluate
 
-        evaluate(argv)
+        evaluate(argv, cls)
 
 
 if __name__ == "__main__":

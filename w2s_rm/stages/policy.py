@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.stages._base import Examples, Model, Stage
-from w2s_rm.trainer_options import computing
+from w2s_rm.training.trainer_options import computing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ class Pretrain(Stage):
     """A small language model from random weights. It makes `model/`, in the cache that all runs share.
 
     Args:
-        pretrain (`Mapping`): The resolved options of [`~w2s_rm.pretraining.Pretraining`].
+        pretrain (`Mapping`): The resolved options of [`~w2s_rm.training.pretraining.Pretraining`].
         identity (`str`): What identifies the weights that come out: it knows the content behind a corpus's path.
     """
 

@@ -37,7 +37,7 @@ class Relabel(Judging):
         """Run the stage."""
         from w2s_rm.programs.relabel import relabel
 
-        relabel(argv)
+        relabel(argv, cls)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class Train(Training):
         """Run the stage."""
         from w2s_rm.programs.train import train
 
-        train(argv)
+        train(argv, cls)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from w2s_rm.corpora._base import EOS
+from w2s_rm.corpora import EOS
 from w2s_rm.tasks._world import WorldTask
 from w2s_rm.testbed.world import ATTRIBUTES, RIGHT, WRONG, Fact
 from w2s_rm.types import Example, Row

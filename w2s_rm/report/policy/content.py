@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.elements import Block, Bullets, Figure, Heading, Paragraph
-from w2s_rm.report.formats import percent, ratio
+from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
+from w2s_rm.render.numbers import percent, ratio
 from w2s_rm.report.policy.notes import no_policy_pgr_reason
 from w2s_rm.report.policy.rows import PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import policies_table, policy_pgr_text, policy_seeds_table, training_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.formats import percent
+from w2s_rm.render.numbers import percent
 from w2s_rm.report.policy.rows import Optimised, PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import each_training, reward_model_name
 

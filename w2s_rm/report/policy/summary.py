@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.formats import percent
+from w2s_rm.render.numbers import percent
 from w2s_rm.report.policy.rows import PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import policy_pgr_text, reward_model_pgr_text
 

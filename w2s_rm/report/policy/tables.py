@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.report.elements import Table
-from w2s_rm.report.formats import percent, percent_interval, ratio, recovered
+from w2s_rm.render.elements import Table
+from w2s_rm.render.numbers import percent, percent_interval, ratio
+from w2s_rm.report.formats import recovered
 from w2s_rm.report.policy.rows import Optimised, PolicyRow, policies_by_run
 from w2s_rm.roles import STUDENT, TRAINED
 

@@ -1,0 +1,82 @@
+"""How a model reads rows of prompts with their candidates as branches.
+
+Shape suffixes: R rows, T tokens, D width, F places that are read, O outputs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+
+def read_branches(model: PreTrainedModel) -> None:
+    """Teach a model the arguments that [`~w2s_rm.heads.trees.SharedPrefixCollator`] makes; it keeps its own.
+
+    With `read_at` among its arguments, `forward` returns the outputs at these places only, of shape `(F, O)`. Wrappers
+    for training in parallel and adapters pass the arguments on.
+
+    Args:
+        model (`PreTrainedModel`): Changed in place: a decoder with a layer `score`, or with an unembedding.
+    """
+    # A function of the model where it is one, so that a deep copy runs its own weights.
+    bound = model.forward
+    original = bound.__func__ if inspect.ismethod(bound) else lambda _, *given, **options: bound(*given, **options)
+
+    def forward(self: Any, *arguments: Any, read_at: Tensor | None = None, **options: Any) -> Any:
+        if read_at is None:
+            return original(self, *arguments, **options)
+        # What adapters add: arguments of the forward that is replaced here.
+        given = {name: value for name, value in options.items() if value is not None and name != "return_dict"}
+        segments_RT, branches_RT = given.pop("segments"), given.pop("branches")
+        mask = tree_mask(segments_RT, branches_RT, self.config._attn_implementation)
+        hidden_RTD = self.base_model(attention_mask=mask, **given).last_hidden_state
+        output = output_layer(self)
+        assert output is not None
+        return output(hidden_RTD.flatten(0, 1)[read_at])
+
+    # Generation makes position ids only where the signature has them.
+    forward.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    model.forward = types.MethodType(forward, model)
+
+
+def tree_mask(segments_RT: Tensor, branches_RT: Tensor, attention: str) -> Any:
+    """Make the attention mask of rows of trees: a token sees its own branch and its prompt, up to itself.
+
+    Args:
+        segments_RT (`Tensor` of shape `(R, T)`): Number of the example of each token; 0 is padding.
+        branches_RT (`Tensor` of shape `(R, T)`): Number of its branch; 0 is the prompt.
+        attention (`str`): `sdpa` takes a boolean mask of shape `(R, 1, T, T)`, `eager` what is added to the scores,
+            `flex_attention` a block mask.
+    """
+    rows, length = segments_RT.shape
+    if attention == "flex_attention":
+        from torch.nn.attention.flex_attention import create_block_mask
+
+        def sees(row: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            same_tree = segments_RT[row, query] == segments_RT[row, key]
+            branch = branches_RT[row, key]
+            return same_tree & (key <= query) & ((branch == 0) | (branch == branches_RT[row, query]))
+
+        return create_block_mask(sees, rows, None, length, length, device=str(segments_RT.device))
+    same_RTT = branches_RT[:, None, :] == branches_RT[:, :, None]
+    same_RTT |= (branches_RT == 0)[:, None, :]
+    same_RTT &= segments_RT[:, None, :] == segments_RT[:, :, None]
+    mask_R1TT = same_RTT.tril()[:, None]
+    if attention == "eager":
+        return torch.where(mask_R1TT, 0.0, torch.finfo(torch.float32).min)
+    return mask_R1TT
+
+
+def output_layer(model: PreTrainedModel) -> nn.Module | None:
+    """Return what makes scores or logits from a decoder's hidden states, `None` where there is no such layer.
+
+    Args:
+        model (`PreTrainedModel`): The model, without adapter around it.
+    """
+    layer: nn.Module | None = dict(model.named_children()).get("score") or model.get_output_embeddings()
+    return layer

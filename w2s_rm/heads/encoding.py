@@ -1,0 +1,387 @@
+"""From a prompt and its candidates to tokens: the one seam that every head and layout reads.
+
+A row is tokenised as TRL does it, prompt and candidate together, so that scores agree with TRL's to the last token.
+What the rows of an example share from the left is the prompt, the rest are the candidates; a layout may then feed the
+shared part once per candidate or once per example without changing a token.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.heads.template_date import with_fixed_date, writes_date
+from w2s_rm.types import Encoded, Text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+_SMALLEST_MAX_LENGTH = 8
+
+
+def encode_batch(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    candidates: Sequence[Sequence[Text]],
+    max_length: int | None,
+    template_kwargs: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    end: bool = True,
+    names: Sequence[str] | None = None,
+) -> list[Encoded]:
+    """Tokenise examples, cut to `max_length`, never dropping one.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        prompts (`Sequence` of text or messages): One for each example; empty when the prompt is implicit.
+        candidates (`Sequence` of sequences of text or messages): K continuations for each example.
+        max_length (`int`, *optional*): Most tokens in a row. Longer prompts lose tokens on the left, longer candidates
+            on the right; leading and closing special tokens stay.
+        template_kwargs (`Sequence[Mapping]`, *optional*): For each example, keyword arguments of the chat template.
+        end (`bool`, *optional*, defaults to `True`): Whether plain text ends with the eos token, as TRL's rewards do;
+            without, one that the tokenizer appends by itself is taken off again.
+        names (`Sequence[str]`, *optional*): What messages call each example; by default its number.
+
+    Raises:
+        ConfigError: `max_length` is too small, or messages come without a chat template.
+        DataError: The chat template refuses conversations, or leaves messages out; names all of them.
+    """
+    _check_max_length(max_length)
+    texts = render_batch(tokenizer, prompts, candidates, template_kwargs, end=end, names=names)
+    from_template = bool(prompts) and not isinstance(candidates[0][0], str)
+    rows = _tokenise(tokenizer, texts, special=not from_template)
+    if not end and not from_template:
+        rows = [_without_eos(tokenizer, row) for row in rows]
+    if not from_template and any(_begins_twice(tokenizer, row) for row in rows):
+        _warn_of_two_beginnings(tokenizer.name_or_path, str(tokenizer.bos_token))
+    encoded, position = [], 0
+    for options in candidates:
+        own = rows[position : position + 1 + len(options)]
+        position += 1 + len(options)
+        encoded.append(_cut(tokenizer, *_separate(tokenizer, own[0], own[1:]), max_length))
+    return encoded
+
+
+def render_batch(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    candidates: Sequence[Sequence[Text]],
+    template_kwargs: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    end: bool = True,
+    names: Sequence[str] | None = None,
+) -> list[str]:
+    """Write examples as the texts that are tokenised: for each its prompt alone, then its prompt with each candidate.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer, with its chat template.
+        prompts (`Sequence` of text or messages): See [`encode_batch`].
+        candidates (`Sequence` of sequences of text or messages): See [`encode_batch`].
+        template_kwargs (`Sequence[Mapping]`, *optional*): See [`encode_batch`].
+        end (`bool`, *optional*, defaults to `True`): See [`encode_batch`].
+        names (`Sequence[str]`, *optional*): See [`encode_batch`].
+
+    Raises:
+        ConfigError: Messages come without a chat template.
+        DataError: The chat template refuses conversations, or leaves messages out; names all of them.
+    """
+    kwargs = template_kwargs or [{}] * len(prompts)
+    texts: list[str] = []
+    problems: list[str] = []
+    for index, (prompt, options, extra) in enumerate(zip(prompts, candidates, kwargs, strict=True)):
+        try:
+            rows = [_render(tokenizer, prompt, candidate, extra, end) for candidate in options]
+        except DataError as error:
+            problems.append(f"{f'row {index}' if names is None else names[index]}: {error}")
+            continue
+        try:
+            start = _render_prompt(tokenizer, prompt, extra)
+        except DataError:
+            # Some refuse a prompt by itself, such as a system message; what the rows share is then the prompt.
+            start = ""
+        texts += [start, *rows]
+    if problems:
+        raise DataError(
+            join_problems(
+                f"the chat template of tokenizer {tokenizer.name_or_path!r} does not fit these conversations; use "
+                "another one (chat_template_path), or mend the roles in the data (options of the task preference: "
+                "roles, tools_column)",
+                problems,
+            )
+        )
+    return texts
+
+
+def share_tokens(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[Sequence[int]]], max_length: int | None
+) -> list[Encoded]:
+    """Split rows that are tokens already at the end of what they share, cut as in [`encode_batch`].
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): Knows the special tokens.
+        rows (`Sequence` of sequences of tokens): The K rows of each example, prompt and candidate together.
+        max_length (`int`, *optional*): Most tokens in a row.
+
+    Raises:
+        ConfigError: `max_length` is too small.
+    """
+    _check_max_length(max_length)
+    own = [[list(row) for row in options] for options in rows]
+    return [_cut(tokenizer, *_separate(tokenizer, [], options), max_length) for options in own]
+
+
+def encode_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    n_classes: Sequence[int],
+    max_length: int | None,
+    template_kwargs: Sequence[Mapping[str, Any]] | None = None,
+) -> list[Encoded]:
+    """Tokenise prompts alone, for a head with a logit for each class; prompts that are too long lose their left.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        prompts (`Sequence` of text or messages): One for each example.
+        n_classes (`Sequence[int]`): Number of candidates of each, which have no tokens here.
+        max_length (`int`, *optional*): Most tokens in a row.
+        template_kwargs (`Sequence[Mapping]`, *optional*): For each prompt, keyword arguments of the chat template.
+
+    Raises:
+        ConfigError: `max_length` is too small, or messages come without a chat template.
+    """
+    _check_max_length(max_length)
+    kwargs = template_kwargs or [{}] * len(prompts)
+    texts = [_render_prompt(tokenizer, prompt, extra) for prompt, extra in zip(prompts, kwargs, strict=True)]
+    from_template = bool(prompts) and not isinstance(prompts[0], str)
+    rows = _tokenise(tokenizer, texts, special=not from_template)
+    encoded = []
+    for row, count in zip(rows, n_classes, strict=True):
+        kept = row if max_length is None else _cut_left(row, max_length, _opening(tokenizer, row))
+        encoded.append(Encoded(kept, [[] for _ in range(count)], cut_prompt_tokens=len(row) - len(kept)))
+    return encoded
+
+
+def first_alike(candidates: Sequence[Sequence[int]]) -> list[int]:
+    """Find for each candidate the first one of the same tokens, itself where none comes before it.
+
+    Args:
+        candidates (`Sequence[Sequence[int]]`): Tokens of K candidates; classes, which have none, are all their own.
+    """
+    if not any(candidates):
+        return list(range(len(candidates)))
+    seen: dict[tuple[int, ...], int] = {}
+    return [seen.setdefault(tuple(ids), index) for index, ids in enumerate(candidates)]
+
+
+def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], *, special: bool) -> list[list[int]]:
+    if not texts:
+        return []
+    # Masks that nobody reads would take a third of the time.
+    output = tokenizer(texts, add_special_tokens=special, return_attention_mask=False, return_token_type_ids=False)
+    ids: list[list[int]] = output["input_ids"]
+    return ids
+
+
+def _begins_twice(tokenizer: PreTrainedTokenizerBase, row: Sequence[int]) -> bool:
+    return tokenizer.bos_token_id is not None and list(row[:2]) == [tokenizer.bos_token_id] * 2
+
+
+@functools.cache
+def _warn_of_two_beginnings(name: str, token: str) -> None:
+    """Say it once for a tokenizer: it is true of all rows of a dataset, or of none."""
+    logger.warning(
+        "texts begin with %s, and the tokenizer %r puts another one before them: they look rendered already; give the "
+        "prompt column as messages, or without this token",
+        token,
+        name,
+    )
+
+
+def _check_max_length(max_length: int | None) -> None:
+    if max_length is not None and max_length < _SMALLEST_MAX_LENGTH:
+        raise ConfigError(f"max_length is {max_length} tokens; use at least {_SMALLEST_MAX_LENGTH}")
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase, prompt: Text, candidate: Text, extra: Mapping[str, Any], end: bool
+) -> str:
+    if isinstance(candidate, str):
+        text = str(prompt) + candidate
+        eos = tokenizer.eos_token
+        return text if not end or eos is None or text.endswith(eos) else text + eos
+    return _apply_template(tokenizer, [*prompt, *candidate], extra)
+
+
+def _render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Text, extra: Mapping[str, Any]) -> str:
+    if isinstance(prompt, str) or not prompt:
+        return str(prompt) if prompt else ""
+    return _apply_template(tokenizer, list(prompt), extra)
+
+
+def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], extra: Mapping[str, Any]) -> str:
+    if tokenizer.chat_template is None:
+        raise ConfigError(
+            f"the examples are conversations but the tokenizer {tokenizer.name_or_path!r} has no chat template; "
+            "set chat_template_path, or give the task plain text"
+        )
+    # Loaded by the template anyway, and by nothing that reads plain text.
+    from jinja2 import TemplateError
+
+    try:
+        given = {**_fixed_date(tokenizer), **extra}
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **given))
+    # What a template joins to text it takes for text: a null content, arguments that are no JSON.
+    except (TemplateError, TypeError) as error:
+        spoken = ", ".join(str(message.get("role")) for message in messages)
+        raise DataError(f"the template refuses the roles {spoken}: {error}") from error
+    unheard = _left_out(tokenizer, messages, given)
+    lost = [
+        f"role {message.get('role')!r}"
+        for position, message in enumerate(messages)
+        if position in unheard or not all(_stands_in(text, said) for said in _said(message.get("content")))
+    ]
+    tools = [f"the tool {name!r}" for name in _tool_names(messages, extra.get("tools")) if name not in text]
+    if lost or tools:
+        said = [f"what is said by {', '.join(dict.fromkeys(lost))}"] if lost else []
+        raise DataError(f"the template leaves out {', '.join([*said, *dict.fromkeys(tools)])}")
+    return text
+
+
+def _left_out(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
+) -> frozenset[int]:
+    """Positions of messages that a template leaves out whatever they say: a short one may stand there by chance."""
+    marked = [
+        {**message, **({"content": _marked(message["content"], position)} if "content" in message else {})}
+        for position, message in enumerate(messages)
+    ]
+    return _unwritten(tokenizer, tokenizer.chat_template, json.dumps(marked), json.dumps(given))
+
+
+@functools.lru_cache(maxsize=256)
+def _unwritten(tokenizer: PreTrainedTokenizerBase, template: str, marked: str, given: str) -> frozenset[int]:
+    # The template is a part of the key: it may be set anew.
+    from jinja2 import TemplateError
+
+    messages = json.loads(marked)
+    try:
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **json.loads(given)))
+    except (TemplateError, TypeError, ValueError):
+        # It reads what is said, as JSON for example, and marks are none; then what is said itself must be looked for.
+        return frozenset()
+    return frozenset(
+        position
+        for position, message in enumerate(messages)
+        if any(said.strip() and said not in text for said in _said(message.get("content")))
+    )
+
+
+def _marked(content: Any, place: int | str) -> Any:
+    """A content of the same form that says nothing but its place in the conversation."""
+    if isinstance(content, str):
+        return f"said{place}here" if content.strip() else content
+    if not isinstance(content, list | tuple):
+        return content
+    return [
+        {**part, "text": _marked(part["text"], f"{place}part{index}")} if _is_text(part) else part
+        for index, part in enumerate(content)
+    ]
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get("text"), str)
+
+
+def _said(content: object) -> list[str]:
+    """The texts of a message, which may come in parts."""
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] for part in content if _is_text(part)] if isinstance(content, list | tuple) else []
+
+
+def _fixed_date(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    template = tokenizer.chat_template
+    return {"chat_template": with_fixed_date(template)} if writes_date(template) else {}
+
+
+def _tool_names(messages: Sequence[Mapping[str, Any]], tools: Any) -> list[str]:
+    """Names of the tools that messages call or may call; those in forms of their own have none here."""
+    given = tools if isinstance(tools, list | tuple) else ()
+    entries = [*given, *(call for message in messages for call in message.get("tool_calls") or ())]
+    functions = [one.get("function", one) for one in entries if isinstance(one, Mapping)]
+    names = [function.get("name") for function in functions if isinstance(function, Mapping)]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _stands_in(text: str, content: str) -> bool:
+    """Whether a rendered text holds what a message says."""
+    # Templates of reasoning models drop the thoughts of earlier turns on purpose.
+    said = content.rsplit("</think>", 1)[-1].strip()
+    return said in text or json.dumps(said, ensure_ascii=False)[1:-1] in text
+
+
+def _without_eos(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
+    return row[:-1] if len(row) > 1 and row[-1] == tokenizer.eos_token_id else row
+
+
+def _separate(
+    tokenizer: PreTrainedTokenizerBase, prompt_row: list[int], rows: list[list[int]]
+) -> tuple[list[int], list[list[int]]]:
+    """Split rows at the end of what they share; every candidate keeps at least one token."""
+    # An implicit prompt gives no row of its own to compare with: only special tokens, or nothing at all.
+    implicit = len(prompt_row) <= _opening(tokenizer, prompt_row) + _closing(tokenizer, prompt_row)
+    compared = rows if implicit else [prompt_row, *rows]
+    shared = min(min(len(row) for row in rows) - 1, *(len(row) for row in compared))
+    for position in range(shared):
+        if any(row[position] != compared[0][position] for row in compared):
+            shared = position
+            break
+    return rows[0][:shared], [row[shared:] for row in rows]
+
+
+def _cut(
+    tokenizer: PreTrainedTokenizerBase, prompt: list[int], candidates: list[list[int]], max_length: int | None
+) -> Encoded:
+    longest = max(len(candidate) for candidate in candidates)
+    if max_length is None or len(prompt) + longest <= max_length:
+        return Encoded(prompt, candidates)
+    room = min(longest, max(max_length - len(prompt), max_length // 2))
+    kept_candidates = [_cut_right(candidate, room, _closing(tokenizer, candidate)) for candidate in candidates]
+    opening = _opening(tokenizer, prompt)
+    kept_prompt = _cut_left(prompt, max_length - room, opening)
+    return Encoded(
+        kept_prompt,
+        kept_candidates,
+        cut_prompt_tokens=len(prompt) - len(kept_prompt),
+        cut_candidate_tokens=sum(map(len, candidates)) - sum(map(len, kept_candidates)),
+    )
+
+
+def _cut_right(tokens: list[int], length: int, closing: int) -> list[int]:
+    if len(tokens) <= length:
+        return tokens
+    closing = min(closing, length)
+    return tokens[: length - closing] + tokens[len(tokens) - closing :]
+
+
+def _cut_left(tokens: list[int], length: int, opening: int) -> list[int]:
+    if len(tokens) <= length:
+        return tokens
+    opening = min(opening, length)
+    return tokens[:opening] + tokens[len(tokens) - (length - opening) :]
+
+
+def _opening(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> int:
+    return int(bool(tokens) and tokens[0] in (tokenizer.bos_token_id, tokenizer.cls_token_id))
+
+
+def _closing(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> int:
+    closers = (tokenizer.eos_token_id, tokenizer.sep_token_id)
+    # Many chat templates put a line break after the token that ends a message.
+    return next((back for back in (1, 2) if len(tokens) >= back and tokens[-back] in closers), 0)

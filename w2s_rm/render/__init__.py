@@ -1,0 +1,1 @@
+"""Numbers, tables and pages as text: what reports, checks and the command line write alike. Imports nothing."""

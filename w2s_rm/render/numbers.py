@@ -1,0 +1,33 @@
+"""Numbers as text, the same everywhere."""
+
+from __future__ import annotations
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal, without the sign; a dash when there is none."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def percent_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A percentage with its interval: `77.5 [75.6, 79.3]`."""
+    return "–" if value is None else f"{percent(value)} [{percent(low)}, {percent(high)}]"
+
+
+def ratio(value: float | None) -> str:
+    """A PGR with two decimals, a true minus sign; a dash when there is none."""
+    return "–" if value is None else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
+def ratio_interval(low: float | None, high: float | None) -> str:
+    """The interval of a PGR; an unbounded end is an infinity sign."""
+    return f"[{'−∞' if low is None else ratio(low)}, {'∞' if high is None else ratio(high)}]"
+
+
+def share(value: float) -> str:
+    """A share in a sentence: `12.3 %`."""
+    return f"{percent(value)} %"
+
+
+def share_interval(value: float, low: float, high: float) -> str:
+    """A share in a sentence, with its interval: `12.3 % [10.1, 14.5]`."""
+    return f"{share(value)} [{percent(low)}, {percent(high)}]"

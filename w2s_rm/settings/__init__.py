@@ -1,1 +1,0 @@
-"""One file per setting: what differs between reward modeling, classification and chess."""

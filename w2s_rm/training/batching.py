@@ -1,0 +1,182 @@
+"""Which examples form an optimizer step, and who computes which of them.
+
+The examples of a step depend only on seed, epoch and global batch size. Ranks and accumulation steps share them out; a
+ragged last batch is shared out too, evened with fillers of weight 0, so that no example is repeated or lost.
+
+With a budget of tokens, a micro-batch is computed in several passes. DeepSpeed's ZeRO-2 and ZeRO-3 communicate in every
+pass, so each rank plans for all and makes as many as the one that needs most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import datasets
+import torch
+from torch.utils.data import DataLoader, Dataset
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.training.token_budget import Footprint, deal, split
+
+Slot = tuple[int, float, int]
+"""Index of an example, its weight (1, or 0 for a filler) and the number of its pass in the micro-batch."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of the examples in each epoch, the same on every rank.
+
+    Args:
+        size (`int`): Number of examples.
+        seed (`int`): Seed of the first epoch; epoch e uses `seed + e`, as accelerate's seedable sampler does.
+        strategy (`str`, *optional*, defaults to `"random"`): `random`, `sequential` or `group_by_length`, as in
+            `TrainingArguments.train_sampling_strategy`.
+        lengths (`Sequence[int]`, *optional*): Tokens of each example, for `group_by_length`.
+        batch_size (`int`, *optional*, defaults to `1`): Examples of similar length to keep together.
+
+    Raises:
+        ConfigError: The strategy is not one of these.
+    """
+
+    size: int
+    seed: int
+    strategy: str = "random"
+    lengths: Sequence[int] = ()
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.strategy not in ("random", "sequential", "group_by_length"):
+            raise ConfigError(
+                f"train_sampling_strategy {self.strategy!r} is not supported; use random, sequential or group_by_length"
+            )
+
+    def __call__(self, epoch: int) -> list[int]:
+        """Return all indices in the order of the given epoch."""
+        if self.strategy == "sequential":
+            return list(range(self.size))
+        generator = torch.Generator().manual_seed(self.seed + epoch)
+        if self.strategy == "group_by_length":
+            return list(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+        return list(torch.randperm(self.size, generator=generator).tolist())
+
+
+@dataclass
+class GlobalBatchSampler:
+    """Yield this rank's micro-batches as lists of slots.
+
+    Args:
+        order (`Order`): The order of the examples.
+        rank (`int`): This process.
+        world_size (`int`): Number of processes.
+        micro_batch_size (`int`): Most examples in a micro-batch of one process.
+        accumulation (`int`): Micro-batches in an optimizer step.
+        drop_last (`bool`, *optional*, defaults to `False`): Leave out a ragged last batch.
+        footprint ([`~w2s_rm.training.token_budget.Footprint`], *optional*): With it a micro-batch is split into passes,
+            and the examples of a step are shared out by their tokens; without, a micro-batch is one pass.
+        max_tokens (`int`, *optional*, defaults to `0`): Most tokens in a pass, with `footprint`; no example has more.
+    """
+
+    order: Order
+    rank: int
+    world_size: int
+    micro_batch_size: int
+    accumulation: int
+    drop_last: bool = False
+    footprint: Footprint | None = None
+    max_tokens: int = 0
+    epoch: int = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Select the epoch whose order the next iteration follows."""
+        self.epoch = epoch
+
+    @property
+    def global_batch_size(self) -> int:
+        """Examples in a full optimizer step."""
+        return self.world_size * self.micro_batch_size * self.accumulation
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.order.size, self.global_batch_size)
+        return full * self.accumulation + (0 if self.drop_last else self._micro_batches(rest))
+
+    def __iter__(self) -> Iterator[list[Slot]]:
+        indices = self.order(self.epoch)
+        for start in range(0, len(indices), self.global_batch_size):
+            batch = indices[start : start + self.global_batch_size]
+            if len(batch) < self.global_batch_size and self.drop_last:
+                return
+            if self.footprint is None:
+                yield from self._share(batch)
+            else:
+                yield from self._share_by_tokens(batch, self.footprint)
+
+    def _micro_batches(self, examples: int) -> int:
+        return -(-examples // (self.world_size * self.micro_batch_size))
+
+    def _share(self, batch: list[int]) -> Iterator[list[Slot]]:
+        steps = self._micro_batches(len(batch))
+        size = -(-len(batch) // (steps * self.world_size))
+        slots: list[Slot] = [(index, 1.0, 0) for index in batch]
+        slots += [(batch[0], 0.0, 0)] * (steps * self.world_size * size - len(batch))
+        for step in range(steps):
+            start = (step * self.world_size + self.rank) * size
+            yield slots[start : start + size]
+
+    def _share_by_tokens(self, batch: list[int], footprint: Footprint) -> Iterator[list[Slot]]:
+        shortest = min(batch, key=lambda index: footprint.tokens([index]))
+        for ranks in deal(batch, self._micro_batches(len(batch)), self.world_size, footprint):
+            needed = max(len(split(own, footprint, self.max_tokens)) for own in ranks)
+            passes = split(ranks[self.rank], footprint, self.max_tokens, least=needed)
+            slots: list[Slot] = [(index, 1.0, number) for number, one in enumerate(passes) for index in one]
+            yield slots + [(shortest, 0.0, number) for number in range(len(passes), needed)]
+
+
+class SlotDataset(Dataset[dict[str, Any]]):
+    """A dataset indexed by slots; each row carries the weight and the pass of its slot.
+
+    Args:
+        rows (`datasets.Dataset`): The encoded examples.
+    """
+
+    def __init__(self, rows: datasets.Dataset) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, slot: Slot) -> dict[str, Any]:
+        index, weight, number = slot
+        return {**self.rows[index], "weight": weight, "pass": number}
+
+    def __getitems__(self, slots: list[Slot]) -> list[dict[str, Any]]:
+        rows = self.rows.__getitems__([index for index, _, _ in slots])
+        return [{**row, "weight": weight, "pass": n} for row, (_, weight, n) in zip(rows, slots, strict=True)]
+
+
+@dataclass(frozen=True)
+class PassCollator:
+    """Collate the rows of a micro-batch to a list of batches, one for each pass.
+
+    Args:
+        collate (`Callable`): Makes the batch of one pass.
+    """
+
+    collate: Callable[[list[Any]], dict[str, Any]]
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Collate one micro-batch, whose rows are ordered by pass."""
+        return [self.collate(list(group)) for _, group in groupby(rows, key=itemgetter("pass"))]
+
+
+class GlobalBatchLoader(DataLoader[dict[str, Any]]):
+    """A data loader over a [`GlobalBatchSampler`] that passes the epoch on to it."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the start of each epoch."""
+        sampler: Any = self.batch_sampler
+        sampler.set_epoch(epoch)

@@ -1,0 +1,181 @@
+"""Which layout of rows a trainer uses, and what examples feed in it.
+
+`padded` feeds each candidate with its prompt in a row of its own, which any model reads. `shared_prefix` feeds the
+prompt once, with its candidates as branches: it needs a decoder that obeys a mask of four dimensions and position ids.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import datasets
+from accelerate import PartialState
+from torch import nn
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.heads import Collator, Head
+from w2s_rm.heads.trees import SharedPrefixCollator
+from w2s_rm.training.config import W2SRewardConfig
+from w2s_rm.training.layout_probe import why_not_shared, without_adapter
+from w2s_rm.training.token_budget import Footprint
+
+logger = logging.getLogger(__name__)
+
+Rows: TypeAlias = datasets.Dataset | Sequence[Mapping[str, Any]]
+"""Encoded rows with `prompt_ids`, `candidate_ids` and perhaps `id`."""
+
+_POSITION_TABLES = {"wpe", "embed_positions", "position_embeddings"}
+_BLOCK = 128
+_WIDTHS = 6
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout that a trainer uses.
+
+    Args:
+        name (`str`): `shared_prefix` or `padded`.
+        reason (`str`): Why this one.
+    """
+
+    name: str
+    reason: str
+
+
+def choose_layout(head: Head, model: Any, args: Any) -> Layout:
+    """Take shared prefixes where the model gives the same scores with them, as `args.layout` allows; log which and why.
+
+    The model is left as it is; [`~w2s_rm.heads.attention.read_branches`] is what makes it read shared prefixes.
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): The head.
+        model (`PreTrainedModel` or `PeftModel`): The model of that head.
+        args ([`~trl.RewardConfig`]): `max_length`, `device`; `layout` of a [`W2SRewardConfig`], otherwise `auto`.
+
+    Raises:
+        ConfigError: `layout` is `shared_prefix` and the model cannot share prefixes.
+    """
+    wanted = args.layout if isinstance(args, W2SRewardConfig) else "auto"
+    layout = Layout("padded", "as the configuration says")
+    if wanted != "padded":
+        reason = why_not_shared(head, model, args.max_length, args.device)
+        if reason is None:
+            name = type(without_adapter(model)).__name__
+            layout = Layout("shared_prefix", f"{name} gives the same scores with it")
+        elif wanted == "shared_prefix":
+            raise ConfigError(f"layout shared_prefix: {reason}; use layout auto or padded")
+        else:
+            layout = Layout("padded", reason)
+    _say(layout, logging.WARNING if wanted == "auto" and layout.name == "padded" else logging.INFO)
+    return layout
+
+
+@functools.cache
+def _say(layout: Layout, level: int) -> None:
+    # Once a process: the stages of a run tend to share their architecture.
+    if PartialState().is_main_process:
+        logger.log(level, "layout %s: %s", layout.name, layout.reason)
+
+
+def make_collator(layout: Layout, head: Head, model: Any, args: Any, pad_token_id: int) -> Collator:
+    """Make the collator of a layout.
+
+    Args:
+        layout ([`Layout`]): From [`choose_layout`].
+        head ([`~w2s_rm.heads.Head`]): The head.
+        model (`PreTrainedModel` or `PeftModel`): Says which attention reads the rows.
+        args ([`~trl.RewardConfig`]): `pad_to_multiple_of`; `max_tokens_per_batch` of a [`W2SRewardConfig`].
+        pad_token_id (`int`): Token to pad with.
+    """
+    if layout.name == "padded":
+        return head.collator(pad_token_id, args.pad_to_multiple_of)
+    config = without_adapter(model).config
+    blocks = config._attn_implementation == "flex_attention"
+    return SharedPrefixCollator(
+        head.tree,
+        pad_token_id,
+        # Kernels over blocks are compiled for a length; fewer lengths, fewer compilations.
+        args.pad_to_multiple_of or (_BLOCK if blocks else None),
+        max_tokens(args),
+        # Multiplications for each token: about 12 x width^2 in a layer, and 2 x width for each token that it may see.
+        _WIDTHS * config.get_text_config().hidden_size,
+        one_row=blocks,
+    )
+
+
+def feeds(head: Head, layout: Layout, rows: Rows, multiple: int | None = None) -> Footprint:
+    """Count what each example feeds.
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): The head.
+        layout ([`Layout`]): The layout of rows.
+        rows (`Dataset` or `Sequence[Mapping]`): Encoded rows.
+        multiple (`int`, *optional*): Lengths are rounded up to a multiple of this; so packed rows stay within, too.
+    """
+    shared, multiple = layout.name == "shared_prefix", multiple or 1
+    counts, lengths = [], []
+    for prompt, candidates in zip(_column(rows, "prompt_ids"), _column(rows, "candidate_ids"), strict=True):
+        branches = head.branch_lengths(candidates)
+        length = len(prompt) + (sum(branches) if shared else max(branches))
+        counts.append(1 if shared else len(branches))
+        lengths.append(-(-length // multiple) * multiple)
+    return Footprint(counts, lengths, shared)
+
+
+def max_tokens(args: Any) -> int | None:
+    """Return `max_tokens_per_batch`, which TRL's own configuration lacks.
+
+    Args:
+        args ([`~trl.RewardConfig`]): The trainer's arguments.
+    """
+    return args.max_tokens_per_batch if isinstance(args, W2SRewardConfig) else None
+
+
+def refuse_long_rows(model: Any, given: Iterable[Any]) -> None:
+    """Refuse rows for whose end a model has learned no position.
+
+    Args:
+        model (`PreTrainedModel` or `PeftModel`): The model.
+        given (`Iterable`): Encoded rows, datasets or sequences of mappings; `None` and streams are not looked at.
+
+    Raises:
+        ConfigError: Says how long rows may be.
+    """
+    places = _positions_learned(model)
+    if places is None:
+        return
+    whole = [data for data in given if isinstance(data, datasets.Dataset | Sequence) and len(data)]
+    longest = max((max(row_lengths(data)) for data in whole), default=0)
+    if longest > places:
+        raise ConfigError(
+            f"rows have up to {longest} tokens, and the model has learned {places} positions; "
+            f"set max_length to {places} or less"
+        )
+
+
+def row_lengths(rows: Rows) -> list[int]:
+    """Return the tokens of each prompt with its longest candidate: what orders examples by length in any layout.
+
+    Args:
+        rows (`Dataset` or `Sequence[Mapping]`): Encoded rows.
+    """
+    prompts, candidates = _column(rows, "prompt_ids"), _column(rows, "candidate_ids")
+    return [len(prompt) + max(map(len, options)) for prompt, options in zip(prompts, candidates, strict=True)]
+
+
+def _column(rows: Rows, name: str) -> Sequence[Any]:
+    # One column of a dataset is read much faster than all of its rows.
+    return rows[name] if isinstance(rows, datasets.Dataset) else [row[name] for row in rows]
+
+
+def _positions_learned(model: Any) -> int | None:
+    sizes = [
+        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in _POSITION_TABLES
+    ]
+    return min([*sizes, without_adapter(model).config.get_text_config().max_position_embeddings]) if sizes else None

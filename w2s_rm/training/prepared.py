@@ -1,0 +1,101 @@
+"""A model made ready to score without a trainer: placed, cast, sharded where its engine shards, in a layout of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import FullyShardedDataParallelPlugin
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.integrations.deepspeed import propagate_args_to_deepspeed
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.heads import Head
+from w2s_rm.heads.attention import read_branches
+from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.training.layout_probe import without_adapter
+from w2s_rm.training.layouts import Layout, Rows, choose_layout, make_collator, refuse_long_rows
+from w2s_rm.training.scoring import Scoring, scoring_by
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What [`~w2s_rm.training.scoring.score`] takes beside head and rows.
+
+    Args:
+        model (`nn.Module`): In evaluation mode, on its device, wrapped where its engine asks for it.
+        layout ([`~w2s_rm.training.layouts.Layout`]): The layout of rows that it reads.
+        scoring ([`~w2s_rm.training.scoring.Scoring`]): How.
+    """
+
+    model: nn.Module
+    layout: Layout
+    scoring: Scoring
+
+
+def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> Prepared:
+    """Make a model ready to score, as a trainer of the same arguments would.
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): The head.
+        model (`PreTrainedModel`): Changed in place.
+        args ([`~w2s_rm.W2SRewardConfig`]): Precision, layout, batches; where the process is in its launch.
+        tokenizer (`PreTrainedTokenizerBase`): Has a pad token.
+        rows (`Dataset` or `Sequence[Mapping]`): What will be scored.
+
+    Raises:
+        ConfigError: Rows are longer than the model has positions, the layout cannot be had, or the engine is one of
+            DeepSpeed's that does not shard the model, for which it has no inference.
+    """
+    accelerator = _accelerator(args)
+    # Sequence classification finds the last token of a row by it.
+    model.config.pad_token_id = tokenizer.pad_token_id
+    keep_in_float32(head.output_layers(model))
+    refuse_long_rows(model, (rows,))
+    layout = choose_layout(head, model, args)
+    if layout.name == "shared_prefix":
+        read_branches(without_adapter(model))
+    collate = make_collator(layout, head, model, args, int(tokenizer.pad_token_id))
+    return Prepared(_placed(model, args, accelerator).eval(), layout, scoring_by(args, collate))
+
+
+def _accelerator(args: Any) -> Accelerator:
+    """Make the accelerator of a trainer with these arguments."""
+    sharding = getattr(args, "fsdp_plugin_args", None)
+    accelerator = Accelerator(
+        mixed_precision=args.mixed_precision,
+        deepspeed_plugin=args.deepspeed_plugin,
+        fsdp_plugin=None if sharding is None else FullyShardedDataParallelPlugin(**sharding),
+    )
+    if _plugin(accelerator, "deepspeed_plugin") is not None and args.hf_deepspeed_config is None:
+        propagate_args_to_deepspeed(accelerator, args)
+    return accelerator
+
+
+def _plugin(accelerator: Accelerator, name: str) -> Any:
+    # The state has these only where an engine of the kind is in use.
+    return getattr(accelerator.state, name, None)
+
+
+def _placed(model: nn.Module, args: Any, accelerator: Accelerator) -> nn.Module:
+    """Do what [`~transformers.Trainer.evaluation_loop`] does before its first batch."""
+    engine = _plugin(accelerator, "deepspeed_plugin")
+    if engine is not None:
+        config = engine.hf_ds_config
+        if not config.is_zero3():
+            raise ConfigError("DeepSpeed has no inference engine for ZeRO-1 and ZeRO-2; launch with ddp or zero3")
+        config.trainer_config_finalize(args, model, 0)
+        # The config of a training, which has an optimizer, may be used here as well.
+        for part in ("optimizer", "lr_scheduler"):
+            config.del_config_sub_tree(part)
+        model = accelerator.prepare(model)
+    elif _plugin(accelerator, "fsdp_plugin") is not None:
+        model = accelerator.prepare(model)
+    else:
+        model = accelerator.prepare_model(model, evaluation_mode=True)
+    if args.fp16_full_eval or args.bf16_full_eval:
+        model = model.to(dtype=torch.float16 if args.fp16_full_eval else torch.bfloat16, device=args.device)
+    return model
