@@ -111,7 +111,7 @@ class Row:
 class Task(Protocol):
     """A dataset inside a setting: a frozen dataclass in `tasks/<name>.py` whose fields are its recipe options.
 
-    The class is found by its file name; `setting` names the module in `settings/`, `example_row` is one raw record that
+    The class is found by its file name; `setting` names a row of `settings.py`, `example_row` is one raw record that
     `to_example` accepts, used by the contract tests.
     """
 

@@ -18,7 +18,7 @@ class Judging(WithOptions):
         model_name_or_path ([`Model`], *optional*): What scores them.
         labels ([`Labels`], *optional*): A file of labels that stands in for a model.
         other_examples (`tuple[Examples, ...]`, *optional*): Examples that the file may label as well.
-        setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a file in `w2s_rm/settings`.
+        setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a row in `w2s_rm/settings.py`.
         head (`str`, *optional*, defaults to `"reward"`): How candidates are scored: `reward`, `classification` or `lm`.
         classes (`list[str]`, *optional*): The candidates of every example, when they have a fixed meaning.
         options (`Mapping`, *optional*): Fields of `TrainingArguments`, `RewardConfig` and TRL's `ModelConfig`.

@@ -21,7 +21,7 @@ class Train(Training):
         examples ([`Examples`]): What to train on.
         model_name_or_path ([`Model`]): What to start from.
         labels ([`Labels`], *optional*): Weak labels by example and candidate id. Without them, training uses the truth.
-        setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a file in `w2s_rm/settings`.
+        setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a row in `w2s_rm/settings.py`.
         head (`str`, *optional*, defaults to `"reward"`): How candidates are scored: `reward`, `classification` or `lm`.
         classes (`list[str]`, *optional*): The candidates of every example, when they have a fixed meaning.
         loss (`Mapping`, *optional*): `name` and options of the loss; cross-entropy if it is not given.
