@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
-from w2s_rm.settings.chess import Chess
+from w2s_rm.settings import SETTINGS
 
 from w2s_rm.heads.encoding import encode_batch
 from w2s_rm.types import Example
@@ -61,7 +61,7 @@ def make_chess_rows(examples: Sequence[Example], tokenizer: Any, max_length: int
         tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
         max_length (`int`): Most tokens in a row.
     """
-    encoded = Chess().encode(tokenizer, examples, max_length, "lm")
+    encoded = SETTINGS["chess"].encode(tokenizer, examples, max_length, "lm")
     targets = [[float(k == example.gold) for k in range(len(example.candidates))] for example in examples]
     return datasets.Dataset.from_dict(
         {

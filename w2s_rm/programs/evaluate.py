@@ -55,7 +55,6 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
             return
         remove_unfinished(folder, _FILE)
         write_predictions(folder.path / _FILE, parts)
-        folder.remove("trainer")
         config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
         folder.finish(stage="evaluate", counts=counts, config=config)
 

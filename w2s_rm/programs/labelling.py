@@ -80,7 +80,6 @@ def write_labelled(
     remove_unfinished(folder, LABELS_FILE)
     write_labels(folder.path / LABELS_FILE, accuracy.counted(examples, labels))
     _write_pairs(folder, examples)
-    folder.remove("trainer")
     counts = {**counts, "n_labelled": len(examples), "label_accuracy": accuracy.value}
     folder.finish(stage=stage, counts=counts, config=config)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import FullyShardedDataParallelPlugin
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.integrations.deepspeed import propagate_args_to_deepspeed
+from transformers.integrations.deepspeed import deepspeed_init, propagate_args_to_deepspeed
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Head
@@ -59,7 +59,9 @@ def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrained
     if layout.name == "shared_prefix":
         read_branches(without_adapter(model))
     collate = make_collator(layout, head, model, args, int(tokenizer.pad_token_id))
-    return Prepared(_placed(model, args, accelerator).eval(), layout, scoring_by(args, collate))
+    placed = _placed(model, args, accelerator)
+    placed.eval()
+    return Prepared(placed, layout, scoring_by(args, collate))
 
 
 def _accelerator(args: Any) -> Accelerator:
@@ -75,6 +77,14 @@ def _accelerator(args: Any) -> Accelerator:
     return accelerator
 
 
+class _Subject(NamedTuple):
+    """What transformers' `deepspeed_init` asks a trainer for."""
+
+    model: nn.Module
+    args: Any
+    accelerator: Accelerator
+
+
 def _plugin(accelerator: Accelerator, name: str) -> Any:
     # The state has these only where an engine of the kind is in use.
     return getattr(accelerator.state, name, None)
@@ -84,13 +94,9 @@ def _placed(model: nn.Module, args: Any, accelerator: Accelerator) -> nn.Module:
     """Do what [`~transformers.Trainer.evaluation_loop`] does before its first batch."""
     engine = _plugin(accelerator, "deepspeed_plugin")
     if engine is not None:
-        config = engine.hf_ds_config
-        if not config.is_zero3():
+        if not engine.hf_ds_config.is_zero3():
             raise ConfigError("DeepSpeed has no inference engine for ZeRO-1 and ZeRO-2; launch with ddp or zero3")
-        config.trainer_config_finalize(args, model, 0)
-        # The config of a training, which has an optimizer, may be used here as well.
-        for part in ("optimizer", "lr_scheduler"):
-            config.del_config_sub_tree(part)
+        deepspeed_init(_Subject(model, args, accelerator), num_training_steps=0, inference=True)
         model = accelerator.prepare(model)
     elif _plugin(accelerator, "fsdp_plugin") is not None:
         model = accelerator.prepare(model)
