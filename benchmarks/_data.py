@@ -11,9 +11,9 @@ from typing import Any
 import datasets
 import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
-from w2s_rm.settings import SETTINGS
 
 from w2s_rm.heads.encoding import encode_batch
+from w2s_rm.settings import SETTINGS
 from w2s_rm.types import Example
 
 

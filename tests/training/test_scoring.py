@@ -171,6 +171,14 @@ def test_a_second_pass_gives_the_same_scores(make_trainer: Callable[..., Any]) -
     assert seen == {(False, False)}
 
 
+def test_nothing_is_drawn_that_a_training_would_draw_next(make_trainer: Callable[..., Any]) -> None:
+    rows = encoded_rows("reward", 9)
+    trainer = make_trainer("reward", rows)
+    before = torch.get_rng_state()
+    assert len(flat(trainer.score_rows(rows))) == 9
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_gradients_are_as_before_between_windows(make_trainer: Callable[..., Any]) -> None:
     rows = encoded_rows("reward", 9)
     windows = make_trainer("reward", rows).score_rows(rows, window=4)

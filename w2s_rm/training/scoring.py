@@ -233,7 +233,9 @@ def _ids(rows: Rows, indices: Sequence[int]) -> list[str]:
 
 
 def _loader(rows: Any, batches: list[list[int]], scoring: Scoring) -> DataLoader[Any]:
-    return DataLoader(rows, batch_sampler=batches, collate_fn=scoring.collate, **scoring.loader)
+    # A generator of its own: each loader draws a seed, and to score must not change what a training draws next.
+    given = {"batch_sampler": batches, "collate_fn": scoring.collate, "generator": torch.Generator()}
+    return DataLoader(rows, **given, **scoring.loader)
 
 
 def _score(model: nn.Module, head: Head, batch: dict[str, Any], scoring: Scoring) -> tuple[list[int], Scored]:
