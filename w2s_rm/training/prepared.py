@@ -72,7 +72,7 @@ def _accelerator(args: Any) -> Accelerator:
         deepspeed_plugin=args.deepspeed_plugin,
         fsdp_plugin=None if sharding is None else FullyShardedDataParallelPlugin(**sharding),
     )
-    if _plugin(accelerator, "deepspeed_plugin") is not None and args.hf_deepspeed_config is None:
+    if _plugin(accelerator, "deepspeed_plugin") is not None and getattr(args, "hf_deepspeed_config", None) is None:
         propagate_args_to_deepspeed(accelerator, args)
     return accelerator
 
