@@ -84,9 +84,12 @@ def name_of(component: type) -> str:
     """Return the name under which [`lookup`] finds a class in any process: registered, or the path of its file.
 
     Args:
-        component (`type`): A class that [`lookup`] returned.
+        component (`type`): A class that [`lookup`] returned, or that of the program that runs.
     """
     module = component.__module__
+    if module == "__main__" and (spec := sys.modules[module].__spec__) is not None:
+        # The module that `python -m` runs does not know its own name.
+        module = spec.name
     return module.rpartition(".")[2] if module.startswith("w2s_rm.") else str(sys.modules[module].__file__)
 
 

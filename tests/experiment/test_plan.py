@@ -560,9 +560,7 @@ def test_zero_shot_needs_ground_truth_and_not_a_weak_model(recipe_file: Path, mo
 
 def test_classes_in_a_setting_that_knows_none(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2s_rm.tasks.world_preference.WorldPreference.classes", property(lambda self: (" a", " b")))
-    with pytest.raises(
-        ConfigError, match="task world_preference has classes, but setting reward_modeling knows no"
-    ):
+    with pytest.raises(ConfigError, match="task world_preference has classes, but setting reward_modeling knows no"):
         plan_of(recipe_file, "task={name: world_preference}")
 
 

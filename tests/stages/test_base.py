@@ -10,7 +10,9 @@ import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
@@ -194,10 +196,15 @@ def test_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind(name: str) -> None:
+def test_every_kind(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = catalog.lookup("stages", name)
     assert issubclass(kind, Stage) and isinstance(kind.version, int)
     assert kind.__module__ == f"w2s_rm.stages.{name}" and catalog.name_of(kind) == name
+    program = ModuleType("__main__")
+    program.__spec__ = ModuleSpec(f"w2s_rm.stages.{name}", None)
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    monkeypatch.setattr(kind, "__module__", "__main__")
+    assert catalog.name_of(kind) == name, "as a program it is the same stage"
     own = {option.name for option in dataclasses.fields(kind)} - {option.name for option in dataclasses.fields(Stage)}
     documented = " ".join(base.__doc__ or "" for base in kind.__mro__)
     assert not [field for field in own if f"{field} (" not in documented]
