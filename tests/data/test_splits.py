@@ -29,6 +29,17 @@ def test_sizes_are_exact_and_the_pool_is_halved():
     assert [len(getattr(splits, name)) for name in NAMES] == [500, 501, 100, 300]
 
 
+def test_which_examples_fall_where():
+    """Other ids here mean other splits for everyone: numbers of before and after could not be compared."""
+    sizes = SplitSizes(n_train=8, n_validation=2, n_test=3)
+    assert ids(split_examples([example(i, group=f"g{i}") for i in range(60)], sizes, "t")) == {
+        "weak": ["id53", "id33", "id23", "id37"],
+        "relabel": ["id32", "id7", "id18", "id29"],
+        "validation": ["id22", "id2"],
+        "test": ["id52", "id38", "id55"],
+    }
+
+
 def test_groups_stay_together():
     splits = split_examples(examples(3000), SplitSizes(n_train=1000, n_validation=100, n_test=300), "t")
     groups = [{one.group for one in getattr(splits, name)} for name in NAMES]

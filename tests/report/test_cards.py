@@ -156,6 +156,32 @@ def test_accuracies_are_those_of_the_model_itself(
     assert [[row["method"] for row in use.rows] for use in uses.values()] == [["chain"], ["logconf"], ["logconf"]]
 
 
+def test_each_seed_has_its_own_accuracy(make_run: MakeRun, answers: Callable[..., list[float]], tmp_path: Path) -> None:
+    students = {"logconf": [answers(80), answers(85)]}
+    folder = make_run("seeds", weak=[answers(70), answers(71)], students=students, ceiling=[answers(90), answers(92)])
+    (folder / "report.json").write_text(json.dumps([row_record(row) for row in collect(folder)]))
+    plan = json.loads((folder / "plan.json").read_text())
+    for of, method in (("weak", None), ("student", "logconf"), ("ceiling", None)):
+        for seed in (0, 1):
+            place = str(folder.parent / "stages" / f"{of}-{seed}")
+            plan["stages"].append({"stage": "train", "of": of, "method": method, "seed": seed, "folder": place})
+    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "recipe.yaml").write_text("name: seeds\n")
+    found = {
+        f"{of}-{seed}": find_uses(folder.parent / "stages" / f"{of}-{seed}", folder.parent)[0].accuracy
+        for of in ("weak", "student", "ceiling")
+        for seed in (0, 1)
+    }
+    assert found == {
+        "weak-0": 0.7,
+        "weak-1": 0.71,
+        "student-0": 0.8,
+        "student-1": 0.85,
+        "ceiling-0": 0.9,
+        "ceiling-1": 0.92,
+    }
+
+
 def test_the_hub_reads_what_is_true(run: Path) -> None:
     update_cards(run)
     data = ModelCard(card(run, "student")).data

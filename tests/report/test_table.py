@@ -7,7 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from scipy.stats import bootstrap as scipy_bootstrap
 
 from w2s_rm.errors import ArtifactError, DataError
 from w2s_rm.report.notes import notes
@@ -57,6 +61,29 @@ def test_intervals_enclose_their_values(make_run: MakeRun, answers: Answers) -> 
         # 1.96 * sqrt(p (1 - p) / 100) is 0.098, 0.090 and 0.059
         assert 0.03 < value - low < 0.13 and 0.03 < high - value < 0.13
     assert row.pgr_low < row.pgr < row.pgr_high
+
+
+def test_intervals_are_as_wide_as_scipy_says(make_run: MakeRun, answers: Answers) -> None:
+    (row,) = collect(make_run(weak=[answers(50)], students={"naive": [answers(70)]}, ceiling=[answers(90)]))
+    record = row_record(row)
+    for of, right in (("weak", 50), ("student", 70), ("ceiling", 90)):
+        expected = scipy_bootstrap(
+            ([1.0] * right + [0.0] * (100 - right),), np.mean, method="percentile", n_resamples=20_000, rng=1
+        ).confidence_interval
+        # Of 100 answers an accuracy is a whole number of points: the ends are the same, or neighbours.
+        assert record[f"{of}_low"] == pytest.approx(expected.low, abs=0.0101), of
+        assert record[f"{of}_high"] == pytest.approx(expected.high, abs=0.0101), of
+
+
+def test_chance_is_that_of_the_examples_that_count(tmp_path: Path, make_run: MakeRun, answers: Answers) -> None:
+    """Examples without truth have other numbers of candidates here."""
+    run = make_run(weak=None, students={"naive": [answers(70)]}, ceiling=None, gold=[1] * 50 + [None] * 50)
+    path = run.parent / "stages" / "evaluate-quickstart-student-naive-0" / "predictions.parquet"
+    table = pq.read_table(path)
+    scores = [row if n < 50 else [*row, 0.0, 0.0] for n, row in enumerate(table["scores"].to_pylist())]
+    pq.write_table(table.set_column(1, "scores", pa.array(scores, pa.list_(pa.float64()))), path)
+    (row,) = collect(run)
+    assert (row.n_test, row.n_scored, row.chance) == (100, 50, 0.5)
 
 
 def test_agreement_by_hand(make_run: MakeRun, answers: Answers) -> None:

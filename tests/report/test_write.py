@@ -1,6 +1,7 @@
 """The written files: complete, reproducible to the byte, valid, and free of anything private."""
 
 import csv
+import dataclasses
 import json
 import math
 import random
@@ -17,6 +18,7 @@ from w2s_rm.render.elements import Heading, Paragraph, Table
 from w2s_rm.render.markdown import markdown
 from w2s_rm.render.page import page
 from w2s_rm.report import collect, write_report
+from w2s_rm.report.content import blocks
 from w2s_rm.report.rows import row_record
 from w2s_rm.settings import SETTINGS
 
@@ -39,6 +41,21 @@ def test_all_files_and_nothing_else(run: Path, tmp_path: Path) -> None:
     written = write_report([run], tmp_path / "out" / "deep")
     assert [path.name for path in written] == FILES
     assert sorted(path.name for path in (tmp_path / "out" / "deep").iterdir()) == sorted(FILES)
+
+
+def test_the_finding_is_a_reliable_number_or_none(make_run: MakeRun, answers: Answers) -> None:
+    """A method with a gap of its own, too small for a PGR, is not called the best, however large its PGR."""
+    run = make_run(
+        weak=[answers(65)] * 2,
+        students={"naive": [answers(75)] * 2, "own": [answers(95)] * 2},
+        ceiling=[answers(90)] * 2,
+    )
+    rows = collect(run)
+    sound, unsound = rows[0], dataclasses.replace(rows[1], method="own", pgr=14.0, reliable=False)
+    (sentence,) = [one.text for one in blocks([sound, unsound]) if isinstance(one, Paragraph)][:1]
+    assert "naive, reaches 75.0 % and recovers 0.40 of the gap" in sentence and "own" not in sentence
+    (sentence,) = [one.text for one in blocks([unsound]) if isinstance(one, Paragraph)][:1]
+    assert "too small for a reliable PGR" in sentence and "14" not in sentence
 
 
 def test_same_results_elsewhere_give_the_same_bytes(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:

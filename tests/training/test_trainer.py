@@ -16,6 +16,7 @@ from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError
+from w2s_rm.losses.cross_entropy import CrossEntropy
 from w2s_rm.losses.log_confidence import LogConfidence
 from w2s_rm.training.mixin import agreement
 from w2s_rm.training.modeling import load_for_trainer
@@ -152,6 +153,29 @@ def test_accumulation_does_not_change_the_trajectory(
     assert len(runs[0]) == 10
     torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(runs[2], runs[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_loss_hears_the_share_of_steps_that_are_done(
+    tiny_model: Callable[..., str],
+    pairs: Callable[..., Any],
+    tmp_path: Path,
+    accumulation: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[float] = []
+    own = CrossEntropy.__call__
+
+    def listen(self: CrossEntropy, *args: Any, progress: float, **kwargs: Any) -> Any:
+        heard.append(progress)
+        return own(self, *args, progress=progress, **kwargs)
+
+    monkeypatch.setattr(CrossEntropy, "__call__", listen)
+    sizes = {"per_device_train_batch_size": 8 // accumulation, "gradient_accumulation_steps": accumulation}
+    config = W2SRewardConfig(str(tmp_path), num_train_epochs=2, **{**COMMON, **sizes})
+    trajectory(W2SRewardTrainer, config, tiny_model(), pairs(16))
+    # Two epochs of two steps: the first step begins with none done, the last with three of four.
+    assert heard == [share for share in (0.0, 0.25, 0.5, 0.75) for _ in range(accumulation)]
 
 
 def test_thresholds_are_for_fixed_classes_only(

@@ -1,20 +1,29 @@
-"""Two ways to run a stage: in this process, or by its own `accelerate launch`."""
+"""Two ways to run a stage: in this process, or launched by `accelerate`."""
 
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
 
+from w2s_rm import catalog
 from w2s_rm.errors import StageError
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.stages import Stage
 
 logger = logging.getLogger(__name__)
+
+_POLL_S = 0.02
 
 
 def run_inline(stage: Stage) -> None:
@@ -32,32 +41,123 @@ def run_inline(stage: Stage) -> None:
             torch.cuda.empty_cache()
 
 
-def run_accelerate(stage: Stage) -> None:
-    """Run a stage as a program of its own, on all processes that its accelerate config names.
+class Launches:
+    """Runs stages as programs of their own, on all processes that their accelerate configs name.
 
-    Args:
-        stage ([`~w2s_rm.stages.Stage`]): What to run; its config is written already.
-
-    Raises:
-        StageError: The program failed; its own message stands above.
+    On CPUs a launch stays open for the next stage that is launched alike: to import the libraries takes longer than
+    many a stage. On accelerators each stage has a launch of its own, and so all of their memory.
     """
-    if not stage.loads_model:
-        run_inline(stage)
-        return
+
+    def __init__(self) -> None:
+        self._open: _Launch | None = None
+
+    def __enter__(self) -> Launches:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def run(self, stage: Stage) -> None:
+        """Run a stage.
+
+        Args:
+            stage ([`~w2s_rm.stages.Stage`]): What to run; its config is written already.
+
+        Raises:
+            StageError: The program failed; its own message stands above.
+        """
+        if not stage.loads_model:
+            run_inline(stage)
+            return
+        code = self._in_turn(stage) if _stays_open() else _wait(_start(stage.command()))
+        if code != 0 and StageFolder(stage.folder).finished:
+            # The manifest comes last: a process that fell over while leaving has lost nothing.
+            logger.warning("stage %s is finished, but its launch ended with exit code %d", stage.title, code)
+        elif code != 0:
+            raise StageError(
+                f"stage {stage.title} failed with exit code {code}; its message stands above; rerun it with: "
+                + " ".join(stage.command())
+            )
+
+    def _in_turn(self, stage: Stage) -> int:
+        launcher = stage.launcher()
+        if self._open is not None and self._open.launcher != launcher:
+            # Two launches at once would want the same port.
+            self._close()
+        if self._open is None:
+            self._open = _Launch(launcher)
+        code = self._open.run(stage)
+        if code is None:
+            return 0
+        self._open = None
+        return code
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+class _Launch:
+    """Processes that run one stage after another: [`w2s_rm.programs.in_turn`]."""
+
+    def __init__(self, launcher: Sequence[str]) -> None:
+        self.launcher = launcher
+        self._folder = tempfile.TemporaryDirectory(prefix="w2s-rm-")
+        self._asked = 0
+        self._process = _start([*launcher, "-m", "w2s_rm.programs.in_turn", self._folder.name])
+
+    def run(self, stage: Stage) -> int | None:
+        """Run a stage; return the exit code of a launch that ended over it."""
+        done = Path(self._folder.name) / f"{self._asked}.done"
+        self._ask({"stage": catalog.name_of(type(stage)), "arguments": stage.arguments()})
+        try:
+            while not done.exists():
+                if self._process.poll() is not None:
+                    self._folder.cleanup()
+                    return self._process.returncode
+                time.sleep(_POLL_S)
+        except BaseException:
+            _stop(self._process)
+            raise
+        return None
+
+    def close(self) -> None:
+        """End the launch."""
+        if self._process.poll() is None:
+            self._ask({})
+            if code := _wait(self._process):
+                logger.warning("a launch whose stages are all finished ended with exit code %d", code)
+        self._folder.cleanup()
+
+    def _ask(self, order: dict[str, object]) -> None:
+        path = Path(self._folder.name) / f"{self._asked}.json"
+        path.with_suffix(".part").write_text(json.dumps(order), encoding="utf-8")
+        path.with_suffix(".part").rename(path)
+        self._asked += 1
+
+
+def _stays_open() -> bool:
+    import torch
+
+    return not torch.accelerator.is_available()
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, LAUNCHED_VARIABLE: "1"}
-    process = subprocess.Popen(stage.command(), env=environment, start_new_session=True, preexec_fn=die_with_parent)
+    return subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=die_with_parent)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
     try:
-        code = process.wait()
+        return process.wait()
     except BaseException:
-        # Ctrl-C reaches only this process: the stage has its own session.
+        _stop(process)
+        raise
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    # Ctrl-C reaches only this process: a launch has its own session.
+    if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
-        raise
-    if code != 0 and StageFolder(stage.folder).finished:
-        # The manifest comes last: a process that fell over while leaving has lost nothing.
-        logger.warning("stage %s is finished, but its launch ended with exit code %d", stage.title, code)
-    elif code != 0:
-        raise StageError(
-            f"stage {stage.title} failed with exit code {code}; its message stands above; rerun it with: "
-            + " ".join(stage.command())
-        )

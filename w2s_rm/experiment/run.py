@@ -10,7 +10,7 @@ from pathlib import Path
 
 from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
-from w2s_rm.experiment.executors import run_accelerate, run_inline
+from w2s_rm.experiment.executors import Launches, run_inline
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.files import write_yaml
@@ -45,13 +45,14 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
     with lock(plan.run_folder):
         record(plan)
         unchecked = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
-        for number, stage in enumerate(plan.stages, start=1):
-            # Not earlier: this imports torch, and mistakes in the data need not wait for it.
-            if unchecked and stage.loads_model:
-                check_before(plan, unchecked)
-                unchecked = []
-            execute = run_accelerate if uses_accelerate(plan) else run_inline
-            run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", execute, say)
+        with Launches() as launches:
+            execute = launches.run if uses_accelerate(plan) else run_inline
+            for number, stage in enumerate(plan.stages, start=1):
+                # Not earlier: this imports torch, and mistakes in the data need not wait for it.
+                if unchecked and stage.loads_model:
+                    check_before(plan, unchecked)
+                    unchecked = []
+                run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", execute, say)
         files = write_report([plan.run_folder], plan.run_folder)
         update_cards(plan.run_folder)
         return files

@@ -263,15 +263,18 @@ class Stage:
         """Return the program's command-line arguments."""
         return ["--config", str(self.folder / "config.yaml"), "--output_dir", str(self.folder)]
 
+    def launcher(self) -> list[str]:
+        """Return what starts the stage's processes: Python, alone or through `accelerate launch`."""
+        if self.launch.accelerate_config is None or not self.distributed:
+            return [sys.executable]
+        config = str(self.launch.accelerate_config)
+        return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config]
+
     def command(self) -> list[str]:
         """Return the command that runs the stage alone."""
         name = catalog.name_of(type(self))
         program = [name] if name.endswith(".py") else ["-m", f"w2s_rm.stages.{name}"]
-        module = [*program, *self.arguments()]
-        if self.launch.accelerate_config is None or not self.distributed:
-            return [sys.executable, *module]
-        config = ["--config_file", str(self.launch.accelerate_config)]
-        return [sys.executable, "-m", "accelerate.commands.launch", *config, *module]
+        return [*self.launcher(), *program, *self.arguments()]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process, such as a worker of Ray's, a class from a file is found by its path.
