@@ -82,11 +82,11 @@ def build(
     [
         pytest.param("reward", "padded", "cross_entropy", False, 50, marks=pytest.mark.slow),
         ("reward", "padded", "cross_entropy", False, 6),
-        ("reward", "shared_prefix", CONFIDENCE, True, 12),
-        ("classification", "padded", CONFIDENCE, True, 12),
-        ("classification", "shared_prefix", "cross_entropy", True, 12),
-        ("lm", "padded", CONFIDENCE, False, 12),
-        ("lm", "shared_prefix", "cross_entropy", False, 12),
+        ("reward", "shared_prefix", CONFIDENCE, True, 6),
+        ("classification", "padded", CONFIDENCE, True, 6),
+        ("classification", "shared_prefix", "cross_entropy", True, 6),
+        ("lm", "padded", CONFIDENCE, False, 6),
+        ("lm", "shared_prefix", "cross_entropy", False, 6),
     ],
 )
 def test_a_budget_of_tokens_does_not_change_the_trajectory(
