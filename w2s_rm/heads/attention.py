@@ -28,12 +28,14 @@ def read_branches(model: PreTrainedModel) -> None:
     original = bound.__func__ if inspect.ismethod(bound) else lambda _, *given, **options: bound(*given, **options)
 
     def forward(self: Any, *arguments: Any, read_at: Tensor | None = None, **options: Any) -> Any:
+        # Generation and rows that are no trees go the way they always went.
         if read_at is None:
             return original(self, *arguments, **options)
         # What adapters add: arguments of the forward that is replaced here.
         given = {name: value for name, value in options.items() if value is not None and name != "return_dict"}
         segments_RT, branches_RT = given.pop("segments"), given.pop("branches")
         mask = tree_mask(segments_RT, branches_RT, self.config._attn_implementation)
+        # Past the model's own head: it would make logits of every token, of which a few are read.
         hidden_RTD = self.base_model(attention_mask=mask, **given).last_hidden_state
         output = output_layer(self)
         assert output is not None
@@ -63,11 +65,13 @@ def tree_mask(segments_RT: Tensor, branches_RT: Tensor, attention: str) -> Any:
             return same_tree & (key <= query) & ((branch == 0) | (branch == branches_RT[row, query]))
 
         return create_block_mask(sees, rows, None, length, length, device=str(segments_RT.device))
+    # In place, step by step: of the largest rows this table is as big as an attention map.
     same_RTT = branches_RT[:, None, :] == branches_RT[:, :, None]
     same_RTT |= (branches_RT == 0)[:, None, :]
     same_RTT &= segments_RT[:, None, :] == segments_RT[:, :, None]
     mask_R1TT = same_RTT.tril()[:, None]
     if attention == "eager":
+        # Added to scores, the lowest number is as good as minus infinity, and a row of padding stays free of NaN.
         return torch.where(mask_R1TT, 0.0, torch.finfo(torch.float32).min)
     return mask_R1TT
 

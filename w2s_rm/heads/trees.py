@@ -58,6 +58,7 @@ def candidate_tree(example: Mapping[str, Any], pad_token_id: int) -> Tree:
     prompt, branches = example["prompt_ids"], example["candidate_ids"]
     reads = []
     for number, branch in enumerate(branches):
+        # Transformers reads a row at its last token that is no padding; a branch of nothing else leaves the prompt's.
         last = _last(branch, pad_token_id)
         reads.append((number, last) if last is not None else _prompt_read(prompt, pad_token_id) or (number, 0))
     return Tree(prompt, branches, reads)
@@ -92,9 +93,11 @@ def token_tree(example: Mapping[str, Any], pad_token_id: int) -> Tree:
         pad_token_id (`int`): Of no account: every token is predicted.
     """
     prompt, candidates = example["prompt_ids"], example["candidate_ids"]
+    # The last token of a candidate is predicted but predicts nothing. "e2e4" and "e2e5" then share one branch.
     branch_of, branches = share_prefixes([tuple(ids[:-1]) for ids in candidates])
     # With candidates of one token nothing is left to branch.
     branches = [branch for branch in branches if branch]
+    # The prompt's last output predicts the first token of every candidate.
     reads, first = [(PROMPT, len(prompt) - 1)], []
     for number, branch in enumerate(branches):
         first.append(len(reads))
@@ -139,6 +142,7 @@ class SharedPrefixCollator:
         trees = [self.tree(example, self.pad_token_id) for example in examples]
         sizes = [tree.size for tree in trees]
         multiple = self.pad_to_multiple_of or 1
+        # FlexAttention skips blocks that see nothing, so one long row costs no more than many and has no padding.
         everything = [list(range(len(trees)))]
         rows = everything if self.one_row else pack(sizes, self.max_tokens, self.attention_length, multiple)
         length = _row_length(rows, sizes, multiple)
@@ -164,6 +168,7 @@ def pack(
     Returns:
         `list[list[int]]`: The indices of each row.
     """
+    # The longest first: what is left to even the rows out with is short.
     order = sorted(range(len(sizes)), key=lambda index: -sizes[index])
     # No row is shorter than the longest example, so with about this many rows there is least padding.
     ideal = max(1, sum(sizes) // max(sizes))
@@ -175,6 +180,7 @@ def pack(
     def cost(rows: list[list[int]]) -> tuple[bool, float]:
         length = _row_length(rows, sizes, multiple)
         tokens = len(rows) * length
+        # Within the budget before outside of it, then tokens fed, dearer in long rows for attention's square.
         return max_tokens is not None and tokens > max_tokens, tokens * (1 + length / attention_length)
 
     return min(shared, key=cost)
@@ -207,12 +213,14 @@ def _lay_out(trees: Sequence[Tree], rows: Iterable[Sequence[int]], length: int, 
             tree = trees[index]
             for branch, ids in enumerate((tree.prompt, *tree.branches), start=PROMPT):
                 starts[index, branch] = at
+                # Positions of every branch go on from the prompt, as if it were the only one.
                 offset = 0 if branch == PROMPT else len(tree.prompt)
                 pieces.append((at, len(ids), offset, index + 1, branch + 1))
                 tokens.append(ids)
                 at += len(ids)
     flat = torch.tensor(list(chain.from_iterable(tokens)))
     start_P, length_P, offset_P, segment_P, branch_P = torch.tensor(pieces).T
+    # Counts on from 0 in each piece.
     within = torch.arange(len(flat)) - (length_P.cumsum(0) - length_P).repeat_interleave(length_P)
     place = start_P.repeat_interleave(length_P) + within
     columns = {

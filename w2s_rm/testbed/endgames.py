@@ -29,11 +29,14 @@ MOST_POSITIONS = 160_000
 
 _SQUARES = np.arange(64)
 _FILE, _RANK = _SQUARES % 8, _SQUARES // 8
+# How far each square lies from each other one: all geometry below is a look-up in tables of 64 x 64.
 _RIGHT_SS, _UP_SS = _FILE - _FILE[:, None], _RANK - _RANK[:, None]
 _DISTANCE_SS = np.maximum(abs(_RIGHT_SS), abs(_UP_SS))
 _ROOK_SS = ((_RIGHT_SS == 0) | (_UP_SS == 0)) & (_DISTANCE_SS > 0)
 _ALIGNED = {"R": _ROOK_SS, "Q": _ROOK_SS | ((abs(_RIGHT_SS) == abs(_UP_SS)) & (_DISTANCE_SS > 0))}
+# A set of squares is one number, so that "is anything between" is one operation for all positions at once.
 _BIT = np.uint64(1) << _SQUARES.astype(np.uint64)
+# The eight ways to mirror or turn a board. Without pawns and castling each gives the same game.
 _SYMMETRIES = np.stack(
     [
         8 * rank + file
@@ -48,6 +51,7 @@ def _squares_between() -> NDArray[np.uint64]:
     """The squares strictly between two aligned ones, as bits; none where they are not aligned."""
     between = np.zeros((64, 64), dtype=np.uint64)
     for start, end in np.argwhere(_ALIGNED["Q"]):
+        # Both differences are multiples of the distance: the quotient is one king's step towards `end`.
         step = (8 * _UP_SS[start, end] + _RIGHT_SS[start, end]) // _DISTANCE_SS[start, end]
         between[start, end] = sum((_BIT[square] for square in range(start + step, end, step)), np.uint64(0))
     return between
@@ -141,6 +145,7 @@ class Endgames:
         squares_NP = draw_positions(pieces, MOST_POSITIONS, rng)
         group_N = group_codes(squares_NP)
         groups, of_N = np.unique(group_N, return_inverse=True)
+        # Drawn for groups: a mirrored copy of a task's position in a corpus would give its answer away.
         held_N = (rng.random(len(groups)) < 0.5)[of_N]
         return Table(pieces, squares_NP, group_N, held_N, legal_moves(pieces, squares_NP))
 
@@ -160,6 +165,7 @@ def draw_positions(pieces: str, most: int, rng: np.random.Generator) -> Ints:
     kings_K2 = np.argwhere(((_DISTANCE_SS == 2) | (_DISTANCE_SS == 3)) & rim)
     placements = len(kings_K2) * 64 ** len(pieces)
     draws = rng.choice(placements, size=min(most, placements), replace=False)
+    # A number is a placement written to base 64, so different numbers are different placements.
     pair_N, rest_N = np.divmod(draws, 64 ** len(pieces))
     others = [rest_N // 64**i % 64 for i in range(len(pieces))]
     squares_NP = np.stack([kings_K2[pair_N, 0], *others, kings_K2[pair_N, 1]], axis=1)
@@ -172,6 +178,7 @@ def group_codes(squares_NP: Ints) -> Ints:
     Args:
         squares_NP (`NDArray[np.int64]` of shape `(N, P)`): As [`draw_positions`] gives them, with the same pieces.
     """
+    # The smallest number among the copies stands for all of them.
     weights_P = 64 ** np.arange(squares_NP.shape[1])
     return (_SYMMETRIES[:, squares_NP] @ weights_P).min(axis=0)
 
@@ -186,6 +193,7 @@ def legal_moves(pieces: str, squares_NP: Ints) -> Moves:
     occupied_N = _occupied(squares_NP)
     free_NS = (occupied_N[:, None] & _BIT) == 0
     king_N, black_N = squares_NP[:, 0], squares_NP[:, -1]
+    # White's king keeps off Black's, which guards the squares around it; Black attacks nothing else.
     reach = [(_DISTANCE_SS[king_N] == 1) & (_DISTANCE_SS[black_N] > 1) & free_NS]
     for kind, square_N in zip(pieces, squares_NP.T[1:-1], strict=True):
         clear_NS = (_BETWEEN_SS[square_N] & occupied_N[:, None]) == 0
@@ -193,6 +201,7 @@ def legal_moves(pieces: str, squares_NP: Ints) -> Moves:
     found = [np.nonzero(reach_NS) for reach_NS in reach]
     position_M, end_M = (np.concatenate(column) for column in zip(*found, strict=True))
     piece_M = np.repeat(np.arange(len(found)), [len(ends) for _, ends in found])
+    # A copy for each move, in which the piece that moves is put on its new square.
     after_MP = squares_NP[position_M]
     after_MP[np.arange(len(piece_M)), piece_M] = end_M
     result_M = _results(pieces, after_MP)
@@ -203,6 +212,7 @@ def legal_moves(pieces: str, squares_NP: Ints) -> Moves:
 def _is_legal(pieces: str, squares_NP: Ints) -> Bools:
     """Different squares, Black not in check. The kings are apart as they are drawn."""
     ordered_NP = np.sort(squares_NP, axis=1)
+    # Equal neighbours in sorted order are two pieces on one square.
     legal_N = (np.diff(ordered_NP, axis=1) > 0).all(axis=1)
     return legal_N & ~_attacked(pieces, squares_NP, squares_NP[:, -1], _occupied(squares_NP))
 
@@ -223,6 +233,7 @@ def _attacked(pieces: str, squares_NP: Ints, target_N: Ints, occupied_N: NDArray
 def _results(pieces: str, after_MP: Ints) -> Ints:
     """What positions are in which Black is to move."""
     result_M = np.where(_attacked(pieces, after_MP, after_MP[:, -1], _occupied(after_MP)), CHECK, QUIET)
+    # Only a check can be mate, and most moves give none: the costly test is for the few.
     checks = np.flatnonzero(result_M == CHECK)
     result_M[checks[~_can_step(pieces, after_MP[checks])]] = MATE
     return result_M
@@ -230,11 +241,13 @@ def _results(pieces: str, after_MP: Ints) -> Ints:
 
 def _can_step(pieces: str, squares_NP: Ints) -> Bools:
     """Whether the black king has a square to go to. It leaves its own one, so it shields nothing behind it."""
+    # Along the line of a check the king hides the squares behind it only as long as it stays.
     black_N, seen_through_N = squares_NP[:, -1], _occupied(squares_NP[:, :-1])
     can_N = np.zeros(len(squares_NP), dtype=bool)
     for right, up in np.argwhere(np.ones((3, 3))) - 1:
         file_N, rank_N = _FILE[black_N] + right, _RANK[black_N] + up
         on_board_N = (file_N >= 0) & (file_N < 8) & (rank_N >= 0) & (rank_N < 8)
+        # Steps off the board become no step, which the next line does not count.
         step_N = np.where(on_board_N, 8 * rank_N + file_N, black_N)
         can_N |= (step_N != black_N) & ~_attacked(pieces, squares_NP, step_N, seen_through_N)
     return can_N
