@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from types import TracebackType
 
 from w2s_rm import catalog
 from w2s_rm.errors import StageError
+from w2s_rm.files import write_json
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.stages import Stage
@@ -131,9 +131,7 @@ class _Launch:
         self._folder.cleanup()
 
     def _ask(self, order: dict[str, object]) -> None:
-        path = Path(self._folder.name) / f"{self._asked}.json"
-        path.with_suffix(".part").write_text(json.dumps(order), encoding="utf-8")
-        path.with_suffix(".part").rename(path)
+        write_json(Path(self._folder.name) / f"{self._asked}.json", order)
         self._asked += 1
 
 
