@@ -117,6 +117,7 @@ def _load(path: Path) -> Any:
         try:
             spec.loader.exec_module(sys.modules[name])
         except Exception as error:
+            # Or a second look-up would find half of a module and no error.
             del sys.modules[name]
             raise ConfigError(f"{path}: cannot be imported ({type(error).__name__}: {error}); mend it") from error
     return sys.modules[name]

@@ -42,6 +42,7 @@ class OptionError(ConfigError):
     """
 
     def __init__(self, subject: str, problems: Mapping[str, str]) -> None:
+        # An error comes back from another process by a call with what the base class was given.
         super().__init__(subject, problems)
         self.subject, self.problems = subject, problems
 
@@ -60,6 +61,7 @@ class UnknownNameError(W2SError, KeyError):
     """A task, loss, setting or method name does not exist."""
 
     def __str__(self) -> str:
+        # KeyError shows the repr of its message, line breaks escaped.
         return str(self.args[0])
 
 

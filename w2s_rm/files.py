@@ -40,9 +40,11 @@ def put_in_place(finished: Path, path: Path) -> None:
         path (`Path`): Where it shall be.
     """
     if finished.is_dir():
+        # A folder cannot be renamed to where another one stands.
         _remove(path)
     else:
         with finished.open("rb") as file:
+            # Renamed before its content is on the disk, it may be an empty file after a power cut.
             os.fsync(file.fileno())
     finished.replace(path)
 

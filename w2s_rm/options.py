@@ -167,6 +167,7 @@ def _alternatives(annotation: str) -> tuple[tuple[str, str | None], ...]:
     def parts(node: ast.expr) -> list[ast.expr]:
         return [*parts(node.left), *parts(node.right)] if isinstance(node, ast.BinOp) else [node]
 
+    # Read and not evaluated: an annotation may name what only type checkers import.
     return tuple(
         (ast.unparse(node.value), ast.unparse(node.slice))
         if isinstance(node, ast.Subscript)
@@ -206,6 +207,7 @@ def _made(kind: type, given: Mapping[str, Any], subject: str, hint: Hint) -> tup
         for mistake in mistakes(option.metadata["component"], given[name], hint)
     ]
     made = None
+    # A dataclass that is given what it does not know raises an error of Python's.
     if not wrong:
         try:
             made = kind(**given)

@@ -73,6 +73,7 @@ def content_hash(*parts: object, length: int = 16) -> str:
         parts (`object`): Anything `json.dumps` takes; key order does not matter.
         length (`int`, *optional*, defaults to `16`): Number of hexadecimal digits.
     """
+    # Datasets hold halves of characters, which JSON escapes and UTF-8 refuses.
     return hashlib.sha256(_as_json(parts).encode("utf-8", errors="surrogatepass")).hexdigest()[:length]
 
 
@@ -92,6 +93,7 @@ def _short_hash(text: str) -> str:
 
 def hash_fraction(*parts: object) -> float:
     """Map parts to a number in [0, 1), uniform over different parts and always the same for equal ones."""
+    # 13 digits are 52 bits, which a float holds exactly: the number stays below 1.
     return int(content_hash(*parts, length=13), 16) / 16**13
 
 

@@ -142,6 +142,7 @@ def _with_probabilities(label: WeakLabel, values: Sequence[float]) -> WeakLabel:
 
 
 def _mean(values: Sequence[float]) -> float:
+    # Exact before it is rounded once, so that the order of the members changes no digit.
     return math.fsum(values) / len(values)
 
 

@@ -36,6 +36,7 @@ def value_problem(label: WeakLabel) -> str | None:
     Args:
         label (`WeakLabel`): As it was read.
     """
+    # Written this way round, NaN is outside.
     outside = [value for value in label.probabilities if not 0.0 <= value <= 1.0]
     if outside:
         return f"id {label.id!r}: probability {outside[0]} is not in [0, 1]"
@@ -112,6 +113,7 @@ def with_log_probabilities(label: WeakLabel, values: Iterable[float]) -> WeakLab
     """
     logs = log_softmax(values)
     weights = [math.exp(log) for log in logs]
+    # Rounding leaves the exponentials of logarithms a little beside a sum of 1.
     total = math.fsum(weights)
     scores = logs if all(map(math.isfinite, logs)) else None
     return replace(label, probabilities=tuple(weight / total for weight in weights), scores=scores)

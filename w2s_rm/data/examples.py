@@ -24,6 +24,7 @@ def content_id(prompt: Text, candidates: Iterable[Text], template_kwargs: Mappin
         candidates (`Iterable` of `str` or `Messages`): The candidates in any order.
         template_kwargs (`Mapping[str, Any]`, *optional*): What the chat template is given beside them, if anything.
     """
+    # Nothing where there are none: an empty column makes no other comparison.
     given = [template_kwargs] if template_kwargs else []
     return content_hash(prompt, sorted(map(text_hash, candidates)), *given)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
 SUFFIXES = (*_JSONL_SUFFIXES, ".csv", ".parquet")
+# Python's own limit, 131,072, is less than a long conversation.
 _MOST_CHARACTERS_IN_A_CELL = 1 << 30
 
 
@@ -58,6 +59,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with _open(path) as file:
             for number, line in enumerate(file, start=1):  # noqa: B007
+                # Spreadsheets begin a file with a byte order mark.
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         # Decoding fails in the line just read, decompressing in the one after it.
@@ -83,6 +85,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(_MOST_CHARACTERS_IN_A_CELL)
+    # Without `strict` a quote out of place is guessed at.
     reader = csv.reader((line for _, line in _lines(path)), strict=True)
     header: list[str] | None = None
     try:

@@ -85,6 +85,7 @@ def loose_ids(prompt: Text, candidates: Sequence[Text]) -> tuple[str, tuple[str,
     """
     whole = [whole_text(prompt, candidate) for candidate in candidates]
     read = ["".join(text.split()) if isinstance(text, str) else text for text in whole]
+    # Candidates that differ in white space alone need it.
     if len({content_hash(text) for text in read}) < len(read):
         read = whole
     ids = tuple(content_hash(text) for text in read)
@@ -150,6 +151,7 @@ def _wide(row: Row) -> WeakLabel:
     ids = tuple(str(name) for name in _list(row, "candidate_ids"))
     probabilities = tuple(_number(value, "probabilities") for value in _list(row, "probabilities"))
     scores = None
+    # CSV has no null.
     if row.values.get("scores") not in (None, ""):
         scores = tuple(_number(value, "scores") for value in _list(row, "scores"))
     return WeakLabel(_name(row, "id"), ids, probabilities, scores)

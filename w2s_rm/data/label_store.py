@@ -45,6 +45,7 @@ def join_labels(
     by_content = not by_id.keys() <= {example.id for example in (*examples, *others)}
     used = {name for example in examples for name in _names(example, by_content)}
     known = used | {name for example in others for name in _names(example, by_content)}
+    # Labels of other splits are not used, but a file with wrong ones among them is not to be trusted.
     problems += [found for label in labels if label.id in known - used and (found := value_problem(label))]
     joined: list[tuple[float, ...]] = []
     for example in examples:

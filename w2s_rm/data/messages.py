@@ -75,6 +75,7 @@ def written_messages(text: str, what: str) -> Any:
             f"{what} is a list of messages written as text that is not JSON ({error.msg}, column {error.colno}); "
             "write it with json.dumps, or as a column of lists"
         ) from error
+    # A text may quote some JSON. A first key that only messages have is proof; otherwise each must look like one.
     certain = start is not None and start[2] in _KEYS
     return value if certain or all(map(_is_message, value if isinstance(value, list) else [value])) else None
 

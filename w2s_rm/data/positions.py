@@ -67,6 +67,7 @@ def move_vocabulary() -> tuple[str, ...]:
 
 
 def _reach(square: chess.Square) -> int:
+    # What any piece reaches, a queen or a knight does.
     board = chess.Board(None)
     board.set_piece_at(square, chess.Piece(chess.QUEEN, chess.WHITE))
     return int(board.attacks(square)) | chess.BB_KNIGHT_ATTACKS[square]

@@ -88,6 +88,7 @@ def resolve_path(text: str) -> str:
     if not text.startswith(_PACKAGE):
         return str(Path(text).expanduser()) if text.startswith("~") else text
     module, _, inside = text[len(_PACKAGE) :].partition("/")
+    # Asked for a dotted name, find_spec imports its parent.
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None:
         raise ConfigError(
@@ -197,6 +198,7 @@ def _file_hash(path: Path) -> str:
 
 def _all_files(folder: Path) -> list[Path]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    # Caches and version control leave hidden files, which are no data.
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
@@ -232,6 +234,7 @@ def _folder_rows(folder: Path, split: str | None) -> Iterator[Row]:
     if not files:
         within = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise DataError(f"{folder}: no data files ({', '.join(SUFFIXES)}) and no saved dataset; it holds {within}")
+    # As `train.jsonl`, or in parts, as the hub's `train-00000-of-00002.parquet`.
     chosen = [path for path in files if split is None or re.match(rf"{re.escape(split)}[.-]", path.name)]
     if not chosen:
         within = ", ".join(path.name for path in files)

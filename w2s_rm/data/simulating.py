@@ -74,6 +74,7 @@ def simulate(
     _check_confidence(examples, confidence)
     keys = _keys(examples, kind, feature, difficulty)
     order = sorted(examples, key=lambda example: (keys[example.id], content_hash("simulate", seed, example.id)))
+    # Counted over all examples: a draw for each would hit the share on average only.
     wrong = {example.id for example in order[: len(examples) - round(accuracy * len(examples))]}
     return [_label(example, example.id in wrong, confidence, seed) for example in examples]
 

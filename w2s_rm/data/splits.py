@@ -13,6 +13,7 @@ from w2s_rm.types import Example, content_hash, hash_fraction, text_hash
 
 __all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_examples", "write_examples"]
 
+# In the order of their intervals: in another one, examples would change splits.
 NAMES = ("test", "validation", "weak", "relabel")
 _TRAIN_PER_TEST = 4
 _ROUNDING = 1e-9
@@ -123,6 +124,7 @@ def split_examples(
     numbers = {group: hash_fraction("split", group) for group in {example.group for example in kept}}
     pools: dict[str, list[Example]] = {name: [] for name in NAMES}
     intervals = _intervals(sizes)
+    # By another hash than that of the splits: what is taken of one says nothing about where its groups lie.
     for example in sorted(kept, key=lambda example: content_hash("take", example.id)):
         pools[_split_of(numbers[example.group], intervals)].append(example)
     usable = {name: _usable(Counter(one.gold for one in pool), n_classes) for name, pool in pools.items()}
@@ -162,6 +164,7 @@ def _gold_id(example: Example) -> str | None:
 def _majority(id: str, same: Sequence[Example]) -> Example:
     votes = Counter(gold for gold in map(_gold_id, same) if gold is not None)
     most = max(votes, key=lambda gold: (votes[gold], content_hash(id, gold)), default=None)
+    # Which of the rows stays must not depend on their order.
     return min((one for one in same if _gold_id(one) == most), key=lambda one: (one.group, one.margin or 0.0))
 
 
@@ -186,6 +189,7 @@ def _intervals(sizes: SplitSizes) -> list[tuple[float, str]]:
 
 
 def _split_of(number: float, intervals: Sequence[tuple[float, str]]) -> str:
+    # Rounding may leave the last end below 1.
     return next((name for end, name in intervals if number < end), NAMES[-1])
 
 
@@ -307,4 +311,5 @@ def portion(examples: Sequence[Example], number: int, parts: int, *, without: bo
         parts (`int`): How many there are.
         without (`bool`, *optional*, defaults to `False`): Take all parts but this one.
     """
+    # By another hash than that of the splits, in which all groups of a split lie beside each other.
     return [one for one in examples if (int(parts * hash_fraction("portion", one.group)) == number) != without]

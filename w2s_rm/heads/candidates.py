@@ -44,6 +44,7 @@ def _refuse_alike_conversations(
         f"example {example.id!r}: candidates {' and '.join(map(str, alike))} are rendered alike"
         for example, row in zip(examples, encoded, strict=True)
         if not isinstance(example.candidates[0], str)
+        # What was cut away may be what told them apart: that is a matter of max_length, not of the template.
         and not row.cut_candidate_tokens
         and (alike := _alike_positions(row))
     ]
@@ -98,6 +99,7 @@ def refuse_indistinct(
     for example, row in zip(examples, encoded, strict=True):
         place = f"example {example.id!r}"
         for candidate, ids in zip(example.candidates, row.candidate_ids, strict=True):
+            # The token of one unknown word is that of every other: its probability says nothing about this one.
             if unknown is not None and unknown in ids:
                 problems.append(f"{place}: candidate {candidate!r} has words that are not in the vocabulary")
         if len({tuple(ids) for ids in row.candidate_ids}) < len(row.candidate_ids):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from w2s_rm.heads.scores import Scored
     from w2s_rm.heads.trees import Tree
 
+# What transformers calls the last layer: `score` in decoders, `classifier` in encoders.
 _CLASSIFIERS = {"score", "classifier"}
 
 
@@ -36,6 +37,7 @@ class Classification(Head):
         """One output for each class, under its name."""
         if classes is None:
             raise TypeError("a classification head needs fixed classes")
+        # Classes begin with the blank that parts them from the prompt; a config's names should not.
         labels = dict(enumerate(name.strip() for name in classes))
         return {"num_labels": len(labels), "id2label": labels, "label2id": {v: k for k, v in labels.items()}}
 

@@ -91,6 +91,7 @@ class PrefixCollator:
                 candidate += 1
             rows.extend(example["prompt_ids"] + list(prefix) for prefix in own)
             fed_lengths.extend(map(len, own))
+        # The last token of the prompt predicts as well as all that follow it.
         kept = 1 + max(fed_lengths)
         row_M, place_M, token_M, candidate_M = torch.tensor(tokens).T
         return {
@@ -138,6 +139,7 @@ def labels(examples: Examples) -> dict[str, Any]:
         "mask": mask_BK,
         **_targets(examples, mask_BK),
         "weights": torch.tensor([example.get("weight", 1.0) for example in examples]),
+        # For messages alone.
         "ids": [str(example.get("id", "?")) for example in examples],
         **_alike(examples, mask_BK.shape[1]),
     }
@@ -153,6 +155,7 @@ def _targets(examples: Examples, mask_BK: Tensor) -> dict[str, Tensor]:
 
 def _alike(examples: Examples, width: int) -> dict[str, Tensor]:
     """Nothing, as nearly always, where all candidates differ."""
+    # Padding stands for itself.
     own = list(range(width))
     first_BK = [first_alike(example["candidate_ids"]) + own[len(example["candidate_ids"]) :] for example in examples]
     return {"alike": torch.tensor(first_BK)} if any(first_K != own for first_K in first_BK) else {}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# With less, special tokens leave no room for prompt and candidate.
 _SMALLEST_MAX_LENGTH = 8
 
 
@@ -55,11 +56,13 @@ def encode_batch(
     _check_max_length(max_length)
     texts = render_batch(tokenizer, prompts, candidates, template_kwargs, end=end, names=names)
     from_template = bool(prompts) and not isinstance(candidates[0][0], str)
+    # Templates write special tokens themselves; the tokenizer would put another bos token before them.
     rows = _tokenise(tokenizer, texts, special=not from_template)
     if not end and not from_template:
         rows = [_without_eos(tokenizer, row) for row in rows]
     if not from_template and any(_begins_twice(tokenizer, row) for row in rows):
         _warn_of_two_beginnings(tokenizer.name_or_path, str(tokenizer.bos_token))
+    # All texts went to the tokenizer in one call, which its threads share; here each example gets its rows back.
     encoded, position = [], 0
     for options in candidates:
         own = rows[position : position + 1 + len(options)]
@@ -214,6 +217,7 @@ def _render(
     if isinstance(candidate, str):
         text = str(prompt) + candidate
         eos = tokenizer.eos_token
+        # As in TRL: what ends with the eos token already gets no second one.
         return text if not end or eos is None or text.endswith(eos) else text + eos
     return _apply_template(tokenizer, [*prompt, *candidate], extra)
 
@@ -240,6 +244,7 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     except (TemplateError, TypeError) as error:
         spoken = ", ".join(str(message.get("role")) for message in messages)
         raise DataError(f"the template refuses the roles {spoken}: {error}") from error
+    # Marks show what is left out whatever it says; the words themselves, what is left out for what it says.
     unheard = _left_out(tokenizer, messages, given)
     lost = [
         f"role {message.get('role')!r}"
@@ -261,6 +266,7 @@ def _left_out(
         {**message, **({"content": _marked(message["content"], position)} if "content" in message else {})}
         for position, message in enumerate(messages)
     ]
+    # As JSON, which a cache takes for a key: conversations of one shape are asked about once.
     return _unwritten(tokenizer, tokenizer.chat_template, json.dumps(marked), json.dumps(given))
 
 
@@ -285,6 +291,7 @@ def _unwritten(tokenizer: PreTrainedTokenizerBase, template: str, marked: str, g
 def _marked(content: Any, place: int | str) -> Any:
     """A content of the same form that says nothing but its place in the conversation."""
     if isinstance(content, str):
+        # Empty contents stay empty: templates ask whether there is one.
         return f"said{place}here" if content.strip() else content
     if not isinstance(content, list | tuple):
         return content
@@ -323,6 +330,7 @@ def _stands_in(text: str, content: str) -> bool:
     """Whether a rendered text holds what a message says."""
     # Templates of reasoning models drop the thoughts of earlier turns on purpose.
     said = content.rsplit("</think>", 1)[-1].strip()
+    # Some templates write contents as JSON, escapes and all.
     return said in text or json.dumps(said, ensure_ascii=False)[1:-1] in text
 
 
@@ -351,6 +359,7 @@ def _cut(
     longest = max(len(candidate) for candidate in candidates)
     if max_length is None or len(prompt) + longest <= max_length:
         return Encoded(prompt, candidates)
+    # Candidates are what is compared: they get at least half, and all that a shorter prompt leaves.
     room = min(longest, max(max_length - len(prompt), max_length // 2))
     kept_candidates = [_cut_right(candidate, room, _closing(tokenizer, candidate)) for candidate in candidates]
     opening = _opening(tokenizer, prompt)

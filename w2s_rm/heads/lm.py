@@ -54,6 +54,7 @@ class Lm(Head):
         self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], encoded: Sequence[Encoded]
     ) -> None:
         """Refuse candidates of the same tokens, and words that the tokenizer does not know."""
+        # GPT-2 has its eos token stand for unknown words, too; as such it never occurs, for every byte is known.
         special = {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id}
         unknown = tokenizer.unk_token_id if tokenizer.unk_token_id not in special else None
         refuse_indistinct(tokenizer, examples, encoded, unknown=unknown)

@@ -36,6 +36,7 @@ def score_tokens(model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
     """
     logits_FV = _write(model, inputs)
     place_M, token_M = inputs["token_places"], inputs["token_ids"]
+    # Only where tokens are read: log_softmax of all logits would need their memory once more.
     log_probs_M = logits_FV[place_M, token_M] - logits_FV.logsumexp(dim=-1)[place_M]
     mask_BK, owner_M = inputs["mask"], inputs["token_candidates"]
     sums_F = log_probs_M.new_zeros(int(mask_BK.sum())).index_add(0, owner_M, log_probs_M)
@@ -59,11 +60,13 @@ def keep_in_float32(layers: Sequence[nn.Linear]) -> None:
         layers (`Sequence[nn.Linear]`): Changed in place.
     """
     for layer in layers:
+        # In place of `forward` and not as another module, so that hooks (ZeRO-3's), adapters and saved names stay.
         layer.forward = _Float32Linear(layer)  # type: ignore[method-assign, assignment]
 
 
 @dataclass(frozen=True)
 class _Float32Linear:
+    # A field and no closure: a deep copy of the model computes with its own layer.
     layer: nn.Linear
 
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -100,6 +103,7 @@ def _write(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     outputs = model(
         input_ids=inputs["input_ids"],
         attention_mask=mask_RT,
+        # Behind padding on the left, the first token of the text still stands at 0.
         position_ids=(mask_RT.cumsum(dim=1) - 1).clamp(min=0),
         logits_to_keep=int(inputs["kept"]),
         use_cache=False,

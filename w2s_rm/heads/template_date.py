@@ -36,6 +36,7 @@ def with_fixed_date(template: str) -> str:
         return template
     formats = dict.fromkeys([_USUAL, *(found["format"] for found in _FORMAT.finditer(template))])
     cases = "".join(f"{{%- elif format == {form!r} -%}}{DATE.strftime(form)}" for form in formats)
+    # A format that the template makes up as it runs cannot be listed.
     other = f"{{%- else -%}}{DATE.strftime(_USUAL)}{{%- endif -%}}"
     # The empty expression keeps the template's own first line break, which a block's end would swallow.
     return f"{{%- macro {_CLOCK}(format) -%}}{{%- if false -%}}{cases}{other}{{%- endmacro %}}{{{{ '' }}}}{template}"

@@ -107,6 +107,7 @@ def check_kept(name: str, kept: Sequence[WeakLabel], given: int, evidence: Evide
     """
     if not kept:
         raise DataError(f"labels {name!r}: none of {given} labels is left; {remedy}")
+    # A tie is for several classes at once.
     chosen = {label.candidate_ids[k] for label in kept for k in best_candidates(label)}
     if evidence.classes is not None and len(chosen) == 1:
         raise DataError(f"labels {name!r}: the {len(kept)} of {given} labels that are left say one class; {remedy}")

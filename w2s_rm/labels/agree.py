@@ -48,6 +48,7 @@ class Agree(TransformBase):
         if problems:
             heading = "labels 'agree': the second supervisor does not label the same; let it label the same split"
             raise DataError(join_problems(heading, problems))
+        # Only now, for the second supervisor may have labelled more than is asked for here.
         check_labels("agree", [evidence.other[label.id] for label in labels])
         kept = [label for label in labels if _agrees(label, evidence.other[label.id])]
         check_kept("agree", kept, len(labels), evidence, "take a second supervisor that agrees more often")

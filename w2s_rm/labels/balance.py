@@ -111,6 +111,7 @@ def shifts(logs_NK: Floats, prior_K: Floats) -> Floats:
 
 def _shift(logs_N: Floats, others_N: Floats, share: float) -> float:
     """What to add to the log-probabilities of one class so that its mean is `share`, the others staying."""
+    # No shift moves a label that is certain of this class, or excludes it.
     only, never = others_N == -np.inf, logs_N == -np.inf
     if not only.mean() < share < 1 - never.mean():
         raise DataError(_too_hard(len(logs_N)))

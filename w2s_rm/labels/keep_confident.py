@@ -72,6 +72,7 @@ class KeepConfident(TransformBase):
         return kept
 
     def _surest(self, labels: Sequence[WeakLabel]) -> list[WeakLabel]:
+        # `round` takes halves to the even number.
         size = max(1, math.floor(self.share * len(labels) + 0.5))
         ordered = sorted(labels, key=lambda x: (-max(x.probabilities), hash_fraction("keep_confident", x.id), x.id))
         return ordered[:size]

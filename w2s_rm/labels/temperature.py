@@ -89,6 +89,7 @@ def fitted_temperature(validation: Sequence[tuple[WeakLabel, int]]) -> float:
     if excluded:
         heading = f"labels 'temperature': probability 0 for the right candidate at every temperature; {given}"
         raise DataError(join_problems(heading, [f"id {id!r}" for id in excluded]))
+    # A candidate of probability 0 keeps it at every temperature, and 0 times its logarithm would be NaN.
     possible = [[log for log in row if log > -math.inf] for row in logs]
     if all(gold == max(row) for gold, row in zip(golds, possible, strict=True)):
         raise DataError(
@@ -123,4 +124,5 @@ def _root(rising: Callable[[float], float]) -> float:
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    # The end that cannot be 0: its inverse is the temperature.
     return high

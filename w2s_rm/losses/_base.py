@@ -45,6 +45,7 @@ class Interval:
     open_high: bool = False
 
     def __contains__(self, value: object) -> bool:
+        # To Python, true is the number 1.
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         above = value > self.low if self.open_low else value >= self.low

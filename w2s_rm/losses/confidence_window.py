@@ -54,6 +54,7 @@ class ConfidenceWindow(LossBase):
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
         weak_B = soft_cross_entropy(log_probs_BK, targets_BK)
+        # No gradient: the window chooses examples, and a student must not learn to leave it.
         inside_B = self._confidence(log_probs_BK.detach(), mask_BK) < 2 * self.radius
         metrics = {"weak_cross_entropy": weak_B.detach(), "inside_window": inside_B.to(weak_B.dtype)}
         return LossOutput(weak_B.masked_fill(~inside_B, 0.0), metrics)

@@ -65,4 +65,5 @@ class ReverseKl(LossBase):
         floor_B1 = 2 * self.clip / mask_BK.sum(dim=-1, keepdim=True)
         clipped_BK = targets_BK.clamp(floor_B1, 1 - floor_B1) * mask_BK
         normalised_BK = clipped_BK / clipped_BK.sum(dim=-1, keepdim=True)
+        # At padding the logarithm of 1, because 0 times that of 0 would be NaN.
         return normalised_BK.masked_fill(~mask_BK, 1.0).log()

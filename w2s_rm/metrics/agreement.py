@@ -53,6 +53,7 @@ def agreement(student: Predictions, supervisor: Predictions) -> Agreement:
     same_B = student_choices.same_as(supervisor_choices)
 
     known = np.array([index is not None for index in student.gold])
+    # Any index will do where there is none: `known` leaves these out.
     gold_B = np.array([0 if index is None else index for index in student.gold], dtype=np.int64)
     refuse(gold_B >= student_choices.lengths_B, "has a gold label that is not one of its candidates", student.ids)
     right_B = supervisor_choices.of_candidate(gold_B)

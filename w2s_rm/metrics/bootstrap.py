@@ -17,6 +17,7 @@ from w2s_rm.metrics.choices import Floats
 N_RESAMPLES = 10_000
 CONFIDENCE = 0.95
 _RNG_SEED = 0
+# Numbers drawn at a time: 32 MB, however many examples there are.
 _CHUNK_NUMBERS = 4_000_000
 
 

@@ -54,6 +54,7 @@ def choices(scores: Scores, ids: Sequence[str] | None = None) -> Choices:
     if not len(scores):
         raise DataError("no predictions: the list of scores is empty; check that the evaluated split has examples")
     lengths_B = np.array([len(row) for row in scores], dtype=np.int64)
+    # First, because `reduceat` takes a neighbour's value for an example that has none.
     refuse(lengths_B == 0, "has no scores; every example needs at least one candidate", ids)
     starts_B = np.concatenate([[0], np.cumsum(lengths_B)[:-1]])
     scores_F = np.fromiter(chain.from_iterable(scores), dtype=np.float64, count=int(lengths_B.sum()))

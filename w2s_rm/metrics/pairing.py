@@ -138,6 +138,7 @@ def _exact_matches(predictions: Predictions) -> Floats:
 def _like(predictions: Predictions, first: Predictions, name: str) -> Predictions:
     predictions = aligned(predictions, first.ids, name=name)
     both = zip(first.ids, first.gold, predictions.gold, strict=True)
+    # Other gold means other data: credits that stand side by side must be for the same answer.
     changed = [id_ for id_, mine, other in both if mine != other]
     if changed:
         raise DataError(f"{name}: gold labels are not those of the first model for {_some(changed)}; evaluate it again")

@@ -120,14 +120,17 @@ class GlobalBatchSampler:
 
     def _share(self, batch: list[int]) -> Iterator[list[Slot]]:
         steps = self._micro_batches(len(batch))
+        # A ragged batch is spread over all steps and ranks: filled from the front, the last would get fillers alone.
         size = -(-len(batch) // (steps * self.world_size))
         slots: list[Slot] = [(index, 1.0, 0) for index in batch]
+        # Any example will do, its weight is 0; without it one rank would make fewer passes, and the others wait for it.
         slots += [(batch[0], 0.0, 0)] * (steps * self.world_size * size - len(batch))
         for step in range(steps):
             start = (step * self.world_size + self.rank) * size
             yield slots[start : start + size]
 
     def _share_by_tokens(self, batch: list[int], footprint: Footprint) -> Iterator[list[Slot]]:
+        # Fillers cost what they feed.
         shortest = min(batch, key=lambda index: footprint.tokens([index]))
         for ranks in deal(batch, self._micro_batches(len(batch)), self.world_size, footprint):
             needed = max(len(split(own, footprint, self.max_tokens)) for own in ranks)

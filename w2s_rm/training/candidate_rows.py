@@ -39,6 +39,7 @@ def first_classes(dataset: Any) -> list[str] | None:
     """
     if dataset is None:
         return None
+    # Encoded rows have lost the words; their number is still to fit the model.
     row = dataset[0]
     return list(map(str, row["candidates"] if "candidates" in row else range(len(row["targets"]))))
 
@@ -78,6 +79,7 @@ def encode_rows(
         if target is None
         or len(target) != len(example.candidates)
         or any(p is None or not 0.0 <= p <= 1.0 for p in target)
+        # Datasets keep probabilities rounded, or in float32.
         or abs(sum(target) - 1.0) > 1e-4
     ]
     if wrong:

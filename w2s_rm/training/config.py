@@ -42,6 +42,7 @@ class W2SRewardConfig(RewardConfig):
             largest example feed. The trainer's own `evaluate` and `predict` go by `per_device_eval_batch_size` alone.
     """
 
+    # Transformers reads JSON from the command line for the fields in this list only.
     _VALID_DICT_FIELDS = RewardConfig._VALID_DICT_FIELDS + ["loss"]
 
     loss: dict[str, Any] | str = field(

@@ -62,6 +62,7 @@ def read_facts(model_name_or_path: str) -> ScoringFacts:
     """
     from transformers.utils import cached_file
 
+    # Models from elsewhere have no such file, and without network it cannot be asked for: both are no error.
     found = cached_file(
         model_name_or_path,
         FILE,

@@ -57,6 +57,7 @@ def build_model(config: Pretraining, corpus: Corpus) -> LlamaForCausalLM:
         config (`Pretraining`): Gives the sizes.
         corpus (`Corpus`): Gives the vocabulary and the length of the lines.
     """
+    # The caller's own random numbers go on as if none had been drawn here.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return LlamaForCausalLM(
@@ -85,6 +86,7 @@ def predict(model: LlamaForCausalLM, lines: Lines) -> Tensor:
     ids_NT = torch.from_numpy(lines.ids_NT[:, :-1]).to(model.device)
     hidden_NTD = model.model(input_ids=ids_NT, attention_mask=None).last_hidden_state
     line_P, column_P = (torch.from_numpy(at).to(model.device) for at in np.nonzero(lines.predict_NT[:, 1:]))
+    # Where nothing is predicted, logits over the whole vocabulary would be most of the work.
     return model.lm_head(hidden_NTD[line_P, column_P])
 
 
@@ -141,6 +143,7 @@ class _Training:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, rate, total_steps=config.steps + 1, pct_start=0.1
         )
+        # A stream of its own: lines do not change with what draws the weights.
         self.rng = np.random.default_rng([config.seed, 3])
         self.losses: list[float] = []
 

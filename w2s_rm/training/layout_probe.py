@@ -28,6 +28,7 @@ _LAYERS, _WORDS, _WIDTH = 4, 64, 64
 _REACH = 16
 _REACHES = ("max_position_embeddings", "n_positions", "sliding_window", "window_size")
 _TOLERANCE = 1e-5
+# There the two layouts add up in different orders, and may multiply in TF32.
 _GPU_TOLERANCE = 1e-3
 
 
@@ -72,6 +73,7 @@ def _refusal(model: Any, inner: PreTrainedModel, max_length: int | None) -> str 
     layers = set(text.to_dict().get("layer_types") or ())
     if layers - _PLAIN_LAYERS:
         return f"{name} has layers that are no plain attention: {', '.join(sorted(layers - _PLAIN_LAYERS))}"
+    # Transformers applies no window where it is given a whole mask, so no row may be longer than one.
     window = _window(text, layers)
     if window is not None and (max_length is None or max_length > window):
         return f"{name} sees the last {window} tokens only, and rows may have {max_length or 'any number of'} tokens"
@@ -82,6 +84,7 @@ def _refusal(model: Any, inner: PreTrainedModel, max_length: int | None) -> str 
 
 def _window(config: Any, layers: set[str]) -> int | None:
     values = config.to_dict()
+    # A configuration may name a window that none of its layers uses.
     if layers and layers == {"full_attention"}:
         return None
     sizes = [values[name] for name in ("sliding_window", "attention_chunk_size") if values.get(name) is not None]
@@ -140,8 +143,10 @@ def small_copy(model: PreTrainedModel) -> PreTrainedModel:
     for name in _REACHES:
         if isinstance(values.get(name), int):
             setattr(text, name, min(values[name], _REACH))
+    # The text model's configuration may be the whole one, or a part of it.
     for part in {id(part): part for part in (config, text)}.values():
         part.vocab_size = _WORDS
+        # The real special tokens lie outside of so small a vocabulary.
         part.pad_token_id, part.bos_token_id, part.eos_token_id = 0, None, None
         part.dtype = torch.float32
     torch.default_generator.manual_seed(0)
@@ -162,6 +167,7 @@ def _examples(head: Head, classes: int) -> list[dict[str, Any]]:
         return [generator.randrange(3, _WORDS) for _ in range(count)]
 
     examples = []
+    # Short and long prompts with few and many candidates, so that rows hold several of them.
     for prompt, count in ((11, 2), (1, 7), (5, 3)) * 2:
         candidates = [words(1 + number % 4) for number in range(count)]
         if head.needs_classes:

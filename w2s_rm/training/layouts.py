@@ -28,8 +28,11 @@ logger = logging.getLogger(__name__)
 Rows: TypeAlias = datasets.Dataset | Sequence[Mapping[str, Any]]
 """Encoded rows with `prompt_ids`, `candidate_ids` and perhaps `id`."""
 
+# What GPT-2, OPT and BERT call their table of learned positions.
 _POSITION_TABLES = {"wpe", "embed_positions", "position_embeddings"}
+# FlexAttention's masks leave out blocks of this size.
 _BLOCK = 128
+# At this many widths attention costs as much as all else; see `make_collator`.
 _WIDTHS = 6
 
 
@@ -173,9 +176,11 @@ def _column(rows: Rows, name: str) -> Sequence[Any]:
 
 
 def _positions_learned(model: Any) -> int | None:
+    # RoBERTa counts positions from behind the row of the padding token, so it has fewer of them than rows.
     sizes = [
         module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
         for name, module in model.named_modules()
         if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in _POSITION_TABLES
     ]
+    # OPT's table has two rows more than positions; only the configuration knows.
     return min([*sizes, without_adapter(model).config.get_text_config().max_position_embeddings]) if sizes else None

@@ -51,6 +51,7 @@ class WeakToStrongMixin(Trainer):
     model: Any
     processing_class: Any
     deepspeed: Any
+    # `compute_loss` divides by the examples of the whole step; the Trainer must not divide by micro-batches again.
     loss_is_scaled_for_ga = True
     exchangeable: bool = True
     head: Head
@@ -94,6 +95,7 @@ class WeakToStrongMixin(Trainer):
         if self.is_deepspeed_enabled and self.deepspeed is None:
             deepspeed_init(self, num_training_steps=0, inference=True)
         model: Any = self._wrap_model(self.model, training=False)
+        # Without a training before, nothing is prepared yet.
         if not accelerator._models and model is self.model:
             sharded = self.is_deepspeed_enabled or (self.is_fsdp_enabled and not args.torch_compile)
             model = accelerator.prepare(model) if sharded else accelerator.prepare_model(model, evaluation_mode=True)
@@ -103,8 +105,10 @@ class WeakToStrongMixin(Trainer):
                 self.model_wrapped = model
             if self.is_deepspeed_enabled:
                 self.deepspeed = self.model_wrapped
+        # A cast in the midst of training would round the weights that are being trained.
         if not self.is_in_train and (args.fp16_full_eval or args.bf16_full_eval):
             model = model.to(dtype=torch.float16 if args.fp16_full_eval else torch.bfloat16, device=args.device)
+        # Schedule-free optimizers keep two sets of weights, and only one of them is meant to be judged.
         if isinstance(self.optimizer, AcceleratedOptimizer):
             self.optimizer.eval()
         model.eval()
@@ -142,6 +146,7 @@ class WeakToStrongMixin(Trainer):
             None if budget is None else self._footprint_within(budget),
             budget or 0,
         )
+        # Not prepared by accelerate, which would share the batches out among the ranks a second time.
         return GlobalBatchLoader(
             SlotDataset(self.train_dataset),
             batch_sampler=sampler,
@@ -167,13 +172,16 @@ class WeakToStrongMixin(Trainer):
         self, epoch_iterator: Any, num_batches: int, device: torch.device
     ) -> tuple[list[list[dict[str, Any]]], None]:
         """Fetch the micro-batches of a step, count its examples and take its statistics, over all ranks."""
+        # The one place where all micro-batches of a step are at hand before the first of them is computed.
         fetched, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         # Loaders of iterable datasets are the Trainer's own, and know of no passes.
         batches = [batch if isinstance(batch, list) else [batch] for batch in fetched]
         passes = [one for batch in batches for one in batch]
+        # A rank whose stream has ended still takes part in the sum, or the others would wait for it.
         local = torch.stack([one["weights"].sum() for one in passes]).sum() if passes else torch.tensor(0.0)
         self._examples_in_step = float(self.accelerator.reduce(local.to(device), "sum"))
         self._statistics = self._take_statistics(passes) if passes else None
+        # No number of items: the Trainer would scale the loss by it.
         return batches, None
 
     def _take_statistics(self, passes: list[dict[str, Any]]) -> Tensor | None:
@@ -183,6 +191,7 @@ class WeakToStrongMixin(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             for one in passes:
                 inputs = self._prepare_inputs(dict(one))
+                # Wrapped, for ZeRO-3 and FSDP gather the weights in its forward.
                 scores_BK, _ = self.score(self.model_wrapped, inputs)
                 # Padding turns truth values into numbers, and only on the ranks that are padded.
                 parts.append((scores_BK, inputs["targets"], inputs["mask"].long(), inputs["weights"]))
@@ -199,6 +208,7 @@ class WeakToStrongMixin(Trainer):
         """
         gradient_state = self.accelerator.gradient_state
         synchronize, losses = gradient_state.sync_gradients, []
+        # Wherever this is true, `Accelerator.backward` lets DeepSpeed's engine take its step.
         gradient_state._set_sync_gradients(False)
         try:
             for one in inputs[:-1]:
@@ -211,6 +221,7 @@ class WeakToStrongMixin(Trainer):
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Count the operations of all passes of a micro-batch."""
+        # Without arguments `super` finds nothing inside a generator expression.
         count = super().floating_point_ops
         return sum(count(one) for one in inputs)
 
@@ -228,6 +239,7 @@ class WeakToStrongMixin(Trainer):
         """Score the candidates and apply the loss; raises `NonFiniteError` naming the step and the batch's ids."""
         scores_BK, greedy_B = self.score(model, inputs)
         targets_BK, mask_BK, weights_B = inputs["targets"], inputs["mask"], inputs["weights"]
+        # An evaluation before any training has no last step.
         progress = self.state.global_step / self.state.max_steps if self.state.max_steps > 0 else 0.0
         compared_BK = less_margins(scores_BK, inputs.get("margins"))
         output = self.w2s_loss(compared_BK, targets_BK, mask_BK, progress=progress, statistics=self._statistics)
@@ -260,6 +272,7 @@ class WeakToStrongMixin(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[Tensor | None, Any, Tensor | None]:
         """Return the loss, `scores_BK` (with `greedy_B`, where the head writes) and `targets_BK` of a batch."""
+        # What the last step of training left is of other examples.
         self._statistics = None
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
@@ -288,10 +301,12 @@ class WeakToStrongMixin(Trainer):
 
     @property
     def _sums(self) -> dict[str, Any]:
+        # Between the constructors of two trainers the mixin has none of its own to make it in.
         return self.__dict__.setdefault("_metric_sums", defaultdict(float))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last log, over all ranks."""
+        # Evaluations log, too, and must not use up what training has added since its last log.
         if self._sums and self.model.training:
             sums = self.accelerator.reduce(torch.stack(list(self._sums.values())), "sum")
             logs.update({name: float(total / count) for name, (total, count) in zip(self._sums, sums, strict=True)})
@@ -322,6 +337,7 @@ def candidate_accuracy(prediction: EvalPrediction) -> dict[str, float]:
     scores: Any = prediction.predictions
     scores_BK = torch.as_tensor(scores[0] if isinstance(scores, tuple) else scores)
     targets_BK = torch.as_tensor(prediction.label_ids)
+    # Transformers pads what ranks return with -100, which may be the highest of negative scores.
     scores_BK = scores_BK.masked_fill(targets_BK < 0, -torch.inf)
     return {"accuracy": float(agreement(scores_BK, targets_BK).double().mean())}
 

@@ -110,6 +110,7 @@ def load_model(
         "attn_implementation": model_args.attn_implementation,
         "trust_remote_code": args.trust_remote_code,
         "quantization_config": quantization,
+        # bitsandbytes quantises on the device, so each process loads onto its own.
         "device_map": {"": PartialState().local_process_index} if quantization is not None else None,
         **(args.model_init_kwargs or {}),  # type: ignore[dict-item]
     }
@@ -118,8 +119,10 @@ def load_model(
         try:
             model, info = HEADS[head].auto_class.from_pretrained(
                 path,
+                # Other files of weights are pickles, which run code.
                 use_safetensors=True,
                 output_loading_info=True,
+                # A head of another size is refused below, by name and with what to do.
                 ignore_mismatched_sizes=True,
                 **HEADS[head].model_options(classes),
                 **{name: value for name, value in settings.items() if value is not None},
@@ -236,6 +239,7 @@ def _initialise(model: PreTrainedModel, names: Sequence[str], seed: int) -> None
     generator = torch.Generator().manual_seed(seed)
     parameters = dict(model.named_parameters())
     for name in names:
+        # Tied weights and buffers count as missing, too, and there is nothing to draw for them.
         if name not in parameters:
             continue
         parameter = parameters[name]
@@ -244,6 +248,7 @@ def _initialise(model: PreTrainedModel, names: Sequence[str], seed: int) -> None
                 std = float(model.config.initializer_range)
                 parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))
             else:
+                # A new norm starts as the identity.
                 parameter.fill_(1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0)
 
 
@@ -317,9 +322,11 @@ def merge_adapter(
 
     model: Any = load_model(head, model_args, args, classes)
     if model_args.load_in_4bit or model_args.load_in_8bit:
+        # Merged into quantised weights, most of the adapter would be rounded away.
         model = model.dequantize()
     merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     tokenizer = AutoTokenizer.from_pretrained(str(adapter))
+    # Sequence classification finds the last token of a row by it.
     merged.config.pad_token_id = tokenizer.pad_token_id
     merged.save_pretrained(output)
     tokenizer.save_pretrained(output)
@@ -351,6 +358,7 @@ def verify_saved(
     Raises:
         ArtifactError: The scores differ: the folder does not hold the model that was trained.
     """
+    # Else from_pretrained would shard this copy over processes, too.
     unset_hf_deepspeed_config()
     with quiet_loading():
         model = HEADS[head].auto_class.from_pretrained(
@@ -368,6 +376,7 @@ def verify_saved(
     mask_BK = batch["mask"].cpu()
     scores_F, expected_F = scores_BK[mask_BK], torch.tensor([score for row in expected for score in row])
     difference = float(((scores_F - expected_F).abs() / expected_F.abs().clamp(min=1.0)).max())
+    # Written this way round, NaN is a difference.
     if not difference <= (1e-5 if precise else 5e-2):
         raise ArtifactError(f"{folder}: reloaded scores differ from those in training by {difference:.2g}, relative")
     return difference

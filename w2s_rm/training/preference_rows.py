@@ -32,6 +32,7 @@ def _read_messages(name: str, cells: Sequence[Any], indices: Sequence[int]) -> l
         (written_messages(cell, f"row {index}: {name}") if isinstance(cell, str) else None) or cell
         for index, cell in zip(indices, cells, strict=True)
     ]
+    # One message may stand without its list.
     return [[cell] if isinstance(cell, Mapping) else cell for cell in found]
 
 
@@ -59,6 +60,7 @@ def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int], columns: tu
         raise DataError(f"the dataset has no column {' and '.join(missing)}; it has {', '.join(batch)}")
     columns = tuple(name for name in columns if name in batch)
     problems = _cell_problems(batch, indices, columns, label)
+    # Before kinds are compared: a null is of none.
     _refuse_rows(problems)
     kinds = [{isinstance(batch[name][place], str) for name in columns} for place in range(len(indices))]
     for index, kind in zip(indices, kinds, strict=True):
@@ -98,6 +100,7 @@ def refuse_cells(dataset: datasets.Dataset, label: str) -> None:
     """
     cells = (*_CELLS, *TOKEN_COLUMNS)
     names = [name for name in dataset.column_names if name in (*cells, "margin", label)]
+    # Cells as Python has them, in whatever form the dataset gives its rows.
     read = dataset.with_format(None).select_columns(names)
     problems: list[str] = []
     for start in range(0, len(read), 1000):
@@ -162,6 +165,7 @@ def encode_preferences(
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))
     conversational = is_conversational({"chosen": batch["chosen"][0]})
+    # An implicit prompt is empty here; what the rows share from the left becomes the prompt.
     prompts: list[Any] = batch["prompt"] if "prompt" in batch else [[] if conversational else ""] * size
     tools, extra = (batch.get(name, [None] * size) for name in ("tools", "chat_template_kwargs"))
     template_kwargs = [_template_kwargs(*pair) for pair in zip(tools, extra, strict=True)]

@@ -72,6 +72,7 @@ def _accelerator(args: Any) -> Accelerator:
         deepspeed_plugin=args.deepspeed_plugin,
         fsdp_plugin=None if sharding is None else FullyShardedDataParallelPlugin(**sharding),
     )
+    # The DeepSpeed part of accelerate's config leaves fields open that the arguments fill, as in the Trainer.
     if _plugin(accelerator, "deepspeed_plugin") is not None and getattr(args, "hf_deepspeed_config", None) is None:
         propagate_args_to_deepspeed(accelerator, args)
     return accelerator

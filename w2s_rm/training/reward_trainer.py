@@ -96,12 +96,14 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
             refuse_mass(self.head, args)
         given = (data_collator, train_dataset, eval_dataset, processing_class, compute_metrics, *others)
         super().__init__(model, args, *given, **kwargs)
+        # After TRL's constructor, which may put an adapter around the model.
         keep_in_float32(self.head.output_layers(self.model))
         if isinstance(data_collator, DataCollatorForPreference):
             # Its rows are those of the padded layout, to which TRL's collator would add no labels.
             data_collator = PaddedCollator(data_collator.pad_token_id, data_collator.pad_to_multiple_of)
             self.data_collator = data_collator
         self._lay_out(data_collator)
+        # With batch_eval_metrics the Trainer calls metrics batch by batch, with another argument.
         if compute_metrics is None and not self.args.batch_eval_metrics:
             self.compute_metrics = candidate_accuracy
 
@@ -114,6 +116,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if dataset_name == "train":
             self._trained_on = kind_of_first(dataset)
         for name in TOKEN_COLUMNS:
+            # As TRL called them in earlier versions.
             if (older := name.replace("_ids", "_input_ids")) in columns and name not in columns:
                 dataset, columns = dataset.rename_column(older, name), [*columns, name]
         columns = [name for name in columns if not name.endswith("_input_ids")]
@@ -132,6 +135,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
+            # Else the Trainer drops columns that the model's forward does not name.
             self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -157,9 +161,11 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         """Return the loss, `scores_BK` and `targets_BK` of a batch, and keep what TRL's `log` adds to evaluations."""
         loss, scores_BK, targets_BK = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
         found = _rewards(scores_BK) if scores_BK.shape[1] == _PAIR else {}
+        # With metrics of one's own, the accuracy that TRL logs would be missing.
         if self.compute_metrics is not candidate_accuracy and targets_BK is not None:
             found["accuracy"] = agreement(scores_BK, targets_BK).double().mean()
         for name, value in found.items():
+            # TRL averages what is kept here and does not gather it: every rank keeps the same.
             everywhere = self.accelerator.gather(value.float()).reshape(-1)
             reduce = {"min_reward": torch.min, "max_reward": torch.max}.get(name, torch.mean)
             self._metrics["eval"][name].append(float(reduce(everywhere)))

@@ -27,6 +27,7 @@ from w2s_rm.training.layouts import Layout, Rows, feeds, max_tokens, row_lengths
 from w2s_rm.training.token_budget import Footprint, refuse_too_large, split
 
 _NAMED = 10
+# Lengths within 5 % are alike; below 64 tokens padding costs less than further batches.
 _ALIKE, _SHORT = 1.05, 64
 
 
@@ -127,6 +128,7 @@ def score(
     """
     rank, ranks = scoring.rank, scoring.ranks
     windows = _plan(head, layout, rows, scoring, window)
+    # One loader for all windows: its workers start once, and read ahead across windows.
     loader = _loader(rows, [indices for part in windows for indices in part.passes(rank, ranks)], scoring)
     batches = iter(loader)
     with tqdm(total=len(loader), desc="Scoring", disable=not scoring.progress) as progress:
@@ -135,6 +137,7 @@ def score(
             for indices in part.passes(rank, ranks):
                 found.append((indices, *_score(model, head, next(batches), scoring)))
                 progress.update()
+            # Without the filler. Scores leave the device only now: fetched after each batch they would make it wait.
             own = [row for result in found[: len(part.own(rank, ranks))] for row in _to_rows(*result)]
             scored = dict(gather_object(own) if ranks > 1 else own)
             ordered = [scored[index] for index in range(part.start, part.stop)]
@@ -189,6 +192,7 @@ def _by_candidates(rows: Rows, scoring: Scoring) -> Callable[[Iterable[int]], li
     def batches_of(indices: Iterable[int]) -> list[list[int]]:
         """Put rows of like length together, the largest first."""
         batches: list[list[int]] = []
+        # As if full, so that the first example begins a batch.
         filled = most
         for index in sorted(indices, key=lambda index: -lengths[index]):
             if not batches or filled + counts[index] > most:

@@ -69,6 +69,7 @@ def split(indices: Iterable[int], footprint: Footprint, max_tokens: int, least: 
         least (`int`, *optional*, defaults to `1`): Passes to make even where fewer would do, as far as there are
             examples for them.
     """
+    # First fit with the longest first comes near the fewest passes, and rows of like length pad little.
     order = sorted(indices, key=lambda index: -footprint.lengths[index])
     passes = _fill(order, footprint, max_tokens)
     while len(passes) < min(least, len(order)):
@@ -126,6 +127,7 @@ def deal(indices: Iterable[int], micro_batches: int, ranks: int, footprint: Foot
 def _to_and_fro(indices: list[int], ranks: int, footprint: Footprint) -> list[list[int]]:
     dealt: list[list[int]] = [[] for _ in range(ranks)]
     for place, index in enumerate(sorted(indices, key=lambda index: -footprint.tokens([index]))):
+        # There and back: who got the largest of one turn gets the smallest of the next.
         turn, rank = divmod(place, ranks)
         dealt[rank if turn % 2 == 0 else ranks - 1 - rank].append(index)
     return dealt

@@ -89,6 +89,7 @@ class W2STrainer(WeakToStrongMixin, Trainer):
         refuse_mass(self.head, args)
         self.exchangeable = not self.head.needs_classes if exchangeable is None else exchangeable
         self.w2s_loss = build_loss(args.loss)
+        # The Trainer does so too, but after a model is loaded and an adapter drawn.
         set_seed(args.seed)
         for dataset in (train_dataset, eval_dataset):
             check_columns(dataset)
@@ -110,6 +111,7 @@ class W2STrainer(WeakToStrongMixin, Trainer):
             train_dataset=self._encoded(train_dataset, processing_class, args),
             eval_dataset=self._encoded(eval_dataset, processing_class, args),
             processing_class=processing_class,
+            # Only so that the constructor takes none of its own; `_lay_out` puts that of the layout in its place.
             data_collator=collator or self.head.collator(int(processing_class.pad_token_id), args.pad_to_multiple_of),
             compute_metrics=kwargs.pop("compute_metrics", candidate_accuracy),
             **kwargs,
@@ -136,6 +138,7 @@ class W2STrainer(WeakToStrongMixin, Trainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
+            # Else the Trainer drops columns that the model's forward does not name.
             self._signature_columns = [*ENCODED_COLUMNS, "id"]
 
 
@@ -154,12 +157,18 @@ def _with_adapter(model: PreTrainedModel, config: PeftConfig, args: W2SRewardCon
     """Add an adapter as TRL's trainers do, with the same settings for ZeRO-3 and gradient checkpointing."""
     quantized = any(parameter.dtype in (torch.uint8, torch.int8) for parameter in model.parameters())
     zero3 = args.deepspeed_plugin is not None and args.deepspeed_plugin.zero_stage == 3
+    # ZeRO-3 gathers parameters into buffers of one dtype: a float32 adapter in a bfloat16 model fails at the first
+    # step (huggingface/trl#6089, deepspeedai/DeepSpeed#8072).
     adapted: Any = get_peft_model(model, config, autocast_adapter_dtype=not (zero3 and not quantized))
     if args.gradient_checkpointing:
         if zero3:
+            # Without re-entry torch compares shapes, and by then ZeRO-3 has emptied frozen weights
+            # (huggingface/trl#2514, deepspeedai/DeepSpeed#4332).
             given: Any = args.gradient_checkpointing_kwargs or {}
             args.gradient_checkpointing_kwargs = {**given, "use_reentrant": True}
+        # The Trainer forgets this for adapters (huggingface/transformers#42489).
         adapted.enable_input_require_grads()
+    # bfloat16 as in QLoRA's paper; PEFT has no option for it on quantised models (huggingface/peft#2889).
     if quantized:
         for parameter in adapted.parameters():
             if parameter.requires_grad:
