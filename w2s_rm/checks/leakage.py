@@ -98,12 +98,14 @@ def _texts(example: Example) -> Iterator[Collection[str]]:
     for candidate in map(plain, example.candidates):
         whole = prompt + candidate
         if _has_words(candidate):
+            # A set: without a prompt both are one text, and count once.
             yield {candidate.strip(), whole.strip()}
         else:
             yield (whole.strip(),) if long_prompt or _has_words(whole) else ()
 
 
 def _has_words(text: str) -> bool:
+    # Long texts need not be split to their end for this.
     return len(text.split(maxsplit=_LEAST_WORDS - 1)) == _LEAST_WORDS
 
 

@@ -112,9 +112,11 @@ def _fit_candidates(examples: Sequence[Example]) -> Floats:
 
 
 def _predict_classes(x_train: Any, gold_B: Any, x_test: Any) -> Any:
+    # A logistic regression of a single class is an error to scikit-learn.
     if len(np.unique(gold_B)) == 1:
         return np.full(x_test.shape[0], gold_B[0])
     if isinstance(x_train, np.ndarray):
+        # On one scale, or so few iterations would not get there.
         mean, spread = x_train.mean(axis=0), x_train.std(axis=0)
         x_train, x_test = ((x - mean) / np.where(spread > 0, spread, 1) for x in (x_train, x_test))
     return _fit(x_train, gold_B, fit_intercept=True).predict(x_test)
@@ -137,6 +139,7 @@ def _hashed(texts: Sequence[Text], *, pairs: bool = False) -> csr_matrix:
     vectorizer = HashingVectorizer(
         n_features=_N_WORDS,
         ngram_range=(1, 2) if pairs else (1, 1),
+        # The usual pattern leaves out words of one letter, such as the answers A and B.
         token_pattern=r"(?u)\b\w+\b",
         alternate_sign=False,
     )

@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
         for stage in missing:
             stage.write_config()
     if arguments.commands:
+        # Nothing at all where nothing is missing, not even an empty line.
         print("".join(f"{shlex.join(stage.command())}\n" for stage in missing), end="")
         return
     for number, job in enumerate(jobs, start=1):

@@ -53,6 +53,7 @@ class Answers:
         wrong = [f"{name} is {share}" for name, share in shares.items() if not 0 <= share <= 1]
         if wrong:
             raise ConfigError(f"the corpus answers: {', '.join(wrong)}: set shares from 0 to 1")
+        # Raises where there is no such world.
         _ = self.asked.world
 
     @cached_property

@@ -96,6 +96,7 @@ class ChessEndgames:
         ]
         if problems:
             raise ConfigError(join_problems("the options of the corpus are wrong:", problems))
+        # Raises where there is no such world.
         _ = self.world
 
     @cached_property
@@ -129,6 +130,7 @@ class ChessEndgames:
         row_N = np.where(rng.random(n_lines) < self.mate_fraction, rng.choice(mating_N, n_lines), row_N)
         judged_N = rng.random(n_lines) < self.judged_fraction
         counts_NR = np.diff(pool.ends_NR[row_N], axis=1)
+        # One of the results that the position's moves have, each with the same chance.
         drawn_N = np.argmax(rng.random(counts_NR.shape) * (counts_NR > 0), axis=1)
         mates_N = (counts_NR[:, MATE] > 0) & (rng.random(n_lines) < self.skill)
         habit_N = ~judged_N & ~mates_N & (rng.random(n_lines) < self.habit)
@@ -152,6 +154,7 @@ class ChessEndgames:
         pool = self._asked
         row_N = np.flatnonzero(np.diff(pool.ends_NR, axis=1)[:, MATE] == 1)[:_MOST_MEASURED]
         not_judged = np.zeros(len(row_N), dtype=bool)
+        # Where nothing is judged no result is written: the rows stand in for some.
         lines = pool.lines(row_N, pool.ends_NR[row_N, MATE], row_N, not_judged)
         best_N = predict(lines).argmax(axis=1)
         legal = [
@@ -192,6 +195,7 @@ class ChessEndgames:
             moves.append(self._words_of(f"K{table.pieces}")[piece_M, end_M])
         ends = np.concatenate([[0], np.concatenate(counts).ravel().cumsum()])
         starts_N = np.arange(0, len(ends) - 1, len(RESULTS))
+        # Where the moves of one position end, those of the next begin.
         ends_NR = ends[starts_N[:, None] + np.arange(len(RESULTS) + 1)]
         return _Pool(np.concatenate(prompts), np.concatenate(lengths), ends_NR, np.concatenate(moves))
 

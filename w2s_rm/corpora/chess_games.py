@@ -30,6 +30,7 @@ VERSION = 1
 """Raise it when the same file and options give other lines."""
 POSITION_LENGTH = 36
 """Words of the longest position: side, castling, en passant, colon and 32 pieces."""
+# Each token to predict has logits over some 2,800 words: few lines fill the memory.
 _MEASURED_AT_ONCE = 256
 
 
@@ -141,6 +142,7 @@ class ChessGames:
     @cached_property
     def _table(self) -> _Table:
         step = self.start_every or self.n_moves - (self.n_moves + 1) % 2
+        # Ids are places in the vocabulary: with other words the table is another.
         key = content_hash(self.content_version(), self.n_moves, step, self.n_games, self.words)
         kept = cache_folder() / "corpora" / f"chess_games-{key}.npz"
         if not kept.exists():
@@ -157,11 +159,13 @@ class ChessGames:
     @cached_property
     def _n_train_lines(self) -> int:
         game_N = self._table.game_N
+        # Whole games are kept back, for lines of one game are much alike.
         return int(np.searchsorted(game_N, game_N[-1] + 1 - self.n_heldout))
 
     def _build(self, step: int) -> _Table:
         ids = {word: position for position, word in enumerate(self.words)}
         moves = {word: chess.Move.from_uci(word) for word in move_vocabulary()}
+        # Numbers of two bytes: lists of a large file's words would not fit in memory.
         flat, first, game_of, problems, game = array("h"), array("h"), array("i"), list[str](), -1
         for game, (place, text) in enumerate(_games(resolve_path(self.path), self.n_games)):
             words = text.split()

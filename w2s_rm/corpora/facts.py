@@ -104,6 +104,7 @@ class Facts:
     def doubtful_AE(self) -> NDArray[np.bool_]:
         """Entities whose rank the corpus does not tell (`random`) or tells upside down (`systematic`)."""
         shape = self.world.ranks_AE.shape
+        # A stream of its own beside that of the ranks.
         order = np.random.default_rng([self.world_seed, 2]).permutation(self.world.ranks_AE.size)
         unknown = 1 - self.facts_known
         goal = unknown if self.error_kind == "random" else unknown / 2

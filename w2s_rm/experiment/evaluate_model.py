@@ -87,6 +87,7 @@ def evaluate_model(
     task = _select(task_name, overrides)
     loaded = _checked_model(name)
     scoring = _scoring(loaded) | ({"max_length": max_length} if max_length is not None else {})
+    # The benchmark's prompts are messages of a user, and a model with a template was trained on such.
     templated = loaded.tokenizer.chat_template is not None and loaded.trained_on != TEXT
     if isinstance(task, RewardBench) and templated and not any(text.startswith("format=") for text in overrides):
         task = _select(task_name, [*overrides, "format=conversational"])
@@ -98,6 +99,7 @@ def evaluate_model(
     examples, subsets = [examples[place] for place in kept], [subsets[place] for place in kept]
     size = {"per_device_eval_batch_size": batch_size} if batch_size is not None else {}
     config = {"setting": task.setting, "head": "reward", "model_name_or_path": loaded.path, **scoring, **size}
+    # The stage loads it again, and two copies may be more than the memory holds.
     del loaded
     predictions, counts = _score(config, examples)
     found = judge(examples, predictions, subsets, sections=isinstance(task, RewardBench))

@@ -35,7 +35,9 @@ def run_inline(stage: Stage) -> None:
     try:
         stage.run(stage.arguments())
     finally:
+        # Trainers, models and callbacks refer to each other: the memory is free only after a collection.
         gc.collect()
+        # Not imported: a stage without a model has none.
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -117,6 +119,7 @@ class _Launch:
                     self._folder.cleanup()
                     return self._process.returncode
                 time.sleep(_POLL_S)
+        # Ctrl-C too: nobody else would stop the processes.
         except BaseException:
             _stop(self._process)
             raise
@@ -131,6 +134,7 @@ class _Launch:
         self._folder.cleanup()
 
     def _ask(self, order: dict[str, object]) -> None:
+        # Written whole or not at all: the other side reads it as soon as it sees it.
         write_json(Path(self._folder.name) / f"{self._asked}.json", order)
         self._asked += 1
 
@@ -142,6 +146,7 @@ def _stays_open() -> bool:
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    # In a session of its own, so that a stop reaches all of its processes and no others.
     environment = {**os.environ, LAUNCHED_VARIABLE: "1"}
     return subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=die_with_parent)
 

@@ -43,6 +43,7 @@ def unite(plans: Sequence[Plan]) -> list[Job]:
         needs = frozenset(needed.folder for needed in stage.needs)
         title = f"{recipe}: {stage.title}" if len(plans) > 1 else stage.title
         jobs.append(Job(stage, recipe, needs, title))
+    # Stable: within both halves each still comes after what it reads.
     return sorted(jobs, key=lambda job: job.stage.follows_model)
 
 

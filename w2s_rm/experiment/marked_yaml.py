@@ -132,6 +132,7 @@ def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str]) -> Iterator
             yield f"{line}: a key is one word, not a list or a mapping"
             continue
         here = (*path, str(key.value))
+        # PyYAML takes the last of equal keys and says nothing.
         if here in lines:
             yield f"{line}: key {'.'.join(here)} stands here and in {lines[here]}; keep one"
             continue
@@ -165,6 +166,7 @@ def _apply(override: str, data: dict[str, Any], lines: dict[KeyPath, str]) -> No
         inner.pop(path[-1], None)
     else:
         inner[path[-1]] = value
+    # What the file says below this key is gone with its value.
     for below in [other for other in lines if other[: len(path)] == path]:
         del lines[below]
     lines[path] = "command line"

@@ -244,6 +244,7 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
     found: dict[Path, dict[tuple[Any, ...] | None, Stage]] = {}
 
     def visit(stage: Stage) -> None:
+        # Stages are told apart by folder: two that compute the same are one.
         if stage.folder not in found:
             for needed in stage.needs:
                 visit(needed)

@@ -93,6 +93,7 @@ def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[st
             checker.problem((*path, "trainer"), f"no policy trainer {trainer!r}; {nearest(trainer, known)}")
             continue
         own = checker.mapping((*path, "train"), data.get("train"))
+        # For each trainer anew: an option that all of them get is known to some and not to others.
         _check_options(checker, trainer, ("policy", "train"), shared)
         _check_options(checker, trainer, (*path, "train"), own)
         checker.values((*path, "train"), own)

@@ -148,6 +148,7 @@ def _schedule_problems(args: Any) -> Iterator[str]:
     import torch
     from transformers import get_scheduler
 
+    # Any optimizer and any number of steps will do: what is asked is whether the schedule takes its options.
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=args.learning_rate)
     options = dict(args.lr_scheduler_kwargs or {})
     try:
@@ -184,6 +185,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
         if pretrained is not None and not pretrained.cached:
             sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads")
             shape = {name: pretrained.pretrain[name] for name in sizes}
+            # The real vocabulary is the corpus', which may have to be read for it.
             blueprint, unused = LlamaConfig.from_dict({**shape, "vocab_size": 8}, return_unused_kwargs=True, **options)
         else:
             blueprint, unused = AutoConfig.from_pretrained(
@@ -197,6 +199,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
         return None, [f"no configuration loads from model_name_or_path {path!r}: {' '.join(str(error).split())}"]
     attention = given.get("attn_implementation", model_args.attn_implementation)
     try:
+        # There tensors have shapes and no memory.
         with torch.device("meta"), quiet_loading():
             model = auto.from_config(
                 blueprint,
@@ -224,6 +227,7 @@ def _unknown_options(model: Any, blueprint: Any, unused: Mapping[str, Any]) -> l
     from transformers import PreTrainedModel
 
     loading = inspect.getsource(PreTrainedModel.from_pretrained)
+    # Most of what from_pretrained takes stands not in its signature but in its code.
     known = {
         *re.findall(r'kwargs\.pop\("(\w+)"', loading),
         *inspect.signature(PreTrainedModel.from_pretrained).parameters,

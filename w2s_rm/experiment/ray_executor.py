@@ -22,6 +22,7 @@ from w2s_rm.stages import Stage
 
 # Ray's least; only progress and outcomes pass through the store, all data goes through files.
 _STORE_BYTES = 80 * 2**20
+# Workers have the environment in which their cluster was started, which knows nothing of these.
 _PASSED_ON = ("W2S_RM_", "HF_", "TOKENIZERS_", "WANDB_", "OMP_NUM_THREADS")
 
 
@@ -90,6 +91,7 @@ def resources_of(stage: Stage, largest: Resources) -> Resources:
     if stage.launch.accelerate_config is not None and stage.distributed:
         config = read_accelerate_config(stage.launch.accelerate_config)
     processes = int(config.get("num_processes") or 1)
+    # More processes than CPUs run all the same; Ray would wait for a machine that has as many.
     cpus = min(float(processes), largest.cpus)
     if config.get("use_cpu") or config.get("distributed_type") == "MULTI_CPU":
         return Resources(cpus, 0.0)
@@ -156,6 +158,7 @@ def _cluster(say: Say) -> Iterator[Resources]:
         import ray
     except ImportError as error:
         raise ConfigError("--executor ray needs Ray: pip install 'w2s-rm[ray]'") from error
+    # Ray sends its makers figures of use where nothing else is said.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = _address()
     here = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES}
@@ -206,6 +209,7 @@ def _work_through(schedule: Schedule, titles: Mapping[Path, str], largest: Resou
                 say(f"{titles[job.stage.folder]}: failed")
                 failures.append(f"{job.title}: {news.problem}")
     finally:
+        # After an error, or Ctrl-C: what still runs would go on with nobody to tell.
         for task in running:
             ray.cancel(task, force=True)
 

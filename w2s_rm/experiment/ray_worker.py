@@ -86,6 +86,7 @@ def _run_process(stage: Stage, environment: Mapping[str, str], folder: str) -> s
             code = subprocess.run(
                 _command(stage), env=environment, cwd=folder, stdout=log, stderr=log, preexec_fn=die_with_parent
             ).returncode
+        # Below zero a signal has ended it, as when memory ran out. What failed by itself would fail again.
         if code >= 0:
             break
     if StageFolder(stage.folder).finished:

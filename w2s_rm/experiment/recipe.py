@@ -269,6 +269,7 @@ class Checker:
         return str(value)
 
     def gpus(self, path: KeyPath, value: Any) -> float | None:
+        # Ray shares one GPU among several tasks, or gives whole ones to a single task.
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and value >= 0 and (value <= 1 or float(value).is_integer())):
             self.problem(path, f"{value!r} is no number of GPUs; write a whole number, or a share such as 0.5")
@@ -277,6 +278,7 @@ class Checker:
 
     def report(self, path: KeyPath, mistakes: Iterable[Mistake]) -> None:
         for mistake in mistakes:
+            # A mistake of several lines stays one item of the list.
             self.problem((*path, *mistake.path), mistake.text.replace("\n", "\n  "))
 
     def model(self, role: str, value: Any, at: KeyPath | None = None) -> ModelSpec:
@@ -416,6 +418,7 @@ def is_run_name(value: Any) -> bool:
     Args:
         value (`Any`): From YAML.
     """
+    # It becomes a folder, a part of commands and of names on the hub.
     return isinstance(value, str) and bool(re.fullmatch(r"\w[\w.-]*", value)) and value not in _TAKEN_NAMES
 
 

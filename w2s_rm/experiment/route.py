@@ -34,6 +34,7 @@ from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
 from w2s_rm.types import Task, content_hash
 
 _PLAIN = Method({"name": "cross_entropy"})
+# Trackers only where a recipe asks; of checkpoints the last one, which is there to go on from.
 _EVERYWHERE = {"report_to": "none", "save_total_limit": 1}
 
 
@@ -117,6 +118,7 @@ class Route:
             of=of,
             method=method,
             note=note,
+            # It names a repository on the hub, which takes no blanks.
             run_name="-".join(filter(None, [self.recipe.name, of, method, note, f"seed{seed}"])).replace(" ", "_"),
             options={**self._training(part), **own.train, **self.spec(part).options},
         )

@@ -45,6 +45,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     Raises:
         ConfigError: All mistakes in all files.
     """
+    # Without overrides: what kind of file it is does not depend on them.
     data = load_marked(path, []).data
     if is_grid(data):
         marked = load_marked(path, list(overrides))
@@ -55,6 +56,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     problems = [f"{key}: unknown key; {nearest(str(key), _KEYS)}" for key in data if key not in _KEYS]
     if not is_run_name(data.get("name")):
         problems.append(f"name: {data.get('name')!r} cannot name a run; use letters, digits and _")
+    # One name for all of them would be one run.
     renaming = [text for text in overrides if text.startswith("name=")]
     problems += [f"command line: {text}: each recipe of a suite keeps its own name" for text in renaming]
     recipes, wrong = _load_all(path, data["recipes"], [text for text in overrides if text not in renaming])

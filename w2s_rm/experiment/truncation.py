@@ -17,6 +17,7 @@ from w2s_rm.types import Encoded, Example
 
 logger = logging.getLogger(__name__)
 
+# Enough for shares to a fraction of a percent, few enough to take seconds.
 _MOST_CANDIDATES = 20_000
 _Rendering = tuple[str, str, str, Callable[[], object]]  # role, path, revision, what may fail
 _TOKENIZER_OPTIONS = ("eos_token", "chat_template_path", "trust_remote_code", "max_length")

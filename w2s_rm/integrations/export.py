@@ -22,6 +22,7 @@ from w2s_rm.types import Example
 
 SPLITS = ("relabel", "test", "validation", "unused")
 
+# Stands for a probability of 0, which has no finite logarithm.
 _LEAST = 1e-300
 
 

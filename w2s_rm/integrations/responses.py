@@ -55,6 +55,7 @@ def read_responses(path: Path, prompt_column: str, response_column: str) -> list
         raise ConfigError(f"prompt and response are both the column {prompt_column!r}; name two columns")
     asked: list[Asked] = []
     problems: list[str] = []
+    # Not `splitlines`, which also splits at separators that JSON leaves inside a text.
     for number, line in enumerate(_read(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -158,6 +159,7 @@ def best_of_n(asked: Sequence[Asked], rewards: Sequence[Sequence[float]], respon
     """
     found: dict[str, list[tuple[float, Asked, Text]]] = {}
     for one, values in zip(asked, rewards, strict=True):
+        # With other tools, the same words are another question.
         answers = found.setdefault(content_hash(one.prompt, one.template_kwargs), [])
         answers += [(value, one, response) for value, response in zip(values, one.responses, strict=True)]
     if all(len(answers) == 1 for answers in found.values()):

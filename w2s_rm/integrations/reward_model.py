@@ -74,6 +74,7 @@ def load_reward_model(model_name_or_path: str) -> RewardModel:
 @contextlib.contextmanager
 def unsharded() -> Iterator[None]:
     """Load models whole: under ZeRO-3 transformers would spread each over the ranks, for an engine it never gets."""
+    # transformers has no function that gives the config back, only this reference.
     held = None if deepspeed._hf_deepspeed_config_weak_ref is None else deepspeed._hf_deepspeed_config_weak_ref()
     deepspeed.unset_hf_deepspeed_config()
     try:
@@ -130,6 +131,7 @@ def _load_model(path: str) -> PreTrainedModel:
             model, info = HEADS["reward"].auto_class.from_pretrained(
                 path, use_safetensors=True, dtype="auto", output_loading_info=True
             )
+    # It is a ValueError too, and has said already what is wrong.
     except ConfigError:
         raise
     except (OSError, ValueError, RuntimeError) as error:
@@ -141,6 +143,7 @@ def _load_model(path: str) -> PreTrainedModel:
             "save it again after training, score layer included"
         )
     loaded: PreTrainedModel = model.eval()
+    # No trainer that meets it shall find anything to train.
     return loaded.requires_grad_(False)
 
 

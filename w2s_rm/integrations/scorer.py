@@ -35,6 +35,7 @@ Group = Mapping[str, Any]
 
 _HEAD = HEADS["reward"]
 _NAMED = 10
+# As in `training/layouts.py`: at this many widths attention costs as much as all else.
 _WIDTHS = 6
 
 
@@ -70,6 +71,7 @@ class Scorer:
         self._device, self._bf16 = device, loaded.bf16 if bf16 is None else bf16
         self._prepared: tuple[Layout, Scoring] | None = None
         if self.max_length is not None:
+            # One row of this length stands for all that may come.
             refuse_long_rows(loaded.model, [[{"prompt_ids": [0] * self.max_length, "candidate_ids": [[]]}]])
 
     def score_examples(self, examples: Sequence[Example]) -> list[tuple[float, ...]]:
@@ -212,6 +214,7 @@ def share_prompts(rows: Sequence[list[int]], prompts: Sequence[Text], most: int)
 
 def _common(rows: Sequence[list[int]]) -> int:
     """Count the tokens with which all rows begin; each row keeps at least one of its own."""
+    # What the first and the last in sorted order begin with, all between them begin with.
     first, last = min(rows), max(rows)
     longest = min(map(len, rows)) - 1
     return next((place for place in range(longest) if first[place] != last[place]), longest)

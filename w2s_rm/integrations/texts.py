@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # What chat templates of published models put between messages; plain words, such as "User:", are no sure sign.
 _MARKUP = re.compile(r"<\|[\w ]{2,40}\|>|<｜[^｜<>]{2,40}｜>|</?(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>")
+# Some templates write other markup around a later turn than around the first.
 _PROBE = ("user", "assistant", "user")
 
 

@@ -98,6 +98,7 @@ def _spoken_example(example: Example) -> Example:
     try:
         prompt, candidates = convert(example.prompt, example.candidates, "conversational")
     except DataError:
+        # Text without turns is a question, and what follows it the answer.
         pairs = [spoken(str(example.prompt), str(candidate)) for candidate in example.candidates]
         prompt, candidates = pairs[0][0], tuple(answer for _, answer in pairs)
     return dataclasses.replace(example, prompt=prompt, candidates=candidates)

@@ -46,10 +46,12 @@ class Ppo:
                 "take rloo or grpo, which hand over text"
             )
         load = AutoModelForSequenceClassification.from_pretrained
+        # What is written goes on at the end of a row.
         given.tokenizer.padding_side = "left"
         rows = _prompt_ids(given)
         return PPOTrainer(
             args=PPOConfig(
+                # TRL would print tables of samples; the stage judges its own.
                 **{"num_sample_generations": 0, **given.options},
                 response_length=given.max_completion_length,
                 stop_token="eos",

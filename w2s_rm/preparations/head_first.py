@@ -39,5 +39,6 @@ class HeadFirst:
         if training.options.get("use_peft"):
             raise ConfigError("head_first: not with LoRA (use_peft), which the first part would not train; use freeze")
         options = {**training.options, **self.train}
+        # A step on the way, which no report takes for a student.
         head = dataclasses.replace(training, trainable_layers=0, options=options, of=INTERMEDIATE, note="head")
         return dataclasses.replace(training, model_name_or_path=head.model)

@@ -51,6 +51,7 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
         examples = read_examples(Path(stage_args.examples))
         parts, counts = score_examples(stage_args, args, model_args, examples)
         if not is_main_process():
+            # To score is the work of all ranks, to write that of one.
             take_all(parts)
             return
         remove_unfinished(folder, _FILE)

@@ -51,12 +51,14 @@ def finetune(argv: Sequence[str]) -> None:
         trainer = SFTTrainer(
             model=model, args=args, train_dataset=texts, processing_class=tokenizer, callbacks=[StageRecord(output)]
         )
+        # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         written = output / "model.tmp"
         trainer.save_model(str(written))
         trainer.accelerator.wait_for_everyone()
         if is_main_process():
+            # A pickle: it names folders of this machine, and to load it is to run what it says.
             (written / "training_args.bin").unlink(missing_ok=True)
             put_in_place(written, output / "model")
             clean(folder)

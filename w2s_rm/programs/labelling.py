@@ -87,6 +87,7 @@ def write_labelled(
 def _write_pairs(folder: StageFolder, examples: Sequence[Example]) -> None:
     if all(len(example.candidates) != 2 for example in examples):
         return
+    # Read back: they went to the file as they were made, and nobody holds them.
     labels = read_labels(folder.path / LABELS_FILE)
     pairs = [(example, label) for example, label in zip(examples, labels, strict=True) if len(example.candidates) == 2]
     rows = to_trl_rows([example for example, _ in pairs], [label for _, label in pairs])

@@ -45,6 +45,7 @@ def stage_arguments(kind: Configured) -> type:
         for name, annotation, default in kind.config_fields()
         if name not in ("options", *others)
     ]
+    # A dataclass wants fields without a default first.
     made.sort(key=lambda entry: entry[2].default is not dataclasses.MISSING)
     for name, annotation in (("stage", str | None), ("inputs", Any), ("stage_hash", str | None)):
         made.append((name, annotation, _argument(None, "What the planner wrote; recorded.")))
@@ -57,6 +58,7 @@ def _argument(default: Any, text: str) -> Any:
 
 def is_main_process() -> bool:
     """Whether this is rank 0 of its launch, or the only process."""
+    # Known before torch is imported and the processes have found each other.
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -77,6 +79,7 @@ def run_main(program: Callable[[Sequence[str]], None]) -> None:
         program(sys.argv[1:])
         _leave_together()
     except W2SError as error:
+        # Most errors are met by all ranks, and one tells; a NaN may be on one rank alone.
         if is_main_process() or isinstance(error, ArithmeticError):
             print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
@@ -184,6 +187,7 @@ def parse_model_stage(argv: Sequence[str], kind: Configured) -> tuple[Any, Any, 
     parser = TrlParser(kinds)
     unknown = parser.set_defaults_with_config(**config)
     if unknown:
+        # The parser gives them back as arguments: a name, then its value.
         raise ConfigError(f"unknown keys in the stage config: {' '.join(unknown[::2])}")
     try:
         stage_args, args, model_args = parser.parse_args_into_dataclasses(args=rest)

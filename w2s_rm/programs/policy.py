@@ -55,6 +55,7 @@ def policy(argv: Sequence[str]) -> None:
         refuse_finished(folder)
         model, tokenizer, peft_config = load_policy(config)
         reward = ScaledReward(reward_function(config["reward_model"]))
+        # With a copy of its own, because the trainer changes the model that it is given.
         judge = Judge(config, load_policy(config)[0], tokenizer, reward)
         prompts = read_examples(Path(config["prompts"]))
         reward.scale_to(judge.sample(judge.start, prompts, SCALE_SAMPLES))
@@ -72,6 +73,7 @@ def policy(argv: Sequence[str]) -> None:
         )
         way = catalog.lookup("policies", config["trainer"])()
         trainer = _build(way, given)
+        # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
         checkpoint = last_checkpoint(folder) if way.resumes else None
         trainer.train(**({"resume_from_checkpoint": checkpoint} if checkpoint else {}))
@@ -102,6 +104,7 @@ def _finish(trainer: Any, judge: Judge, curve: Curve, folder: StageFolder, confi
         merged(config, adapter).save_pretrained(written)
     judge.tokenizer.save_pretrained(written)
     for place in filter(None, (written, adapter)):
+        # A pickle: it names folders of this machine, and to load it is to run what it says.
         (place / "training_args.bin").unlink(missing_ok=True)
     put_in_place(written, folder.path / "model")
     write_judged(folder.path / JUDGED, judged)

@@ -24,6 +24,7 @@ from w2s_rm.programs.rollouts import Completion, sample_completions
 from w2s_rm.training.modeling import check_quantization, load_tokenizer, quiet_loading
 from w2s_rm.types import Example, Text
 
+# Far from what recipes use as seeds: judging draws nothing that training has drawn.
 _EVALUATION_SEED = 1_000_003
 SCALE_SAMPLES = 4
 """Completions of each prompt that set the scale of rewards."""
@@ -48,6 +49,7 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
         "quantization_config": get_quantization_config(model_args),
     }
     tokenizer = load_tokenizer(path, revision=model_args.model_revision)
+    # What is written goes on at the end of a row.
     tokenizer.padding_side = "left"
     given = {name: value for name, value in settings.items() if value is not None}
     try:
@@ -71,6 +73,7 @@ class ScaledReward:
 
     def __init__(self, reward: RewardFunction) -> None:
         self.reward, self.mean, self.deviation = reward, 0.0, 1.0
+        # TRL logs rewards under this name.
         self.__name__ = reward.__name__
 
     def scale_to(self, written: Sequence[tuple[Example, Completion]]) -> None:

@@ -65,6 +65,7 @@ def prepare(argv: Sequence[str]) -> None:
         check = check_examples(parts, task.classes)
         unused = tuple(example for example in examples if example.id not in taken)
         for split, part in {**parts, "unused": unused}.items():
+            # Many datasets store the right candidate first, which the order must not tell. Classes have fixed places.
             ordered = [hash_order(example) for example in part] if task.classes is None else part
             write_examples(output / "examples" / f"{split}.parquet", ordered)
             counts[f"n_{split}"] = len(part)

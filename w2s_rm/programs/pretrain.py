@@ -34,10 +34,12 @@ def pretrain(argv: Sequence[str]) -> None:
     options = _pretraining(config)
     with held(output) as folder:
         refuse_finished(folder)
+        # Of a try that was stopped; its checkpoint stays.
         folder.remove("model.tmp", "model")
         figures = pretrain_model(options, output / "model.tmp", checkpoint=output / CHECKPOINT, progress=on_terminal)
         put_in_place(output / "model.tmp", output / "model")
         folder.finish(stage="pretrain", counts=figures, config={**config, "seed": options.seed})
+        # After the manifest: whoever is stopped before it can still go on from here.
         folder.remove(CHECKPOINT)
 
 

@@ -49,6 +49,7 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
         examples = read_examples(Path(stage_args.examples))
         parts, counts = score_examples(stage_args, args, model_args, examples)
         if not is_main_process():
+            # To score is the work of all ranks, to write that of one.
             take_all(parts)
             return
         scores = chain.from_iterable(part.scores for part in parts)

@@ -103,6 +103,7 @@ def _generate(model: Any, tokenizer: Any, inputs: dict[str, Tensor], samples: in
     rows_NT: Tensor = model.generate(
         **inputs,
         do_sample=True,
+        # Against the generation config of the model: the log-ratio is that of the whole distribution.
         temperature=1.0,
         top_k=0,
         top_p=1.0,
@@ -125,6 +126,7 @@ def _mask(prompt_mask_NT: Tensor, rows_NT: Tensor, width: int, tokenizer: Any) -
 def _log_probability(model: Any, rows_NT: Tensor, mask_NT: Tensor, width: int) -> Tensor:
     """Log-probability of each completion, in float32, shape `(N,)`."""
     positions_NT = (mask_NT.cumsum(dim=1) - 1).clamp(min=0)
+    # The last token of the prompt predicts the first of the completion.
     kept = rows_NT.shape[1] - width + 1
     with evaluating(model):
         logits_NTV = model(

@@ -108,6 +108,7 @@ def build_trainer(stage_args: Any, args: Any, model_args: Any, rows: Any, tokeni
         if not HEADS[stage_args.head].gives_rewards:
             return W2STrainer(**common, head=stage_args.head, exchangeable=stage_args.classes is None)
         trainer = W2SRewardTrainer(**common)
+    # Afterwards, because its constructor takes TRL's arguments and no others.
     trainer.exchangeable = stage_args.classes is None
     return trainer
 
@@ -139,6 +140,7 @@ def score_examples(
     head = HEADS[stage_args.head]
     tokenizer = stage_tokenizer(model_args, args)
     read = examples
+    # It may come from elsewhere, and have been trained on another form of text than the data have.
     if head.gives_rewards:
         path = str(model_args.model_name_or_path)
         read = as_trained(read_facts(path).trained_on, path, tokenizer, examples)

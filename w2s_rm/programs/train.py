@@ -51,6 +51,7 @@ def train(argv: Sequence[str], kind: Configured) -> None:
         if stage_args.trainable_layers is not None:
             layers, again = stage_args.trainable_layers, args.gradient_checkpointing
             freeze_all_but(stage_args.head, trainer.model, layers, checkpointing=again)
+        # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
@@ -110,6 +111,7 @@ def training_margins(stage_args: Any, examples: Sequence[Example]) -> list[float
     """
     if stage_args.labels is not None or all(example.margin is None for example in examples):
         return None
+    # The trainer takes a margin off the first candidate: where the second is the better one, it is added.
     signs = [0.0 if example.gold is None else 1.0 - 2.0 * example.gold for example in examples]
     return [sign * (example.margin or 0.0) for sign, example in zip(signs, examples, strict=True)]
 
@@ -132,6 +134,7 @@ def _save(
     trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: Any, model_args: Any, kind: str
 ) -> float:
     """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
+    # Before saving, and on all ranks: under ZeRO-3 none has the whole model to score with.
     scored = [row for part in trainer.score_rows(probe) for row in part]
     written = folder.path / "model.tmp"
     saved = folder.path / "adapter" if model_args.use_peft else written
@@ -141,10 +144,12 @@ def _save(
     if is_main_process():
         from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
+        # Else what is loaded from here on would be sharded over ranks that do not take part.
         unset_hf_deepspeed_config()
         if model_args.use_peft:
             merge_adapter(stage_args.head, model_args, trainer.args, saved, written, stage_args.classes)
         for place in (written, saved):
+            # A pickle: it names folders of this machine, and to load it is to run what it says.
             (place / "training_args.bin").unlink(missing_ok=True)
         args, batch = trainer.args, trainer.data_collator(list(probe))
         difference = verify_saved(
@@ -160,5 +165,6 @@ def _save(
             facts = ScoringFacts(kind, stage_args.head, args.max_length, bool(args.bf16))
             write_facts(written, facts)
         put_in_place(written, folder.path / "model")
+    # No rank leaves while the first one still merges, compares and writes.
     trainer.accelerator.wait_for_everyone()
     return difference

@@ -32,6 +32,7 @@ class StageRecord(TrainerCallback):
         if not state.is_world_process_zero:
             return
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        # A process that was killed may have left half of a line.
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= state.global_step]
         write_text(self.path, "".join(f"{line}\n" for line in kept))
 

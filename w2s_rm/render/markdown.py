@@ -25,6 +25,7 @@ def _block(block: Block) -> str:
         case Bullets(items):
             return "\n".join(f"- {_escape(item)}" for item in items)
         case Figure(description, name):
+            # A bracket would end the description.
             return f"![{_escape(description).replace('[', '(').replace(']', ')')}]({name}.png)"
         case Table():
             return _table(block)

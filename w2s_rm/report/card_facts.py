@@ -119,6 +119,7 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
             continue
         stages = _read_json(plan)["stages"]
         for stage in stages:
+            # By name, which holds the hash: `runs/` may have been moved since it was planned.
             if stage["stage"] == "train" and Path(stage["folder"]).name == folder.name:
                 uses.append(_use(plan.parent, stage, stages))
     return tuple(uses)

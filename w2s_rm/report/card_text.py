@@ -50,6 +50,7 @@ def front_matter(facts: CardFacts) -> dict[str, Any]:
     matter |= {"base_model": base} if is_hub_id(base) else {}
     matter |= {"datasets": [facts.dataset]} if facts.dataset else {}
     measured = next(((use, use.accuracy) for use in facts.uses if use.accuracy is not None), None)
+    # The hub shows results by data set, and knows data by an id.
     if measured and facts.dataset:
         matter["model-index"] = [{"name": _name(facts), "results": [_metric(facts, *measured)]}]
     return matter
@@ -65,6 +66,7 @@ def _metric(facts: CardFacts, use: Use, accuracy: float) -> dict[str, Any]:
 
 
 def _name(facts: CardFacts) -> str:
+    # A stage that is launched by hand need not have a name.
     return str(facts.config.get("run_name") or facts.folder)
 
 

@@ -24,7 +24,9 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": MUTED,
     "ytick.color": INK,
     "hatch.linewidth": 0.6,
+    # Without a salt ids are drawn at random, and the same figure gives other bytes.
     "svg.hashsalt": "w2s-rm",
+    # Outlines of letters, because a reader may not have the font.
     "svg.fonttype": "path",
 }
 
@@ -61,6 +63,7 @@ def render(draw: Callable[[], Figure]) -> Images:
     with matplotlib.rc_context(_STYLE):
         figure = draw()
         png, svg = io.BytesIO(), io.BytesIO()
+        # matplotlib signs files with its version and the date.
         figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return Images(png.getvalue(), svg.getvalue())

@@ -35,6 +35,7 @@ def draw_pgr(axes: Axes, groups: Sequence[Sequence[Line]]) -> None:
         if line.row.reliable is None:
             axes.text(0.5, line.y, "no PGR", va="center", ha="center", color=MUTED, backgroundcolor="white")
             continue
+        # On a line of its own; in one line it runs out of the figure.
         text = pgr_text(line.row).replace(" (not", "\n(not")
         axes.text(1.03, line.y, text, transform=axes.get_yaxis_transform(), va="center", color=color, fontsize=9.5)
     legend = "0 = weak, 1 = ceiling"

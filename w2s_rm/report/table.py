@@ -43,6 +43,7 @@ def collect(run_dir: Path) -> list[ReportRow]:
     """
     run = read_run(run_dir)
 
+    # Methods share supervisor and ceiling: each file is read once.
     @cache
     def read(stage: PlannedStage) -> Predictions:
         return read_predictions(stage.folder / "predictions.parquet")

@@ -75,6 +75,7 @@ def _json(records: Sequence[Mapping[str, Any]]) -> bytes:
 def _csv(records: Sequence[Mapping[str, Any]]) -> bytes:
     """Flat records as CSV: empty for none, `true` and `false`, seeds separated by spaces."""
     stream = io.StringIO()
+    # The csv module ends lines as on Windows where nothing else is said.
     writer = csv.DictWriter(stream, list(records[0]), lineterminator="\n")
     writer.writeheader()
     for record in records:

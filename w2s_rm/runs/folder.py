@@ -31,6 +31,7 @@ def lock(folder: Path) -> Iterator[None]:
         InUseError: A live process holds it; the message names the process.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Not emptied as it is opened: as long as another process holds it, it says which.
     with (folder / ".lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,6 +111,7 @@ def code_revision() -> str:
     import subprocess
 
     root = Path(__file__).resolve().parents[2]
+    # In this very folder: an installed package may lie somewhere in a repository of its user's.
     if not (root / ".git").exists() or shutil.which("git") is None:
         return __version__
     run = subprocess.run(

@@ -65,6 +65,7 @@ def find_accelerate_config(name: str) -> Path:
             return given.resolve()
         raise ConfigError(f"accelerate_config: {name}: no such file")
     package = Path(__file__).resolve().parents[1]
+    # In the working folder, beside the package in a checkout, inside of it where it is installed.
     folders = [Path("deepspeed_configs"), package.parent / "deepspeed_configs", package / "deepspeed_configs"]
     for folder in folders:
         if (folder / f"{name}.yaml").is_file():

@@ -97,6 +97,7 @@ def writes_text(path: str) -> bool:
     """
     config = Path(path) / "config.json"
     architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") if config.is_file() else None
+    # GPT-2's class is named otherwise than those of later models.
     return not architectures or any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
 
 

@@ -109,6 +109,7 @@ class Run:
             and one.method in (None, method)
             and one.seed in (None, seed)
         ]
+        # What a method or a seed has for itself comes before what is shared.
         return max(fitting, key=lambda one: (one.method is not None, one.seed is not None), default=None)
 
     def find_all(self, stage: str, of: str, method: str, policy: str | None = None) -> list[PlannedStage]:
@@ -182,6 +183,7 @@ def _missing(kind: type, content: Mapping[str, Any], place: str) -> list[str]:
     """Fields that must stand in a part of a plan and do not, and such as no part has."""
     known = {option.name: option.default is dataclasses.MISSING for option in dataclasses.fields(kind)}
     absent = [f"{place}{name!r} is missing" for name, needed in known.items() if needed and name not in content]
+    # A field that is not known is of another version, which may mean something else by the others, too.
     return absent + [f"{place}{name!r} is unknown" for name in content if name not in known]
 
 

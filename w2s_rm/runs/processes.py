@@ -13,5 +13,6 @@ LAUNCHED_VARIABLE = "W2S_RM_LAUNCHED"
 def die_with_parent() -> None:
     """On Linux, ask for SIGKILL when the process that started this one ends, however it ends."""
     if sys.platform == "linux":
+        # Of linux/prctl.h; Python has neither the call nor the name.
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

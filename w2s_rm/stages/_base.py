@@ -81,6 +81,7 @@ class Model(Reference):
     """A model: a Hugging Face folder or a hub id."""
 
 
+# Compared and kept in mappings by identity: fields hold mappings, which have no hash.
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
     """One unit of work with a folder of its own.
@@ -255,6 +256,7 @@ class Stage:
             InUseError: A live process holds the folder.
         """
         path = self.folder / "config.yaml"
+        # A stage that runs reads its config: nobody writes another one under it.
         with lock(self.folder):
             write_yaml(path, self.config())
         return path
@@ -273,6 +275,7 @@ class Stage:
     def command(self) -> list[str]:
         """Return the command that runs the stage alone."""
         name = catalog.name_of(type(self))
+        # A file elsewhere is no module of the package.
         program = [name] if name.endswith(".py") else ["-m", f"w2s_rm.stages.{name}"]
         return [*self.launcher(), *program, *self.arguments()]
 
@@ -303,6 +306,7 @@ class Stage:
 
 def _restored(name: str, values: dict[str, Any]) -> Stage:
     kind = catalog.lookup("stages", name)
+    # Past the constructor: its checks are done, and properties that were cached come along.
     stage: Stage = object.__new__(kind)
     vars(stage).update(values)
     return stage

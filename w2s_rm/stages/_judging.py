@@ -38,4 +38,5 @@ class Judging(WithOptions):
 
     def content(self) -> dict[str, Any]:
         """What the result depends on."""
+        # A file of labels says the same under any head and options.
         return super().content() if self.loads_model else {}

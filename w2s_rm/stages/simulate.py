@@ -34,6 +34,7 @@ class Simulate(Labelling):
     version: ClassVar[int] = 1
 
     accuracy: float
+    # Not `kind`, a property of all stages.
     errors: str
     confidence: float | None = None
     feature: str | None = None

@@ -40,6 +40,7 @@ class Train(Training):
     classes: list[str] | None = None
     loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
     trainable_layers: int | None = None
+    # Weights know no name, so that recipes which train the same model share it.
     run_name: str | None = recorded(None)
 
     @property

@@ -37,6 +37,7 @@ class Transform(Labelling):
     other: Labels | None = None
     classes: list[str] | None = None
     seed: int
+    # It only refuses: with another batch size the labels are the same.
     at_least: int = recorded(1)
 
     @property

@@ -63,6 +63,7 @@ class Chain:
             examples = parts[number] if self.fresh else route.examples("relabel")
             labels = route.relabel(model, examples=examples, part=part, seed=seed, note=f"for {name}")
             part = name
+            # Only the last of them supervises the students, and is judged as a supervisor.
             of = WEAK if name == self.models[-1] else INTERMEDIATE
             trained = route.train(of, seed, part=part, method=method, examples=examples, labels=labels, note=name)
             model = trained.model

@@ -59,6 +59,7 @@ def split_common(texts: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
     while common < shortest and all(text[common] == texts[0][common] for text in texts):
         common += 1
     if isinstance(texts[0], str):
+        # Each candidate keeps a character that is no white space.
         cut = _word_boundary(texts[0], min(common, *(len(str(text).rstrip()) - 1 for text in texts)))
     else:
         cut = min(common, shortest - 1)

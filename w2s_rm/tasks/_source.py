@@ -239,6 +239,7 @@ def label_key(value: object) -> str:
     """Write a label as text: in lower case, whole numbers without a point, nothing for null."""
     if is_null(value):
         return ""
+    # A data frame makes a column of whole numbers with gaps a column of floats.
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return str(int(value))
     return str(value).strip().lower()

@@ -108,6 +108,7 @@ class AnthropicHh:
             raise DataError(f"{row.place}: {reason}; drop the row")
         cut = _common_turns(*texts)
         prompt, responses = texts[0][:cut], tuple(text[cut:] for text in texts)
+        # The prompt ends with the mark of a turn in which nothing is said yet.
         opening = content_hash(_messages(prompt.removesuffix(_ASSISTANT))[:1])
         group = own_group(self.group_by, responses[0]) or opening
         try:

@@ -43,5 +43,6 @@ class AnthropicHhPointwise(LabelTask):
         pair = content_id("", (chosen, rejected))
         shown = min(chosen, rejected, key=lambda transcript: content_hash("shown", pair, transcript))
         prompt = f"{shown}\n\nIs this the better of two responses?"
+        # Of both, so that the group does not tell which one is shown or preferred.
         opening = min(transcript.partition("\n\nAssistant:")[0] for transcript in (chosen, rejected))
         return self.example(prompt, int(shown == chosen), group=opening)

@@ -32,6 +32,7 @@ class Boolq(LabelTask):
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
+        # The hub's questions come without a question mark, other files' perhaps with one.
         question = text(row, "question").rstrip("? ")
         passage = text(row, "passage") if "passage" in row.values else ""
         shown = "" if self.closed_book else passage

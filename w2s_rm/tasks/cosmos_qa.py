@@ -52,6 +52,7 @@ class CosmosQa(ChoiceTask):
         Args:
             row (`Row`): One record.
         """
+        # Looked at before the row is read: a broken one is reported where it is read.
         right = row.values.get(f"answer{label_key(row.values.get('label'))}")
         if self.form == "binary" and isinstance(right, str) and _is_none(right):
             return "(the right answer is none of the above)"

@@ -123,6 +123,7 @@ class LichessPuzzles:
         """
         is_local = Path(resolve_path(self.path)).exists()
         rows = read_rows(self.path, self.split or (None if is_local else "train"), revision=self.revision)
+        # What is missing in all rows is said once.
         first = next(rows)
         require_columns(first, self.columns)
         return KeptRows(self.path, chain([first], rows), self._why_left_out, self.n_examples)
@@ -142,10 +143,12 @@ class LichessPuzzles:
                 _rating(row.values["Rating"])
             line = _line(row.values["Moves"])
             start, legal = _start(_fen(row.values["FEN"]), line[0])
+            # The root is the FEN's own position, before the opponent's move.
             prompt = self._game(row, start.root(), line[0]) if self.prompt == "moves" else None
             fen = start.fen()
             if len(legal) == 1:
                 raise DataError(f"{fen} has one legal move: nothing to choose; drop the row")
+            # A copy, because the board is in the cache.
             play(start.copy(stack=False), line[1:], "Moves", first_ply=2)
             if prompt is None:
                 prompt = fen if self.prompt == "fen" else piece_words(start)
@@ -184,6 +187,7 @@ class LichessPuzzles:
         moves = _words(row.values[self.moves_column or ""])
         replayed = chess.Board()
         play(replayed, moves, str(self.moves_column))
+        # EPD has no counters of moves, in which files differ from games that are replayed.
         if replayed.epd() != board.epd():
             raise DataError(
                 f"{self.moves_column!r} leads to {replayed.epd()}, not to the FEN's {board.epd()}; give the moves from "

@@ -62,6 +62,7 @@ class MateInOne:
         check_choice("notation", self.notation, Notation)
         if self.n_examples is not None and self.n_examples < 1:
             raise ConfigError(f"n_examples is {self.n_examples}: set 1 or more, or null for all positions")
+        # Raises where there is no such world.
         _ = self.world
 
     @cached_property

@@ -19,6 +19,7 @@ class McTaco(LabelTask):
         path (`str`, *optional*, defaults to `"CogComp/mc_taco"`): Hub id, file or folder.
     """
 
+    # It has no train split.
     hub: ClassVar[Hub] = Hub("CogComp/mc_taco", "validation+test", revision=CONVERTED)
     path: str = hub.id
     example_row: ClassVar[Mapping[str, Any]] = {

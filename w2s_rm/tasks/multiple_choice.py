@@ -102,6 +102,7 @@ class MultipleChoice(ChoiceTask):
 def _readings(value: object, answers: Sequence[str]) -> dict[str, int]:
     """All that a label may mean: kind to index of the answer."""
     key, readings = label_key(value), dict[str, int]()
+    # To Python, true is the number 1; a label of true is no index.
     if key.isdecimal() and int(key) < len(answers) and not isinstance(value, bool):
         readings["index"] = int(key)
     if isinstance(value, str):

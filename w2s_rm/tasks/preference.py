@@ -194,6 +194,7 @@ class Preference:
             DataError: Unreadable, or a column is missing.
         """
         rows = read_rows(self.path, self.split, config_name=self.config_name, revision=self.revision)
+        # What is missing in all rows is said once.
         first = next(rows)
         require_columns(first, self.columns)
         if self.margin_column is None and "margin" in first.values:
@@ -275,6 +276,7 @@ class Preference:
         if self.prompt_column:
             prompt = parse_text(cells["prompt_column"], repr(self.prompt_column), self._speakers)
             if isinstance(prompt, str) and not isinstance(a, str):
+                # For its checks: blank or equal conversations have no meaningful beginning.
                 comparison((), (a, b), None)
                 return after_prompt(prompt, (a, b))
             return prompt, (self._separated(a), self._separated(b))
@@ -299,6 +301,7 @@ class Preference:
             return response
         if not isinstance(response, str):
             raise DataError("separator is for plain text, but this is a conversation; remove the option")
+        # A blank response stays blank, so that it is refused as one.
         return self.separator + response if response.strip() else response
 
     def _truth(self, row: Row) -> tuple[int | None, tuple[float, ...] | None]:
@@ -340,6 +343,7 @@ class Preference:
         word = label_key(value)
         if not word:
             return Outcome.UNKNOWN
+        # Arenas also write, for example, `tie (bothbad)`.
         if word.startswith(_TIES):
             return Outcome.TIE
         if isinstance(value, bool | list | dict) or word not in _PREFERRED:
@@ -415,5 +419,6 @@ def _key(cells: Mapping[str, Any], option: str) -> str | None:
     if is_null(value) or value == "":
         raise DataError(f"{option} is empty in this row; fill it, or leave the option out")
     key = str(value)
+    # Keys are hashed and written to files, so no half characters in them either.
     parse_text(key, option)
     return key

@@ -32,4 +32,5 @@ class Sciq(ChoiceTask):
     def question(self, row: Row) -> Question:
         """Read one record; see [`ChoiceTask`]."""
         answers = column_answers(row, ("correct_answer", "distractor1", "distractor2", "distractor3"))
+        # First here; candidates are put into hashed order before a model sees them.
         return Question(text(row, "question"), answers, 0)

@@ -33,5 +33,6 @@ class SocialIQa(ChoiceTask):
     def question(self, row: Row) -> Question:
         """Read one record; see [`ChoiceTask`]."""
         answers = column_answers(row, ("answerA", "answerB", "answerC"))
+        # The hub counts answers from 1, as text.
         gold = label(row, "label", {"1": 0, "2": 1, "3": 2})
         return Question(text(row, "question"), answers, gold, context=text(row, "context"))

@@ -58,6 +58,7 @@ class WorldClassification(WorldTask):
         return Example(values["id"], values["fact"], values["text"], self.classes, int(values["right"]))
 
     def _record(self, fact: Fact, wording: int) -> dict[str, Any]:
+        # A wording is three choices in one number.
         down, high_first, says_high = (bool(wording >> bit & 1) for bit in (2, 1, 0))
         first, second = (fact.high, fact.low) if high_first else (fact.low, fact.high)
         answer = fact.high if says_high else fact.low

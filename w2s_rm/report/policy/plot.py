@@ -98,6 +98,7 @@ def _draw_trainer(upper: Axes, lower: Axes, rows: Sequence[PolicyRow], styles: M
     lower.sharex(upper)
     for axes in (upper, lower):
         prepare(axes, grid="both")
+        # Gao et al. 2022 (arXiv 2210.10760) measure the distance of policies by the root of KL, too.
         axes.set_xscale("function", functions=(_root, _square))
     for row, one in each_training(rows):
         style = styles[reward_model_name(one.of, row.method)]
