@@ -70,10 +70,10 @@ def lookup(kind: Kind, name: str) -> Any:
     """
     if _is_file(name):
         path = Path(name).resolve()
-        found = getattr(_load(path), class_name(path.stem), None)
-        if found is None:
+        component = getattr(_load(path), class_name(path.stem), None)
+        if component is None:
             raise ConfigError(f"{name}: no class {class_name(path.stem)} in it; name the class after the file")
-        return found
+        return component
     if name not in names(kind):
         raise UnknownNameError(f"unknown {_SINGULAR[kind]} {name!r}; {nearest(name, names(kind))}")
     module = importlib.import_module(f"w2s_rm.{kind}.{name}")

@@ -89,9 +89,9 @@ def system_problem(error: OSError) -> str:
     """
     if error.errno is None:
         return " ".join(str(error).split())
-    place = f"{error.filename}: " if error.filename is not None else ""
+    where = f"{error.filename}: " if error.filename is not None else ""
     remedy = _REMEDIES.get(error.errno, "")
-    return f"{place}{error.strerror or error}{remedy}"
+    return f"{where}{error.strerror or error}{remedy}"
 
 
 def unwritten(error: Exception) -> str | None:
@@ -103,9 +103,9 @@ def unwritten(error: Exception) -> str | None:
         error (`Exception`): Raised by a library.
     """
     said = str(error)
-    found = _RUST_ERROR.search(said)
-    if found and type(error).__name__ == "SafetensorError":
-        number = int(found[1])
+    match = _RUST_ERROR.search(said)
+    if match and type(error).__name__ == "SafetensorError":
+        number = int(match[1])
         return system_problem(OSError(number, os.strerror(number)))
     if isinstance(error, RuntimeError) and any(part in said for part in _TORCH_UNWRITTEN):
         return f"torch cannot write a file, most likely for want of space{_REMEDIES[errno.ENOSPC]}"

@@ -51,87 +51,89 @@ class Mistake:
         return f"{'.'.join(self.path)}: {self.text}" if self.path else self.text
 
 
-def build(kind: catalog.Kind, given: Mapping[str, Any] | str) -> Any:
+def build(kind: catalog.Kind, entry: Mapping[str, Any] | str) -> Any:
     """Build a component.
 
     Args:
         kind (`str`): Which folder of the package, such as `losses`.
-        given (`Mapping` or `str`): `name` and options; a text is a name.
+        entry (`Mapping` or `str`): `name` and options; a text is a name.
 
     Raises:
         ConfigError: All that is wrong.
     """
-    made, wrong = _component(kind, given, nearest)
-    _refuse(f"{catalog.singular(kind)} {named(given).get('name', '')}".rstrip(), wrong)
+    made, wrong = _component(kind, entry, nearest)
+    _refuse(f"{catalog.singular(kind)} {named(entry).get('name', '')}".rstrip(), wrong)
     return made
 
 
-def build_options(kind: type, given: Mapping[str, Any], subject: str) -> Any:
+def build_options(kind: type, values: Mapping[str, Any], subject: str) -> Any:
     """Build a dataclass of options that is no component of its own.
 
     Args:
         kind (`type`): The dataclass.
-        given (`Mapping`): Options by field.
+        values (`Mapping`): Options by field.
         subject (`str`): What has these options, for messages.
 
     Raises:
         ConfigError: All that is wrong.
     """
-    made, wrong = _made(kind, given, subject, nearest)
+    made, wrong = _made(kind, values, subject, nearest)
     _refuse(subject, wrong)
     return made
 
 
-def mistakes(kind: catalog.Kind, given: Mapping[str, Any] | str, hint: Hint = nearest) -> list[Mistake]:
+def mistakes(kind: catalog.Kind, entry: Mapping[str, Any] | str, hint: Hint = nearest) -> list[Mistake]:
     """Say what is wrong with the mapping of a component.
 
     Args:
         kind (`str`): Which folder of the package.
-        given (`Mapping` or `str`): `name` and options; a text is a name.
+        entry (`Mapping` or `str`): `name` and options; a text is a name.
         hint (`Callable`, *optional*): Says what an unknown option may have meant.
     """
-    return _component(kind, given, hint)[1]
+    return _component(kind, entry, hint)[1]
 
 
-def option_mistakes(kind: type, given: Mapping[str, Any], subject: str, hint: Hint = nearest) -> list[Mistake]:
+def option_mistakes(kind: type, values: Mapping[str, Any], subject: str, hint: Hint = nearest) -> list[Mistake]:
     """Say what is wrong with the options of a dataclass.
 
     Args:
         kind (`type`): The dataclass.
-        given (`Mapping`): Options by field.
+        values (`Mapping`): Options by field.
         subject (`str`): What has these options, for messages.
         hint (`Callable`, *optional*): Says what an unknown option may have meant.
     """
-    return _made(kind, given, subject, hint)[1]
+    return _made(kind, values, subject, hint)[1]
 
 
 def known_mistakes(
-    given: Mapping[str, Any], known: Mapping[str, str], subject: str | None = None, hint: Hint = nearest
+    values: Mapping[str, Any], known: Mapping[str, str], subject: str | None = None, hint: Hint = nearest
 ) -> list[Mistake]:
     """Say which options do not exist, and which have another type than they should.
 
     Args:
-        given (`Mapping`): Options by name.
+        values (`Mapping`): Options by name.
         known (`Mapping[str, str]`): Annotations by name.
         subject (`str`, *optional*): What has these options, for messages.
         hint (`Callable`, *optional*): Says what an unknown option may have meant.
     """
     unknown = "unknown option" if subject is None else f"unknown option of {subject}"
-    wrong = [Mistake((str(name),), f"{unknown}; {hint(str(name), list(known))}") for name in given if name not in known]
-    for name, value in given.items():
+    wrong = [
+        Mistake((str(name),), f"{unknown}; {hint(str(name), list(known))}") for name in values if name not in known
+    ]
+    for name, value in values.items():
         problem = type_problem(value, known[name]) if name in known else None
         if problem:
             wrong.append(Mistake((name,), problem))
     return wrong
 
 
-def named(given: Mapping[str, Any] | str) -> dict[str, Any]:
+def named(entry: Mapping[str, Any] | str) -> dict[str, Any]:
     """Return a mapping with `name`, also where only a name was given.
 
     Args:
-        given (`Mapping` or `str`): From YAML.
+        entry (`Mapping` or `str`): From YAML.
     """
-    return {"name": given} if isinstance(given, str) else dict(given)
+    return {"name": entry} if isinstance(entry, str) else dict(entry)
 
 
 def type_problem(value: Any, annotation: str) -> str | None:
@@ -176,9 +178,9 @@ def _alternatives(annotation: str) -> tuple[tuple[str, str | None], ...]:
     )
 
 
-def _component(kind: catalog.Kind, given: Mapping[str, Any] | str, hint: Hint) -> tuple[Any, list[Mistake]]:
+def _component(kind: catalog.Kind, entry: Mapping[str, Any] | str, hint: Hint) -> tuple[Any, list[Mistake]]:
     """The component, or `None` and what is wrong."""
-    options, known = named(given), catalog.names(kind)
+    options, known = named(entry), catalog.names(kind)
     name = options.pop("name", None)
     if name is None:
         return None, [Mistake(("name",), f"is missing; known: {', '.join(known)}")]
@@ -192,25 +194,25 @@ def _component(kind: catalog.Kind, given: Mapping[str, Any] | str, hint: Hint) -
     return _made(component, options, f"{catalog.singular(kind)} {name}", hint)
 
 
-def _made(kind: type, given: Mapping[str, Any], subject: str, hint: Hint) -> tuple[Any, list[Mistake]]:
+def _made(kind: type, values: Mapping[str, Any], subject: str, hint: Hint) -> tuple[Any, list[Mistake]]:
     """The dataclass, or `None` and what is wrong."""
     fields = {option.name: option for option in dataclasses.fields(kind)}
-    missing = [name for name, option in fields.items() if is_required(option) and given.get(name) is None]
+    missing = [name for name, option in fields.items() if is_required(option) and values.get(name) is None]
     wrong = [Mistake((name,), f"is missing; {subject} needs it") for name in missing]
-    present = {name: value for name, value in given.items() if name not in missing}
+    present = {name: value for name, value in values.items() if name not in missing}
     wrong += known_mistakes(present, {name: _annotation(option) for name, option in fields.items()}, subject, hint)
     refused = {mistake.path[0] for mistake in wrong}
     inside = [
         Mistake((name, *mistake.path), mistake.text)
         for name, option in fields.items()
-        if "component" in option.metadata and name in given and name not in refused
-        for mistake in mistakes(option.metadata["component"], given[name], hint)
+        if "component" in option.metadata and name in values and name not in refused
+        for mistake in mistakes(option.metadata["component"], values[name], hint)
     ]
     made = None
     # A dataclass that is given what it does not know raises an error of Python's.
     if not wrong:
         try:
-            made = kind(**given)
+            made = kind(**values)
         except OptionError as error:
             wrong = [Mistake((name,), text) for name, text in error.problems.items()]
         except W2SError as error:

@@ -270,7 +270,7 @@ def _length(row: dict[str, Any]) -> int:
 def test_ranks_share_the_batches_in_the_same_number_of_passes(count: int, world_size: int) -> None:
     batches = [[2 * number, 2 * number + 1] for number in range(count)]
     window = _Window(0, 2 * count, batches)
-    own = [window.own(rank, world_size) for rank in range(world_size)]
+    own = [window.of_rank(rank, world_size) for rank in range(world_size)]
     assert sorted(batch for part in own for batch in part) == batches
     passes = [window.passes(rank, world_size) for rank in range(world_size)]
     assert {len(part) for part in passes} == {-(-count // world_size)}

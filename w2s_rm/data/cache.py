@@ -14,9 +14,9 @@ from w2s_rm.files import replacing
 
 def cache_folder() -> Path:
     """Return where pretrained models and prepared corpora are kept: `$W2S_RM_CACHE`, else the user's cache folder."""
-    given = os.environ.get("W2S_RM_CACHE")
-    if given:
-        return Path(given).resolve()
+    folder = os.environ.get("W2S_RM_CACHE")
+    if folder:
+        return Path(folder).resolve()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base).resolve() if base else Path.home() / ".cache") / "w2s-rm"
 

@@ -80,7 +80,7 @@ def aligned_labels(rows: Sequence[Sequence[WeakLabel]]) -> list[tuple[WeakLabel,
     if not rows or not any(rows):
         raise DataError("no supervisors to combine, or none of them has labels; give each the same split to label")
     by_id = [{label.id: label for label in labels} for labels in rows]
-    problems = [found for m in range(len(rows)) for found in _problems(m + 1, rows[m], by_id[m], by_id[0])]
+    problems = [problem for m in range(len(rows)) for problem in _problems(m + 1, rows[m], by_id[m], by_id[0])]
     if problems:
         raise DataError(
             join_problems(
@@ -91,17 +91,17 @@ def aligned_labels(rows: Sequence[Sequence[WeakLabel]]) -> list[tuple[WeakLabel,
 
 
 def _problems(
-    number: int, labels: Sequence[WeakLabel], own: Mapping[str, WeakLabel], first: Mapping[str, WeakLabel]
+    number: int, labels: Sequence[WeakLabel], by_id: Mapping[str, WeakLabel], first: Mapping[str, WeakLabel]
 ) -> list[str]:
     """What is wrong with one member, in itself and beside the first one."""
-    problems = [f"{len(labels) - len(own)} ids occur twice"] if len(own) < len(labels) else []
-    problems += [found for label in labels if (found := shape_problem(label) or value_problem(label))]
-    problems += [f"id {id!r}: no label" for id in first if id not in own]
-    problems += [f"id {id!r}: supervisor 1 has no label of it" for id in own if id not in first]
+    problems = [f"{len(labels) - len(by_id)} ids occur twice"] if len(by_id) < len(labels) else []
+    problems += [problem for label in labels if (problem := shape_problem(label) or value_problem(label))]
+    problems += [f"id {id!r}: no label" for id in first if id not in by_id]
+    problems += [f"id {id!r}: supervisor 1 has no label of it" for id in by_id if id not in first]
     problems += [
-        f"id {id!r}: labels {', '.join(own[id].candidate_ids)}, supervisor 1 {', '.join(label.candidate_ids)}"
+        f"id {id!r}: labels {', '.join(by_id[id].candidate_ids)}, supervisor 1 {', '.join(label.candidate_ids)}"
         for id, label in first.items()
-        if id in own and set(own[id].candidate_ids) != set(label.candidate_ids)
+        if id in by_id and set(by_id[id].candidate_ids) != set(label.candidate_ids)
     ]
     return [f"supervisor {number}: {problem}" for problem in problems]
 
@@ -148,9 +148,9 @@ def _mean(values: Sequence[float]) -> float:
 
 def _different(labels: Sequence[WeakLabel]) -> float:
     """Share of the pairs of members with different choices."""
-    shares = [_differs(one, other) for one, other in combinations(map(shared_choice, labels), 2)]
+    shares = [_differs(first, other) for first, other in combinations(map(shared_choice, labels), 2)]
     return _mean(shares)
 
 
-def _differs(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    return 1.0 - math.fsum(share * other.get(name, 0.0) for name, share in one.items())
+def _differs(first: Mapping[str, float], other: Mapping[str, float]) -> float:
+    return 1.0 - math.fsum(share * other.get(name, 0.0) for name, share in first.items())

@@ -129,12 +129,12 @@ def reordered(label: WeakLabel, candidate_ids: Sequence[str]) -> WeakLabel:
     Raises:
         DataError: Other ids.
     """
-    place = {name: k for k, name in enumerate(label.candidate_ids)}
-    if place.keys() != set(candidate_ids) or len(place) != len(candidate_ids):
+    index_of = {name: k for k, name in enumerate(label.candidate_ids)}
+    if index_of.keys() != set(candidate_ids) or len(index_of) != len(candidate_ids):
         raise DataError(
-            f"id {label.id!r}: labels candidates {', '.join(sorted(place))} instead of {', '.join(candidate_ids)}"
+            f"id {label.id!r}: labels candidates {', '.join(sorted(index_of))} instead of {', '.join(candidate_ids)}"
         )
-    order = [place[name] for name in candidate_ids]
+    order = [index_of[name] for name in candidate_ids]
     scores = None if label.scores is None else tuple(label.scores[k] for k in order)
     return replace(
         label,

@@ -25,8 +25,8 @@ def content_id(prompt: Text, candidates: Iterable[Text], template_kwargs: Mappin
         template_kwargs (`Mapping[str, Any]`, *optional*): What the chat template is given beside them, if anything.
     """
     # Nothing where there are none: an empty column makes no other comparison.
-    given = [template_kwargs] if template_kwargs else []
-    return content_hash(prompt, sorted(map(text_hash, candidates)), *given)
+    extra = [template_kwargs] if template_kwargs else []
+    return content_hash(prompt, sorted(map(text_hash, candidates)), *extra)
 
 
 def hash_order(example: Example) -> Example:
@@ -125,9 +125,9 @@ def write_parquet_parts(path: Path, parts: Iterable[pyarrow.Table]) -> None:
 def _example(row: dict[str, Any]) -> Example:
     candidates = tuple(_text(candidate) for candidate in row["candidates"])
     truth = None if row["truth"] is None else tuple(row["truth"])
-    given = json.loads(row["template_kwargs"])
+    template_kwargs = json.loads(row["template_kwargs"])
     known = {"gold": row["gold"], "truth": truth, "margin": row["margin"]}
-    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, **known, template_kwargs=given)
+    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, **known, template_kwargs=template_kwargs)
 
 
 def _text(written: str) -> Text:

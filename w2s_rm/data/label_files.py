@@ -130,8 +130,8 @@ def read_labels(path: str | Path) -> list[WeakLabel]:
     for names, read in forms:
         if columns >= set(names):
             return read(rows)
-    wanted = " or ".join(f"({', '.join(names)})" for names, _ in forms)
-    raise DataError(f"{path}: not a file of labels; needs the columns {wanted}, has {', '.join(sorted(columns))}")
+    known_forms = " or ".join(f"({', '.join(names)})" for names, _ in forms)
+    raise DataError(f"{path}: not a file of labels; needs the columns {known_forms}, has {', '.join(sorted(columns))}")
 
 
 def _each(path: str | Path, rows: Sequence[Row], parse: Callable[[Row], Any]) -> list[Any]:

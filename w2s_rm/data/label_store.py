@@ -46,19 +46,19 @@ def join_labels(
     used = {name for example in examples for name in _names(example, by_content)}
     known = used | {name for example in others for name in _names(example, by_content)}
     # Labels of other splits are not used, but a file with wrong ones among them is not to be trusted.
-    problems += [found for label in labels if label.id in known - used and (found := value_problem(label))]
+    problems += [problem for label in labels if label.id in known - used and (problem := value_problem(label))]
     joined: list[tuple[float, ...]] = []
     for example in examples:
         label = next((by_id[name] for name in _names(example, by_content) if name in by_id), None)
         if label is None:
             problems.append(f"id {example.id!r}: no label")
             continue
-        wanted = _candidate_ids(example, label)
-        if found := _problem(label, wanted):
-            problems.append(found)
+        candidate_ids = _candidate_ids(example, label)
+        if problem := _problem(label, candidate_ids):
+            problems.append(problem)
             continue
         values = dict(zip(label.candidate_ids, label.probabilities, strict=True))
-        joined.append(tuple(values[key] for key in wanted))
+        joined.append(tuple(values[key] for key in candidate_ids))
     problems += [f"id {id!r}: unknown, no example has it" for id in by_id if id not in known]
     if problems:
         raise DataError(join_problems(f"{source}: do not fit the {len(examples)} examples; mend or remove", problems))
@@ -72,8 +72,12 @@ def labelled(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> list[E
         examples (`Sequence[Example]`): Examples, of which none, some or all are labelled.
         labels (`Iterable[WeakLabel]`): Labels of these and of any others.
     """
-    given = {label.id for label in labels}
-    return [example for example in examples if given & set(_names(example, by_content=example.id not in given))]
+    labelled_ids = {label.id for label in labels}
+    return [
+        example
+        for example in examples
+        if labelled_ids & set(_names(example, by_content=example.id not in labelled_ids))
+    ]
 
 
 def to_trl_rows(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> list[dict[str, Any]]:
@@ -98,10 +102,10 @@ def to_trl_rows(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> lis
     if len({isinstance(example.prompt, str) for example in examples}) > 1:
         raise DataError("some examples are text and some conversations; TRL reads a dataset of one kind")
     implicit = any(example.prompt == () for example in examples)
-    given = template_columns([example.template_kwargs for example in examples])
+    extra_columns = template_columns([example.template_kwargs for example in examples])
     return [
         _trl_row(example, probabilities, implicit) | columns
-        for example, probabilities, columns in zip(examples, join_labels(examples, labels), given, strict=True)
+        for example, probabilities, columns in zip(examples, join_labels(examples, labels), extra_columns, strict=True)
     ]
 
 
@@ -150,13 +154,13 @@ def _candidate_ids(example: Example, label: WeakLabel) -> tuple[str, ...]:
 
 def _problem(label: WeakLabel, candidate_ids: Sequence[str]) -> str | None:
     """What is wrong with the label of an example, if anything."""
-    if found := shape_problem(label):
-        return found
-    given, wanted = set(label.candidate_ids), set(candidate_ids)
-    if given - wanted:
-        return f"id {label.id!r}: unknown candidates {', '.join(sorted(given - wanted))}"
-    if wanted - given:
-        return f"id {label.id!r}: no probability for candidates {', '.join(sorted(wanted - given))}"
+    if problem := shape_problem(label):
+        return problem
+    present, expected = set(label.candidate_ids), set(candidate_ids)
+    if present - expected:
+        return f"id {label.id!r}: unknown candidates {', '.join(sorted(present - expected))}"
+    if expected - present:
+        return f"id {label.id!r}: no probability for candidates {', '.join(sorted(expected - present))}"
     return value_problem(label)
 
 

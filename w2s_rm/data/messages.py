@@ -102,8 +102,8 @@ def parse_template_kwargs(values: Mapping[str, Any], tools_column: str = "tools"
         DataError: They are no list and no mapping.
     """
     tools = _parse_object(values.get(tools_column), repr(tools_column), list)
-    given = _parse_object(values.get("chat_template_kwargs"), "'chat_template_kwargs'", dict)
-    return ({} if tools is None else {"tools": tools}) | (given or {})
+    kwargs = _parse_object(values.get("chat_template_kwargs"), "'chat_template_kwargs'", dict)
+    return ({} if tools is None else {"tools": tools}) | (kwargs or {})
 
 
 def _parse_object(value: object, what: str, kind: type) -> Any:
@@ -130,10 +130,10 @@ def template_columns(template_kwargs: Sequence[Mapping[str, Any]]) -> list[dict[
         `chat_template_kwargs`.
     """
     rows: list[dict[str, Any]] = [{} for _ in template_kwargs]
-    if any("tools" in given for given in template_kwargs):
-        for row, given in zip(rows, template_kwargs, strict=True):
-            row["tools"] = json.dumps(given["tools"]) if "tools" in given else None
-    others = [{name: value for name, value in given.items() if name != "tools"} for given in template_kwargs]
+    if any("tools" in kwargs for kwargs in template_kwargs):
+        for row, kwargs in zip(rows, template_kwargs, strict=True):
+            row["tools"] = json.dumps(kwargs["tools"]) if "tools" in kwargs else None
+    others = [{name: value for name, value in kwargs.items() if name != "tools"} for kwargs in template_kwargs]
     if any(others):
         for row, other in zip(rows, others, strict=True):
             row["chat_template_kwargs"] = other

@@ -74,11 +74,11 @@ def _reach(square: chess.Square) -> int:
 
 
 def _promoting() -> list[str]:
-    found = []
+    moves = []
     for start_rank, end_rank in ((6, 7), (1, 0)):
         for file in range(8):
             for end in range(max(0, file - 1), min(7, file + 1) + 1):
-                found.append(
+                moves.append(
                     chess.square_name(chess.square(file, start_rank)) + chess.square_name(chess.square(end, end_rank))
                 )
-    return found
+    return moves

@@ -119,11 +119,11 @@ def content_version(path: str, *, revision: str | None = None) -> str:
     Raises:
         DataError: A local file or folder does not exist.
     """
-    place = Path(resolve_path(path))
-    if place.is_file():
-        return f"sha256:{_file_hash(place)}"
-    if place.is_dir():
-        files = [(file.relative_to(place).as_posix(), _file_hash(file)) for file in _all_files(place)]
+    local = Path(resolve_path(path))
+    if local.is_file():
+        return f"sha256:{_file_hash(local)}"
+    if local.is_dir():
+        files = [(file.relative_to(local).as_posix(), _file_hash(file)) for file in _all_files(local)]
         return f"sha256:{hashlib.sha256(json.dumps(files).encode()).hexdigest()}"
     if is_hub_id(path):
         return f"hub:{path}@{revision or 'main'}"
@@ -156,10 +156,10 @@ def read_rows(
     text = resolve_path(str(path))
     if is_hub_id(text):
         return _hub_rows(text, split, config_name, revision, data_dir)
-    place = Path(text) / data_dir if data_dir else Path(text)
-    if not place.exists():
-        raise _missing(str(place))
-    return _not_empty(_folder_rows(place, split) if place.is_dir() else _one_file_rows(place, split), str(place))
+    local = Path(text) / data_dir if data_dir else Path(text)
+    if not local.exists():
+        raise _missing(str(local))
+    return _not_empty(_folder_rows(local, split) if local.is_dir() else _one_file_rows(local, split), str(local))
 
 
 def require_columns(row: Row, columns: Mapping[str, str]) -> None:
@@ -202,12 +202,12 @@ def _all_files(folder: Path) -> list[Path]:
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
-def _not_empty(rows: Iterator[Row], place: str) -> Iterator[Row]:
+def _not_empty(rows: Iterator[Row], source: str) -> Iterator[Row]:
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007
         yield row
     if not count:
-        raise DataError(f"{place}: holds no rows")
+        raise DataError(f"{source}: holds no rows")
 
 
 def _one_file_rows(path: Path, split: str | None) -> Iterator[Row]:
@@ -215,14 +215,14 @@ def _one_file_rows(path: Path, split: str | None) -> Iterator[Row]:
     if split is None:
         yield from rows
         return
-    seen, found = set(), False
+    seen, matched = set(), False
     for row in rows:
         require_columns(row, {"split": "split"})
         seen.add(str(row.values["split"]))
         if row.values["split"] == split:
-            found = True
+            matched = True
             yield row
-    if not found:
+    if not matched:
         raise DataError(f"{path}: no row has split {split!r}; {nearest(split, seen)}")
 
 
@@ -276,12 +276,12 @@ def _dataset_rows(name: str, dataset: Any, split: str | None) -> Iterator[Row]:
             raise DataError(f"{name}: holds one dataset without splits; remove the option split")
         parts = {name: dataset}
     else:
-        wanted = list(dataset) if split is None else split.split("+")
-        if split is None and len(wanted) > 1:
+        split_names = list(dataset) if split is None else split.split("+")
+        if split is None and len(split_names) > 1:
             raise DataError(f"{name}: has the splits {', '.join(dataset)}; name one in the option split")
-        for part in wanted:
+        for part in split_names:
             if part not in dataset:
                 raise DataError(f"{name}: no split {part!r}; {nearest(part, dataset)}")
-        parts = {f"{name}[{part}]": dataset[part] for part in wanted}
-    for place, part in parts.items():
-        yield from _not_empty((Row(f"{place} row {i}", row) for i, row in enumerate(part, start=1)), place)
+        parts = {f"{name}[{part}]": dataset[part] for part in split_names}
+    for source, part in parts.items():
+        yield from _not_empty((Row(f"{source} row {i}", row) for i, row in enumerate(part, start=1)), source)

@@ -127,7 +127,7 @@ def split_examples(
     # By another hash than that of the splits: what is taken of one says nothing about where its groups lie.
     for example in sorted(kept, key=lambda example: content_hash("take", example.id)):
         pools[_split_of(numbers[example.group], intervals)].append(example)
-    usable = {name: _usable(Counter(one.gold for one in pool), n_classes) for name, pool in pools.items()}
+    usable = {name: _usable(Counter(example.gold for example in pool), n_classes) for name, pool in pools.items()}
     if not _fits(usable, sizes):
         raise DataError(_too_few(kept, pools, sizes, numbers, task_name, n_classes))
     taken = {name: _take(pools[name], sizes.wanted[name], n_classes) for name in NAMES}
@@ -143,13 +143,13 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
         if len(same) == 1:
             kept += same
             continue
-        if len({content_id(one.prompt, one.candidates, one.template_kwargs) for one in same}) > 1:
+        if len({content_id(example.prompt, example.candidates, example.template_kwargs) for example in same}) > 1:
             problems.append(f"id {id!r} names {len(same)} rows of different content")
             continue
-        soft = any(one.truth is not None for one in same)
-        one = _mean(same) if soft else _majority(id, same)
-        against = sum(_gold_id(other) not in (_gold_id(one), None) for other in same)
-        kept.append(one)
+        soft = any(example.truth is not None for example in same)
+        merged = _mean(same) if soft else _majority(id, same)
+        against = sum(_gold_id(other) not in (_gold_id(merged), None) for other in same)
+        kept.append(merged)
         contradictions += against
         duplicates += len(same) - 1 - against
     if problems:
@@ -165,12 +165,19 @@ def _majority(id: str, same: Sequence[Example]) -> Example:
     votes = Counter(gold for gold in map(_gold_id, same) if gold is not None)
     most = max(votes, key=lambda gold: (votes[gold], content_hash(id, gold)), default=None)
     # Which of the rows stays must not depend on their order.
-    return min((one for one in same if _gold_id(one) == most), key=lambda one: (one.group, one.margin or 0.0))
+    return min(
+        (example for example in same if _gold_id(example) == most),
+        key=lambda example: (example.group, example.margin or 0.0),
+    )
 
 
 def _mean(same: Sequence[Example]) -> Example:
-    first = min(same, key=lambda one: (one.group, one.candidate_ids, one.margin or 0.0))
-    known = [dict(zip(one.candidate_ids, one.targets, strict=True)) for one in same if one.targets is not None]
+    first = min(same, key=lambda example: (example.group, example.candidate_ids, example.margin or 0.0))
+    known = [
+        dict(zip(example.candidate_ids, example.targets, strict=True))
+        for example in same
+        if example.targets is not None
+    ]
     truth = tuple(math.fsum(shares[key] for shares in known) / len(known) for key in first.candidate_ids)
     # Thirds and fifths do not add up to halves exactly.
     best = [k for k, share in enumerate(truth) if max(truth) - share < _ROUNDING]
@@ -198,10 +205,10 @@ def _usable(golds: Counter[int | None], n_classes: int | None) -> int:
     return golds.total() if n_classes is None else n_classes * min(golds[gold] for gold in range(n_classes))
 
 
-def _take(pool: Sequence[Example], wanted: int | None, n_classes: int | None) -> tuple[Example, ...]:
+def _take(pool: Sequence[Example], limit: int | None, n_classes: int | None) -> tuple[Example, ...]:
     if n_classes is None:
-        return tuple(pool[:wanted])
-    size = _usable(Counter(one.gold for one in pool), n_classes) if wanted is None else wanted
+        return tuple(pool[:limit])
+    size = _usable(Counter(example.gold for example in pool), n_classes) if limit is None else limit
     room = Counter({gold: size // n_classes + (gold < size % n_classes) for gold in range(n_classes)})
     taken = []
     for example in pool:
@@ -212,7 +219,7 @@ def _take(pool: Sequence[Example], wanted: int | None, n_classes: int | None) ->
 
 
 def _fits(counts: Mapping[str, int], sizes: SplitSizes) -> bool:
-    least = {name: 1 if wanted is None else wanted for name, wanted in sizes.wanted.items()}
+    least = {name: 1 if size is None else size for name, size in sizes.wanted.items()}
     return all(counts[name] >= least[name] for name in NAMES)
 
 
@@ -239,8 +246,8 @@ def _too_few(
             "smaller groups, or add data"
         )
     else:
-        given = {name: value for name, value in asdict(fitting).items() if value is not None}
-        lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in given.items()))
+        fitting_sizes = {name: value for name, value in asdict(fitting).items() if value is not None}
+        lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in fitting_sizes.items()))
     largest = max((golds.total() for golds in groups.values()), default=0)
     return join_problems(
         f"{task_name}: too few for the splits ({len(kept)} examples in {len(groups)} groups, the largest of {largest})",
@@ -251,7 +258,7 @@ def _too_few(
 def _classes(pool: Sequence[Example], n_classes: int | None) -> str:
     if n_classes is None:
         return ""
-    golds = Counter(one.gold for one in pool)
+    golds = Counter(example.gold for example in pool)
     each = " + ".join(str(golds[gold]) for gold in range(n_classes))
     return f" (classes {each}: {_usable(golds, n_classes)} when balanced)"
 
@@ -264,28 +271,28 @@ def _largest_fitting(
     Rounding moves intervals, so each proposal is counted. A small validation set falls short by chance more than the
     others and may be cut by itself.
     """
-    asked = sum(wanted for wanted in sizes.wanted.values() if wanted)
+    asked = sum(size for size in sizes.wanted.values() if size)
     most = min(1.0, sum(golds.total() for golds in groups.values()) / asked) if asked else 1.0
     for step in range(100):
         proposal = _scaled(sizes, most * (1 - step / 100))
         for _ in range(3):
             if proposal is None:
                 break
-            found = _found(groups, numbers, proposal, n_classes)
-            if _fits(found, proposal):
+            counts = _usable_counts(groups, numbers, proposal, n_classes)
+            if _fits(counts, proposal):
                 return proposal
-            proposal = _with_validation(proposal, found["validation"])
+            proposal = _with_validation(proposal, counts["validation"])
     return None
 
 
-def _found(
+def _usable_counts(
     groups: Mapping[str, Counter[int | None]], numbers: Mapping[str, float], sizes: SplitSizes, n_classes: int | None
 ) -> dict[str, int]:
     intervals = _intervals(sizes)
-    found: dict[str, Counter[int | None]] = {name: Counter() for name in NAMES}
+    golds_of: dict[str, Counter[int | None]] = {name: Counter() for name in NAMES}
     for group, golds in groups.items():
-        found[_split_of(numbers[group], intervals)] += golds
-    return {name: _usable(golds, n_classes) for name, golds in found.items()}
+        golds_of[_split_of(numbers[group], intervals)] += golds
+    return {name: _usable(golds, n_classes) for name, golds in golds_of.items()}
 
 
 def _with_validation(sizes: SplitSizes, n: int) -> SplitSizes | None:
@@ -312,4 +319,6 @@ def portion(examples: Sequence[Example], number: int, parts: int, *, without: bo
         without (`bool`, *optional*, defaults to `False`): Take all parts but this one.
     """
     # By another hash than that of the splits, in which all groups of a split lie beside each other.
-    return [one for one in examples if (int(parts * hash_fraction("portion", one.group)) == number) != without]
+    return [
+        example for example in examples if (int(parts * hash_fraction("portion", example.group)) == number) != without
+    ]

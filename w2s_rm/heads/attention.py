@@ -25,18 +25,18 @@ def read_branches(model: PreTrainedModel) -> None:
     """
     # A function of the model where it is one, so that a deep copy runs its own weights.
     bound = model.forward
-    original = bound.__func__ if inspect.ismethod(bound) else lambda _, *given, **options: bound(*given, **options)
+    original = bound.__func__ if inspect.ismethod(bound) else lambda _, *args, **options: bound(*args, **options)
 
     def forward(self: Any, *arguments: Any, read_at: Tensor | None = None, **options: Any) -> Any:
         # Generation and rows that are no trees go the way they always went.
         if read_at is None:
             return original(self, *arguments, **options)
         # What adapters add: arguments of the forward that is replaced here.
-        given = {name: value for name, value in options.items() if value is not None and name != "return_dict"}
-        segments_RT, branches_RT = given.pop("segments"), given.pop("branches")
+        inputs = {name: value for name, value in options.items() if value is not None and name != "return_dict"}
+        segments_RT, branches_RT = inputs.pop("segments"), inputs.pop("branches")
         mask = tree_mask(segments_RT, branches_RT, self.config._attn_implementation)
         # Past the model's own head: it would make logits of every token, of which a few are read.
-        hidden_RTD = self.base_model(attention_mask=mask, **given).last_hidden_state
+        hidden_RTD = self.base_model(attention_mask=mask, **inputs).last_hidden_state
         output = output_layer(self)
         assert output is not None
         return output(hidden_RTD.flatten(0, 1)[read_at])

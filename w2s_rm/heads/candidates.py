@@ -97,15 +97,15 @@ def refuse_indistinct(
     """
     problems: list[str] = []
     for example, row in zip(examples, encoded, strict=True):
-        place = f"example {example.id!r}"
+        where = f"example {example.id!r}"
         for candidate, ids in zip(example.candidates, row.candidate_ids, strict=True):
             # The token of one unknown word is that of every other: its probability says nothing about this one.
             if unknown is not None and unknown in ids:
-                problems.append(f"{place}: candidate {candidate!r} has words that are not in the vocabulary")
+                problems.append(f"{where}: candidate {candidate!r} has words that are not in the vocabulary")
         if len({tuple(ids) for ids in row.candidate_ids}) < len(row.candidate_ids):
             cut = " where max_length cuts them" if row.cut_candidate_tokens else ""
             problems.append(
-                f"{place}: candidates become the same tokens{cut}: {', '.join(map(repr, _alike(example, row)))}"
+                f"{where}: candidates become the same tokens{cut}: {', '.join(map(repr, _alike(example, row)))}"
             )
     if problems:
         raise DataError(

@@ -84,13 +84,13 @@ class PrefixCollator:
         candidate = 0
         for example in examples:
             fed = [tuple(ids[:-1]) for ids in example["candidate_ids"]]
-            row_of, own = share_prefixes(fed)
+            row_of, distinct = share_prefixes(fed)
             for ids in example["candidate_ids"]:
                 row = len(rows) + row_of[tuple(ids[:-1])]
-                tokens.extend((row, place, token, candidate) for place, token in enumerate(ids))
+                tokens.extend((row, offset, token, candidate) for offset, token in enumerate(ids))
                 candidate += 1
-            rows.extend(example["prompt_ids"] + list(prefix) for prefix in own)
-            fed_lengths.extend(map(len, own))
+            rows.extend(example["prompt_ids"] + list(prefix) for prefix in distinct)
+            fed_lengths.extend(map(len, distinct))
         # The last token of the prompt predicts as well as all that follow it.
         kept = 1 + max(fed_lengths)
         row_M, place_M, token_M, candidate_M = torch.tensor(tokens).T
@@ -156,9 +156,11 @@ def _targets(examples: Examples, mask_BK: Tensor) -> dict[str, Tensor]:
 def _alike(examples: Examples, width: int) -> dict[str, Tensor]:
     """Nothing, as nearly always, where all candidates differ."""
     # Padding stands for itself.
-    own = list(range(width))
-    first_BK = [first_alike(example["candidate_ids"]) + own[len(example["candidate_ids"]) :] for example in examples]
-    return {"alike": torch.tensor(first_BK)} if any(first_K != own for first_K in first_BK) else {}
+    positions = list(range(width))
+    first_BK = [
+        first_alike(example["candidate_ids"]) + positions[len(example["candidate_ids"]) :] for example in examples
+    ]
+    return {"alike": torch.tensor(first_BK)} if any(first_K != positions for first_K in first_BK) else {}
 
 
 def pad_rows(

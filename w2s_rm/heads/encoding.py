@@ -65,9 +65,9 @@ def encode_batch(
     # All texts went to the tokenizer in one call, which its threads share; here each example gets its rows back.
     encoded, position = [], 0
     for options in candidates:
-        own = rows[position : position + 1 + len(options)]
+        example_rows = rows[position : position + 1 + len(options)]
         position += 1 + len(options)
-        encoded.append(_cut(tokenizer, *_separate(tokenizer, own[0], own[1:]), max_length))
+        encoded.append(_cut(tokenizer, *_separate(tokenizer, example_rows[0], example_rows[1:]), max_length))
     return encoded
 
 
@@ -135,8 +135,8 @@ def share_tokens(
         ConfigError: `max_length` is too small.
     """
     _check_max_length(max_length)
-    own = [[list(row) for row in options] for options in rows]
-    return [_cut(tokenizer, *_separate(tokenizer, [], options), max_length) for options in own]
+    row_lists = [[list(row) for row in options] for options in rows]
+    return [_cut(tokenizer, *_separate(tokenizer, [], options), max_length) for options in row_lists]
 
 
 def encode_prompts(
@@ -238,14 +238,14 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     from jinja2 import TemplateError
 
     try:
-        given = {**_fixed_date(tokenizer), **extra}
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **given))
+        template_kwargs = {**_fixed_date(tokenizer), **extra}
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **template_kwargs))
     # What a template joins to text it takes for text: a null content, arguments that are no JSON.
     except (TemplateError, TypeError) as error:
         spoken = ", ".join(str(message.get("role")) for message in messages)
         raise DataError(f"the template refuses the roles {spoken}: {error}") from error
     # Marks show what is left out whatever it says; the words themselves, what is left out for what it says.
-    unheard = _left_out(tokenizer, messages, given)
+    unheard = _left_out(tokenizer, messages, template_kwargs)
     lost = [
         f"role {message.get('role')!r}"
         for position, message in enumerate(messages)
@@ -259,7 +259,7 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
 
 
 def _left_out(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, Any]], template_kwargs: Mapping[str, Any]
 ) -> frozenset[int]:
     """Positions of messages that a template leaves out whatever they say: a short one may stand there by chance."""
     marked = [
@@ -267,17 +267,17 @@ def _left_out(
         for position, message in enumerate(messages)
     ]
     # As JSON, which a cache takes for a key: conversations of one shape are asked about once.
-    return _unwritten(tokenizer, tokenizer.chat_template, json.dumps(marked), json.dumps(given))
+    return _unwritten(tokenizer, tokenizer.chat_template, json.dumps(marked), json.dumps(template_kwargs))
 
 
 @functools.lru_cache(maxsize=256)
-def _unwritten(tokenizer: PreTrainedTokenizerBase, template: str, marked: str, given: str) -> frozenset[int]:
+def _unwritten(tokenizer: PreTrainedTokenizerBase, template: str, marked: str, template_kwargs: str) -> frozenset[int]:
     # The template is a part of the key: it may be set anew.
     from jinja2 import TemplateError
 
     messages = json.loads(marked)
     try:
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **json.loads(given)))
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **json.loads(template_kwargs)))
     except (TemplateError, TypeError, ValueError):
         # It reads what is said, as JSON for example, and marks are none; then what is said itself must be looked for.
         return frozenset()
@@ -288,15 +288,15 @@ def _unwritten(tokenizer: PreTrainedTokenizerBase, template: str, marked: str, g
     )
 
 
-def _marked(content: Any, place: int | str) -> Any:
+def _marked(content: Any, position: int | str) -> Any:
     """A content of the same form that says nothing but its place in the conversation."""
     if isinstance(content, str):
         # Empty contents stay empty: templates ask whether there is one.
-        return f"said{place}here" if content.strip() else content
+        return f"said{position}here" if content.strip() else content
     if not isinstance(content, list | tuple):
         return content
     return [
-        {**part, "text": _marked(part["text"], f"{place}part{index}")} if _is_text(part) else part
+        {**part, "text": _marked(part["text"], f"{position}part{index}")} if _is_text(part) else part
         for index, part in enumerate(content)
     ]
 
@@ -319,9 +319,9 @@ def _fixed_date(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
 
 def _tool_names(messages: Sequence[Mapping[str, Any]], tools: Any) -> list[str]:
     """Names of the tools that messages call or may call; those in forms of their own have none here."""
-    given = tools if isinstance(tools, list | tuple) else ()
-    entries = [*given, *(call for message in messages for call in message.get("tool_calls") or ())]
-    functions = [one.get("function", one) for one in entries if isinstance(one, Mapping)]
+    declared = tools if isinstance(tools, list | tuple) else ()
+    entries = [*declared, *(call for message in messages for call in message.get("tool_calls") or ())]
+    functions = [entry.get("function", entry) for entry in entries if isinstance(entry, Mapping)]
     names = [function.get("name") for function in functions if isinstance(function, Mapping)]
     return [name for name in names if isinstance(name, str)]
 

@@ -34,7 +34,7 @@ def with_fixed_date(template: str) -> str:
     """
     if not writes_date(template):
         return template
-    formats = dict.fromkeys([_USUAL, *(found["format"] for found in _FORMAT.finditer(template))])
+    formats = dict.fromkeys([_USUAL, *(match["format"] for match in _FORMAT.finditer(template))])
     cases = "".join(f"{{%- elif format == {form!r} -%}}{DATE.strftime(form)}" for form in formats)
     # A format that the template makes up as it runs cannot be listed.
     other = f"{{%- else -%}}{DATE.strftime(_USUAL)}{{%- endif -%}}"

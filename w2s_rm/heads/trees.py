@@ -222,7 +222,7 @@ def _lay_out(trees: Sequence[Tree], rows: Iterable[Sequence[int]], length: int, 
     start_P, length_P, offset_P, segment_P, branch_P = torch.tensor(pieces).T
     # Counts on from 0 in each piece.
     within = torch.arange(len(flat)) - (length_P.cumsum(0) - length_P).repeat_interleave(length_P)
-    place = start_P.repeat_interleave(length_P) + within
+    flat_positions = start_P.repeat_interleave(length_P) + within
     columns = {
         "input_ids": (flat, pad),
         "position_ids": (within + offset_P.repeat_interleave(length_P), 0),
@@ -230,7 +230,7 @@ def _lay_out(trees: Sequence[Tree], rows: Iterable[Sequence[int]], length: int, 
         "branches": (branch_P.repeat_interleave(length_P), 0),
     }
     laid = {
-        name: torch.full((count * length,), filler).index_copy(0, place, values).view(count, length)
+        name: torch.full((count * length,), filler).index_copy(0, flat_positions, values).view(count, length)
         for name, (values, filler) in columns.items()
     }
     reads = [starts[index, branch] + offset for index, tree in enumerate(trees) for branch, offset in tree.reads]

@@ -76,8 +76,8 @@ def check_transforms(transforms: Sequence[LabelTransform]) -> None:
     Raises:
         ConfigError: One that is fitted on validation labels stands behind another.
     """
-    for place, transform in enumerate(transforms):
-        if place and "validation" in transform.needs:
+    for index, transform in enumerate(transforms):
+        if index and "validation" in transform.needs:
             raise ConfigError(
                 f"labels {_name(transform)!r}: is fitted to the supervisor's own labels of the validation split, so it "
                 f"has to come first; put it before {_name(transforms[0])!r}"

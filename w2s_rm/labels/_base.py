@@ -87,18 +87,18 @@ def check_labels(name: str, labels: Sequence[WeakLabel]) -> None:
         raise DataError(f"labels {name!r}: there are no labels to transform; check the split and the transforms before")
     counts = Counter(label.id for label in labels)
     problems = [f"id {id!r}: {count} labels" for id, count in counts.items() if count > 1]
-    problems += [found for label in labels if (found := shape_problem(label) or value_problem(label))]
+    problems += [problem for label in labels if (problem := shape_problem(label) or value_problem(label))]
     if problems:
         raise DataError(join_problems(f"labels {name!r}: cannot use these; mend or remove them", problems))
 
 
-def check_kept(name: str, kept: Sequence[WeakLabel], given: int, evidence: Evidence, remedy: str) -> None:
+def check_kept(name: str, kept: Sequence[WeakLabel], n_given: int, evidence: Evidence, remedy: str) -> None:
     """Refuse a selection that nothing can be learned from.
 
     Args:
         name (`str`): Registered name of the transform.
         kept (`Sequence[WeakLabel]`): What it selected.
-        given (`int`): From how many labels.
+        n_given (`int`): From how many labels.
         evidence (`Evidence`): Says whether there are classes.
         remedy (`str`): What to do, for the message.
 
@@ -106,11 +106,11 @@ def check_kept(name: str, kept: Sequence[WeakLabel], given: int, evidence: Evide
         DataError: Nothing is left, or of fixed classes a single one.
     """
     if not kept:
-        raise DataError(f"labels {name!r}: none of {given} labels is left; {remedy}")
+        raise DataError(f"labels {name!r}: none of {n_given} labels is left; {remedy}")
     # A tie is for several classes at once.
     chosen = {label.candidate_ids[k] for label in kept for k in best_candidates(label)}
     if evidence.classes is not None and len(chosen) == 1:
-        raise DataError(f"labels {name!r}: the {len(kept)} of {given} labels that are left say one class; {remedy}")
+        raise DataError(f"labels {name!r}: the {len(kept)} of {n_given} labels that are left say one class; {remedy}")
 
 
 def needed_classes(name: str, evidence: Evidence, why: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Agree(TransformBase):
                 only, is left.
         """
         check_labels("agree", labels)
-        problems = [found for label in labels if (found := _problem(label, evidence.other.get(label.id)))]
+        problems = [problem for label in labels if (problem := _problem(label, evidence.other.get(label.id)))]
         if problems:
             heading = "labels 'agree': the second supervisor does not label the same; let it label the same split"
             raise DataError(join_problems(heading, problems))

@@ -116,11 +116,11 @@ def _shift(logs_N: Floats, others_N: Floats, share: float) -> float:
     if not only.mean() < share < 1 - never.mean():
         raise DataError(_too_hard(len(logs_N)))
     odds_N = (logs_N - others_N)[~only & ~never]
-    wanted = share * len(logs_N) - only.sum()
+    target = share * len(logs_N) - only.sum()
     low, high = -odds_N.max() - _BEYOND, -odds_N.min() + _BEYOND
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        enough = np.exp(-np.logaddexp(0.0, -(odds_N + middle))).sum() >= wanted
+        enough = np.exp(-np.logaddexp(0.0, -(odds_N + middle))).sum() >= target
         low, high = (low, middle) if enough else (middle, high)
     return float(low + high) / 2
 

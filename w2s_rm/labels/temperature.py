@@ -77,24 +77,24 @@ def fitted_temperature(validation: Sequence[tuple[WeakLabel, int]]) -> float:
         DataError: No labels; one that excludes the right candidate; all are right, so that the likelihood rises up to
             temperature 0; or the labels know no more than chance, so that it rises up to infinity.
     """
-    given = "give the temperature as a number"
+    remedy = "give the temperature as a number"
     if not validation:
         raise DataError(
-            f"labels 'temperature': no labels of the validation split with ground truth; set n_validation, or {given}"
+            f"labels 'temperature': no labels of the validation split with ground truth; set n_validation, or {remedy}"
         )
     check_labels("temperature", [label for label, _ in validation])
     logs = [log_probabilities(label) for label, _ in validation]
     golds = [row[checked_gold(label, gold)] for row, (label, gold) in zip(logs, validation, strict=True)]
     excluded = [label.id for (label, _), gold in zip(validation, golds, strict=True) if gold == -math.inf]
     if excluded:
-        heading = f"labels 'temperature': probability 0 for the right candidate at every temperature; {given}"
+        heading = f"labels 'temperature': probability 0 for the right candidate at every temperature; {remedy}"
         raise DataError(join_problems(heading, [f"id {id!r}" for id in excluded]))
     # A candidate of probability 0 keeps it at every temperature, and 0 times its logarithm would be NaN.
     possible = [[log for log in row if log > -math.inf] for row in logs]
     if all(gold == max(row) for gold, row in zip(golds, possible, strict=True)):
         raise DataError(
             f"labels 'temperature': all {len(golds)} labels of the validation split are right, so that no temperature "
-            f"is low enough; take more validation examples, or {given}"
+            f"is low enough; take more validation examples, or {remedy}"
         )
 
     def slope(inverse: float) -> float:
@@ -104,7 +104,7 @@ def fitted_temperature(validation: Sequence[tuple[WeakLabel, int]]) -> float:
     if slope(0.0) >= 0:
         raise DataError(
             f"labels 'temperature': on the validation split ({len(golds)} labels) the supervisor knows no more than "
-            f"chance, so that no temperature is high enough; take another supervisor, or {given}"
+            f"chance, so that no temperature is high enough; take another supervisor, or {remedy}"
         )
     return 1 / _root(slope)
 

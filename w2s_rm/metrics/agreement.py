@@ -77,9 +77,9 @@ def mean_agreement(per_seed: list[Agreement]) -> Agreement:
     if not per_seed:
         raise DataError("no agreements to average: give at least one seed")
     return Agreement(
-        overall=float(np.mean([one.overall for one in per_seed])),
-        when_right=_mean([one.when_right for one in per_seed]),
-        when_wrong=_mean([one.when_wrong for one in per_seed]),
+        overall=float(np.mean([result.overall for result in per_seed])),
+        when_right=_mean([result.when_right for result in per_seed]),
+        when_wrong=_mean([result.when_wrong for result in per_seed]),
     )
 
 

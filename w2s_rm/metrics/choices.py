@@ -80,4 +80,4 @@ def refuse(bad_B: NDArray[np.bool_], problem: str, ids: Sequence[str] | None) ->
         return
     places = [f"example {ids[row]!r}" if ids is not None else f"row {row}" for row in np.flatnonzero(bad_B).tolist()]
     heading = f"{len(places)} of {len(bad_B)} predictions cannot be used:"
-    raise DataError(join_problems(heading, [f"{place} {problem}" for place in places], most=5))
+    raise DataError(join_problems(heading, [f"{where} {problem}" for where in places], most=5))

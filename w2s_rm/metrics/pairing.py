@@ -30,7 +30,7 @@ def paired_correctness(models: Mapping[str, Sequence[Predictions]]) -> dict[str,
         DataError: Unequal numbers of seeds, no seeds, empty or repeated ids, different test ids, different or missing
             gold labels, NaN scores; names the first few ids.
     """
-    return _paired(models, lambda one: correctness(one.scores, one.gold, one.ids))
+    return _paired(models, lambda predictions: correctness(predictions.scores, predictions.gold, predictions.ids))
 
 
 def paired_exact_matches(models: Mapping[str, Sequence[Predictions]]) -> dict[str, Floats]:
@@ -69,27 +69,27 @@ def aligned(predictions: Predictions, ids: Sequence[str], *, name: str) -> Predi
     return _take(predictions, [row_of[id_] for id_ in ids])
 
 
-def check_same_ids(found: Sequence[str], ids: Sequence[str], *, name: str) -> None:
+def check_same_ids(scored_ids: Sequence[str], ids: Sequence[str], *, name: str) -> None:
     """Refuse results that are not there once for each test id.
 
     Args:
-        found (`Sequence[str]`): The ids of the results, in any order.
+        scored_ids (`Sequence[str]`): The ids of the results, in any order.
         ids (`Sequence[str]`): The test ids.
         name (`str`): Whose results these are, for error messages.
 
     Raises:
         DataError: Repeated, missing or unknown ids; names the first few.
     """
-    wanted, present = set(ids), set(found)
+    expected, present = set(ids), set(scored_ids)
     problems = []
-    repeated = [id_ for id_, count in Counter(found).items() if count > 1]
+    repeated = [id_ for id_, count in Counter(scored_ids).items() if count > 1]
     repeated += [id_ for id_, count in Counter(ids).items() if count > 1 and id_ not in repeated]
     if repeated:
         problems.append(f"{len(repeated)} ids occur more than once: {_some(repeated)}")
-    if wanted - present:
-        problems.append(f"{len(wanted - present)} test ids are missing: {_some(wanted - present)}")
-    if present - wanted:
-        problems.append(f"{len(present - wanted)} ids are not in the test set: {_some(present - wanted)}")
+    if expected - present:
+        problems.append(f"{len(expected - present)} test ids are missing: {_some(expected - present)}")
+    if present - expected:
+        problems.append(f"{len(present - expected)} ids are not in the test set: {_some(present - expected)}")
     if problems:
         raise DataError(join_problems(f"{name}: all models must be scored once on identical test ids:", problems))
 
@@ -115,12 +115,15 @@ def _take(predictions: Predictions, rows: Sequence[int]) -> Predictions:
 def _paired(models: Mapping[str, Sequence[Predictions]], credits: Callable[[Predictions], Floats]) -> dict[str, Floats]:
     seeds = {name: len(per_seed) for name, per_seed in models.items()}
     if len(set(seeds.values())) != 1 or 0 in seeds.values():
-        found = ", ".join(f"{name} has {count}" for name, count in seeds.items())
-        raise DataError(f"every model needs the same seeds, at least one: {found}; evaluate the missing ones first")
+        listed = ", ".join(f"{name} has {count}" for name, count in seeds.items())
+        raise DataError(f"every model needs the same seeds, at least one: {listed}; evaluate the missing ones first")
     first = next(iter(models.values()))[0]
     return {
         name: np.stack(
-            [credits(_like(one, first, f"{name} (seed number {index})")) for index, one in enumerate(per_seed)]
+            [
+                credits(_like(predictions, first, f"{name} (seed number {index})"))
+                for index, predictions in enumerate(per_seed)
+            ]
         )
         for name, per_seed in models.items()
     }

@@ -133,9 +133,9 @@ class GlobalBatchSampler:
         # Fillers cost what they feed.
         shortest = min(batch, key=lambda index: footprint.tokens([index]))
         for ranks in deal(batch, self._micro_batches(len(batch)), self.world_size, footprint):
-            needed = max(len(split(own, footprint, self.max_tokens)) for own in ranks)
+            needed = max(len(split(share, footprint, self.max_tokens)) for share in ranks)
             passes = split(ranks[self.rank], footprint, self.max_tokens, least=needed)
-            slots: list[Slot] = [(index, 1.0, number) for number, one in enumerate(passes) for index in one]
+            slots: list[Slot] = [(index, 1.0, number) for number, examples in enumerate(passes) for index in examples]
             yield slots + [(shortest, 0.0, number) for number in range(len(passes), needed)]
 
 

@@ -77,16 +77,16 @@ class W2SRewardConfig(RewardConfig):
         super().__post_init__()
 
 
-def build_loss(given: dict[str, Any] | str) -> Loss:
+def build_loss(entry: dict[str, Any] | str) -> Loss:
     """Build a loss from its recipe entry.
 
     Args:
-        given (`dict[str, Any]` or `str`): `name` and the fields of that loss; a plain string is a name.
+        entry (`dict[str, Any]` or `str`): `name` and the fields of that loss; a plain string is a name.
 
     Raises:
         ConfigError: All that is wrong with it.
     """
-    loss: Loss = options.build("losses", given)
+    loss: Loss = options.build("losses", entry)
     return loss
 
 

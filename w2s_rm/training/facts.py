@@ -63,24 +63,24 @@ def read_facts(model_name_or_path: str) -> ScoringFacts:
     from transformers.utils import cached_file
 
     # Models from elsewhere have no such file, and without network it cannot be asked for: both are no error.
-    found = cached_file(
+    path = cached_file(
         model_name_or_path,
         FILE,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
         _raise_exceptions_for_gated_repo=False,
     )
-    if found is None:
+    if path is None:
         return ScoringFacts()
     remedy = "write it again, or remove the file"
     try:
-        facts = ScoringFacts(**json.loads(Path(found).read_text(encoding="utf-8")))
+        facts = ScoringFacts(**json.loads(Path(path).read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{found}: says something else than {', '.join(_FACTS)} ({error}); {remedy}") from error
+        raise ConfigError(f"{path}: says something else than {', '.join(_FACTS)} ({error}); {remedy}") from error
     if facts.trained_on not in (CONVERSATIONS, TEXT, None):
-        raise ConfigError(f"{found}: trained_on is {facts.trained_on!r}; write {CONVERSATIONS} or {TEXT}")
+        raise ConfigError(f"{path}: trained_on is {facts.trained_on!r}; write {CONVERSATIONS} or {TEXT}")
     if facts.max_length is not None and (not isinstance(facts.max_length, int) or facts.max_length < 1):
-        raise ConfigError(f"{found}: max_length is {facts.max_length!r}, no number of tokens; {remedy}")
+        raise ConfigError(f"{path}: max_length is {facts.max_length!r}, no number of tokens; {remedy}")
     return facts
 
 

@@ -100,23 +100,23 @@ def _try_copy(model: PreTrainedModel, head: Head, device: torch.device) -> str |
     name, classes = type(model).__name__, model.config.num_labels or 1
     # Compiled attention is another kernel on every kind of device, with limits of its own: only where the model will
     # compute does the copy show that it works. All others obey the same mask everywhere, and a CPU has the memory.
-    place = device if model.config._attn_implementation == "flex_attention" else torch.device("cpu")
+    probe_device = device if model.config._attn_implementation == "flex_attention" else torch.device("cpu")
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             small: Any = small_copy(model)
-            small.to(place).eval()
+            small.to(probe_device).eval()
             examples = _examples(head, classes)
             padded, shared = head.collator(0, None)(examples), SharedPrefixCollator(head.tree, 0)(examples)
-            expected_BK = head.score(small, _to(padded, place)).scores_BK
+            expected_BK = head.score(small, _to(padded, probe_device)).scores_BK
             read_branches(small)
-            scores_BK = head.score(small, _to(shared, place)).scores_BK
+            scores_BK = head.score(small, _to(shared, probe_device)).scores_BK
     # Whatever the copy raises says that this model cannot: the log names it, and padded rows need none of it.
     except Exception as error:
         return f"{name} cannot read a mask of branches ({type(error).__name__}: {error})"
-    mask_BK = padded["mask"].to(place)
+    mask_BK = padded["mask"].to(probe_device)
     spread = float(expected_BK[mask_BK].abs().max())
     difference = float((scores_BK - expected_BK)[mask_BK].abs().max()) / spread
-    tolerance = _TOLERANCE if place.type == "cpu" else _GPU_TOLERANCE
+    tolerance = _TOLERANCE if probe_device.type == "cpu" else _GPU_TOLERANCE
     if difference <= tolerance:
         return None
     return f"{name} gives other scores with it (relative difference {difference:.1e})"

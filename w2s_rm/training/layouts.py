@@ -62,18 +62,18 @@ def choose_layout(head: Head, model: Any, args: Any) -> Layout:
     Raises:
         ConfigError: `layout` is `shared_prefix` and the model cannot share prefixes.
     """
-    wanted = args.layout if isinstance(args, W2SRewardConfig) else "auto"
+    asked = args.layout if isinstance(args, W2SRewardConfig) else "auto"
     layout = Layout("padded", "as the configuration says")
-    if wanted != "padded":
+    if asked != "padded":
         reason = why_not_shared(head, model, args.max_length, args.device)
         if reason is None:
             name = type(without_adapter(model)).__name__
             layout = Layout("shared_prefix", f"{name} gives the same scores with it")
-        elif wanted == "shared_prefix":
+        elif asked == "shared_prefix":
             raise ConfigError(f"layout shared_prefix: {reason}; use layout auto or padded")
         else:
             layout = Layout("padded", reason)
-    _say(layout, logging.WARNING if wanted == "auto" and layout.name == "padded" else logging.INFO)
+    _say(layout, logging.WARNING if asked == "auto" and layout.name == "padded" else logging.INFO)
     return layout
 
 
@@ -138,12 +138,12 @@ def max_tokens(args: Any) -> int | None:
     return args.max_tokens_per_batch if isinstance(args, W2SRewardConfig) else None
 
 
-def refuse_long_rows(model: Any, given: Iterable[Any]) -> None:
+def refuse_long_rows(model: Any, row_sets: Iterable[Any]) -> None:
     """Refuse rows for whose end a model has learned no position.
 
     Args:
         model (`PreTrainedModel` or `PeftModel`): The model.
-        given (`Iterable`): Encoded rows, datasets or sequences of mappings; `None` and streams are not looked at.
+        row_sets (`Iterable`): Encoded rows, datasets or sequences of mappings; `None` and streams are not looked at.
 
     Raises:
         ConfigError: Says how long rows may be.
@@ -151,7 +151,7 @@ def refuse_long_rows(model: Any, given: Iterable[Any]) -> None:
     places = _positions_learned(model)
     if places is None:
         return
-    whole = [data for data in given if isinstance(data, datasets.Dataset | Sequence) and len(data)]
+    whole = [data for data in row_sets if isinstance(data, datasets.Dataset | Sequence) and len(data)]
     longest = max((max(row_lengths(data)) for data in whole), default=0)
     if longest > places:
         raise ConfigError(

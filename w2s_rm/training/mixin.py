@@ -60,12 +60,12 @@ class WeakToStrongMixin(Trainer):
     _examples_in_step: float = 1.0
     _statistics: Tensor | None = None
 
-    def _lay_out(self, given: Any) -> None:
+    def _lay_out(self, data_collator: Any) -> None:
         """Choose the layout of rows, unless a data collator is given, make its collator, and let the model read it."""
         # Accelerate would slice batches of a stream by their first tensor: one example has several rows.
         self.accelerator.dataloader_config.dispatch_batches = False
         refuse_long_rows(self.model, (self.train_dataset, self.eval_dataset))
-        if given is not None:
+        if data_collator is not None:
             self.layout = Layout("padded", "a data collator is given")
             return
         pad_token_id = int(self.processing_class.pad_token_id)
@@ -176,9 +176,9 @@ class WeakToStrongMixin(Trainer):
         fetched, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         # Loaders of iterable datasets are the Trainer's own, and know of no passes.
         batches = [batch if isinstance(batch, list) else [batch] for batch in fetched]
-        passes = [one for batch in batches for one in batch]
+        passes = [one_pass for batch in batches for one_pass in batch]
         # A rank whose stream has ended still takes part in the sum, or the others would wait for it.
-        local = torch.stack([one["weights"].sum() for one in passes]).sum() if passes else torch.tensor(0.0)
+        local = torch.stack([one_pass["weights"].sum() for one_pass in passes]).sum() if passes else torch.tensor(0.0)
         self._examples_in_step = float(self.accelerator.reduce(local.to(device), "sum"))
         self._statistics = self._take_statistics(passes) if passes else None
         # No number of items: the Trainer would scale the loss by it.
@@ -189,8 +189,8 @@ class WeakToStrongMixin(Trainer):
             return None
         parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         with torch.no_grad(), self.compute_loss_context_manager():
-            for one in passes:
-                inputs = self._prepare_inputs(dict(one))
+            for one_pass in passes:
+                inputs = self._prepare_inputs(dict(one_pass))
                 # Wrapped, for ZeRO-3 and FSDP gather the weights in its forward.
                 scores_BK, _ = self.score(self.model_wrapped, inputs)
                 # Padding turns truth values into numbers, and only on the ranks that are padded.
@@ -211,9 +211,9 @@ class WeakToStrongMixin(Trainer):
         # Wherever this is true, `Accelerator.backward` lets DeepSpeed's engine take its step.
         gradient_state._set_sync_gradients(False)
         try:
-            for one in inputs[:-1]:
+            for one_pass in inputs[:-1]:
                 with self.accelerator.no_sync(model):
-                    losses.append(super().training_step(model, one, num_items_in_batch))
+                    losses.append(super().training_step(model, one_pass, num_items_in_batch))
         finally:
             gradient_state._set_sync_gradients(synchronize)
         losses.append(super().training_step(model, inputs[-1], num_items_in_batch))
@@ -223,11 +223,11 @@ class WeakToStrongMixin(Trainer):
         """Count the operations of all passes of a micro-batch."""
         # Without arguments `super` finds nothing inside a generator expression.
         count = super().floating_point_ops
-        return sum(count(one) for one in inputs)
+        return sum(count(one_pass) for one_pass in inputs)
 
     def _track_num_input_tokens(self, inputs: Any) -> None:
-        for one in inputs:
-            super()._track_num_input_tokens(one)
+        for one_pass in inputs:
+            super()._track_num_input_tokens(one_pass)
 
     def compute_loss(
         self,

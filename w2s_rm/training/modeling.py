@@ -132,7 +132,8 @@ def load_model(
             raise ConfigError(f"no {kind} loads from model_name_or_path {path!r}: {error}") from error
     if info["mismatched_keys"]:
         wrong = [
-            f"{name} is {list(found)}, not {list(wanted)}" for name, found, wanted in sorted(info["mismatched_keys"])
+            f"{name} is {list(actual)}, not {list(expected)}"
+            for name, actual, expected in sorted(info["mismatched_keys"])
         ]
         raise ConfigError(
             f"{path!r} does not fit a {kind}: {'; '.join(wrong)}; "
@@ -216,11 +217,11 @@ def spent_init_kwargs(args: W2SRewardConfig) -> Iterator[None]:
     Args:
         args ([`W2SRewardConfig`]): Restored afterwards.
     """
-    given, args.model_init_kwargs = args.model_init_kwargs, None
+    kwargs, args.model_init_kwargs = args.model_init_kwargs, None
     try:
         yield
     finally:
-        args.model_init_kwargs = given
+        args.model_init_kwargs = kwargs
 
 
 @contextlib.contextmanager
@@ -273,8 +274,8 @@ def freeze_all_but(head: str, model: Any, layers: int, *, checkpointing: bool = 
     Raises:
         ConfigError: The model has fewer layers, or they cannot be told.
     """
-    found = [part for part in model.base_model.modules() if isinstance(part, nn.ModuleList)]
-    body = next((part for part in found if len(part) == model.config.get_text_config().num_hidden_layers), None)
+    layer_lists = [part for part in model.base_model.modules() if isinstance(part, nn.ModuleList)]
+    body = next((part for part in layer_lists if len(part) == model.config.get_text_config().num_hidden_layers), None)
     if body is None or layers > len(body):
         has = "no list of layers" if body is None else f"{len(body)} layers"
         raise ConfigError(f"freeze: {layers} of the last layers are to be trained, and the model has {has}")

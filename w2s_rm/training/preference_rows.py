@@ -28,12 +28,12 @@ def _template_kwargs(tools: Any, extra: Mapping[str, Any] | None) -> dict[str, A
 
 def _read_messages(name: str, cells: Sequence[Any], indices: Sequence[int]) -> list[Any]:
     """Read conversations that were written as JSON; everything else stays as it is."""
-    found = [
+    messages = [
         (written_messages(cell, f"row {index}: {name}") if isinstance(cell, str) else None) or cell
         for index, cell in zip(indices, cells, strict=True)
     ]
     # One message may stand without its list.
-    return [[cell] if isinstance(cell, Mapping) else cell for cell in found]
+    return [[cell] if isinstance(cell, Mapping) else cell for cell in messages]
 
 
 def kind_of_first(dataset: Any) -> str | None:
@@ -62,7 +62,7 @@ def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int], columns: tu
     problems = _cell_problems(batch, indices, columns, label)
     # Before kinds are compared: a null is of none.
     _refuse_rows(problems)
-    kinds = [{isinstance(batch[name][place], str) for name in columns} for place in range(len(indices))]
+    kinds = [{isinstance(batch[name][position], str) for name in columns} for position in range(len(indices))]
     for index, kind in zip(indices, kinds, strict=True):
         if len(kind) > 1 or kind != kinds[0]:
             problems.append(f"row {index}: text and messages are mixed; use one kind in all columns and rows")
@@ -78,13 +78,13 @@ def _cell_problems(
     batch: Mapping[str, list[Any]], indices: Sequence[int], columns: Sequence[str], label: str
 ) -> list[str]:
     problems = []
-    for place, index in enumerate(indices):
-        if empty := [name for name in columns if name in batch and batch[name][place] is None]:
+    for position, index in enumerate(indices):
+        if empty := [name for name in columns if name in batch and batch[name][position] is None]:
             problems.append(f"row {index}: {' and '.join(empty)} is null; drop the row or fill it")
-        if "margin" in batch and not _is_finite(batch["margin"][place]):
-            problems.append(f"row {index}: margin {batch['margin'][place]} is no number; use 0 for none")
-        if label in batch and not _is_probability(batch[label][place]):
-            problems.append(f"row {index}: {label} {batch[label][place]} is no probability in [0, 1]")
+        if "margin" in batch and not _is_finite(batch["margin"][position]):
+            problems.append(f"row {index}: margin {batch['margin'][position]} is no number; use 0 for none")
+        if label in batch and not _is_probability(batch[label][position]):
+            problems.append(f"row {index}: {label} {batch[label][position]} is no probability in [0, 1]")
     return problems
 
 

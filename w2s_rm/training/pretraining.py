@@ -79,5 +79,5 @@ class Pretraining:
         """
         resolved = self.resolved()
         corpus = {name: value for name, value in resolved["corpus"].items() if name != "path"}
-        own = {"name": catalog.identity(str(corpus["name"])), "content": self.build_corpus().content_version()}
-        return {**resolved, "corpus": {**corpus, **own}}
+        identified = {"name": catalog.identity(str(corpus["name"])), "content": self.build_corpus().content_version()}
+        return {**resolved, "corpus": {**corpus, **identified}}

@@ -94,8 +94,8 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         self.w2s_loss = build_loss(options)
         if isinstance(args, W2SRewardConfig):
             refuse_mass(self.head, args)
-        given = (data_collator, train_dataset, eval_dataset, processing_class, compute_metrics, *others)
-        super().__init__(model, args, *given, **kwargs)
+        arguments = (data_collator, train_dataset, eval_dataset, processing_class, compute_metrics, *others)
+        super().__init__(model, args, *arguments, **kwargs)
         # After TRL's constructor, which may put an adapter around the model.
         keep_in_float32(self.head.output_layers(self.model))
         if isinstance(data_collator, DataCollatorForPreference):
@@ -160,11 +160,11 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     ) -> tuple[Tensor | None, Any, Tensor | None]:
         """Return the loss, `scores_BK` and `targets_BK` of a batch, and keep what TRL's `log` adds to evaluations."""
         loss, scores_BK, targets_BK = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        found = _rewards(scores_BK) if scores_BK.shape[1] == _PAIR else {}
+        statistics = _rewards(scores_BK) if scores_BK.shape[1] == _PAIR else {}
         # With metrics of one's own, the accuracy that TRL logs would be missing.
         if self.compute_metrics is not candidate_accuracy and targets_BK is not None:
-            found["accuracy"] = agreement(scores_BK, targets_BK).double().mean()
-        for name, value in found.items():
+            statistics["accuracy"] = agreement(scores_BK, targets_BK).double().mean()
+        for name, value in statistics.items():
             # TRL averages what is kept here and does not gather it: every rank keeps the same.
             everywhere = self.accelerator.gather(value.float()).reshape(-1)
             reduce = {"min_reward": torch.min, "max_reward": torch.max}.get(name, torch.mean)

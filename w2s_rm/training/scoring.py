@@ -133,13 +133,13 @@ def score(
     batches = iter(loader)
     with tqdm(total=len(loader), desc="Scoring", disable=not scoring.progress) as progress:
         for part in windows:
-            found: list[tuple[list[int], list[int], Scored]] = []
+            results: list[tuple[list[int], list[int], Scored]] = []
             for indices in part.passes(rank, ranks):
-                found.append((indices, *_score(model, head, next(batches), scoring)))
+                results.append((indices, *_score(model, head, next(batches), scoring)))
                 progress.update()
             # Without the filler. Scores leave the device only now: fetched after each batch they would make it wait.
-            own = [row for result in found[: len(part.own(rank, ranks))] for row in _to_rows(*result)]
-            scored = dict(gather_object(own) if ranks > 1 else own)
+            own_rows = [row for result in results[: len(part.of_rank(rank, ranks))] for row in _to_rows(*result)]
+            scored = dict(gather_object(own_rows) if ranks > 1 else own_rows)
             ordered = [scored[index] for index in range(part.start, part.stop)]
             if scoring.finite:
                 _check_finite(ordered, part.start, rows)
@@ -154,15 +154,15 @@ class _Window:
     stop: int
     batches: list[list[int]]
 
-    def own(self, rank: int, world_size: int) -> list[list[int]]:
+    def of_rank(self, rank: int, world_size: int) -> list[list[int]]:
         """The batches of a rank, each about as large as those that the others compute at the same time."""
         return self.batches[rank::world_size]
 
     def passes(self, rank: int, world_size: int) -> list[list[int]]:
         """The batches of a rank, and a filler where others have one more: ZeRO-3 communicates in every pass."""
-        own = self.own(rank, world_size)
+        batches = self.of_rank(rank, world_size)
         count = -(-len(self.batches) // world_size)
-        return own + [self.batches[-1][-1:]] * (count - len(own))
+        return batches + [self.batches[-1][-1:]] * (count - len(batches))
 
 
 def _plan(head: Head, layout: Layout, rows: Rows, scoring: Scoring, window: int) -> list[_Window]:
@@ -261,7 +261,7 @@ def _to_rows(indices: list[int], counts: list[int], scored: Scored) -> list[tupl
 
 
 def _check_finite(scored: list[ScoredRow], start: int, rows: Rows) -> None:
-    bad = [start + place for place, row in enumerate(scored) if not all(map(math.isfinite, row.scores))]
+    bad = [start + offset for offset, row in enumerate(scored) if not all(map(math.isfinite, row.scores))]
     if bad:
         named = ", ".join(_ids(rows, bad[:_NAMED])) + (", ..." if len(bad) > _NAMED else "")
         raise NonFiniteError(

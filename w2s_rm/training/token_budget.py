@@ -73,7 +73,7 @@ def split(indices: Iterable[int], footprint: Footprint, max_tokens: int, least: 
     order = sorted(indices, key=lambda index: -footprint.lengths[index])
     passes = _fill(order, footprint, max_tokens)
     while len(passes) < min(least, len(order)):
-        largest = max((one for one in passes if len(one) > 1), key=footprint.tokens)
+        largest = max((group for group in passes if len(group) > 1), key=footprint.tokens)
         passes.remove(largest)
         passes += _halves(largest, footprint)
     return sorted(passes, key=footprint.tokens, reverse=True)
@@ -87,16 +87,16 @@ def _fill(order: Sequence[int], footprint: Footprint, max_tokens: int) -> list[l
     unfilled: list[_Pass] = []
     for index in order:
         size = footprint.rows[index], footprint.lengths[index]
-        found = next((one for one in unfilled if one.tokens_with(*size) <= max_tokens), None)
-        if found is None:
-            found = _Pass(footprint.packed)
-            passes.append(found)
-            unfilled.append(found)
-        found.add(index, *size)
+        target = next((pass_ for pass_ in unfilled if pass_.tokens_with(*size) <= max_tokens), None)
+        if target is None:
+            target = _Pass(footprint.packed)
+            passes.append(target)
+            unfilled.append(target)
+        target.add(index, *size)
         # What has no room for the least there is need not be asked again: thousands of examples take no time.
-        if found.tokens_with(fewest, shortest) > max_tokens:
-            unfilled.remove(found)
-    return [one.examples for one in passes]
+        if target.tokens_with(fewest, shortest) > max_tokens:
+            unfilled.remove(target)
+    return [pass_.examples for pass_ in passes]
 
 
 def _halves(indices: list[int], footprint: Footprint) -> list[list[int]]:
@@ -126,9 +126,9 @@ def deal(indices: Iterable[int], micro_batches: int, ranks: int, footprint: Foot
 
 def _to_and_fro(indices: list[int], ranks: int, footprint: Footprint) -> list[list[int]]:
     dealt: list[list[int]] = [[] for _ in range(ranks)]
-    for place, index in enumerate(sorted(indices, key=lambda index: -footprint.tokens([index]))):
+    for position, index in enumerate(sorted(indices, key=lambda index: -footprint.tokens([index]))):
         # There and back: who got the largest of one turn gets the smallest of the next.
-        turn, rank = divmod(place, ranks)
+        turn, rank = divmod(position, ranks)
         dealt[rank if turn % 2 == 0 else ranks - 1 - rank].append(index)
     return dealt
 

@@ -164,8 +164,8 @@ def _with_adapter(model: PreTrainedModel, config: PeftConfig, args: W2SRewardCon
         if zero3:
             # Without re-entry torch compares shapes, and by then ZeRO-3 has emptied frozen weights
             # (huggingface/trl#2514, deepspeedai/DeepSpeed#4332).
-            given: Any = args.gradient_checkpointing_kwargs or {}
-            args.gradient_checkpointing_kwargs = {**given, "use_reentrant": True}
+            kwargs: Any = args.gradient_checkpointing_kwargs or {}
+            args.gradient_checkpointing_kwargs = {**kwargs, "use_reentrant": True}
         # The Trainer forgets this for adapters (huggingface/transformers#42489).
         adapted.enable_input_require_grads()
     # bfloat16 as in QLoRA's paper; PEFT has no option for it on quantised models (huggingface/peft#2889).
