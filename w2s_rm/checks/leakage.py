@@ -25,7 +25,7 @@ def overlaps(splits: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
     """
     exact_seen: set[tuple[str, ...]] = set()
     seen: dict[tuple[str, ...], str] = {}
-    found = []
+    results = []
     for split, examples in splits.items():
         contents = [exact_content(example) for example in examples]
         keys = [normalised_content(content) for content in contents]
@@ -33,11 +33,11 @@ def overlaps(splits: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
             again = [index for index, key in enumerate(keys) if key in seen]
             exact = sum(contents[index] in exact_seen for index in again)
             ids = tuple(f"{examples[index].id} (as {seen[keys[index]]})" for index in again[:MOST_IDS])
-            found.append(Overlap(split, exact, len(again), len(examples), ids))
+            results.append(Overlap(split, exact, len(again), len(examples), ids))
         exact_seen.update(contents)
         for key, example in zip(keys, examples, strict=True):
             seen.setdefault(key, f"{example.id} in {split}")
-    return tuple(found)
+    return tuple(results)
 
 
 def near_leaks(train: Sequence[Example], test: Sequence[Example]) -> tuple[NearLeak, ...]:

@@ -65,27 +65,28 @@ class CheckReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """All warnings, one line each."""
-        found = [text for one in self.truncations for text in (self._cut(one), self._alike(one))]
-        return (*self.result.warnings, *filter(None, found))
+        texts = [text for truncation in self.truncations for text in (self._cut(truncation), self._alike(truncation))]
+        return (*self.result.warnings, *filter(None, texts))
 
     def record(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""
-        own = {name: value for name, value in asdict(self).items() if name != "result"}
-        return {**own, **self.result.record(), "warnings": self.warnings, "ok": not self.warnings}
+        fields = {name: value for name, value in asdict(self).items() if name != "result"}
+        return {**fields, **self.result.record(), "warnings": self.warnings, "ok": not self.warnings}
 
-    def _cut(self, found: Truncation) -> str:
-        parts = (("prompts", found.cut_prompts), ("candidates", found.cut_candidates))
+    def _cut(self, truncation: Truncation) -> str:
+        parts = (("prompts", truncation.cut_prompts), ("candidates", truncation.cut_candidates))
         much = [f"{share(cut)} of the {part}" for part, cut in parts if cut > self.truncation_threshold]
         if not much:
             return ""
-        return f"{found.role} {found.model} cuts {' and '.join(much)} at max_length {found.max_length}: raise it"
+        reader = f"{truncation.role} {truncation.model}"
+        return f"{reader} cuts {' and '.join(much)} at max_length {truncation.max_length}: raise it"
 
-    def _alike(self, found: Truncation) -> str:
-        if found.alike <= self.truncation_threshold * found.examples:
+    def _alike(self, truncation: Truncation) -> str:
+        if truncation.alike <= self.truncation_threshold * truncation.examples:
             return ""
-        limit = "raise it, or" if found.max_length else "take another tokenizer, or"
-        at = f" at max_length {found.max_length}" if found.max_length else ""
+        limit = "raise it, or" if truncation.max_length else "take another tokenizer, or"
+        at = f" at max_length {truncation.max_length}" if truncation.max_length else ""
         return (
-            f"{found.role} {found.model} reads candidates of {found.alike} of {found.examples} examples as the same "
-            f"tokens{at}, so they are ties: {limit} drop these examples"
+            f"{truncation.role} {truncation.model} reads candidates of {truncation.alike} of {truncation.examples} "
+            f"examples as the same tokens{at}, so they are ties: {limit} drop these examples"
         )

@@ -177,7 +177,7 @@ class CheckResult:
             "bag_of_words": self.bag_of_words,
             "majority_class": self.majority,
         }
-        counts: dict[str, float] = {name: found.value for name, found in measured.items() if found is not None}
+        counts: dict[str, float] = {name: accuracy.value for name, accuracy in measured.items() if accuracy is not None}
         if self.wins is not None:
             counts |= {"wins_decided": self.wins.decided, "wins_right": self.wins.right.value}
         counts["cross_split_duplicates"] = self.cross_split_duplicates

@@ -58,9 +58,9 @@ def _measured_lines(result: CheckResult) -> Iterator[Line]:
         ("length only", result.length_only),
         ("bag of words", result.bag_of_words),
     )
-    for name, found in measured:
-        if found is not None:
-            yield (name, interval(found), found.detail)
+    for name, accuracy in measured:
+        if accuracy is not None:
+            yield (name, interval(accuracy), accuracy.detail)
     if result.wins is not None:
         wins = result.wins
         yield ("decided by wins in training", share(wins.decided), f"of these right: {interval(wins.right)}")
@@ -68,10 +68,10 @@ def _measured_lines(result: CheckResult) -> Iterator[Line]:
         yield (f"{leak.part} seen in training", share(leak.share), f"first: {leak.ids[0]}" if leak.ids else "")
 
 
-def _truncation_line(found: Truncation) -> Line:
-    name = f"{found.role} {found.model}"
-    if found.skipped:
-        return (name, "–", "–", "–", "–", "–", found.skipped)
-    limit = "none" if found.max_length is None else str(found.max_length)
-    cut = (share(found.cut_prompts), share(found.cut_candidates))
-    return (name, limit, str(found.examples), *cut, str(found.alike))
+def _truncation_line(truncation: Truncation) -> Line:
+    name = f"{truncation.role} {truncation.model}"
+    if truncation.skipped:
+        return (name, "–", "–", "–", "–", "–", truncation.skipped)
+    limit = "none" if truncation.max_length is None else str(truncation.max_length)
+    cut = (share(truncation.cut_prompts), share(truncation.cut_candidates))
+    return (name, limit, str(truncation.examples), *cut, str(truncation.alike))

@@ -35,9 +35,9 @@ def verdict_lines(warnings: Sequence[str]) -> list[str]:
     return [f"verdict: {len(warnings)} warning{'s' if len(warnings) > 1 else ''}", *(f"! {line}" for line in warnings)]
 
 
-def interval(found: Accuracy) -> str:
+def interval(accuracy: Accuracy) -> str:
     """Write an accuracy as `12.3 % [10.1, 14.5]`."""
-    return share_interval(found.value, found.low, found.high)
+    return share_interval(accuracy.value, accuracy.low, accuracy.high)
 
 
 def _leaks(result: CheckResult, crossing_groups: Sequence[str], thresholds: Thresholds) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _balance(result: CheckResult, thresholds: Thresholds) -> Iterator[str]:
         )
 
 
-def _near(found: Accuracy, expected: float, distance: float) -> bool:
-    return found.low <= expected + distance and found.high >= expected - distance
+def _near(accuracy: Accuracy, expected: float, distance: float) -> bool:
+    return accuracy.low <= expected + distance and accuracy.high >= expected - distance
 
 
 def _shortcuts(result: CheckResult, thresholds: Thresholds) -> Iterator[str]:

@@ -37,11 +37,11 @@ def run(arguments: argparse.Namespace) -> None:
     reward = reward_function(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
     loaded = reward.scorer.loaded
     warn_of_unknown(loaded.trained_on, loaded.path, loaded.tokenizer, asked[0].prompt)
-    names = [one.place for one in asked for _ in one.responses]
-    prompts = [one.prompt for one in asked for _ in one.responses]
-    kwargs = [one.template_kwargs for one in asked for _ in one.responses]
-    flat = iter(reward.named(prompts, [response for one in asked for response in one.responses], names, kwargs))
-    rewards = [[next(flat) for _ in one.responses] for one in asked]
+    names = [line.place for line in asked for _ in line.responses]
+    prompts = [line.prompt for line in asked for _ in line.responses]
+    kwargs = [line.template_kwargs for line in asked for _ in line.responses]
+    flat = iter(reward.named(prompts, [response for line in asked for response in line.responses], names, kwargs))
+    rewards = [[next(flat) for _ in line.responses] for line in asked]
     chosen = best_of_n(asked, rewards, arguments.response_column) if arguments.best_of_n else rewarded(asked, rewards)
     if arguments.output is None:
         print(to_jsonl(chosen), end="")

@@ -167,12 +167,12 @@ class ChessGames:
         moves = {word: chess.Move.from_uci(word) for word in move_vocabulary()}
         # Numbers of two bytes: lists of a large file's words would not fit in memory.
         flat, first, game_of, problems, game = array("h"), array("h"), array("i"), list[str](), -1
-        for game, (place, text) in enumerate(_games(resolve_path(self.path), self.n_games)):
+        for game, (location, text) in enumerate(_games(resolve_path(self.path), self.n_games)):
             words = text.split()
             try:
                 positions = _positions(words, moves, step)
             except DataError as error:
-                problems.append(f"{place}: {error}")
+                problems.append(f"{location}: {error}")
                 continue
             for start, position in zip(range(0, len(words), step), positions, strict=True):
                 line = [ids[word] for word in (*position.split(), *words[start : start + self.n_moves])]

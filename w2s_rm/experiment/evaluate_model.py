@@ -92,19 +92,19 @@ def evaluate_model(
     if isinstance(task, RewardBench) and templated and not any(text.startswith("format=") for text in overrides):
         task = _select(task_name, [*overrides, "format=conversational"])
     examples, subsets = _read(task, task_name)
-    kept = [place for place, example in enumerate(examples) if example.gold is not None]
+    kept = [index for index, example in enumerate(examples) if example.gold is not None]
     if not kept:
         raise DataError(f"task {task_name}: no comparison has a better response; nothing can be measured")
     without_truth = len(examples) - len(kept)
-    examples, subsets = [examples[place] for place in kept], [subsets[place] for place in kept]
+    examples, subsets = [examples[index] for index in kept], [subsets[index] for index in kept]
     size = {"per_device_eval_batch_size": batch_size} if batch_size is not None else {}
     config = {"setting": task.setting, "head": "reward", "model_name_or_path": loaded.path, **scoring, **size}
     # The stage loads it again, and two copies may be more than the memory holds.
     del loaded
     predictions, counts = _score(config, examples)
-    found = judge(examples, predictions, subsets, sections=isinstance(task, RewardBench))
+    evaluation = judge(examples, predictions, subsets, sections=isinstance(task, RewardBench))
     options: Mapping[str, Any] = {key: getattr(task, key) for key in _options(task)}
-    return Judgement(name, task_name, options, scoring, without_truth, counts, found)
+    return Judgement(name, task_name, options, scoring, without_truth, counts, evaluation)
 
 
 def _options(task: Any) -> list[str]:
@@ -165,9 +165,9 @@ def _scoring(loaded: RewardModel) -> dict[str, Any]:
 
 def _score(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[Predictions, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="w2s-rm-") as folder:
-        place = Path(folder)
-        write_examples(place / "examples.parquet", examples)
-        write_yaml(place / "stage.yaml", {"stage": "evaluate", "examples": str(place / "examples.parquet"), **config})
-        Evaluate.run(["--config", str(place / "stage.yaml"), "--output_dir", str(place / "out")])
-        counts = StageFolder(place / "out").manifest()["counts"]
-        return read_predictions(place / "out" / "predictions.parquet"), dict(counts)
+        root = Path(folder)
+        write_examples(root / "examples.parquet", examples)
+        write_yaml(root / "stage.yaml", {"stage": "evaluate", "examples": str(root / "examples.parquet"), **config})
+        Evaluate.run(["--config", str(root / "stage.yaml"), "--output_dir", str(root / "out")])
+        counts = StageFolder(root / "out").manifest()["counts"]
+        return read_predictions(root / "out" / "predictions.parquet"), dict(counts)

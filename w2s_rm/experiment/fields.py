@@ -43,11 +43,11 @@ def class_fields(path: Path, name: str) -> dict[str, str]:
 @functools.cache
 def training_fields() -> dict[str, str]:
     """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions, and our own."""
-    own = class_fields(Path(catalog.__file__).parent / "training" / "config.py", "W2SRewardConfig")
-    found = {name: annotation for name, annotation in own.items() if name not in _NO_TRAINING_OPTION}
+    ours = class_fields(Path(catalog.__file__).parent / "training" / "config.py", "W2SRewardConfig")
+    fields = {name: annotation for name, annotation in ours.items() if name not in _NO_TRAINING_OPTION}
     for package, file, name in _TRAINING:
-        found |= class_fields(package_folder(package) / file, name)
-    return {name: annotation for name, annotation in found.items() if not name.startswith("_")}
+        fields |= class_fields(package_folder(package) / file, name)
+    return {name: annotation for name, annotation in fields.items() if not name.startswith("_")}
 
 
 @functools.cache
@@ -66,17 +66,17 @@ def policy_fields(name: str) -> dict[str, str]:
     Raises:
         ConfigError: The installed trl has no such trainer.
     """
-    file, own = catalog.lookup("policies", name).config_source
-    place = package_folder("trl") / file
-    if not place.is_file():
+    file, config_class = catalog.lookup("policies", name).config_source
+    path = package_folder("trl") / file
+    if not path.is_file():
         pin = "pip install 'trl==1.12.0'"
         raise ConfigError(f"trainer {name}: the installed trl has none; {pin} brings it, or take rloo or grpo")
     # Last in this table are the options of reward models; a policy shares all before.
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for package, general, class_name in _TRAINING[:-1]:
-        found |= class_fields(package_folder(package) / general, class_name)
-    found |= class_fields(place, own)
-    return {option: annotation for option, annotation in found.items() if not option.startswith("_")}
+        fields |= class_fields(package_folder(package) / general, class_name)
+    fields |= class_fields(path, config_class)
+    return {option: annotation for option, annotation in fields.items() if not option.startswith("_")}
 
 
 def package_folder(name: str) -> Path:

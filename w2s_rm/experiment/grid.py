@@ -43,10 +43,10 @@ def grid_recipes(marked: MarkedYaml) -> tuple[Recipe, ...]:
     """
     checker = _GridChecker(marked)
     recipes = checker.recipes()
-    if checker.found:
-        count = len(checker.found)
+    if checker.problems:
+        count = len(checker.problems)
         heading = f"{marked.source}: {count} mistake{'s' if count > 1 else ''}:"
-        raise ConfigError(join_problems(heading, list(checker.found.values()), most=50))
+        raise ConfigError(join_problems(heading, list(checker.problems.values()), most=50))
     return recipes
 
 
@@ -64,10 +64,10 @@ class _GridChecker:
 
     def __init__(self, marked: MarkedYaml) -> None:
         self.marked = marked
-        self.found: dict[KeyPath, str] = {}
+        self.problems: dict[KeyPath, str] = {}
 
     def problem(self, path: KeyPath, text: str) -> None:
-        self.found.setdefault(path, f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
+        self.problems.setdefault(path, f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
 
     def recipes(self) -> tuple[Recipe, ...]:
         data = self.marked.data
@@ -101,9 +101,9 @@ class _GridChecker:
         if value == TRIANGULAR or not models:
             return triangle(models)
         if not isinstance(value, list) or not value:
-            given = f"{value!r} is neither {TRIANGULAR} nor a list of pairs [weak, strong]"
+            message = f"{value!r} is neither {TRIANGULAR} nor a list of pairs [weak, strong]"
             hint = f"; {nearest(value, [TRIANGULAR])}" if isinstance(value, str) else ""
-            self.problem(("pairs",), given + hint)
+            self.problem(("pairs",), message + hint)
             return []
         wrong = [text for entry in value for text in _pair_problems(entry, models)]
         wrong += [f"{entry} stands twice" for entry in {str(entry) for entry in value if value.count(entry) > 1}]
@@ -116,13 +116,13 @@ class _GridChecker:
         data = self.marked.data
         name = "_".join((str(data.get("name")), *pair))
         common = {key: value for key, value in data.items() if key in _TOP and key not in (*_ROLES, *GRID_KEYS, "name")}
-        own = {"name": name if is_run_name(name) else "grid", "weak": models[pair[0]], "strong": models[pair[1]]}
-        content = {**own, **common}
+        pair_keys = {"name": name if is_run_name(name) else "grid", "weak": models[pair[0]], "strong": models[pair[1]]}
+        content = {**pair_keys, **common}
         return _PairChecker(self, pair, {key: content[key] for key in _TOP if key in content}).recipe()
 
     def names(self, names: list[str]) -> None:
         twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice and not self.found:
+        if twice and not self.problems:
             self.problem(("models",), f"their names make two runs of one name ({', '.join(twice)}); rename one")
 
 

@@ -90,7 +90,7 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
     """
     if runs_folder.exists() and not runs_folder.is_dir():
         raise ConfigError(f"--runs {runs_folder}: is a file; name a folder")
-    needy = [name for name, one in _supervisors(recipe).items() if one.needs_truth]
+    needy = [name for name, supervisor in _supervisors(recipe).items() if supervisor.needs_truth]
     if needy and not recipe.task().has_ground_truth:
         raise ConfigError(
             f"task {recipe.task_name} has no ground truth to train a weak model on; "
@@ -104,8 +104,8 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
 
 def _supervisors(recipe: Recipe) -> dict[str, Supervisor]:
     """The supervisor of each method: its own, or the one that the part `weak` describes, which is one object."""
-    weak, given = recipe.weak, {"name": "trained" if recipe.weak.trained else "model"}
-    shared = options.build("supervisors", {"name": "file", "path": weak.labels} if weak.labels else given)
+    weak, entry = recipe.weak, {"name": "trained" if recipe.weak.trained else "model"}
+    shared = options.build("supervisors", {"name": "file", "path": weak.labels} if weak.labels else entry)
     return {
         name: shared if method.supervisor is None else options.build("supervisors", method.supervisor)
         for name, method in recipe.methods.items()
@@ -222,8 +222,8 @@ def _transformed(route: Route, name: str, label: Callable[[str], Labels], seed: 
     return transform.weak_labels, transform.kept
 
 
-def _second(route: Route, given: Mapping[str, Any] | str, seed: int, method: str) -> Supervision:
-    supervisor: Supervisor = options.build("supervisors", given)
+def _second(route: Route, entry: Mapping[str, Any] | str, seed: int, method: str) -> Supervision:
+    supervisor: Supervisor = options.build("supervisors", entry)
     if supervisor.needs_truth and not route.has_truth:
         raise ConfigError(
             "labels: agree: the task has no ground truth, which the second supervisor needs; name a file of labels, "
@@ -241,22 +241,22 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
     Args:
         goals (`Iterable[Stage]`): Stages that nothing else need read.
     """
-    found: dict[Path, dict[tuple[Any, ...] | None, Stage]] = {}
+    by_folder: dict[Path, dict[tuple[Any, ...] | None, Stage]] = {}
 
     def visit(stage: Stage) -> None:
         # Stages are told apart by folder: two that compute the same are one.
-        if stage.folder not in found:
+        if stage.folder not in by_folder:
             for needed in stage.needs:
                 visit(needed)
         role = (stage.of, stage.method, stage.policy, stage.seed) if stage.reported else None
-        same = found.setdefault(stage.folder, {})
+        same = by_folder.setdefault(stage.folder, {})
         if role not in same or (same[role].of == INTERMEDIATE and stage.of != INTERMEDIATE):
             same[role] = stage
 
     for goal in goals:
         visit(goal)
     ordered = []
-    for stages in found.values():
+    for stages in by_folder.values():
         reported = [stage for role, stage in stages.items() if role is not None]
         ordered += reported or list(stages.values())
     return ordered

@@ -76,8 +76,8 @@ def read_policy(checker: Checker, value: Any) -> PolicySpec | None:
 
 def _number(checker: Checker, name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        found = "is missing" if value is None else f"is {value!r}"
-        checker.problem(("policy", name), f"{found}; write a whole number, 1 or more")
+        state = "is missing" if value is None else f"is {value!r}"
+        checker.problem(("policy", name), f"{state}; write a whole number, 1 or more")
         return 1
     return value
 
@@ -92,12 +92,12 @@ def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[st
         if trainer not in known:
             checker.problem((*path, "trainer"), f"no policy trainer {trainer!r}; {nearest(trainer, known)}")
             continue
-        own = checker.mapping((*path, "train"), data.get("train"))
+        train = checker.mapping((*path, "train"), data.get("train"))
         # For each trainer anew: an option that all of them get is known to some and not to others.
         _check_options(checker, trainer, ("policy", "train"), shared)
-        _check_options(checker, trainer, (*path, "train"), own)
-        checker.values((*path, "train"), own)
-        methods[str(name)] = PolicyMethod(trainer, {**shared, **own})
+        _check_options(checker, trainer, (*path, "train"), train)
+        checker.values((*path, "train"), train)
+        methods[str(name)] = PolicyMethod(trainer, {**shared, **train})
     if not methods:
         checker.problem(("policy", "methods"), "names no method; for example dpo: {trainer: dpo}")
     return methods
@@ -119,7 +119,7 @@ def _check_data(checker: Checker) -> None:
         text = "a policy is trained on the prompts of the validation split, which no reward model has seen; set it"
         checker.problem(("task", "n_validation"), text)
     name, known = str(task.get("name")), catalog.names("tasks")
-    verifiable = [one for one in known if issubclass(catalog.lookup("tasks", one), Verifiable)]
+    verifiable = [task_name for task_name in known if issubclass(catalog.lookup("tasks", task_name), Verifiable)]
     if name in known and name not in verifiable:
         text = f"task {name} cannot judge what a policy writes; these can: {', '.join(verifiable)}"
         checker.problem(("policy",), f"{text}; add a method judge(example, completion) to the task")

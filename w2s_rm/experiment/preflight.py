@@ -54,7 +54,7 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
         missing (`Sequence[Stage]`): Its stages that load a model and are not finished.
         here (`bool`): Whether they run in this process or on this machine, so that its hardware counts.
     """
-    found: dict[str, dict[str, None]] = {}
+    roles_of: dict[str, dict[str, None]] = {}
     seen = set()
     for stage in missing:
         model = stage.references.get("model_name_or_path")
@@ -68,8 +68,8 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
         seen.add(key)
         own_hardware = here and stage.launch.accelerate_config is None
         for text in _stage_problems(stage, source, own_hardware):
-            found.setdefault(text, {})[str(stage.part)] = None
-    return [f"{', '.join(roles)}: {text}" for text, roles in found.items()]
+            roles_of.setdefault(text, {})[str(stage.part)] = None
+    return [f"{', '.join(roles)}: {text}" for text, roles in roles_of.items()]
 
 
 def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: bool) -> Iterator[str]:
@@ -82,10 +82,12 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
     yield from wrong
     if (stage.trains or policy) and args is not None:
         yield from _schedule_problems(args)
-    path, own = config["model_name_or_path"], config["model"] if policy else config
+    path, model_options = config["model_name_or_path"], config["model"] if policy else config
     known = {option.name for option in dataclasses.fields(ModelConfig)}
     try:
-        model_args = ModelConfig(**{**{name: own[name] for name in own if name in known}, "model_name_or_path": path})
+        model_args = ModelConfig(
+            **{**{name: model_options[name] for name in model_options if name in known}, "model_name_or_path": path}
+        )
         check_quantization(model_args)
     except ValueError as error:
         yield str(error)
@@ -93,7 +95,7 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
     if pretrained is None or pretrained.cached:
         try:
             if policy or args is None:
-                remote = bool(own.get("trust_remote_code", False))
+                remote = bool(model_options.get("trust_remote_code", False))
                 load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=remote)
             else:
                 stage_tokenizer(model_args, args)
@@ -116,10 +118,10 @@ def _arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[Any, list
 
     quiet_warnings()
     known = {option.name for option in dataclasses.fields(W2SRewardConfig)}
-    given = {name: value for name, value in config.items() if name in known}
+    options = {name: value for name, value in config.items() if name in known}
     machine = machine_defaults(config) if own_hardware else _NO_HARDWARE
     try:
-        return W2SRewardConfig(**{"output_dir": "unused", **given, **machine}), []
+        return W2SRewardConfig(**{"output_dir": "unused", **options, **machine}), []
     except (TypeError, ValueError, ImportError, RuntimeError) as error:
         return None, [f"train: {error}"]
 
@@ -137,9 +139,9 @@ def _policy_arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[An
         kind = getattr(importlib.import_module(f"trl.{file.removesuffix('.py').replace('/', '.')}"), name)
         known = {option.name for option in dataclasses.fields(kind)}
         length = {"max_completion_length": config["max_completion_length"]}
-        own = {name: value for name, value in length.items() if name in known}
+        limits = {name: value for name, value in length.items() if name in known}
         train = config["train"]
-        return kind(**{"output_dir": "unused", **own, **machine_defaults(train), **train}), []
+        return kind(**{"output_dir": "unused", **limits, **machine_defaults(train), **train}), []
     except (TypeError, ValueError, ImportError, RuntimeError) as error:
         return None, [f"trainer {trainer}: train: {error}"]
 
@@ -177,8 +179,8 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
     config, policy = stage.config(), isinstance(stage, Policy)
     head = None if policy else HEADS[config["head"]]
     auto = AutoModelForCausalLM if head is None else head.auto_class
-    given = {} if policy else dict(config.get("model_init_kwargs") or {})
-    options = {**given, **({} if head is None else head.model_options(config.get("classes")))}
+    init_kwargs = {} if policy else dict(config.get("model_init_kwargs") or {})
+    options = {**init_kwargs, **({} if head is None else head.model_options(config.get("classes")))}
     remote = bool((config["model"] if policy else config).get("trust_remote_code", False))
     path = str(model_args.model_name_or_path)
     try:
@@ -197,7 +199,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
             )
     except (OSError, TypeError, ValueError, StrictDataclassError) as error:
         return None, [f"no configuration loads from model_name_or_path {path!r}: {' '.join(str(error).split())}"]
-    attention = given.get("attn_implementation", model_args.attn_implementation)
+    attention = init_kwargs.get("attn_implementation", model_args.attn_implementation)
     try:
         # There tensors have shapes and no memory.
         with torch.device("meta"), quiet_loading():
@@ -267,15 +269,15 @@ def _adapter_problems(head: str, model_args: Any, model: Any) -> Iterator[str]:
     for option, (value, names, near) in asked.items():
         # TRL takes the only entry of a list out of it, and PEFT takes a single text as a pattern of the whole name.
         pattern = isinstance(value, str)
-        for one in [value] if pattern else value or ():
-            if one == "all-linear" and pattern:
+        for target in [value] if pattern else value or ():
+            if target == "all-linear" and pattern:
                 continue
-            if any(re.fullmatch(one, name) if pattern else f".{name}".endswith(f".{one}") for name in names):
+            if any(re.fullmatch(target, name) if pattern else f".{name}".endswith(f".{target}") for name in names):
                 continue
             wrong = True
-            alone = pattern and one in near
-            hint = f"alone it is a pattern of whole names, write '.*\\.{one}'" if alone else _near(str(one), near)
-            yield f"{option}: {one!r} matches nothing in {type(model).__name__}; {hint}"
+            alone = pattern and target in near
+            hint = f"alone it is a pattern of whole names, write '.*\\.{target}'" if alone else _near(str(target), near)
+            yield f"{option}: {target!r} matches nothing in {type(model).__name__}; {hint}"
     if wrong:
         return
     try:

@@ -98,8 +98,8 @@ def _command(stage: Stage) -> list[str]:
     command = stage.command()
     if "--config_file" in command:
         # Several launches at once on one machine: each finds a port of its own.
-        place = command.index("--config_file") + 2
-        command[place:place] = ["--main_process_port", "0"]
+        index = command.index("--config_file") + 2
+        command[index:index] = ["--main_process_port", "0"]
     return command
 
 

@@ -198,7 +198,7 @@ class Checker:
             if data.get(name) is None:
                 self.problem((name,), "is missing")
         task = self.mapping(("task",), data.get("task"))
-        task_options, sizes = self.task(task, given=isinstance(data.get("task"), dict))
+        task_options, sizes = self.task(task, is_mapping=isinstance(data.get("task"), dict))
         return Recipe(
             name=self.run_name(data.get("name")),
             task_name=str(task.get("name")),
@@ -244,11 +244,11 @@ class Checker:
             self.problem(("name",), f"{value!r} cannot name a run; use letters, digits and _ ({taken} are taken)")
         return str(value)
 
-    def task(self, task: Mapping[str, Any], given: bool) -> tuple[dict[str, Any], dict[str, int]]:
+    def task(self, task: Mapping[str, Any], is_mapping: bool) -> tuple[dict[str, Any], dict[str, int]]:
         sizes = {name: task[name] for name in SIZES if task.get(name) is not None}
         self.report(("task",), options.option_mistakes(SplitSizes, sizes, "task"))
         named = {name: value for name, value in task.items() if name not in SIZES}
-        if given:
+        if is_mapping:
             self.component(("task",), "tasks", named, beside=SIZES)
         return {name: value for name, value in named.items() if name != "name"}, sizes
 
@@ -284,9 +284,9 @@ class Checker:
     def model(self, role: str, value: Any, at: KeyPath | None = None) -> ModelSpec:
         path = at or (role,)
         data = self.mapping(path, value)
-        own = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _MODEL)
+        own_keys = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _MODEL)
         known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
-        self.keys(path, data, [*own, *known])
+        self.keys(path, data, [*own_keys, *known])
         config = {name: data[name] for name in data if name in known}
         self.report(path, options.known_mistakes(config, known))
         self.values(path, config)
@@ -295,8 +295,8 @@ class Checker:
         )
         sources = [name for name in possible if data.get(name) is not None]
         if value is not None and len(sources) != 1:
-            given = f", not {' and '.join(sources)}" if sources else ""
-            self.problem(path, f"give exactly one of {', '.join(possible)}{given}")
+            instead = f", not {' and '.join(sources)}" if sources else ""
+            self.problem(path, f"give exactly one of {', '.join(possible)}{instead}")
         trained = data.get("trained", False)
         if not isinstance(trained, bool) or (trained and "model_name_or_path" not in sources):
             self.problem((*path, "trained"), "is true or false, and goes with model_name_or_path")
@@ -326,13 +326,13 @@ class Checker:
             path, before = ("methods", str(name)), len(self.problems)
             data = self.mapping(path, entry)
             self.keys(path, data, [option.name for option in dataclasses.fields(Method)])
-            own, loss = data.get("supervisor"), data.get("loss")
+            supervisor, loss = data.get("supervisor"), data.get("loss")
             # What stands there in its place was reported already.
             in_place = loss is None and len(self.problems) > before
             methods[str(name)] = Method(
                 {} if in_place else self.component((*path, "loss"), "losses", {} if loss is None else loss),
                 self.train((*path, "train"), data.get("train")),
-                None if own is None else self.component((*path, "supervisor"), "supervisors", own),
+                None if supervisor is None else self.component((*path, "supervisor"), "supervisors", supervisor),
                 self.components((*path, "labels"), "labels", data.get("labels")),
                 self.components((*path, "before"), "preparations", data.get("before")),
                 self.rounds((*path, "rounds"), data.get("rounds", 1)),
@@ -388,16 +388,16 @@ class Checker:
     def known(
         self,
         path: KeyPath,
-        given: Mapping[str, Any],
+        data: Mapping[str, Any],
         known: Mapping[str, str],
         reserved: Mapping[str, str],
         subject: str | None = None,
     ) -> None:
-        for name in given:
+        for name in data:
             if name in reserved:
                 self.problem((*path, name), f"is set by {reserved[name]}")
-        own = {name: value for name, value in given.items() if name not in reserved}
-        self.report(path, options.known_mistakes(own, known, subject, _hint))
+        free = {name: value for name, value in data.items() if name not in reserved}
+        self.report(path, options.known_mistakes(free, known, subject, _hint))
 
     def values(self, path: KeyPath, options: Mapping[str, Any]) -> None:
         for name, wrong in value_problems(options):

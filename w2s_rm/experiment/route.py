@@ -105,7 +105,7 @@ class Route:
         strong = of in (STUDENT, CEILING)
         part = part or ("strong" if strong else WEAK)
         base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
-        own = named if of == STUDENT else _PLAIN
+        training_method = named if of == STUDENT else _PLAIN
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
             **self._part(part),
@@ -113,14 +113,14 @@ class Route:
             examples=examples or self.examples("weak" if on_weak else "relabel"),
             model_name_or_path=base,
             labels=labels,
-            loss=dict(own.loss),
+            loss=dict(training_method.loss),
             seed=seed,
             of=of,
             method=method,
             note=note,
             # It names a repository on the hub, which takes no blanks.
             run_name="-".join(filter(None, [self.recipe.name, of, method, note, f"seed{seed}"])).replace(" ", "_"),
-            options={**self._training(part), **own.train, **self.spec(part).options},
+            options={**self._training(part), **training_method.train, **self.spec(part).options},
         )
         for entry in named.before if strong else ():
             preparation: Preparation = options.build("preparations", entry)
@@ -149,8 +149,8 @@ class Route:
             as_given (`bool`, *optional*, defaults to `False`): Whether the model was not trained here.
             note (`str`, *optional*): Tells it from others in lines of progress.
         """
-        place = split if split != "relabel" and examples is None else None
-        words = " ".join(filter(None, [note, place])) or None
+        other_split = split if split != "relabel" and examples is None else None
+        words = " ".join(filter(None, [note, other_split])) or None
         scored = self._scored(part, model, examples or self.examples(split), as_given)
         return Relabel(**scored, seed=seed, note=words).weak_labels
 
@@ -210,8 +210,8 @@ class Route:
             part (`str`): The part of the recipe that describes the model.
             method (`str`, *optional*): The method whose students are trained so.
         """
-        own = self.recipe.methods[method].train if method is not None else {}
-        return batch_size({**self._training(part), **own}, self.launches[part].processes)
+        method_options = self.recipe.methods[method].train if method is not None else {}
+        return batch_size({**self._training(part), **method_options}, self.launches[part].processes)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.
@@ -280,12 +280,14 @@ class Route:
     def _scored(
         self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False
     ) -> dict[str, Any]:
-        own = self.spec(part).options
+        model_options = self.spec(part).options
         # As the student will be scored, merged and in full, and not as it will be trained.
-        own = {name: own[name] for name in WHOLE if name in own} if whole else own
-        kept = scoring(self._training(part), own, as_given=as_given)
-        place = {"examples": examples, "model_name_or_path": model}
-        return {**self._part(part), **self.encoding, **place, "options": kept}
+        model_options = (
+            {name: model_options[name] for name in WHOLE if name in model_options} if whole else model_options
+        )
+        kept = scoring(self._training(part), model_options, as_given=as_given)
+        inputs = {"examples": examples, "model_name_or_path": model}
+        return {**self._part(part), **self.encoding, **inputs, "options": kept}
 
 
 def open_route(recipe: Recipe, runs: Path) -> Route:
@@ -311,8 +313,8 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
         else:
             base = problems.attempt(functools.partial(_base, spec, part, runs, launches[part]), None)
             bases |= {} if base is None else {part: base}
-    if problems.found or prepared is None:
-        raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.found)))
+    if problems.messages or prepared is None:
+        raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
     return Route(recipe, runs, prepared, encoding, bases, launches, task.has_ground_truth)
 
 
@@ -320,13 +322,13 @@ class _Problems:
     """Collects what several steps raise, each message once."""
 
     def __init__(self) -> None:
-        self.found: dict[str, None] = {}
+        self.messages: dict[str, None] = {}
 
     def attempt(self, step: Callable[[], Any], otherwise: Any) -> Any:
         try:
             return step()
         except W2SError as error:
-            self.found[str(error)] = None
+            self.messages[str(error)] = None
             return otherwise
 
 

@@ -100,9 +100,9 @@ def check_lines(folder: Path) -> list[str]:
         folder (`Path`): The stage's folder.
     """
     check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
-    found = {name: check[name] for name in ("length_only", "bag_of_words") if check[name] is not None}
+    accuracies = {name: check[name] for name in ("length_only", "bag_of_words") if check[name] is not None}
     figures = [f"chance {share(check['chance'])}"]
-    figures += [f"{name.replace('_', ' ')} {share(one['value'])}" for name, one in found.items()]
+    figures += [f"{name.replace('_', ' ')} {share(accuracy['value'])}" for name, accuracy in accuracies.items()]
     warnings = check["warnings"]
     verdict = "no warnings" if not warnings else f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
     return [f"  check of the data: {verdict} ({', '.join(figures)})", *(f"  ! {text}" for text in warnings)]
@@ -182,11 +182,11 @@ def hardware_problems(config: Path) -> list[str]:
             "launch each stage on all of them: docs/scale.md"
         ]
     needed = int(content.get("num_processes") or 1)
-    found = torch.accelerator.device_count()
-    if found >= needed:
+    available = torch.accelerator.device_count()
+    if available >= needed:
         return []
     return [
-        f"accelerate_config {config.name} asks for {needed} GPUs on this machine, {found} found; "
+        f"accelerate_config {config.name} asks for {needed} GPUs on this machine, {available} found; "
         "set num_processes in a copy of it, or use a cpu_ config"
     ]
 

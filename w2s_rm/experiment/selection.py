@@ -39,26 +39,26 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
         ConfigError: What is wrong with the options and the sizes; all in one message.
     """
     task_class = catalog.lookup("tasks", name)
-    given, problems = _parse(overrides)
-    sizes = {key: given.pop(key) for key in _SIZES if key in given}
+    options, problems = _parse(overrides)
+    sizes = {key: options.pop(key) for key in _SIZES if key in options}
     subject = f"task {name}"
-    wrong = option_mistakes(task_class, given, subject, lambda word, known: nearest(word, [*known, *_SIZES]))
+    wrong = option_mistakes(task_class, options, subject, lambda word, known: nearest(word, [*known, *_SIZES]))
     problems += map(str, [*wrong, *option_mistakes(SplitSizes, sizes, subject)])
     if problems:
         raise ConfigError(join_problems(f"task {name} (options are written key=value):", problems))
-    return task_class(**given), SplitSizes(**sizes)
+    return task_class(**options), SplitSizes(**sizes)
 
 
-def parse_thresholds(given: Sequence[str]) -> Thresholds:
+def parse_thresholds(pairs: Sequence[str]) -> Thresholds:
     """Read `name=value` pairs.
 
     Args:
-        given (`Sequence[str]`): For example `["length_only=0.1"]`.
+        pairs (`Sequence[str]`): For example `["length_only=0.1"]`.
 
     Raises:
         ConfigError: Unknown names, or values that are no shares; all in one message.
     """
-    values, problems = _parse(given)
+    values, problems = _parse(pairs)
     problems += map(str, option_mistakes(Thresholds, values, "thresholds"))
     if problems:
         raise ConfigError(join_problems("--threshold:", problems))

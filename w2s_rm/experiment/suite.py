@@ -97,11 +97,11 @@ def _load_all(path: Path, listed: Any, overrides: Sequence[str]) -> tuple[list[R
         return [], [f"recipes: {listed!r} is no list of recipe files"]
     recipes, problems = [], []
     for entry in listed:
-        place = path.parent / entry
+        recipe_path = path.parent / entry
         try:
-            if not place.is_file():
-                raise ConfigError(f"{place}: no such recipe")
-            recipes.append(load_recipe(place, overrides))
+            if not recipe_path.is_file():
+                raise ConfigError(f"{recipe_path}: no such recipe")
+            recipes.append(load_recipe(recipe_path, overrides))
         except W2SError as error:
             problems.append(str(error).replace("\n", "\n  "))
     return recipes, problems

@@ -133,8 +133,10 @@ def _missing(path: str, revision: str) -> str:
 
     folder = Path(path)
     if folder.is_dir():
-        found = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"))
-        return "" if found else f"no tokenizer in {path}"
+        has_tokenizer = any(
+            (folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
+        )
+        return "" if has_tokenizer else f"no tokenizer in {path}"
     if folder.is_absolute():
         return "not pretrained yet; run the recipe first"
     cached = isinstance(try_to_load_from_cache(path, "tokenizer_config.json", revision=revision), str)
@@ -150,8 +152,8 @@ def _encode(config: Mapping[str, Any], path: str, examples: Sequence[Example]) -
     from w2s_rm.training.modeling import stage_tokenizer
 
     quiet_warnings()
-    given = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}
-    args = W2SRewardConfig(output_dir="unused", use_cpu=True, bf16=False, report_to="none", **given)
+    options = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}
+    args = W2SRewardConfig(output_dir="unused", use_cpu=True, bf16=False, report_to="none", **options)
     model_args = ModelConfig(model_name_or_path=path, model_revision=str(config.get("model_revision", "main")))
     tokenizer = stage_tokenizer(model_args, args)
     head = str(config.get("head", "reward"))

@@ -51,15 +51,15 @@ def convert(
 def _split(prompt: str, responses: Sequence[str], guessed: bool) -> tuple[Messages, tuple[Messages, ...]]:
     spoken = [_messages(*_marked(prompt, response, guessed)) for response in responses]
     # Up to here all say the same.
-    place = min(place for _, place in spoken)
-    while place and any(messages[place]["role"] != "assistant" for messages, _ in spoken):
-        place -= 1
-    if not place:
+    start = min(start for _, start in spoken)
+    while start and any(messages[start]["role"] != "assistant" for messages, _ in spoken):
+        start -= 1
+    if not start:
         raise DataError("the texts share no beginning after which the assistant speaks")
-    answers = tuple(messages[place:] for messages, _ in spoken)
+    answers = tuple(messages[start:] for messages, _ in spoken)
     if any(answer in answers[:number] for number, answer in enumerate(answers)):
         raise DataError("the responses are the same but for white space")
-    return spoken[0][0][:place], answers
+    return spoken[0][0][:start], answers
 
 
 def _marked(prompt: str, response: str, guessed: bool) -> tuple[str, int]:
@@ -91,7 +91,7 @@ def _messages(text: str, start: int) -> tuple[Messages, int]:
     turns = [("Human", 0, text[: ends[0]])]
     turns += [(mark["role"], mark.start(), text[mark.end() : end]) for mark, end in zip(marks, ends[1:], strict=True)]
     messages: list[dict[str, str]] = []
-    place: int | None = None
+    index: int | None = None
     holder = max(number for number, (_, begin, _) in enumerate(turns) if begin <= start)
     for number, (name, _, said) in enumerate(turns):
         role, content = _ROLES[name], said.strip()
@@ -101,15 +101,15 @@ def _messages(text: str, start: int) -> tuple[Messages, int]:
                 messages[-1]["content"] = "\n\n".join(filter(None, (messages[-1]["content"], content)))
             else:
                 messages.append({"role": role, "content": content})
-            if number >= holder and place is None:
-                place = len(messages) - 1
+            if number >= holder and index is None:
+                index = len(messages) - 1
     if any(message["role"] == "system" for message in messages[1:]):
         raise DataError("a turn of the system stands between others")
-    return tuple(messages), place or 0
+    return tuple(messages), index or 0
 
 
 def _transcript(messages: Messages) -> str:
-    return "".join(f"\n\n{_NAMES.get(one['role'], one['role'])}: {one['content']}" for one in messages)
+    return "".join(f"\n\n{_NAMES.get(message['role'], message['role'])}: {message['content']}" for message in messages)
 
 
 def _answer(response: Text) -> Text:

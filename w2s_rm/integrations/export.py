@@ -63,9 +63,9 @@ class Export:
             ConfigError: An option does not fit the run; a reward model does not load.
             DataError: Labels do not fit the examples, or no pair is left.
         """
-        given = [f"--{name}" for name in ("of", "model", "labels") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ConfigError(f"{' and '.join(given)} each say what to relabel with; give one of them")
+        flags = [f"--{name}" for name in ("of", "model", "labels") if getattr(self, name) is not None]
+        if len(flags) > 1:
+            raise ConfigError(f"{' and '.join(flags)} each say what to relabel with; give one of them")
         run = read_run(self.run)
         seed = self._seed(run)
         examples = _examples(run, self.split)
@@ -110,13 +110,13 @@ class Export:
 
 
 def _stage(run: Run, stage: str | None, of: str | None, method: str | None, seed: int | None) -> PlannedStage:
-    found = run.find(stage, of, method, seed)
-    if found is None:
+    planned = run.find(stage, of, method, seed)
+    if planned is None:
         words = " ".join(filter(None, (stage, of, method)))
         raise ArtifactError(
             f"run {run.recipe!r} has no stage {words} for seed {seed}; its data may have no ground truth"
         )
-    return found
+    return planned
 
 
 def _examples(run: Run, split: str) -> list[Example]:
@@ -128,8 +128,8 @@ def _examples(run: Run, split: str) -> list[Example]:
 
 def _guessed_prompts(run: Run) -> bool:
     """Whether prompts are what texts begin with in common; transcripts say for themselves where they end."""
-    place = _stage(run, "prepare", None, None, None).folder / "config.yaml"
-    config = yaml.safe_load(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    path = _stage(run, "prepare", None, None, None).folder / "config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     task = config.get("task", {})
     return task.get("name") == "preference" and not task.get("prompt_column", "prompt")
 
@@ -149,10 +149,10 @@ def _label_scores(path: Path, examples: Sequence[Example]) -> list[tuple[float, 
 
 def _evaluation(run: Run, of: str, method: str | None, seed: int) -> dict[str, Any]:
     """Read how the run evaluated a model: the path, also where `runs/` was moved, and what scores depend on."""
-    place = _stage(run, "evaluate", of, method, seed).folder / "config.yaml"
-    config: dict[str, Any] = yaml.safe_load(place.read_text(encoding="utf-8"))
+    config_path = _stage(run, "evaluate", of, method, seed).folder / "config.yaml"
+    config: dict[str, Any] = yaml.safe_load(config_path.read_text(encoding="utf-8"))
     path = Path(str(config["model_name_or_path"]))
-    moved = place.parent.parent / path.parent.name / path.name
+    moved = config_path.parent.parent / path.parent.name / path.name
     if not path.is_dir() and moved.is_dir():
         config["model_name_or_path"] = str(moved)
     return config

@@ -71,8 +71,8 @@ def to_preferences(
     rows: list[dict[str, Any]] = []
     dropped = {"ties": 0, "low_confidence": 0, "duplicates": 0, "without_prompt": 0}
     seen: set[str] = set()
-    given = template_columns([example.template_kwargs for example in examples])
-    for example, values, columns in zip(examples, scores, given, strict=True):
+    extra_columns = template_columns([example.template_kwargs for example in examples])
+    for example, values, columns in zip(examples, scores, extra_columns, strict=True):
         best, worst = values.index(max(values)), values.index(min(values))
         margin = values[best] - values[worst]
         prompt, chosen, rejected = _explicit(example.prompt, example.candidates[best], example.candidates[worst])
@@ -110,7 +110,7 @@ def _explicit(prompt: Text, chosen: Text, rejected: Text) -> tuple[Text, Text, T
     if prompt or isinstance(chosen, str) or isinstance(rejected, str):
         return prompt, chosen, rejected
     longest = min(len(chosen), len(rejected)) - 1
-    shared = next((place for place in range(longest) if chosen[place] != rejected[place]), max(longest, 0))
+    shared = next((index for index in range(longest) if chosen[index] != rejected[index]), max(longest, 0))
     # A response begins with what the model says, also where the pair parts at a message of the user.
     while shared and any(messages[shared]["role"] in _ASKING for messages in (chosen, rejected)):
         shared -= 1

@@ -63,7 +63,7 @@ def read_responses(path: Path, prompt_column: str, response_column: str) -> list
             asked.append(_parse(f"{path}:{number}", line, prompt_column, response_column))
         except DataError as error:
             problems.append(f"line {number}: {error}")
-    texts = [one.place.rpartition(":")[2] for one in asked if isinstance(one.prompt, str)]
+    texts = [parsed.place.rpartition(":")[2] for parsed in asked if isinstance(parsed.prompt, str)]
     if 0 < len(texts) < len(asked):
         problems.append(f"lines {', '.join(texts[:10])} are text, others conversations; score one kind at a time")
     if problems:
@@ -103,16 +103,18 @@ def _parse(place: str, line: str, prompt_column: str, response_column: str) -> A
             f"no field {name!r} ({nearest(name, values) if values else 'the line is empty'})" for name in lacking
         )
         raise DataError(f"{hints}; --prompt-column and --response-column name others")
-    prompt, given = values[prompt_column], values[_SEVERAL] if several else [values[response_column]]
-    if not isinstance(given, list) or not given:
-        raise DataError(f"{_SEVERAL} is {given!r:.60}, not a list of responses")
-    prompt, *given = (_read_messages(cell) for cell in (prompt, *given))
-    found = dict.fromkeys(problem for response in given if (problem := _problem(prompt, response)))
-    if found:
-        raise DataError("; ".join(found))
-    responses = tuple(response if isinstance(response, str) else tuple(response) for response in given)
-    own: dict[str, Any] = {} if isinstance(prompt, str) else parse_template_kwargs(values)
-    return Asked(place, values, prompt if isinstance(prompt, str) else tuple(prompt), responses, several, own)
+    prompt, answers = values[prompt_column], values[_SEVERAL] if several else [values[response_column]]
+    if not isinstance(answers, list) or not answers:
+        raise DataError(f"{_SEVERAL} is {answers!r:.60}, not a list of responses")
+    prompt, *answers = (_read_messages(cell) for cell in (prompt, *answers))
+    problems = dict.fromkeys(problem for response in answers if (problem := _problem(prompt, response)))
+    if problems:
+        raise DataError("; ".join(problems))
+    responses = tuple(response if isinstance(response, str) else tuple(response) for response in answers)
+    template_kwargs: dict[str, Any] = {} if isinstance(prompt, str) else parse_template_kwargs(values)
+    return Asked(
+        place, values, prompt if isinstance(prompt, str) else tuple(prompt), responses, several, template_kwargs
+    )
 
 
 def _problem(prompt: Any, response: Any) -> str | None:
@@ -137,8 +139,8 @@ def rewarded(asked: Sequence[Asked], rewards: Sequence[Sequence[float]]) -> list
         rewards (`Sequence[Sequence[float]]`): Those of the responses of each.
     """
     return [
-        {**one.values, "rewards": list(values)} if one.several else {**one.values, "reward": values[0]}
-        for one, values in zip(asked, rewards, strict=True)
+        {**line.values, "rewards": list(values)} if line.several else {**line.values, "reward": values[0]}
+        for line, values in zip(asked, rewards, strict=True)
     ]
 
 
@@ -157,19 +159,19 @@ def best_of_n(asked: Sequence[Asked], rewards: Sequence[Sequence[float]], respon
     Raises:
         DataError: No prompt has more than one response.
     """
-    found: dict[str, list[tuple[float, Asked, Text]]] = {}
-    for one, values in zip(asked, rewards, strict=True):
+    by_prompt: dict[str, list[tuple[float, Asked, Text]]] = {}
+    for line, values in zip(asked, rewards, strict=True):
         # With other tools, the same words are another question.
-        answers = found.setdefault(content_hash(one.prompt, one.template_kwargs), [])
-        answers += [(value, one, response) for value, response in zip(values, one.responses, strict=True)]
-    if all(len(answers) == 1 for answers in found.values()):
+        answers = by_prompt.setdefault(content_hash(line.prompt, line.template_kwargs), [])
+        answers += [(value, line, response) for value, response in zip(values, line.responses, strict=True)]
+    if all(len(answers) == 1 for answers in by_prompt.values()):
         raise DataError(
             "no prompt has more than one response to choose from; are prompt and response columns mixed up?"
         )
     chosen = []
-    for answers in found.values():
-        value, one, response = max(answers, key=lambda answer: answer[0])
-        kept = {name: field for name, field in one.values.items() if name != _SEVERAL}
+    for answers in by_prompt.values():
+        value, line, response = max(answers, key=lambda answer: answer[0])
+        kept = {name: field for name, field in line.values.items() if name != _SEVERAL}
         mean = sum(reward for reward, _, _ in answers) / len(answers)
         chosen.append({**kept, response_column: response, "reward": value, "n": len(answers), "mean_reward": mean})
     return chosen

@@ -164,10 +164,10 @@ def _check_pad_token(path: str, model: PreTrainedModel, tokenizer: PreTrainedTok
     ours, its = tokenizer.pad_token_id, model.config.get_text_config().pad_token_id
     if ours is None or ours != its:
         # Rewards are read at the last token that is no padding: with another pad token, somewhere else.
-        found = f"pad token {its} in its config, {ours} in its tokenizer"
-        found = "no pad token" if ours is None and its is None else found
+        mismatch = f"pad token {its} in its config, {ours} in its tokenizer"
+        mismatch = "no pad token" if ours is None and its is None else mismatch
         raise ConfigError(
-            f"reward model {path!r}: {found}; set tokenizer.pad_token (to what training padded with) and "
+            f"reward model {path!r}: {mismatch}; set tokenizer.pad_token (to what training padded with) and "
             "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
         )
 

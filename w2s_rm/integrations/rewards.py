@@ -107,10 +107,10 @@ class RewardFunction:
             NonFiniteError: A reward is NaN or infinite; names the rows.
         """
         columns = {"tools": tools, "chat_template_kwargs": chat_template_kwargs}
-        given = {name: column for name, column in columns.items() if column is not None}
+        present = {name: column for name, column in columns.items() if column is not None}
         kwargs = None
-        if given and check_columns(prompts, completions):
-            rows = [dict(zip(given, cells, strict=True)) for cells in zip(*given.values(), strict=True)]
+        if present and check_columns(prompts, completions):
+            rows = [dict(zip(present, cells, strict=True)) for cells in zip(*present.values(), strict=True)]
             kwargs = list(map(parse_template_kwargs, rows))
         return self.named(prompts, completions, template_kwargs=kwargs)
 
@@ -159,11 +159,13 @@ class RewardFunction:
         """Score what differs once: equal tokens have equal rewards, which rounding would tell apart between groups."""
         tokens = [row.prompt_ids + row.candidate_ids[0] for row in encoded]
         first = first_alike(tokens)
-        own = sorted(set(first))
-        groups = share_prompts([tokens[row] for row in own], [prompts[row] for row in own], self.scorer.batch_size)
+        distinct = sorted(set(first))
+        groups = share_prompts(
+            [tokens[row] for row in distinct], [prompts[row] for row in distinct], self.scorer.batch_size
+        )
         rewards: dict[int, float] = {}
         for (rows, _), scores in zip(groups, self.scorer.score([group for _, group in groups]), strict=True):
-            rewards |= {own[row]: score for row, score in zip(rows, scores, strict=True)}
+            rewards |= {distinct[row]: score for row, score in zip(rows, scores, strict=True)}
         return [rewards[row] for row in first]
 
     def _count(self, completions: Sequence[Text], encoded: Sequence[Encoded]) -> None:

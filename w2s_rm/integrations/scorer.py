@@ -91,11 +91,11 @@ class Scorer:
         examples = as_trained(loaded.trained_on, loaded.path, loaded.tokenizer, examples)
         if examples and not isinstance(examples[0].candidates[0], str):
             check_template(self.loaded.tokenizer, self.loaded.path)
-        own = [f"example {example.id!r}" for example in examples]
+        example_names = [f"example {example.id!r}" for example in examples]
         kwargs = [e.template_kwargs for e in examples]
-        encoded = self.encode([e.prompt for e in examples], [e.candidates for e in examples], own, kwargs)
+        encoded = self.encode([e.prompt for e in examples], [e.candidates for e in examples], example_names, kwargs)
         scores = self.score([to_group(row.prompt_ids, row.candidate_ids) for row in encoded])
-        names = [name for name, example in zip(own, examples, strict=True) for _ in example.candidates]
+        names = [name for name, example in zip(example_names, examples, strict=True) for _ in example.candidates]
         self.check_finite([score for row in scores for score in row], names)
         return list(map(tuple, scores))
 
@@ -120,7 +120,7 @@ class Scorer:
         encoded = encode_batch(
             self.loaded.tokenizer, prompts, candidates, self.max_length, template_kwargs, names=names
         )
-        empty = [name for name, one in zip(names, encoded, strict=True) if not all(one.candidate_ids)]
+        empty = [name for name, row in zip(names, encoded, strict=True) if not all(row.candidate_ids)]
         if empty:
             raise DataError(f"nothing to score: prompt and response have no token in {', '.join(empty[:_NAMED])}")
         return encoded
@@ -217,4 +217,4 @@ def _common(rows: Sequence[list[int]]) -> int:
     # What the first and the last in sorted order begin with, all between them begin with.
     first, last = min(rows), max(rows)
     longest = min(map(len, rows)) - 1
-    return next((place for place in range(longest) if first[place] != last[place]), longest)
+    return next((index for index in range(longest) if first[index] != last[index]), longest)

@@ -43,9 +43,9 @@ def check_columns(prompts: Any, completions: Any) -> bool:
             f"{len(prompts)} prompts and {len(completions)} completions; each completion needs its own prompt"
         )
     problems = [
-        f"row {row}: {found}"
+        f"row {row}: {problem}"
         for row, pair in enumerate(zip(prompts, completions, strict=True))
-        if (found := pair_problem(*pair))
+        if (problem := pair_problem(*pair))
     ]
     kinds = {isinstance(completion, str) for completion in completions}
     if not problems and len(kinds) > 1:
@@ -144,9 +144,9 @@ def check_markup(tokenizer: PreTrainedTokenizerBase, path: str, prompts: Sequenc
     """
     if tokenizer.chat_template is None:
         return
-    own = _own_markup(tokenizer)
-    markup = [set(_MARKUP.findall(prompt)) - own for prompt in prompts]
-    foreign = [name for name, found in zip(names, markup, strict=True) if found]
+    own_markup = _own_markup(tokenizer)
+    markup = [set(_MARKUP.findall(prompt)) - own_markup for prompt in prompts]
+    foreign = [name for name, marks in zip(names, markup, strict=True) if marks]
     if not foreign:
         return
     shown = ", ".join(sorted(set().union(*markup))[:6])
@@ -165,9 +165,9 @@ def is_rendered(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> boo
         tokenizer (`PreTrainedTokenizerBase`): With a chat template.
         texts (`Sequence[str]`): Plain text.
     """
-    own = _own_markup(tokenizer)
+    own_markup = _own_markup(tokenizer)
     openings = tuple(filter(None, (_opening_of(tokenizer, roles) for roles in (("user",), ("system", "user")))))
-    return all(text.lstrip().startswith(openings) or own & set(_MARKUP.findall(text)) for text in texts)
+    return all(text.lstrip().startswith(openings) or own_markup & set(_MARKUP.findall(text)) for text in texts)
 
 
 def _opening_of(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str:

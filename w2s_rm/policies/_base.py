@@ -56,22 +56,22 @@ class Optimisation:
         return datasets.Dataset.from_list([{"prompt": example.prompt} for example in self.prompts])
 
 
-def build_sampling(trainer: Any, config: Any, given: Optimisation) -> Any:
+def build_sampling(trainer: Any, config: Any, optimisation: Optimisation) -> Any:
     """Build one of TRL's trainers that sample completions and ask a function for their rewards.
 
     Args:
         trainer (`type`): The trainer.
         config (`type`): Its configuration.
-        given ([`Optimisation`]): Policy, prompts and reward.
+        optimisation ([`Optimisation`]): Policy, prompts and reward.
     """
     return trainer(
-        model=given.model,
-        reward_funcs=given.reward,
-        args=config(**given.options, max_completion_length=given.max_completion_length),
-        train_dataset=given.prompt_rows(),
-        processing_class=given.tokenizer,
-        peft_config=given.peft_config,
-        callbacks=list(given.callbacks),
+        model=optimisation.model,
+        reward_funcs=optimisation.reward,
+        args=config(**optimisation.options, max_completion_length=optimisation.max_completion_length),
+        train_dataset=optimisation.prompt_rows(),
+        processing_class=optimisation.tokenizer,
+        peft_config=optimisation.peft_config,
+        callbacks=list(optimisation.callbacks),
     )
 
 
@@ -83,6 +83,6 @@ class PolicyTrainer(Protocol):
     resumes: ClassVar[bool]
     """Whether the trainer goes on from a checkpoint; where not, an interrupted stage starts anew."""
 
-    def build(self, given: Optimisation) -> Any:
+    def build(self, optimisation: Optimisation) -> Any:
         """Build TRL's trainer, ready for `train()`."""
         ...

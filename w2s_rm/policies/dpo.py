@@ -18,24 +18,24 @@ class Dpo:
     config_source: ClassVar[tuple[str, str]] = ("trainer/dpo_config.py", "DPOConfig")
     resumes: ClassVar[bool] = True
 
-    def build(self, given: Optimisation) -> Any:
+    def build(self, optimisation: Optimisation) -> Any:
         """Label the comparisons and build the trainer.
 
         Args:
-            given ([`Optimisation`]): Policy, prompts and reward.
+            optimisation ([`Optimisation`]): Policy, prompts and reward.
         """
         import datasets
         from trl import DPOConfig, DPOTrainer
 
         from w2s_rm.integrations.preferences import to_preferences
 
-        labelled = to_preferences(given.prompts, given.reward.score_examples(given.prompts))
+        labelled = to_preferences(optimisation.prompts, optimisation.reward.score_examples(optimisation.prompts))
         rows = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in labelled.rows]
         return DPOTrainer(
-            model=given.model,
-            args=DPOConfig(**given.options),
+            model=optimisation.model,
+            args=DPOConfig(**optimisation.options),
             train_dataset=datasets.Dataset.from_list(rows),
-            processing_class=given.tokenizer,
-            peft_config=given.peft_config,
-            callbacks=list(given.callbacks),
+            processing_class=optimisation.tokenizer,
+            peft_config=optimisation.peft_config,
+            callbacks=list(optimisation.callbacks),
         )

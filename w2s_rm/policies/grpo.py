@@ -15,12 +15,12 @@ class Grpo:
     config_source: ClassVar[tuple[str, str]] = ("trainer/grpo_config.py", "GRPOConfig")
     resumes: ClassVar[bool] = True
 
-    def build(self, given: Optimisation) -> Any:
+    def build(self, optimisation: Optimisation) -> Any:
         """Build the trainer.
 
         Args:
-            given ([`Optimisation`]): Policy, prompts and reward.
+            optimisation ([`Optimisation`]): Policy, prompts and reward.
         """
         from trl import GRPOConfig, GRPOTrainer
 
-        return build_sampling(GRPOTrainer, GRPOConfig, given)
+        return build_sampling(GRPOTrainer, GRPOConfig, optimisation)

@@ -26,11 +26,11 @@ class Ppo:
     config_source: ClassVar[tuple[str, str]] = ("experimental/ppo/ppo_config.py", "PPOConfig")
     resumes: ClassVar[bool] = False
 
-    def build(self, given: Optimisation) -> Any:
+    def build(self, optimisation: Optimisation) -> Any:
         """Load reward and value model and build the trainer.
 
         Args:
-            given ([`Optimisation`]): Policy, prompts and reward.
+            optimisation ([`Optimisation`]): Policy, prompts and reward.
 
         Raises:
             ConfigError: trl has no PPO, the prompts are conversations, or policy and reward model have different
@@ -40,31 +40,31 @@ class Ppo:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
         from trl.experimental.ppo import PPOConfig, PPOTrainer
 
-        if AutoTokenizer.from_pretrained(given.reward_model).get_vocab() != given.tokenizer.get_vocab():
+        if AutoTokenizer.from_pretrained(optimisation.reward_model).get_vocab() != optimisation.tokenizer.get_vocab():
             raise ConfigError(
-                f"ppo: the reward model {given.reward_model} reads the policy's tokens, but has another vocabulary; "
-                "take rloo or grpo, which hand over text"
+                f"ppo: the reward model {optimisation.reward_model} reads the policy's tokens, but has another "
+                "vocabulary; take rloo or grpo, which hand over text"
             )
         load = AutoModelForSequenceClassification.from_pretrained
         # What is written goes on at the end of a row.
-        given.tokenizer.padding_side = "left"
-        rows = _prompt_ids(given)
+        optimisation.tokenizer.padding_side = "left"
+        rows = _prompt_ids(optimisation)
         return PPOTrainer(
             args=PPOConfig(
                 # TRL would print tables of samples; the stage judges its own.
-                **{"num_sample_generations": 0, **given.options},
-                response_length=given.max_completion_length,
+                **{"num_sample_generations": 0, **optimisation.options},
+                response_length=optimisation.max_completion_length,
                 stop_token="eos",
             ),
-            processing_class=given.tokenizer,
-            model=given.model,
+            processing_class=optimisation.tokenizer,
+            model=optimisation.model,
             ref_model=None,
-            reward_model=load(given.reward_model, use_safetensors=True),
-            value_model=load(given.reward_model, use_safetensors=True),
+            reward_model=load(optimisation.reward_model, use_safetensors=True),
+            value_model=load(optimisation.reward_model, use_safetensors=True),
             train_dataset=rows,
             eval_dataset=rows,
-            peft_config=given.peft_config,
-            callbacks=list(given.callbacks),
+            peft_config=optimisation.peft_config,
+            callbacks=list(optimisation.callbacks),
         )
 
 
@@ -78,15 +78,17 @@ def check_available() -> None:
         raise ConfigError(NO_PPO)
 
 
-def _prompt_ids(given: Optimisation) -> Any:
+def _prompt_ids(optimisation: Optimisation) -> Any:
     import datasets
 
-    prompts = [example.prompt for example in given.prompts]
+    prompts = [example.prompt for example in optimisation.prompts]
     if isinstance(prompts[0], str):
-        ids = given.tokenizer(prompts)["input_ids"]
+        ids = optimisation.tokenizer(prompts)["input_ids"]
     else:
         ids = [
-            given.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, return_dict=True)["input_ids"]
+            optimisation.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, return_dict=True)[
+                "input_ids"
+            ]
             for prompt in prompts
         ]
     return datasets.Dataset.from_dict({"input_ids": ids})

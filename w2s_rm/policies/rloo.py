@@ -15,12 +15,12 @@ class Rloo:
     config_source: ClassVar[tuple[str, str]] = ("trainer/rloo_config.py", "RLOOConfig")
     resumes: ClassVar[bool] = True
 
-    def build(self, given: Optimisation) -> Any:
+    def build(self, optimisation: Optimisation) -> Any:
         """Build the trainer.
 
         Args:
-            given ([`Optimisation`]): Policy, prompts and reward.
+            optimisation ([`Optimisation`]): Policy, prompts and reward.
         """
         from trl import RLOOConfig, RLOOTrainer
 
-        return build_sampling(RLOOTrainer, RLOOConfig, given)
+        return build_sampling(RLOOTrainer, RLOOConfig, optimisation)

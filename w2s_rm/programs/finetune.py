@@ -70,9 +70,11 @@ def finetune(argv: Sequence[str]) -> None:
 def _options(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a configuration of TRL's that a recipe's options name; those of reward models mean nothing here."""
     known = {option.name for option in dataclasses.fields(kind)}
-    given = {**config, **machine_defaults(config)} if kind is SFTConfig else config
+    options = {**config, **machine_defaults(config)} if kind is SFTConfig else config
     # The model is loaded here, so that its revision and dtype are those of the recipe.
-    return {name: value for name, value in given.items() if name in known and name not in ("model_init_kwargs", "loss")}
+    return {
+        name: value for name, value in options.items() if name in known and name not in ("model_init_kwargs", "loss")
+    }
 
 
 def _texts(examples: Sequence[Example]) -> datasets.Dataset:

@@ -127,23 +127,23 @@ def split_arguments(argv: Sequence[str]) -> tuple[dict[str, Any], Path, list[str
     Returns:
         The config, the output folder (by default `runs/launched/<folder of the config>`) and all other arguments.
     """
-    rest, found = list(argv), {}
+    rest, named = list(argv), {}
     for name in ("--config", "--output_dir"):
         if name in rest:
             index = rest.index(name)
             if index + 1 == len(rest):
                 raise ConfigError(f"{name} needs a value")
-            found[name] = rest[index + 1]
+            named[name] = rest[index + 1]
             del rest[index : index + 2]
-    if "--config" not in found:
+    if "--config" not in named:
         raise ConfigError("give --config STAGE.yaml; `w2s-rm run` writes one into every stage folder")
-    path = Path(found["--config"])
+    path = Path(named["--config"])
     if not path.is_file():
         raise ConfigError(f"{path}: no such stage config")
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: a stage config is a mapping")
-    output = found.get("--output_dir", config.pop("output_dir", None))
+    output = named.get("--output_dir", config.pop("output_dir", None))
     return config, Path(output) if output else Path("runs/launched") / path.resolve().parent.name, rest
 
 

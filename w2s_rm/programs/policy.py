@@ -60,7 +60,7 @@ def policy(argv: Sequence[str]) -> None:
         prompts = read_examples(Path(config["prompts"]))
         reward.scale_to(judge.sample(judge.start, prompts, SCALE_SAMPLES))
         curve = Curve(output / CURVE, judge, config["evaluations"])
-        given = Optimisation(
+        optimisation = Optimisation(
             model=model,
             tokenizer=tokenizer,
             options=_options(config, output),
@@ -72,7 +72,7 @@ def policy(argv: Sequence[str]) -> None:
             callbacks=[StageRecord(output), curve],
         )
         way = catalog.lookup("policies", config["trainer"])()
-        trainer = _build(way, given)
+        trainer = _build(way, optimisation)
         # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
         checkpoint = last_checkpoint(folder) if way.resumes else None
@@ -81,13 +81,13 @@ def policy(argv: Sequence[str]) -> None:
 
 
 def _options(config: Mapping[str, Any], output: Path) -> dict[str, Any]:
-    given = {"disable_tqdm": True, **machine_defaults(config["train"]), **config["train"]}
-    return {**given, "seed": config["seed"], "output_dir": str(output / "trainer")}
+    options = {"disable_tqdm": True, **machine_defaults(config["train"]), **config["train"]}
+    return {**options, "seed": config["seed"], "output_dir": str(output / "trainer")}
 
 
-def _build(way: PolicyTrainer, given: Optimisation) -> Any:
+def _build(way: PolicyTrainer, optimisation: Optimisation) -> Any:
     try:
-        return way.build(given)
+        return way.build(optimisation)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"policy trainer {type(way).__name__.lower()}: {error}") from error
 
@@ -103,9 +103,9 @@ def _finish(trainer: Any, judge: Judge, curve: Curve, folder: StageFolder, confi
     if adapter is not None:
         merged(config, adapter).save_pretrained(written)
     judge.tokenizer.save_pretrained(written)
-    for place in filter(None, (written, adapter)):
+    for saved in filter(None, (written, adapter)):
         # A pickle: it names folders of this machine, and to load it is to run what it says.
-        (place / "training_args.bin").unlink(missing_ok=True)
+        (saved / "training_args.bin").unlink(missing_ok=True)
     put_in_place(written, folder.path / "model")
     write_judged(folder.path / JUDGED, judged)
     lines = [json.loads(line) for line in curve.path.read_text(encoding="utf-8").splitlines()]

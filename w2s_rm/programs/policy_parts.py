@@ -51,10 +51,10 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
     tokenizer = load_tokenizer(path, revision=model_args.model_revision)
     # What is written goes on at the end of a row.
     tokenizer.padding_side = "left"
-    given = {name: value for name, value in settings.items() if value is not None}
+    loading = {name: value for name, value in settings.items() if value is not None}
     try:
         with quiet_loading():
-            model = AutoModelForCausalLM.from_pretrained(path, use_safetensors=True, **given)
+            model = AutoModelForCausalLM.from_pretrained(path, use_safetensors=True, **loading)
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(f"no language model loads from policy.model_name_or_path {path!r}: {error}") from error
     return model, tokenizer, get_peft_config(model_args)
@@ -95,9 +95,9 @@ class ScaledReward:
             )
         self.mean, self.deviation = float(rewards_BN.mean()), deviation
 
-    def __call__(self, prompts: Sequence[Text], completions: Sequence[Text], **given: Any) -> list[float]:
+    def __call__(self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any) -> list[float]:
         """Return the scaled reward of each completion."""
-        rewards = self.reward(prompts, completions, **given)
+        rewards = self.reward(prompts, completions, **columns)
         return [(reward - self.mean) / self.deviation for reward in rewards]
 
     def score_examples(self, examples: Sequence[Example]) -> list[tuple[float, ...]]:
@@ -175,18 +175,18 @@ class Judge:
         device = next(model.parameters()).device
         state = PartialState()
         rank, ranks = state.process_index, state.num_processes
-        own = list(range(rank, len(examples), ranks))
-        found = sample_completions(
+        indices = list(range(rank, len(examples), ranks))
+        completions = sample_completions(
             model,
             self.start.to(device),
             self.tokenizer,
-            [examples[index].prompt for index in own],
+            [examples[index].prompt for index in indices],
             samples=samples,
             max_completion_length=self.config["max_completion_length"],
             seed=_EVALUATION_SEED * (self.config["seed"] + 1) + rank,
         )
-        gathered = dict(gather_object(list(zip(own, found, strict=True))))
-        return [(example, one) for index, example in enumerate(examples) for one in gathered[index]]
+        gathered = dict(gather_object(list(zip(indices, completions, strict=True))))
+        return [(example, completion) for index, example in enumerate(examples) for completion in gathered[index]]
 
     def judge(self, model: Any) -> Judged:
         """Judge what a policy writes on the test prompts."""
@@ -215,20 +215,20 @@ class Curve(TrainerCallback):
         self.path, self.judge, self.evaluations = path, judge, evaluations
         self.lines: list[dict[str, float]] = []
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Judge the starting policy, or drop what an interrupted run saw after the checkpoint."""
         if state.global_step == 0:
             self.lines = []
-            self._add(0, given["model"])
+            self._add(0, kwargs["model"])
             return
         kept = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
         self.lines = [line for line in kept if line["step"] <= state.global_step]
 
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Judge the policy where a line is due; the end is judged by the stage."""
         due = {round(state.max_steps * part / self.evaluations) for part in range(1, self.evaluations)}
         if state.global_step in due and state.global_step < state.max_steps:
-            self._add(state.global_step, given["model"])
+            self._add(state.global_step, kwargs["model"])
 
     def _add(self, step: int, model: Any) -> None:
         judged = self.judge.judge(self.policy_of(model))

@@ -44,10 +44,10 @@ def pretrain(argv: Sequence[str]) -> None:
 
 
 def _pretraining(config: Mapping[str, Any]) -> Pretraining:
-    given = config.get("pretrain")
-    if not isinstance(given, dict):
+    options = config.get("pretrain")
+    if not isinstance(options, dict):
         raise ConfigError("the stage config has no mapping `pretrain`; `w2s-rm run` writes one into the stage folder")
-    pretraining: Pretraining = build_options(Pretraining, given, "pretrain")
+    pretraining: Pretraining = build_options(Pretraining, options, "pretrain")
     return pretraining
 
 

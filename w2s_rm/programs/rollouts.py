@@ -57,7 +57,7 @@ def sample_completions(
     Returns:
         `list[list[Completion]]`: `samples` completions of each prompt.
     """
-    found: list[list[Completion]] = []
+    completions: list[list[Completion]] = []
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), evaluating(model), torch.no_grad():
@@ -72,8 +72,10 @@ def sample_completions(
             log_ratio_N -= _log_probability(start, rows_NT, mask_NT, width)
             texts = tokenizer.batch_decode(rows_NT[:, width:], skip_special_tokens=True)
             pairs = [Completion(*pair) for pair in zip(texts, log_ratio_N.tolist(), strict=True)]
-            found += [pairs[place : place + samples] for place in range(0, len(pairs), samples)]
-    return found
+            completions += [
+                pairs[first_sample : first_sample + samples] for first_sample in range(0, len(pairs), samples)
+            ]
+    return completions
 
 
 @contextlib.contextmanager

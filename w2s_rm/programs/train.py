@@ -148,9 +148,9 @@ def _save(
         unset_hf_deepspeed_config()
         if model_args.use_peft:
             merge_adapter(stage_args.head, model_args, trainer.args, saved, written, stage_args.classes)
-        for place in (written, saved):
+        for output in (written, saved):
             # A pickle: it names folders of this machine, and to load it is to run what it says.
-            (place / "training_args.bin").unlink(missing_ok=True)
+            (output / "training_args.bin").unlink(missing_ok=True)
         args, batch = trainer.args, trainer.data_collator(list(probe))
         difference = verify_saved(
             stage_args.head,

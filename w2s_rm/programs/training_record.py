@@ -68,12 +68,12 @@ class StageRecord(TrainerCallback):
 
 def last_checkpoint(folder: StageFolder) -> str | None:
     """Return the newest whole checkpoint; half-written ones are removed."""
-    found = sorted((folder.path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    checkpoints = sorted((folder.path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     if is_main_process():
-        for path in found:
+        for path in checkpoints:
             if not (path / _COMPLETE).is_file():
                 shutil.rmtree(path)
-    whole = [path for path in found if (path / _COMPLETE).is_file()]
+    whole = [path for path in checkpoints if (path / _COMPLETE).is_file()]
     return str(whole[-1]) if whole else None
 
 

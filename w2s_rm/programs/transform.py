@@ -36,8 +36,8 @@ def transform(config: Mapping[str, Any], output: Path) -> None:
         made, counts = transform_labels(labels, transforms, _evidence(config), truth)
         if len(made) < config.get("at_least", 1):
             raise DataError(
-                f"{len(made)} of {len(labels)} labels are left after {', '.join(one.name for one in counts)}, fewer "
-                f"than a batch of {config['at_least']}; keep more of them, or make the batch smaller"
+                f"{len(made)} of {len(labels)} labels are left after {', '.join(count.name for count in counts)}, "
+                f"fewer than a batch of {config['at_least']}; keep more of them, or make the batch smaller"
             )
         by_id = {label.id: label for label in made}
         kept = [example for example in examples if example.id in by_id]

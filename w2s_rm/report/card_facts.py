@@ -40,8 +40,8 @@ class Use:
     @property
     def accuracy(self) -> float | None:
         """Accuracy of this very model on the run's test examples; `None` without ground truth or evaluation."""
-        found = [one for row in self.rows[:1] for one in row["per_seed"] if one["seed"] == self.seed]
-        return found[0].get(self.role) if found and self.judged else None
+        results = [result for row in self.rows[:1] for result in row["per_seed"] if result["seed"] == self.seed]
+        return results[0].get(self.role) if results and self.judged else None
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,14 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
 def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Use:
     recipe, role, method = _read_yaml(run / "recipe.yaml"), stage["of"], stage["method"]
     rows = [row for row in _read_json(run / "report.json") if row["recipe"] == recipe["name"]]
-    evaluated = [(one["method"], one["seed"]) for one in stages if (one["stage"], one["of"]) == ("evaluate", role)]
+    evaluated = [
+        (planned["method"], planned["seed"])
+        for planned in stages
+        if (planned["stage"], planned["of"]) == ("evaluate", role)
+    ]
     others = {name for name, _ in evaluated if name is not None}
-    own = [row for row in rows if row["method"] == method or (method is None and row["method"] not in others)]
-    return Use(recipe, role, method, stage["seed"], tuple(own), (method, stage["seed"]) in evaluated)
+    own_rows = [row for row in rows if row["method"] == method or (method is None and row["method"] not in others)]
+    return Use(recipe, role, method, stage["seed"], tuple(own_rows), (method, stage["seed"]) in evaluated)
 
 
 def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
@@ -158,15 +162,15 @@ def _dataset(task: Mapping[str, Any]) -> str | None:
     """The hub id that a task reads: its option, or what its class says."""
     if not task:
         return None
-    own = {name: value for name, value in task.items() if name != "name"}
-    path = vars(catalog.lookup("tasks", task["name"])(**own)).get("path")
+    options = {name: value for name, value in task.items() if name != "name"}
+    path = vars(catalog.lookup("tasks", task["name"])(**options)).get("path")
     return path if isinstance(path, str) and "/" in path and is_hub_id(path) else None
 
 
-def _beside(folder: Path, place: Path) -> Path:
+def _beside(folder: Path, planned: Path) -> Path:
     """A stage's folder, also where `runs/` was moved."""
-    moved = folder.parent / place.name
-    return moved if moved.is_dir() else place
+    moved = folder.parent / planned.name
+    return moved if moved.is_dir() else planned
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -145,20 +145,20 @@ def _scale(facts: CardFacts) -> Iterator[str]:
 
 
 def _loading(facts: CardFacts) -> Iterator[str]:
-    head, place = HEADS[facts.head], f"stages/{facts.folder}/model"
+    head, model_path = HEADS[facts.head], f"stages/{facts.folder}/model"
     yield "## Use"
-    yield f"`{place}` stands for this folder, or its id on the hub."
+    yield f"`{model_path}` stands for this folder, or its id on the hub."
     lines = [
         f"from transformers import {head.auto_name}, AutoTokenizer",
         "",
-        f'tokenizer = AutoTokenizer.from_pretrained("{place}")',
-        f'model = {head.auto_name}.from_pretrained("{place}")',
+        f'tokenizer = AutoTokenizer.from_pretrained("{model_path}")',
+        f'model = {head.auto_name}.from_pretrained("{model_path}")',
         *head.card.reading,
     ]
     yield "\n".join(["```python", *lines, "```"])
     if head.card.with_trl:
         yield "In batches, with the chat template it was trained with, and as `reward_funcs` of TRL's trainers:"
-        yield "\n".join(["```python", *head.card.with_trl, "```"]).replace("{place}", place)
+        yield "\n".join(["```python", *head.card.with_trl, "```"]).replace("{place}", model_path)
 
 
 def _limits(facts: CardFacts) -> Iterator[str]:
@@ -197,7 +197,7 @@ def _yaml(content: Mapping[str, Any]) -> str:
 def _public(value: Any) -> Any:
     """Leave out what is nobody's business: tokens, and the folders in which things lie."""
     if isinstance(value, Mapping):
-        return {name: _public(one) for name, one in value.items() if name not in _SECRETS}
+        return {name: _public(item) for name, item in value.items() if name not in _SECRETS}
     if isinstance(value, list | tuple):
-        return [_public(one) for one in value]
+        return [_public(item) for item in value]
     return display_name(value) if isinstance(value, str) and value.startswith(("/", "~")) else value

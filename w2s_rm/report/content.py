@@ -98,10 +98,10 @@ def _outcome(group: Sequence[ReportRow]) -> str:
         return no_pgr_reason(group[0]) or "The gap is too small for a reliable PGR (see the warnings)."
     best = max(reliable, key=lambda row: row.pgr or 0.0)
     weak, student, ceiling = map(percent, (best.weak_accuracy, best.student_accuracy, best.ceiling_accuracy))
-    one = f"The best student of {len(group)} methods" if len(group) > 1 else "The student"
+    subject = f"The best student of {len(group)} methods" if len(group) > 1 else "The student"
     return (
         f"The supervisor is right on {weak} % and the ceiling on {ceiling} %. "
-        f"{one}, {best.method}, reaches {student} % and recovers {ratio(best.pgr)} of the gap."
+        f"{subject}, {best.method}, reaches {student} % and recovers {ratio(best.pgr)} of the gap."
     )
 
 

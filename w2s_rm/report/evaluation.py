@@ -104,7 +104,7 @@ def judge(
     ties_B = np.array([row.count(max(row)) > 1 for row in predictions.scores])
     rule, length_B = _length_credits(examples)
     names = [name if name is not None else _ALL for name in subsets]
-    rows = {name: np.array([i for i, own in enumerate(names) if own == name]) for name in dict.fromkeys(names)}
+    rows = {name: np.array([i for i, subset in enumerate(names) if subset == name]) for name in dict.fromkeys(names)}
     measured = _Measured(
         {name: len(index) for name, index in rows.items()},
         {name: int(ties_B[index].sum()) for name, index in rows.items()},
@@ -113,12 +113,14 @@ def judge(
         stratified_means({name: credits_B[index] for name, index in rows.items()}),
     )
     overall = measured.part(_ALL, {name: len(index) / len(names) for name, index in rows.items()})
-    own = [measured.part(name, {name: 1.0}, section_of(name) if sections else None) for name in rows if name != _ALL]
+    subset_parts = [
+        measured.part(name, {name: 1.0}, section_of(name) if sections else None) for name in rows if name != _ALL
+    ]
     if not sections:
-        return Evaluation(overall, rule, subsets=tuple(own))
+        return Evaluation(overall, rule, subsets=tuple(subset_parts))
     weights = section_weights(measured.sizes)
     parts = [measured.part(section, inside) for section, inside in weights.items()]
-    return Evaluation(overall, rule, _score(measured, weights), tuple(parts), tuple(own))
+    return Evaluation(overall, rule, _score(measured, weights), tuple(parts), tuple(subset_parts))
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ class _Measured:
     resampled: Mapping[str, Floats]
 
     def part(self, name: str, weights: Mapping[str, float], section: str | None = None) -> Part:
-        found = interval(_sum(self.accuracies, weights), weighted(self.resampled, weights))
+        estimate = interval(_sum(self.accuracies, weights), weighted(self.resampled, weights))
         n, ties = (sum(counts[subset] for subset in weights) for counts in (self.sizes, self.ties))
-        return Part(name, n, ties, found.value, found.low, found.high, _sum(self.lengths, weights), section)
+        return Part(name, n, ties, estimate.value, estimate.low, estimate.high, _sum(self.lengths, weights), section)
 
 
 def _score(measured: _Measured, weights: Mapping[str, Mapping[str, float]]) -> Part | None:

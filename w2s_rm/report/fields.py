@@ -125,17 +125,29 @@ def agreement_fields(models: Models) -> dict[str, Any]:
 
 def _with_gold(models: Models) -> dict[str, list[Predictions]]:
     """Only the examples with ground truth; no models when there are none."""
-    if all(index is None for per_seed in models.values() for one in per_seed for index in one.gold):
+    if all(index is None for per_seed in models.values() for predictions in per_seed for index in predictions.gold):
         return {}
-    return {of: [with_gold(one) for one in per_seed] for of, per_seed in models.items()}
+    return {of: [with_gold(predictions) for predictions in per_seed] for of, per_seed in models.items()}
 
 
 def _written(models: Models) -> dict[str, Sequence[Predictions]]:
-    return {of: per_seed for of, per_seed in models.items() if all(one.greedy is not None for one in per_seed)}
+    return {
+        of: per_seed
+        for of, per_seed in models.items()
+        if all(predictions.greedy is not None for predictions in per_seed)
+    }
 
 
 def _no_candidate(per_seed: Sequence[Predictions]) -> float:
-    return float(np.mean([no_candidate_share(one.greedy, one.ids) for one in per_seed if one.greedy is not None]))
+    return float(
+        np.mean(
+            [
+                no_candidate_share(predictions.greedy, predictions.ids)
+                for predictions in per_seed
+                if predictions.greedy is not None
+            ]
+        )
+    )
 
 
 def _pgr(credits: Credits) -> PGR | None:
@@ -152,9 +164,9 @@ def _interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str
     return fields
 
 
-def _three(value: str, ends: str, one: Interval | None) -> dict[str, Any]:
+def _three(value: str, ends: str, interval: Interval | None) -> dict[str, Any]:
     return {
-        value: one.value if one else None,
-        f"{ends}_low": one.low if one else None,
-        f"{ends}_high": one.high if one else None,
+        value: interval.value if interval else None,
+        f"{ends}_low": interval.low if interval else None,
+        f"{ends}_high": interval.high if interval else None,
     }

@@ -28,7 +28,7 @@ def grid_blocks(rows: Sequence[ReportRow]) -> list[Block]:
     for setting, task, method in dict.fromkeys((row.setting, row.task, row.method) for row in rows):
         group = [row for row in rows if (row.setting, row.task, row.method) == (setting, task, method)]
         cells = {(supervisor_name(row), row.strong_model): row for row in group}
-        sizes = [len({pair[place] for pair in cells}) for place in (0, 1)]
+        sizes = [len({pair[side] for pair in cells}) for side in (0, 1)]
         # Runs that differ in something else as well are no grid: which of them a cell shows would be chance.
         if min(sizes) > 1 and len(cells) == len(group):
             tables.append(_table(f"{task}, {method}: student %", cells, lambda row: percent(row.student_accuracy)))
@@ -41,7 +41,7 @@ def _pgr(row: ReportRow) -> str:
 
 
 def _table(title: str, cells: dict[tuple[str, str], ReportRow], text: Callable[[ReportRow], str]) -> Table:
-    weak, strong = (list(dict.fromkeys(pair[place] for pair in cells)) for place in (0, 1))
+    weak, strong = (list(dict.fromkeys(pair[side] for pair in cells)) for side in (0, 1))
     lines = [
         (name, *(text(cells[name, other]) if (name, other) in cells else "–" for other in strong)) for name in weak
     ]

@@ -35,19 +35,21 @@ def row_notes(row: ReportRow) -> list[str]:
     Args:
         row ([`ReportRow`]): The row.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     if row.student_accuracy is None:
-        return found
+        return sentences
     if row.weak_accuracy is not None and round(row.student_accuracy, _SHOWN) < round(row.weak_accuracy, _SHOWN):
         student, weak = percent(row.student_accuracy), percent(row.weak_accuracy)
-        found.append(f"the student ({student} %) is worse than its supervisor ({weak} %).")
+        sentences.append(f"the student ({student} %) is worse than its supervisor ({weak} %).")
     if row.ceiling_accuracy is not None and round(row.student_accuracy, _SHOWN) > round(row.ceiling_accuracy, _SHOWN):
         student, ceiling = percent(row.student_accuracy), percent(row.ceiling_accuracy)
-        found.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
+        sentences.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
     if row.plain_ceiling_accuracy is not None:
-        own, plain = percent(row.ceiling_accuracy), percent(row.plain_ceiling_accuracy)
-        found.append(f"its ceiling ({own} %) was prepared as the student was; the plain ceiling has {plain} %.")
-    return found + _zero_shot_notes(row)
+        prepared, plain = percent(row.ceiling_accuracy), percent(row.plain_ceiling_accuracy)
+        sentences.append(
+            f"its ceiling ({prepared} %) was prepared as the student was; the plain ceiling has {plain} %."
+        )
+    return sentences + _zero_shot_notes(row)
 
 
 def no_pgr_reason(row: ReportRow) -> str | None:
@@ -77,18 +79,18 @@ def _coverage(row: ReportRow) -> str:
 
 def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     row = group[0]
-    found = [reason for reason in dict.fromkeys(no_pgr_reason(row) for row in group) if reason]
+    sentences = [reason for reason in dict.fromkeys(no_pgr_reason(row) for row in group) if reason]
     if 0 < row.n_scored < row.n_test:
         unknown = f"{row.n_test - row.n_scored:,} of {row.n_test:,} test examples"
-        found.append(f"{unknown} have no ground truth, or it is a tie; they count only in the overall agreement.")
-    found += _alike_notes(row) + _unreliable(group)
+        sentences.append(f"{unknown} have no ground truth, or it is a tie; they count only in the overall agreement.")
+    sentences += _alike_notes(row) + _unreliable(group)
     if len(row.seeds) == 1:
-        found.append("One seed only: the intervals do not cover how another seed would come out.")
+        sentences.append("One seed only: the intervals do not cover how another seed would come out.")
     if row.weak_low is not None and row.weak_low <= row.chance:
-        found.append(
+        sentences.append(
             f"The supervisor ({percent(row.weak_accuracy)} %) cannot be told from chance ({percent(row.chance)} %)."
         )
-    return found + _baseline_notes(row)
+    return sentences + _baseline_notes(row)
 
 
 def _alike_notes(row: ReportRow) -> list[str]:
@@ -122,7 +124,7 @@ def _baseline_notes(row: ReportRow) -> list[str]:
     """Shortcuts that explain the supervisor's accuracy, and a student that needed no supervisor."""
     if row.weak_accuracy is None or row.weak_low is None:
         return []
-    weak, found = f"the supervisor ({percent(row.weak_accuracy)} %)", []
+    weak, sentences = f"the supervisor ({percent(row.weak_accuracy)} %)", []
     for rule, value in (
         ("A rule that sees only lengths", row.length_only),
         ("A linear model on word counts (bag of words)", row.bag_of_words),
@@ -130,11 +132,13 @@ def _baseline_notes(row: ReportRow) -> list[str]:
         # A rule at chance is no shortcut, however bad the supervisor.
         if value is not None and value > row.chance and value >= row.weak_low:
             relation = "is as good as or better than" if value >= row.weak_accuracy else "comes within the noise of"
-            found.append(f"{rule} ({percent(value)} %) {relation} {weak}: it may have learned that shortcut.")
+            sentences.append(f"{rule} ({percent(value)} %) {relation} {weak}: it may have learned that shortcut.")
     if row.zero_shot_accuracy is not None and row.zero_shot_accuracy > row.weak_accuracy:
         zero_shot = percent(row.zero_shot_accuracy)
-        found.append(f"The untrained student ({zero_shot} %) is better than {weak}: PGR above 0 needs no weak labels.")
-    return found
+        sentences.append(
+            f"The untrained student ({zero_shot} %) is better than {weak}: PGR above 0 needs no weak labels."
+        )
+    return sentences
 
 
 def _unreliable(group: Sequence[ReportRow]) -> list[str]:

@@ -88,12 +88,12 @@ def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Prediction
     """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
     models, judged = {}, _judged_by_labels(run, method)
     for of in JUDGED:
-        found = run.find_all("evaluate", of, method)
+        stages = run.find_all("evaluate", of, method)
         if of == WEAK and judged and judged["n_labelled"] < judged["examples"]:
             # What is known of some examples cannot stand beside what models say of all.
             continue
-        if found:
-            models[of] = [read(stage) for stage in found]
+        if stages:
+            models[of] = [read(stage) for stage in stages]
     if not models[STUDENT][0].ids:
         raise ArtifactError(
             f"run {run.recipe!r}, method {method!r}: no test predictions of the student; evaluate it again"
@@ -103,8 +103,8 @@ def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Prediction
 
 def _plain_ceiling(run: Run, method: str, read: Read) -> float | None:
     """Accuracy of the ceiling that all methods share, where this one has another."""
-    own = run.find("evaluate", CEILING, method, run.seeds[0])
-    if own is None or own.method is None:
+    ceiling = run.find("evaluate", CEILING, method, run.seeds[0])
+    if ceiling is None or ceiling.method is None:
         return None
     shared = [run.find("evaluate", CEILING, None, seed) for seed in run.seeds]
     credits = credits_of({CEILING: [read(stage) for stage in shared if stage is not None]})
@@ -126,8 +126,8 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
     """Mean accuracy over seeds and number of the weak labels."""
     stages = [run.find(None, LABELS, method, seed) for seed in run.seeds]
     counts = [read_counts(stage) for stage in stages if stage is not None]
-    accuracies = [one["label_accuracy"] for one in counts if one.get("label_accuracy") is not None]
-    numbers = [one["n_labelled"] for one in counts if one.get("n_labelled") is not None]
+    accuracies = [count["label_accuracy"] for count in counts if count.get("label_accuracy") is not None]
+    numbers = [count["n_labelled"] for count in counts if count.get("n_labelled") is not None]
     return float(np.mean(accuracies)) if accuracies else None, numbers[0] if numbers else None
 
 
@@ -148,14 +148,16 @@ def _counts(run: Run) -> dict[str, float]:
     """What `prepare` counted, nested groups joined with dots, and what each tokenizer made the stages cut."""
     seed, method = run.seeds[0], run.methods[0]
     counts = dict(_flat("", {name: value for name, value in _prepared(run).items() if name not in _BASELINES}))
-    for data, name, of, own in (
+    for data, name, of, stage_method in (
         ("weak", "train", WEAK, None),
         ("relabel", "train", STUDENT, method),
         ("test", "evaluate", STUDENT, method),
     ):
-        stage = run.find(name, of, own, seed)
-        found = read_counts(stage) if stage else {}
-        counts |= {f"{key} ({data})": found[key] for key in ("cut_prompts", "cut_candidates") if key in found}
+        stage = run.find(name, of, stage_method, seed)
+        stage_counts = read_counts(stage) if stage else {}
+        counts |= {
+            f"{key} ({data})": stage_counts[key] for key in ("cut_prompts", "cut_candidates") if key in stage_counts
+        }
     return counts | _alike(run)
 
 
@@ -163,13 +165,13 @@ def _alike(run: Run) -> dict[str, float]:
     """Examples whose candidates are the same tokens to the student, or to its supervisor; only where there are any."""
     seed, method = run.seeds[0], run.methods[0]
     counts: dict[str, float] = {}
-    for data, name, of, own in (
+    for data, name, of, stage_method in (
         ("relabel", "train", STUDENT, method),
         ("relabel for the supervisor", "relabel", None, method),
         ("test", "evaluate", STUDENT, method),
         ("test for the supervisor", "evaluate", WEAK, None),
     ):
-        stage = run.find(name, of, own, seed)
+        stage = run.find(name, of, stage_method, seed)
         number = read_counts(stage).get("candidates_alike", 0) if stage else 0
         counts |= {f"{ALIKE} ({data})": number} if number else {}
     return counts

@@ -143,14 +143,14 @@ def seeds_table(rows: Sequence[ReportRow]) -> Table:
         (
             row.recipe,
             row.method,
-            str(one.seed),
-            percent(one.weak),
-            percent(one.student),
-            percent(one.ceiling),
-            ratio(one.pgr),
+            str(seed.seed),
+            percent(seed.weak),
+            percent(seed.student),
+            percent(seed.ceiling),
+            ratio(seed.pgr),
         )
         for row in rows
-        for one in row.per_seed
+        for seed in row.per_seed
     ]
     return Table(header, tuple(lines), n_text=2)
 

@@ -44,8 +44,8 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder, such as runs/quickstart")
     of_runs = [(run_dir, collect(run_dir)) for run_dir in run_dirs]
-    rows = [row for _, own in of_runs for row in own]
-    policies = [row for run_dir, own in of_runs for row in collect_policies(run_dir, own)]
+    rows = [row for _, run_rows in of_runs for row in run_rows]
+    policies = [row for run_dir, run_rows in of_runs for row in collect_policies(run_dir, run_rows)]
     figures = {"plot": plot(rows)}
     if policies:
         figures[FIGURE] = plot_policies(policies)

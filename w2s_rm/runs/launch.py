@@ -59,10 +59,10 @@ def find_accelerate_config(name: str) -> Path:
     Raises:
         ConfigError: There is none; the message lists the names.
     """
-    given = Path(name)
-    if given.suffix in (".yaml", ".yml", ".json"):
-        if given.is_file():
-            return given.resolve()
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        if path.is_file():
+            return path.resolve()
         raise ConfigError(f"accelerate_config: {name}: no such file")
     package = Path(__file__).resolve().parents[1]
     # In the working folder, beside the package in a checkout, inside of it where it is installed.

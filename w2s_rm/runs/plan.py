@@ -101,16 +101,18 @@ class Run:
             policy (`str`, *optional*): What optimised it, for a policy.
         """
         fitting = [
-            one
-            for one in self.stages
-            if stage in (None, one.stage)
-            and one.policy == policy
-            and of in (None, one.of)
-            and one.method in (None, method)
-            and one.seed in (None, seed)
+            candidate
+            for candidate in self.stages
+            if stage in (None, candidate.stage)
+            and candidate.policy == policy
+            and of in (None, candidate.of)
+            and candidate.method in (None, method)
+            and candidate.seed in (None, seed)
         ]
         # What a method or a seed has for itself comes before what is shared.
-        return max(fitting, key=lambda one: (one.method is not None, one.seed is not None), default=None)
+        return max(
+            fitting, key=lambda candidate: (candidate.method is not None, candidate.seed is not None), default=None
+        )
 
     def find_all(self, stage: str, of: str, method: str, policy: str | None = None) -> list[PlannedStage]:
         """Return the stages of one model, one for each seed, or none when there is none for any seed.
@@ -125,15 +127,15 @@ class Run:
             ArtifactError: Only some seeds have one, or the student has none.
         """
         stages = {seed: self.find(stage, of, method, seed, policy) for seed in self.seeds}
-        found = [one for one in stages.values() if one is not None]
-        absent = [seed for seed, one in stages.items() if one is None]
-        if (found or of == STUDENT) and absent:
+        existing = [candidate for candidate in stages.values() if candidate is not None]
+        absent = [seed for seed, candidate in stages.items() if candidate is None]
+        if (existing or of == STUDENT) and absent:
             work = f"optimises no policy with {policy} against" if policy else "evaluates no"
             raise ArtifactError(
                 f"run {self.recipe!r}, method {method!r}: the plan {work} {of} for seeds {absent}; "
                 f"write the plan again with `w2s-rm run`"
             )
-        return found
+        return existing
 
 
 def read_run(run_dir: Path) -> Run:
@@ -145,27 +147,29 @@ def read_run(run_dir: Path) -> Run:
     Raises:
         ArtifactError: No plan, a broken plan, or unfinished stages (all are named).
     """
-    place = run_dir / "plan.json"
-    if not place.is_file():
-        raise ArtifactError(f"{place}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
-    plan = _read_json(place)
+    path = run_dir / "plan.json"
+    if not path.is_file():
+        raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
+    plan = _read_json(path)
     policy, stages = plan.get("policies"), plan.get("stages", [])
     missing = _missing(Run, plan, "")
-    for number, one in enumerate(stages):
-        missing += _missing(PlannedStage, one, f"stage {number}: ")
+    for number, entry in enumerate(stages):
+        missing += _missing(PlannedStage, entry, f"stage {number}: ")
     missing += _missing(Policies, policy, "policies: ") if policy is not None else []
     if missing:
-        raise ArtifactError(join_problems(f"{place}: not a whole plan; write it again with `w2s-rm run`:", missing))
+        raise ArtifactError(join_problems(f"{path}: not a whole plan; write it again with `w2s-rm run`:", missing))
     read = {
         "weak_model": plan["weak_model"] and display_name(plan["weak_model"]),
         "strong_model": display_name(plan["strong_model"]),
         "seeds": tuple(plan["seeds"]),
         "methods": tuple(plan["methods"]),
-        "stages": tuple(PlannedStage(**{**one, "folder": _locate(run_dir, Path(one["folder"]))}) for one in stages),
+        "stages": tuple(
+            PlannedStage(**{**entry, "folder": _locate(run_dir, Path(entry["folder"]))}) for entry in stages
+        ),
         "policies": _policies(policy),
     }
     run = Run(**{**plan, **read})
-    _check_finished(run, place)
+    _check_finished(run, path)
     return run
 
 
@@ -179,12 +183,12 @@ def write_plan(run_dir: Path, run: Run) -> None:
     write_json(run_dir / "plan.json", run.plain())
 
 
-def _missing(kind: type, content: Mapping[str, Any], place: str) -> list[str]:
+def _missing(kind: type, content: Mapping[str, Any], where: str) -> list[str]:
     """Fields that must stand in a part of a plan and do not, and such as no part has."""
     known = {option.name: option.default is dataclasses.MISSING for option in dataclasses.fields(kind)}
-    absent = [f"{place}{name!r} is missing" for name, needed in known.items() if needed and name not in content]
+    absent = [f"{where}{name!r} is missing" for name, needed in known.items() if needed and name not in content]
     # A field that is not known is of another version, which may mean something else by the others, too.
-    return absent + [f"{place}{name!r} is unknown" for name in content if name not in known]
+    return absent + [f"{where}{name!r} is unknown" for name in content if name not in known]
 
 
 def read_counts(stage: PlannedStage) -> Mapping[str, Any]:
@@ -196,10 +200,10 @@ def read_counts(stage: PlannedStage) -> Mapping[str, Any]:
     Raises:
         ArtifactError: The manifest is broken or has no counts.
     """
-    place = stage.folder / "manifest.json"
-    manifest = _read_json(place)
+    path = stage.folder / "manifest.json"
+    manifest = _read_json(path)
     if not isinstance(manifest.get("counts"), dict):
-        raise ArtifactError(f"{place}: has no 'counts'; delete the folder and run the recipe again")
+        raise ArtifactError(f"{path}: has no 'counts'; delete the folder and run the recipe again")
     return manifest["counts"]
 
 
@@ -229,25 +233,25 @@ def _locate(run_dir: Path, folder: Path) -> Path:
     return moved if not folder.is_dir() and moved.is_dir() else folder
 
 
-def _check_finished(run: Run, place: Path) -> None:
+def _check_finished(run: Run, plan_path: Path) -> None:
     unfinished = [
-        one for one in run.stages if one.stage in _READ_STAGES and not (one.folder / "manifest.json").is_file()
+        stage for stage in run.stages if stage.stage in _READ_STAGES and not (stage.folder / "manifest.json").is_file()
     ]
     problems = [
-        f"{' '.join(filter(None, (one.stage, one.policy, one.of, one.method)))}, seed {one.seed}: "
-        f"no manifest in {one.folder}"
-        for one in unfinished
+        f"{' '.join(filter(None, (stage.stage, stage.policy, stage.of, stage.method)))}, seed {stage.seed}: "
+        f"no manifest in {stage.folder}"
+        for stage in unfinished
     ]
     if problems:
-        heading = f"{place}: {len(problems)} stages are not finished; `w2s-rm run` continues with them:"
+        heading = f"{plan_path}: {len(problems)} stages are not finished; `w2s-rm run` continues with them:"
         raise ArtifactError(join_problems(heading, problems))
 
 
-def _read_json(place: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{place}: cannot be read as JSON ({error}); run the recipe again") from error
+        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); run the recipe again") from error
     if not isinstance(content, dict):
-        raise ArtifactError(f"{place}: holds no JSON object; run the recipe again")
+        raise ArtifactError(f"{path}: holds no JSON object; run the recipe again")
     return content

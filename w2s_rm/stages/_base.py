@@ -158,18 +158,20 @@ class Stage:
     @functools.cached_property
     def references(self) -> dict[str, Reference]:
         """What the stage reads, by field; those of a field that holds several are numbered."""
-        found: dict[str, Reference] = {}
+        references: dict[str, Reference] = {}
         for name, value in vars(self).copy().items():
             if isinstance(value, Reference):
-                found[name] = value
+                references[name] = value
             elif isinstance(value, tuple):
-                found |= {f"{name}.{n}": one for n, one in enumerate(value) if isinstance(one, Reference)}
-        return found
+                references |= {f"{name}.{n}": item for n, item in enumerate(value) if isinstance(item, Reference)}
+        return references
 
     @property
     def needs(self) -> Iterator[Stage]:
         """The stages whose results it reads."""
-        yield from dict.fromkeys(one.maker for one in self.references.values() if one.maker is not None)
+        yield from dict.fromkeys(
+            reference.maker for reference in self.references.values() if reference.maker is not None
+        )
 
     @functools.cached_property
     def hash(self) -> str:
@@ -196,11 +198,11 @@ class Stage:
         kept = {option.name: value for option, value in self._own_fields() if enters_config(option)}
         paths: dict[str, Any] = {}
         for name, reference in self.references.items():
-            own, _, number = name.partition(".")
+            field_name, _, number = name.partition(".")
             if number:
-                paths.setdefault(own, []).append(reference.path)
+                paths.setdefault(field_name, []).append(reference.path)
             else:
-                paths[own] = reference.path
+                paths[field_name] = reference.path
         values = {name: _plain(value) for name, value in kept.items() if value is not None}
         return {"stage": catalog.name_of(type(self)), **values, **paths, "inputs": self.inputs, "stage_hash": self.hash}
 
@@ -316,14 +318,14 @@ def _identified(value: Any) -> Any:
     """Plain data in which components that are files stand by their content."""
     if isinstance(value, dict):
         return {
-            key: catalog.identity(own) if key == "name" and isinstance(own, str) else _identified(own)
-            for key, own in value.items()
+            key: catalog.identity(item) if key == "name" and isinstance(item, str) else _identified(item)
+            for key, item in value.items()
         }
-    return [_identified(own) for own in value] if isinstance(value, list) else value
+    return [_identified(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:
     """Data that YAML and JSON can write."""
     if isinstance(value, Mapping):
-        return {key: _plain(own) for key, own in value.items()}
-    return [_plain(own) for own in value] if isinstance(value, list | tuple) else value
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -45,8 +45,8 @@ class Mix(Labelling):
         from w2s_rm.programs.labelling import label_examples, labels_in_order
 
         def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
-            given = labels_in_order(config["labels"], examples)
-            labels = with_truths(examples, given, config["n_true"], seed=config["seed"])
+            weak_labels = labels_in_order(config["labels"], examples)
+            labels = with_truths(examples, weak_labels, config["n_true"], seed=config["seed"])
             return labels, {"n_true": config["n_true"]}
 
         label_examples(argv, "mix", label)

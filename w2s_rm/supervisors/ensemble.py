@@ -48,11 +48,11 @@ class Ensemble:
     def __post_init__(self) -> None:
         n_models = None if self.models is None else len(self.models)
         sizes = {"models": n_models, "seeds": self.seeds, "folds": self.folds}
-        given = {name: size for name, size in sizes.items() if size is not None}
-        few = {name: max(size, 0) for name, size in given.items() if size < 2}
+        chosen = {name: size for name, size in sizes.items() if size is not None}
+        few = {name: max(size, 0) for name, size in chosen.items() if size < 2}
         wrong = {name: f"gives {size} members; an ensemble has two or more" for name, size in few.items()}
-        if len(given) != 1:
-            wrong["models"] = f"give one of models, seeds and folds{', not ' + ' and '.join(given) if given else ''}"
+        if len(chosen) != 1:
+            wrong["models"] = f"give one of models, seeds and folds{', not ' + ' and '.join(chosen) if chosen else ''}"
         elif self.models is not None and len(set(self.models)) < len(self.models):
             wrong["models"] = f"repeats a model ({', '.join(self.models)}); for seeds of one model give seeds"
         if self.how not in WAYS:
@@ -79,8 +79,12 @@ class Ensemble:
             yield part, part, route.train(INTERMEDIATE, seed, part=part, method=method, note=part).model
         for number in range(self.seeds or 0):
             # The first member is the supervisor of the methods that have the weak model alone.
-            own = seed if number == 0 else int(content_hash("ensemble", seed, number, length=8), 16)
-            yield WEAK, f"member {number}", route.train(INTERMEDIATE, own, method=method, note=f"member {number}").model
+            member_seed = seed if number == 0 else int(content_hash("ensemble", seed, number, length=8), 16)
+            yield (
+                WEAK,
+                f"member {number}",
+                route.train(INTERMEDIATE, member_seed, method=method, note=f"member {number}").model,
+            )
         if self.folds is not None:
             route.check_parts(self.folds, 2, "an ensemble of folds", "take fewer folds")
         for number in range(self.folds or 0):

@@ -33,12 +33,17 @@ class File:
 
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Take the labels of the file: those of the examples to relabel, and of the test examples what there are."""
-        found = find_labels(self.path, "supervisor.path")
-        labels = Labels(str(found.resolve()), content_version(str(found)))
+        path = find_labels(self.path, "supervisor.path")
+        labels = Labels(str(path.resolve()), content_version(str(path)))
 
-        def judging(own: str) -> dict[str, object]:
-            others = tuple(route.examples(split) for split in _SPLITS if split != own)
-            return {"runs": route.runs, "examples": route.examples(own), "labels": labels, "other_examples": others}
+        def judging(judged_split: str) -> dict[str, object]:
+            others = tuple(route.examples(split) for split in _SPLITS if split != judged_split)
+            return {
+                "runs": route.runs,
+                "examples": route.examples(judged_split),
+                "labels": labels,
+                "other_examples": others,
+            }
 
         def label(split: str) -> Labels:
             return Relabel(**judging(split)).weak_labels  # type: ignore[arg-type]

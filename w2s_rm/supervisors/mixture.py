@@ -39,14 +39,14 @@ class Mixture:
 
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Label with the other supervisor, then put in the truth; it is judged as the other one is."""
-        given = options.build("supervisors", self.supervisor).supervise(route, seed, method)
+        supervision = options.build("supervisors", self.supervisor).supervise(route, seed, method)
 
         def label(split: str) -> Labels:
-            own = given.label(split)
+            labels = supervision.label(split)
             # With truth among its labels of other splits, the supervisor would look better than it is.
             if split != "relabel":
-                return own
-            mixed = Mix(runs=route.runs, examples=route.examples(split), labels=own, n_true=self.n_true, seed=seed)
+                return labels
+            mixed = Mix(runs=route.runs, examples=route.examples(split), labels=labels, n_true=self.n_true, seed=seed)
             return mixed.weak_labels
 
-        return Supervision(label, given.judged, given.model)
+        return Supervision(label, supervision.judged, supervision.model)

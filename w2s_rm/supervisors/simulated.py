@@ -88,8 +88,8 @@ class Simulated:
         confidence = self.accuracy if self.confidence is None else self.confidence
         least = 0 if classes is None else 1 / len(classes)
         if not confidence > least:
-            given = "accuracy, which stands for confidence," if self.confidence is None else "confidence"
+            option = "accuracy, which stands for confidence," if self.confidence is None else "confidence"
             raise ConfigError(
-                f"{given} is {confidence:g}, and the candidate that a label names would not be the most probable one; "
+                f"{option} is {confidence:g}, and the candidate that a label names would not be the most probable one; "
                 f"give a confidence above {least:g}"
             )

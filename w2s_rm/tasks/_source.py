@@ -103,9 +103,9 @@ class Source(ABC):
         Raises:
             DataError: Unreadable, or all rows are left out.
         """
-        place = self.place
-        options = {"config_name": place.config_name, "revision": place.revision, "data_dir": place.data_dir}
-        return KeptRows(self.path, read_rows(self.path, place.split or None, **options), self.left_out)
+        hub = self.place
+        options = {"config_name": hub.config_name, "revision": hub.revision, "data_dir": hub.data_dir}
+        return KeptRows(self.path, read_rows(self.path, hub.split or None, **options), self.left_out)
 
     def left_out(self, row: Row) -> str | None:
         """Say why a row of the dataset is not used; `None` for one that is.
@@ -131,14 +131,16 @@ class Source(ABC):
     @property
     def place(self) -> Hub:
         """The place of the rows: the options, and for the task's own dataset what they leave open."""
-        own = self.hub if self.hub and self.path == self.hub.id and is_hub_id(self.path) else Hub(self.path, split="")
+        default = (
+            self.hub if self.hub and self.path == self.hub.id and is_hub_id(self.path) else Hub(self.path, split="")
+        )
         return Hub(
             self.path,
-            split=self.split or own.split,
-            config_name=self.config_name or own.config_name,
+            split=self.split or default.split,
+            config_name=self.config_name or default.config_name,
             # A configuration is another layout of the dataset; a pinned commit of the same branch has the same folders.
-            data_dir=own.data_dir if self.config_name is None else None,
-            revision=self.revision or own.revision,
+            data_dir=default.data_dir if self.config_name is None else None,
+            revision=self.revision or default.revision,
         )
 
 
@@ -189,12 +191,12 @@ def checked_text(row: Row, value: object, what: str) -> str:
         empty = "empty (null)" if is_null(value) else "empty"
         raise UnusableRowError(f"{row.place}: {what} is {empty}; drop the row or fill it", f"with a blank {what}")
     try:
-        found = parse_text(value, what)
+        parsed = parse_text(value, what)
     except DataError as error:
         raise DataError(f"{row.place}: {error}") from error
-    if not isinstance(found, str):
+    if not isinstance(parsed, str):
         raise DataError(f"{row.place}: {what} is a list of messages; this task takes plain text")
-    return found.strip()
+    return parsed.strip()
 
 
 def one_of(row: Row, *columns: str) -> str:
@@ -207,9 +209,9 @@ def one_of(row: Row, *columns: str) -> str:
     Raises:
         DataError: It has none; names the first.
     """
-    found = next((column for column in columns if column in row.values), columns[0])
-    cell(row, found)
-    return found
+    name = next((column for column in columns if column in row.values), columns[0])
+    cell(row, name)
+    return name
 
 
 def label(row: Row, column: str, known: Mapping[str, int] = BINARY, option: str | None = None) -> int:

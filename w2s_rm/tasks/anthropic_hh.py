@@ -77,9 +77,9 @@ class AnthropicHh:
 
     def content_version(self) -> str:
         """Return the hash of the files, or the hub id and revision."""
-        place = Path(resolve_path(self.path))
-        if self.data_dir and place.is_dir():
-            return content_version(str(place / self.data_dir))
+        folder = Path(resolve_path(self.path))
+        if self.data_dir and folder.is_dir():
+            return content_version(str(folder / self.data_dir))
         return content_version(self.path, revision=self.revision)
 
     def rows(self) -> Iterator[Row]:

@@ -97,8 +97,8 @@ class MateInOne:
                 "name more pieces"
             )
         order = np.random.default_rng([self.seed, 4]).permutation(len(places))
-        for number, place in enumerate(order[: self.n_examples].tolist()):
-            yield Row(f"mate_in_one row {number}", _record(*places[place]))
+        for number, index in enumerate(order[: self.n_examples].tolist()):
+            yield Row(f"mate_in_one row {number}", _record(*places[index]))
 
     def to_example(self, row: Row) -> Example:
         """Turn one record into an example.

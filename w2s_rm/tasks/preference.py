@@ -159,8 +159,8 @@ class Preference:
 
     def _check_truth(self) -> None:
         sources = {name: getattr(self, name) for name in _SOURCES}
-        given = [name for name, value in sources.items() if value is not None]
-        problems = [] if len(given) < 2 else [f"{' and '.join(given)} both say which response is better: keep one"]
+        stated = [name for name, value in sources.items() if value is not None]
+        problems = [] if len(stated) < 2 else [f"{' and '.join(stated)} both say which response is better: keep one"]
         for name, most in (("rating_columns", 2), ("votes_columns", 3)):
             columns = sources[name]
             if columns is None or (2 <= len(columns) <= most and all(isinstance(column, str) for column in columns)):
@@ -250,9 +250,11 @@ class Preference:
             if group is None:
                 group = own_group(self.group_by, self._whole(prompt, candidates[gold or 0]))
             margin = None if gold is None else self._margin(row)
-            given = {} if isinstance(candidates[0], str) else parse_template_kwargs(row.values, self.tools_column)
-            one = comparison(prompt, candidates, gold, group=group, id=id, template_kwargs=given)
-            return replace(one, truth=truth, margin=margin)
+            template_kwargs = (
+                {} if isinstance(candidates[0], str) else parse_template_kwargs(row.values, self.tools_column)
+            )
+            example = comparison(prompt, candidates, gold, group=group, id=id, template_kwargs=template_kwargs)
+            return replace(example, truth=truth, margin=margin)
         except DataError as error:
             raise DataError(f"{row.place}: {error}") from error
 
@@ -357,9 +359,9 @@ class Preference:
             return None if strength is None else (0.0, strength)
         least = -math.inf if self.votes_columns is None else 0.0
         columns = self.votes_columns or self.rating_columns or ()
-        found = [_number(row.values[column], column, least) for column in columns]
-        known = [number for number in found if number is not None]
-        if len(known) < len(found) or (self.votes_columns is not None and not any(known)):
+        numbers = [_number(row.values[column], column, least) for column in columns]
+        known = [number for number in numbers if number is not None]
+        if len(known) < len(numbers) or (self.votes_columns is not None and not any(known)):
             return None
         first, second, neither = (*known, 0.0)[:3]
         return first + neither / 2, second + neither / 2

@@ -84,8 +84,8 @@ class RewardBench:
         Raises:
             DataError: Unreadable, a column is missing, or all rows are left out.
         """
-        own = self.path == _HUB_ID and is_hub_id(self.path)
-        rows = read_rows(self.path, self.split or ("filtered" if own else None), revision=self.revision)
+        is_benchmark = self.path == _HUB_ID and is_hub_id(self.path)
+        rows = read_rows(self.path, self.split or ("filtered" if is_benchmark else None), revision=self.revision)
         return KeptRows(self.path, rows, _why_unusable)
 
     def to_example(self, row: Row) -> Example:

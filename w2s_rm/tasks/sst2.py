@@ -51,11 +51,11 @@ class Sst2(LabelTask):
 
 def _phrases(texts: Set[tuple[str, ...]]) -> set[tuple[str, ...]]:
     """Those texts, as words, that stand inside a longer one."""
-    found: set[tuple[str, ...]] = set()
+    phrases: set[tuple[str, ...]] = set()
     for words in sorted(texts, key=len, reverse=True):
         # What stands inside a phrase also stands inside the text that the phrase is from.
-        if words not in found:
+        if words not in phrases:
             n = len(words)
             parts = {words[i:j] for i in range(n) for j in range(i + 1, n + 1) if j - i < n}
-            found |= parts & texts
-    return found
+            phrases |= parts & texts
+    return phrases

@@ -198,9 +198,9 @@ def legal_moves(pieces: str, squares_NP: Ints) -> Moves:
     for kind, square_N in zip(pieces, squares_NP.T[1:-1], strict=True):
         clear_NS = (_BETWEEN_SS[square_N] & occupied_N[:, None]) == 0
         reach.append(_ALIGNED[kind][square_N] & clear_NS & free_NS)
-    found = [np.nonzero(reach_NS) for reach_NS in reach]
-    position_M, end_M = (np.concatenate(column) for column in zip(*found, strict=True))
-    piece_M = np.repeat(np.arange(len(found)), [len(ends) for _, ends in found])
+    reached = [np.nonzero(reach_NS) for reach_NS in reach]
+    position_M, end_M = (np.concatenate(column) for column in zip(*reached, strict=True))
+    piece_M = np.repeat(np.arange(len(reached)), [len(ends) for _, ends in reached])
     # A copy for each move, in which the piece that moves is put on its new square.
     after_MP = squares_NP[position_M]
     after_MP[np.arange(len(piece_M)), piece_M] = end_M

@@ -238,8 +238,8 @@ def _ids(rows: Rows, indices: Sequence[int]) -> list[str]:
 
 def _loader(rows: Any, batches: list[list[int]], scoring: Scoring) -> DataLoader[Any]:
     # A generator of its own: each loader draws a seed, and to score must not change what a training draws next.
-    given: dict[str, Any] = {"batch_sampler": batches, "collate_fn": scoring.collate, "generator": torch.Generator()}
-    return DataLoader(rows, **given, **scoring.loader)
+    options: dict[str, Any] = {"batch_sampler": batches, "collate_fn": scoring.collate, "generator": torch.Generator()}
+    return DataLoader(rows, **options, **scoring.loader)
 
 
 def _score(model: nn.Module, head: Head, batch: dict[str, Any], scoring: Scoring) -> tuple[list[int], Scored]:

@@ -54,12 +54,12 @@ def policy_findings(rows: Sequence[PolicyRow]) -> list[Block]:
         rows (`Sequence[PolicyRow]`): Rows of any number of runs, those of a run together.
     """
     groups = policies_by_run(rows)
-    found: list[Block] = []
+    findings: list[Block] = []
     for group in groups:
         run = f"{group[0].recipe}: " if len(groups) > 1 else ""
         for trainer in dict.fromkeys(row.trainer for row in group):
-            found.append(Paragraph(run + _finding([row for row in group if row.trainer == trainer])))
-    return found
+            findings.append(Paragraph(run + _finding([row for row in group if row.trainer == trainer])))
+    return findings
 
 
 def _finding(rows: Sequence[PolicyRow]) -> str:

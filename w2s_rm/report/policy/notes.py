@@ -22,8 +22,8 @@ def policy_notes(rows: Sequence[PolicyRow]) -> list[str]:
     for group in groups:
         run = f"{group[0].recipe}: " if len(groups) > 1 else ""
         for trainer in dict.fromkeys(row.trainer for row in group):
-            own = [row for row in group if row.trainer == trainer]
-            sentences += [f"{run}Policies of {trainer}: {text}" for text in _trainer_notes(own)]
+            of_trainer = [row for row in group if row.trainer == trainer]
+            sentences += [f"{run}Policies of {trainer}: {text}" for text in _trainer_notes(of_trainer)]
     return sentences
 
 
@@ -68,9 +68,9 @@ def _pgr_notes(row: PolicyRow) -> list[str]:
 def _worse_notes(trainings: Sequence[Training]) -> list[str]:
     """Policies that were better before their training."""
     worse = [
-        f"{percent(_end(row, one)[0])} % against {reward_model_name(one.of, row.method)}"
-        for row, one in trainings
-        if _end(row, one)[1] < row.start_success
+        f"{percent(_end(row, optimised)[0])} % against {reward_model_name(optimised.of, row.method)}"
+        for row, optimised in trainings
+        if _end(row, optimised)[1] < row.start_success
     ]
     if not worse:
         return []
@@ -83,23 +83,24 @@ def _worse_notes(trainings: Sequence[Training]) -> list[str]:
 def _over_optimised_notes(trainings: Sequence[Training]) -> list[str]:
     """Policies that training took beyond their best by more than noise, while what they are optimised for rose."""
     fallen = []
-    for row, one in trainings:
-        success, high = _end(row, one)
+    for row, optimised in trainings:
+        success, high = _end(row, optimised)
+        peak, end = optimised.peak, optimised.curve[-1]
         # One that was never better than at its start is named there.
-        if one.peak.step > 0 and one.lost > high - success and one.curve[-1].reward > one.peak.reward:
-            path = f"from {percent(one.peak.success)} % (step {one.peak.step}) to {percent(one.curve[-1].success)} %"
-            fallen.append(f"{path} against {reward_model_name(one.of, row.method)}")
+        if peak.step > 0 and optimised.lost > high - success and end.reward > peak.reward:
+            path = f"from {percent(peak.success)} % (step {peak.step}) to {percent(end.success)} %"
+            fallen.append(f"{path} against {reward_model_name(optimised.of, row.method)}")
     if not fallen:
         return []
     return [f"over-optimised, the true success rate fell while the proxy reward rose: {', '.join(fallen)}."]
 
 
-def _end(row: PolicyRow, one: Optimised) -> tuple[float, float]:
+def _end(row: PolicyRow, optimised: Optimised) -> tuple[float, float]:
     """Success rate at the end of training and the upper end of its interval."""
     value, high = {
         "weak": (row.weak_success, row.weak_success_high),
         "student": (row.student_success, row.student_success_high),
         "ceiling": (row.ceiling_success, row.ceiling_success_high),
-    }[one.of]
+    }[optimised.of]
     assert value is not None and high is not None
     return value, high

@@ -90,7 +90,7 @@ def _styles(rows: Sequence[PolicyRow]) -> dict[str, _Style]:
         for index, method in enumerate(methods)
     }
     every = {"weak": _Style(WEAK, "s"), **students, "ceiling": _Style(CEILING, "D")}
-    drawn = {reward_model_name(one.of, row.method) for row, one in each_training(rows)}
+    drawn = {reward_model_name(optimised.of, row.method) for row, optimised in each_training(rows)}
     return {name: style for name, style in every.items() if name in drawn}
 
 
@@ -100,26 +100,28 @@ def _draw_trainer(upper: Axes, lower: Axes, rows: Sequence[PolicyRow], styles: M
         prepare(axes, grid="both")
         # Gao et al. 2022 (arXiv 2210.10760) measure the distance of policies by the root of KL, too.
         axes.set_xscale("function", functions=(_root, _square))
-    for row, one in each_training(rows):
-        style = styles[reward_model_name(one.of, row.method)]
-        _draw_curves(upper, one, "success", style)
-        _draw_curves(lower, one, "reward", style)
-        _draw_peak(upper, one, style)
+    for row, optimised in each_training(rows):
+        style = styles[reward_model_name(optimised.of, row.method)]
+        _draw_curves(upper, optimised, "success", style)
+        _draw_curves(lower, optimised, "reward", style)
+        _draw_peak(upper, optimised, style)
     upper.axhline(rows[0].start_success, color=MUTED, linewidth=1.2, linestyle=(0, (3, 2)), zorder=1)
     lower.axhline(0.0, color=MUTED, linewidth=1.2, linestyle=(0, (3, 2)), zorder=1)
-    farthest = max(point.kl for row in rows for one in row.optimised for curve in one.seed_curves for point in curve)
+    farthest = max(
+        point.kl for row in rows for optimised in row.optimised for curve in optimised.seed_curves for point in curve
+    )
     upper.set_xlim(0.0, 1.06 * max(farthest, 0.01))
     upper.tick_params(labelbottom=False)
     upper.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     lower.set_xlabel("KL from the starting policy (nats per completion, square-root scale)")
 
 
-def _draw_curves(axes: Axes, one: Optimised, measure: str, style: _Style) -> None:
+def _draw_curves(axes: Axes, optimised: Optimised, measure: str, style: _Style) -> None:
     """Seeds thin, their mean bold with a mark at its end."""
-    if len(one.seed_curves) > 1:
-        for curve in one.seed_curves:
+    if len(optimised.seed_curves) > 1:
+        for curve in optimised.seed_curves:
             axes.plot(*_line(curve, measure), color=style.color, linewidth=0.9, alpha=0.4, zorder=2)
-    kl, value = _line(one.curve, measure)
+    kl, value = _line(optimised.curve, measure)
     axes.plot(kl, value, color=style.color, linewidth=2.4, zorder=3)
     axes.plot(
         kl[-1:], value[-1:], color=style.color, marker=style.marker, markersize=8, markeredgecolor="white", zorder=5,
@@ -127,11 +129,11 @@ def _draw_curves(axes: Axes, one: Optimised, measure: str, style: _Style) -> Non
     )  # fmt: skip
 
 
-def _draw_peak(axes: Axes, one: Optimised, style: _Style) -> None:
+def _draw_peak(axes: Axes, optimised: Optimised, style: _Style) -> None:
     """Ring the best place of the mean, where the end is below it."""
-    if one.lost > 0:
+    if optimised.lost > 0:
         axes.plot(
-            [max(one.peak.kl, 0.0)], [one.peak.success], marker="o", markersize=9, markerfacecolor="none",
+            [max(optimised.peak.kl, 0.0)], [optimised.peak.success], marker="o", markersize=9, markerfacecolor="none",
             markeredgecolor=style.color, markeredgewidth=1.6, zorder=4, clip_on=False,
         )  # fmt: skip
 

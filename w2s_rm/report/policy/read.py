@@ -53,28 +53,28 @@ def read_policy(stage: PlannedStage) -> PolicyResult:
     ids, columns = _read_table(stage.folder / "policy.parquet")
     start: Any = read_counts(stage).get("success_before")
     if not _is_share(start):
-        place = stage.folder / "manifest.json"
-        raise ArtifactError(f"{place}: 'success_before' of the counts is {start!r}, not a share in [0, 1]; {_AGAIN}")
+        path = stage.folder / "manifest.json"
+        raise ArtifactError(f"{path}: 'success_before' of the counts is {start!r}, not a share in [0, 1]; {_AGAIN}")
     curve = _read_curve(stage.folder / "curve.jsonl")
     return PolicyResult(ids, columns["success"], columns["reward"], columns["kl"], curve, float(start))
 
 
-def _read_table(place: Path) -> tuple[tuple[str, ...], dict[str, Floats]]:
+def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, Floats]]:
     # Imported here so that the command line starts without it.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(place).read()
+        table = pq.ParquetFile(path).read()
         ids = tuple(table.column("id").to_pylist())
         columns = {name: np.array(table.column(name).to_pylist(), dtype=np.float64) for name in _NUMBERS}
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise ArtifactError(f"{place}: cannot be read ({error}); {_AGAIN}") from error
+        raise ArtifactError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
     if not ids:
-        raise ArtifactError(f"{place}: holds no test prompts; {_AGAIN}")
+        raise ArtifactError(f"{path}: holds no test prompts; {_AGAIN}")
     wrong = [f"row {id_!r}: {name} is {value}" for name in _NUMBERS for id_, value in _wrong(name, ids, columns[name])]
     if wrong:
-        heading = f"{place}: success must be a share in [0, 1], reward and kl finite numbers; {_AGAIN}:"
+        heading = f"{path}: success must be a share in [0, 1], reward and kl finite numbers; {_AGAIN}:"
         raise ArtifactError(join_problems(heading, wrong[:5]))
     return ids, columns
 
@@ -84,11 +84,11 @@ def _wrong(name: str, ids: tuple[str, ...], values_N: Floats) -> list[tuple[str,
     return [(id_, value) for id_, value in zip(ids, values_N.tolist(), strict=True) if not fine(value)]
 
 
-def _read_curve(place: Path) -> tuple[CurvePoint, ...]:
+def _read_curve(path: Path) -> tuple[CurvePoint, ...]:
     try:
-        lines = place.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{place}: cannot be read ({error}); {_AGAIN}") from error
+        raise ArtifactError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
     points: list[CurvePoint] = []
     problems = []
     for number, line in enumerate(lines, start=1):
@@ -100,7 +100,7 @@ def _read_curve(place: Path) -> tuple[CurvePoint, ...]:
         else:
             points.append(point)
     if problems or not points:
-        heading = f"{place}: each line must be an object with step, kl, reward and success; {_AGAIN}:"
+        heading = f"{path}: each line must be an object with step, kl, reward and success; {_AGAIN}:"
         raise ArtifactError(join_problems(heading, problems or ["the file is empty"]))
     return tuple(points)
 

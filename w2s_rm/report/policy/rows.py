@@ -172,16 +172,16 @@ def flat_record(row: PolicyRow) -> dict[str, Any]:
         row ([`PolicyRow`]): The row.
     """
     record = {name: value for name, value in policy_record(row).items() if name not in _NESTED}
-    by_model = {one.of: one for one in row.optimised}
+    by_model = {optimised.of: optimised for optimised in row.optimised}
     for of in TRAINED:
-        one = by_model.get(of)
+        optimised = by_model.get(of)
         record |= {
-            f"{of}_kl": plain(one.kl) if one else None,
-            f"{of}_reward": plain(one.reward) if one else None,
-            f"{of}_peak_success": plain(one.peak.success) if one else None,
-            f"{of}_peak_step": one.peak.step if one else None,
-            f"{of}_peak_kl": plain(one.peak.kl) if one else None,
-            f"{of}_lost": plain(one.lost) if one else None,
+            f"{of}_kl": plain(optimised.kl) if optimised else None,
+            f"{of}_reward": plain(optimised.reward) if optimised else None,
+            f"{of}_peak_success": plain(optimised.peak.success) if optimised else None,
+            f"{of}_peak_step": optimised.peak.step if optimised else None,
+            f"{of}_peak_kl": plain(optimised.peak.kl) if optimised else None,
+            f"{of}_lost": plain(optimised.lost) if optimised else None,
         }
     return record
 

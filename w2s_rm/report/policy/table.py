@@ -45,7 +45,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
         for trainer in run.policies.methods
         for row in rows
     }
-    stages = [one for one in run.stages if one.stage == "policy"]
+    stages = [stage for stage in run.stages if stage.stage == "policy"]
     for stage in stages:
         check_same_ids(read(stage).ids, read(stages[0]).ids, name=str(stage.folder / "policy.parquet"))
     start = float(np.mean([read(stage).start_success for stage in stages]))
@@ -55,8 +55,8 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
 
 def _measured(run: Run, trainer: str, method: str, read: Read) -> dict[str, list[PolicyResult]]:
     """The policies optimised against each kind of reward model, one for each seed; kinds without any are left out."""
-    found = {of: run.find_all("policy", of, method, trainer) for of in TRAINED}
-    return {of: [read(stage) for stage in stages] for of, stages in found.items() if stages}
+    planned = {of: run.find_all("policy", of, method, trainer) for of in TRAINED}
+    return {of: [read(stage) for stage in stages] for of, stages in planned.items() if stages}
 
 
 def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[PolicyResult]], start: float) -> PolicyRow:
@@ -91,21 +91,21 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
 def _credits(measured: Mapping[str, list[PolicyResult]]) -> dict[str, Floats]:
     """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
     ids = measured[STUDENT][0].ids
-    return {of: np.stack([_in_order(one, ids) for one in results]) for of, results in measured.items()}
+    return {of: np.stack([_in_order(result, ids) for result in results]) for of, results in measured.items()}
 
 
 def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:
-    place = {id_: index for index, id_ in enumerate(result.ids)}
-    return result.success[[place[id_] for id_ in ids]]
+    index_of = {id_: index for index, id_ in enumerate(result.ids)}
+    return result.success[[index_of[id_] for id_ in ids]]
 
 
 def _success_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for of in TRAINED:
-        one = accuracy_interval(credits[of]) if of in credits else None
-        fields[f"{of}_success"] = one.value if one else None
-        fields[f"{of}_success_low"] = one.low if one else None
-        fields[f"{of}_success_high"] = one.high if one else None
+        interval = accuracy_interval(credits[of]) if of in credits else None
+        fields[f"{of}_success"] = interval.value if interval else None
+        fields[f"{of}_success_low"] = interval.low if interval else None
+        fields[f"{of}_success_high"] = interval.high if interval else None
     return fields
 
 
@@ -124,14 +124,14 @@ def _pgr_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
 
 
 def _optimised(of: str, results: Sequence[PolicyResult]) -> Optimised:
-    curves = tuple(one.curve for one in results)
+    curves = tuple(result.curve for result in results)
     curve = mean_curve(curves)
     # `max` takes the first of equals: the least training that gets there.
     peak = max(curve, key=lambda point: point.success)
     return Optimised(
         of=of,
-        kl=float(np.mean([one.kl.mean() for one in results])),
-        reward=float(np.mean([one.reward.mean() for one in results])),
+        kl=float(np.mean([result.kl.mean() for result in results])),
+        reward=float(np.mean([result.reward.mean() for result in results])),
         peak=peak,
         lost=peak.success - curve[-1].success,
         curve=curve,

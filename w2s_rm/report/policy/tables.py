@@ -70,17 +70,17 @@ def training_table(rows: Sequence[PolicyRow]) -> Table:
         (
             row.recipe,
             row.trainer,
-            reward_model_name(one.of, row.method),
-            ratio(one.kl),
-            ratio(one.reward),
-            percent(one.curve[-1].success),
-            percent(one.peak.success),
-            str(one.peak.step),
-            ratio(one.peak.kl),
-            percent(one.lost),
+            reward_model_name(optimised.of, row.method),
+            ratio(optimised.kl),
+            ratio(optimised.reward),
+            percent(optimised.curve[-1].success),
+            percent(optimised.peak.success),
+            str(optimised.peak.step),
+            ratio(optimised.peak.kl),
+            percent(optimised.lost),
         )
         for group in policies_by_run(rows)
-        for row, one in each_training(group)
+        for row, optimised in each_training(group)
     ]
     return Table(header, tuple(lines), n_text=3)
 
@@ -97,14 +97,14 @@ def policy_seeds_table(rows: Sequence[PolicyRow]) -> Table:
             row.recipe,
             row.trainer,
             row.method,
-            str(one.seed),
-            percent(one.weak),
-            percent(one.student),
-            percent(one.ceiling),
-            ratio(one.pgr),
+            str(seed.seed),
+            percent(seed.weak),
+            percent(seed.student),
+            percent(seed.ceiling),
+            ratio(seed.pgr),
         )
         for row in rows
-        for one in row.per_seed
+        for seed in row.per_seed
     ]
     return Table(header, tuple(lines), n_text=3)
 
@@ -121,5 +121,5 @@ def each_training(group: Sequence[PolicyRow]) -> list[tuple[PolicyRow, Optimised
         for of in TRAINED:
             # Weak and ceiling are the same for all methods.
             of_methods = rows if of == STUDENT else rows[:1]
-            trainings += [(row, one) for row in of_methods for one in row.optimised if one.of == of]
+            trainings += [(row, optimised) for row in of_methods for optimised in row.optimised if optimised.of == of]
     return trainings
