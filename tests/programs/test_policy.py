@@ -261,6 +261,6 @@ def test_two_processes_share_the_work(stage: Callable[..., Path], models: dict[s
 
 
 def test_optimisation_raises_the_reward(trainer: str, stage: Callable[..., Path]) -> None:
-    longer = {"total_episodes": 160, "num_ppo_epochs": 4} if trainer == "ppo" else {"max_steps": 40}
+    longer = {"total_episodes": 320, "num_ppo_epochs": 4} if trainer == "ppo" else {"max_steps": 40}
     lines = curve(stage(trainer, train={"learning_rate": 5e-3, **longer}))
     assert lines[-1]["reward"] > lines[0]["reward"] + 0.3 and lines[-1]["kl"] > 0.01
