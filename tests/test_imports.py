@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors", "types", "heads"},
     "runs": {*PLAIN, "__version__", "data.reading"},
     "training": {"errors", "types", "files", "options", "catalog", "data.messages", "corpora", "heads"},
+    "features": {"errors", "types", "files", "options", "heads", "training"},
     "integrations": {*PLAIN, "data", "heads", "runs", "training"},
     "report": {*PLAIN, "catalog", "checks", "data", "heads", "metrics", "render", "runs"},
     "policies": {"errors", "types", "integrations.preferences"},
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "checks",
         "data",
+        "features",
         "heads",
         "integrations",
         "labels",
@@ -78,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "checks",
         "data",
+        "features.options",
         "heads",
         "integrations",
         "labels",
@@ -123,11 +126,23 @@ NEEDS_ONLY: dict[str, set[str]] = {
 }
 # What loads torch as soon as it is imported; everything else waits until it computes.
 LOADS_TORCH = {
+    "features": {"hidden_states", "linear_model", "store"},
     "heads": {"attention", "collation", "scores", "trees"},
     "integrations": {"reward_model", "rewards", "scorer", "texts"},
     "losses": None,
     "metrics": {"modules"},
-    "programs": {"finetune", "policy", "policy_parts", "pretrain", "rollouts", "train", "training_record"},
+    "programs": {
+        "convert",
+        "features",
+        "finetune",
+        "policy",
+        "policy_parts",
+        "pretrain",
+        "probe",
+        "rollouts",
+        "train",
+        "training_record",
+    },
     "training": {
         "batching",
         "candidate_rows",
@@ -253,7 +268,7 @@ def test_metrics_never_import_torch() -> None:
     assert not [place(path) for path in files("metrics") if third_party(path) & set(HEAVY)]
 
 
-@pytest.mark.parametrize("part", ["losses", "labels", "metrics", "report", "heads", "training"])
+@pytest.mark.parametrize("part", ["losses", "labels", "metrics", "report", "heads", "training", "features"])
 def test_what_is_shared_knows_no_setting(part: str) -> None:
     """Nor decides by the name of one; that none is imported says the rule."""
     named = []

@@ -230,6 +230,11 @@ class Loss(Protocol):
         """Whether `batch_statistics` returns something."""
         ...
 
+    @property
+    def convex(self) -> bool:
+        """Whether the loss is convex in the scores, and the same throughout training."""
+        ...
+
 
 @dataclass(frozen=True)
 class Predictions:

@@ -13,10 +13,8 @@ from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.examples import hash_order
-from w2s_rm.programs.launched import stage_arguments
 from w2s_rm.programs.scoring import encode, to_rows
 from w2s_rm.programs.train import training_margins
-from w2s_rm.stages.train import Train
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Row
 
@@ -42,8 +40,6 @@ def test_margins_are_trls(
         return float(trainer.evaluate()["eval_loss"])
 
     expected = theirs.evaluate()["eval_loss"]
-    assert our_loss(training_margins(stage_arguments(Train)(examples="x"), examples)) == pytest.approx(
-        expected, rel=1e-5
-    )
+    assert our_loss(training_margins(examples, None)) == pytest.approx(expected, rel=1e-5)
     assert our_loss(None) != pytest.approx(expected, rel=1e-2)
-    assert training_margins(stage_arguments(Train)(examples="x", labels="labels.parquet"), examples) is None
+    assert training_margins(examples, "labels.parquet") is None

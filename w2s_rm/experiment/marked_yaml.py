@@ -20,12 +20,19 @@ _PLAIN = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as everybody expects it: `1e-4` is a number, and a date is text, as in JSON."""
+    """YAML 1.1 as everybody expects it: `1e-4` is a number, a date is text, as in JSON, and so is the key `on`."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        for key, _ in node.value:
+            if key.tag == f"{_TAG}bool":
+                key.tag = f"{_TAG}str"
+        return node
 
 
 _Loader.add_implicit_resolver(

@@ -14,6 +14,7 @@ from w2s_rm import options
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route, open_route
+from w2s_rm.features.options import ANNOTATIONS
 from w2s_rm.heads import HEADS
 from w2s_rm.labels import LabelTransform, check_transforms
 from w2s_rm.labels.agree import Agree
@@ -170,7 +171,15 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
         note = f"round {number + 1}" if number + 1 < method.rounds else None
         of = STUDENT if note is None else INTERMEDIATE
         student = route.train(
-            STUDENT, seed, part=method.model, method=name, examples=examples, labels=labels, note=note
+            STUDENT,
+            seed,
+            part=method.model,
+            method=name,
+            examples=examples,
+            labels=labels,
+            # As the supervisor says it: what transforms take away cannot be missing where nothing is trained.
+            validation=label("validation"),
+            note=note,
         )
         student = dataclasses.replace(student, of=of)
         label = functools.partial(route.relabel, student.model, seed=seed, part=method.model, note=f"by {name}")
@@ -179,7 +188,8 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
         yield _labelling(labels, name)
     yield route.evaluate(STUDENT, student.model, seed=seed, part=method.model, method=name)
     yield from route.policies(STUDENT, student.model, seed=seed, method=name)
-    if route.has_truth and (method.before or method.model != "strong"):
+    own_features = not ANNOTATIONS.keys().isdisjoint(method.train)
+    if route.has_truth and (method.before or method.model != "strong" or own_features):
         ceiling = route.train(CEILING, seed, part=method.model, method=name).model
         yield route.evaluate(CEILING, ceiling, seed=seed, part=method.model, method=name)
 

@@ -17,8 +17,11 @@ from typing import Any
 from w2s_rm import catalog
 from w2s_rm.errors import W2SError, nearest
 from w2s_rm.experiment.plan import Plan
+from w2s_rm.features.options import lacks_layers, parse_column
 from w2s_rm.heads import HEADS
 from w2s_rm.stages import Stage
+from w2s_rm.stages.convert import Convert
+from w2s_rm.stages.features import Features
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.pretrain import Pretrain
 
@@ -58,16 +61,21 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
     seen = set()
     for stage in missing:
         model = stage.references.get("model_name_or_path")
-        if model is None or (model.maker is not None and not isinstance(model.maker, Pretrain)):
+        if model is None:
             continue
-        source, config = model.maker, stage.config()
+        # What is made here can be asked once it is there; only of what is pretrained is more known before.
+        pretrained = model.maker if isinstance(model.maker, Pretrain) else None
+        converted = isinstance(model.maker, Convert) and model.maker.cached
+        if model.maker is not None and pretrained is None and not converted:
+            continue
+        config = stage.config()
         kept = {name: value for name, value in config.items() if name not in _EACH_ITS_OWN}
         key = json.dumps([stage.part, stage.trains, isinstance(stage, Policy), kept], default=str, sort_keys=True)
         if key in seen:
             continue
         seen.add(key)
         own_hardware = here and stage.launch.accelerate_config is None
-        for text in _stage_problems(stage, source, own_hardware):
+        for text in _stage_problems(stage, pretrained, own_hardware):
             roles_of.setdefault(text, {})[str(stage.part)] = None
     return [f"{', '.join(roles)}: {text}" for text, roles in roles_of.items()]
 
@@ -105,6 +113,8 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
     yield from wrong
     if model is None:
         return
+    if isinstance(stage, Features):
+        yield from _layer_problems(stage, model)
     if stage.trains and args is not None:
         yield from _optimizer_problems(args, model)
     if (stage.trains or policy) and model_args.use_peft:
@@ -157,6 +167,14 @@ def _schedule_problems(args: Any) -> Iterator[str]:
         get_scheduler(args.lr_scheduler_type, optimizer, 0, 100, scheduler_specific_kwargs=options)
     except (TypeError, ValueError) as error:
         yield f"train: lr_scheduler_type {args.lr_scheduler_type.value} with lr_scheduler_kwargs {options}: {error}"
+
+
+def _layer_problems(stage: Features, model: Any) -> Iterator[str]:
+    """Say which layers a model of the hub lacks: of what lies here the plan has said so."""
+    count = model.config.get_text_config().num_hidden_layers
+    lacking = sorted({layer for layer, _ in map(parse_column, stage.columns) if layer > count})
+    if lacking:
+        yield lacks_layers(type(model).__name__, lacking, count)
 
 
 def _optimizer_problems(args: Any, model: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from w2s_rm.experiment.fields import model_fields, training_fields
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.experiment.values import value_problems
+from w2s_rm.features.options import ANNOTATIONS, feature_mistakes
 from w2s_rm.options import Mistake
 from w2s_rm.settings import find_setting
 from w2s_rm.types import Task
@@ -378,7 +379,8 @@ class Checker:
 
     def train(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
         data = self.mapping(path, value)
-        self.known(path, data, training_fields(), _RESERVED)
+        self.known(path, data, {**training_fields(), **ANNOTATIONS}, _RESERVED)
+        self.report(path, feature_mistakes(data))
         for name in _AT_LEAST_ONE:
             if isinstance(data.get(name), int) and data[name] < 1:
                 self.problem((*path, name), f"is {data[name]}; use 1 or more")

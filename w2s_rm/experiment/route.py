@@ -16,22 +16,34 @@ from w2s_rm import options
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
+from w2s_rm.features.options import (
+    ANNOTATIONS,
+    FeatureOptions,
+    FeatureSchedule,
+    lacks_layers,
+    parse_column,
+    part_features,
+)
 from w2s_rm.heads import HEADS
 from w2s_rm.preparations import Preparation
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
+from w2s_rm.runs.gguf import is_gguf, require_gguf
 from w2s_rm.runs.launch import Launch, find_accelerate_config
-from w2s_rm.runs.places import find_labels, model_size, model_version, resolve_model
+from w2s_rm.runs.places import find_labels, model_layers, model_size, model_version, resolve_model
 from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Model
+from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.evaluate import Evaluate
+from w2s_rm.stages.features import Features
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.pretrain import Pretrain
+from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
 from w2s_rm.training.pretraining import ALGORITHM_VERSION, Pretraining
-from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
-from w2s_rm.types import Task, content_hash
+from w2s_rm.training.trainer_options import WHOLE, batch_size, computing, scoring
+from w2s_rm.types import Loss, Task, content_hash
 
 _PLAIN = Method({"name": "cross_entropy"})
 # Trackers only where a recipe asks; of checkpoints the last one, which is there to go on from.
@@ -86,9 +98,10 @@ class Route:
         method: str | None = None,
         examples: Examples | None = None,
         labels: Labels | None = None,
+        validation: Labels | None = None,
         note: str | None = None,
-    ) -> Train:
-        """Plan a training, and what prepares it.
+    ) -> Train | Probe:
+        """Plan a training, and what prepares it; on the features of a frozen model where the recipe says so.
 
         Args:
             of (`str`): What the model is; it decides what it is trained on where nothing else is said.
@@ -100,12 +113,19 @@ class Route:
             examples ([`~w2s_rm.stages.Examples`], *optional*): What to train on; of student and ceiling the split
                 `relabel`, else `weak`.
             labels ([`~w2s_rm.stages.Labels`], *optional*): What to train on in place of the truth.
+            validation ([`~w2s_rm.stages.Labels`], *optional*): What gave these says of the validation split.
             note (`str`, *optional*): Tells it from others in lines of progress.
+
+        Raises:
+            ConfigError: The recipe's models cannot be trained so.
         """
         strong = of in (STUDENT, CEILING)
         part = part or ("strong" if strong else WEAK)
         base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
         training_method = named if of == STUDENT else _PLAIN
+        # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
+        of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
+        features, others = part_features({**self._training(part), **of_method, **training_method.train})
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
             **self._part(part),
@@ -120,12 +140,120 @@ class Route:
             note=note,
             # It names a repository on the hub, which takes no blanks.
             run_name="-".join(filter(None, [self.recipe.name, of, method, note, f"seed{seed}"])).replace(" ", "_"),
-            options={**self._training(part), **training_method.train, **self.spec(part).options},
+            options={**others, **self.spec(part).options},
         )
         for entry in named.before if strong else ():
             preparation: Preparation = options.build("preparations", entry)
             training = preparation.prepare(self, training)
-        return training
+        return training if features is None else self._on_features(training, features, validation)
+
+    def features(self, part: str, model: Model, examples: Examples) -> Features:
+        """Plan the reading of what a frozen model makes of examples.
+
+        All columns that the recipe trains on are read in one pass, and the whole split once for all its parts.
+
+        Args:
+            part (`str`): The part of the recipe that describes the model.
+            model ([`~w2s_rm.stages.Model`]): The model.
+            examples ([`~w2s_rm.stages.Examples`]): A split, or some of its examples.
+
+        Raises:
+            ConfigError: The model has weights to be trained, or the head needs them.
+        """
+        if HEADS[self.encoding["head"]].writes:
+            raise ConfigError(
+                f"on: features: head {self.encoding['head']} reads the probabilities of tokens, not features; set "
+                "head: reward, or classification where the task has classes"
+            )
+        if self.spec(part).options.get("use_peft"):
+            raise ConfigError(f"{part}: use_peft: on: features trains nothing in the model; remove one of the two")
+        return Features(
+            **self._part(part),
+            **self.encoding,
+            examples=_whole_split(examples),
+            model_name_or_path=model,
+            columns=self._columns(part),
+            options=self._reading(part),
+        )
+
+    def _reading(self, part: str) -> dict[str, Any]:
+        return scoring(self._training(part), self.spec(part).options, as_given=True)
+
+    def _columns(self, part: str) -> list[str]:
+        """What is trained on anywhere in the recipe of the model that a part describes."""
+
+        def source(name: str) -> tuple[str, dict[str, Any]]:
+            return self.base(name).identity, computing(self._reading(name))
+
+        found: set[str] = set()
+        for other in (name for name in self.bases if source(name) == source(part)):
+            methods = [one.train for one in self.recipe.methods.values() if one.model == other]
+            for own in ({}, *methods):
+                features, _ = part_features({**self._training(other), **own})
+                found.update([] if features is None else features.columns)
+        return sorted(found, key=parse_column)
+
+    def _on_features(self, training: Train, features: FeatureOptions, validation: Labels | None) -> Probe:
+        """The training of a linear model in place of the model's own."""
+        part, base = str(training.part), training.model_name_or_path
+        if training.trainable_layers is not None or isinstance(base.maker, Train):
+            raise ConfigError("on: features: freeze and head_first train the model itself; remove one of the two")
+        count = self._layers(part)
+        lacking = [layer for layer in features.layers if count is not None and layer > count]
+        if lacking:
+            raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
+        loss: Loss = options.build("losses", training.loss)
+        held_out: dict[str, Any] = {}
+        if features.several:
+            held_out = self._held_out(part, base, training.labels is not None, validation)
+        schedule = FeatureSchedule.of(training.options)
+        return Probe(
+            **self._part(part),
+            examples=training.examples,
+            features=self.features(part, base, training.examples).features,
+            labels=training.labels,
+            **held_out,
+            head=training.head,
+            classes=training.classes,
+            loss=training.loss,
+            convex=loss.convex,
+            layers=features.layers,
+            pooling=features.pooling,
+            l2=features.penalties,
+            learning_rate=schedule.learning_rate,
+            num_train_epochs=schedule.num_train_epochs,
+            batch_size=batch_size(training.options, training.launch.processes),
+            seed=training.seed,
+            of=training.of,
+            method=training.method,
+            note=training.note,
+        )
+
+    def _held_out(self, part: str, base: Model, labelled: bool, validation: Labels | None) -> dict[str, Any]:
+        """Where one of several layers and penalties is chosen, and by which labels."""
+        if not self.recipe.sizes.get("n_validation"):
+            raise ConfigError(
+                f"{part}: several values of layer or l2 are chosen from on the validation split, and it is empty; set "
+                "task.n_validation, or give one value"
+            )
+        if labelled and validation is None:
+            raise ConfigError(
+                f"{part}: one of several values of layer or l2 is chosen by labels of the validation split, and what "
+                "labels the examples here does not label those; give one value"
+            )
+        examples = self.examples("validation")
+        features = self.features(part, base, examples).features
+        return {"validation_examples": examples, "validation_features": features, "validation_labels": validation}
+
+    def _layers(self, part: str) -> int | None:
+        """Number of layers of the model that a part describes; `None` where it is not known yet."""
+        spec = self.spec(part)
+        if spec.pretrain is not None:
+            return Pretraining(**spec.pretrain).num_hidden_layers
+        given = dict(self._training(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
+        base = self.base(part)
+        source = base.maker.source if isinstance(base.maker, Convert) else base
+        return int(given) if given is not None else model_layers(source.path)
 
     def relabel(
         self,
@@ -244,6 +372,11 @@ class Route:
         policy = self.recipe.policy
         if policy is None:
             return []
+        if isinstance(model.maker, Probe):
+            raise ConfigError(
+                "policy: is optimised against a reward model, and on: features trains none that gives rewards for new "
+                "texts; train the model itself, or leave policy out"
+            )
         return [
             Policy(
                 **self._part("policy"),
@@ -280,6 +413,12 @@ class Route:
     def _scored(
         self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False
     ) -> dict[str, Any]:
+        if isinstance(model.maker, Probe):
+            read = model.maker.features.maker
+            assert isinstance(read, Features)
+            features = dataclasses.replace(read, examples=_whole_split(examples)).features
+            place = {"examples": examples, "model_name_or_path": model, "features": features}
+            return {**self._part(part), **self.encoding, **place}
         model_options = self.spec(part).options
         # As the student will be scored, merged and in full, and not as it will be trained.
         model_options = (
@@ -288,6 +427,13 @@ class Route:
         kept = scoring(self._training(part), model_options, as_given=as_given)
         inputs = {"examples": examples, "model_name_or_path": model}
         return {**self._part(part), **self.encoding, **inputs, "options": kept}
+
+
+def _whole_split(examples: Examples) -> Examples:
+    """The split of which examples are a part, by the stages that took them from it."""
+    while examples.maker is not None and isinstance(split := examples.maker.references.get("examples"), Examples):
+        examples = split
+    return examples
 
 
 def open_route(recipe: Recipe, runs: Path) -> Route:
@@ -348,7 +494,11 @@ def _prepare(recipe: Recipe, task: Task, runs: Path) -> Prepare:
 def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:
     if spec.pretrain is None:
         path = resolve_model(str(spec.model_name_or_path))
-        return Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
+        found = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
+        if not is_gguf(path):
+            return found
+        require_gguf(path)
+        return Convert(runs=runs, part=part, source=found).model
     pretraining = Pretraining(**spec.pretrain)
     resolved = pretraining.resolved()
     if "path" in resolved["corpus"]:

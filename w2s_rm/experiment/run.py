@@ -147,7 +147,7 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
             problems += hardware_problems(stage.launch.accelerate_config)
     problems += hub_problems([stage.config() for stage in trained])
     problems += model_problems(plan, missing, here)
-    rendering = bool(trained) or any(isinstance(stage, Policy) for stage in missing)
+    rendering = any(stage.encodes or isinstance(stage, Policy) for stage in missing)
     # With models that do not load their tokenizers would only fail once more.
     problems += _rendering_problems(plan) if rendering and not problems else []
     if problems:

@@ -97,7 +97,7 @@ def _readers(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     seen = set()
     for stage in plan.stages:
         # Whatever else reads the examples is a model trained by one of these.
-        first = stage.trains or (stage.kind == "relabel" and plan.recipe.weak.trained)
+        first = stage.encodes or (stage.kind == "relabel" and plan.recipe.weak.trained)
         if not first or stage.part is None:
             continue
         config = stage.config()

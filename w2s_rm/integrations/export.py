@@ -96,6 +96,11 @@ class Export:
             )
         if self.of is not None:
             config = _evaluation(run, self.of, self._method(run) if self.of == STUDENT else None, seed)
+            if config.get("features") is not None:
+                raise ConfigError(
+                    f"--of {self.of}: is a linear model on features, which scores no texts; leave --of out for the "
+                    "supervisor's labels"
+                )
             return _model_scores(str(config["model_name_or_path"]), config, examples)
         return _label_scores(self.labels or _weak_labels(run, self.split, seed), examples)
 

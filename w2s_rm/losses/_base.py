@@ -27,6 +27,11 @@ class LossBase:
         """Return `None`: each example's loss depends on that example alone."""
         return None
 
+    @property
+    def convex(self) -> bool:
+        """Whether the loss is convex in the scores, and the same throughout training."""
+        return False
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -26,6 +26,11 @@ class CrossEntropy(LossBase):
     Bradley and Terry 1952, "Rank Analysis of Incomplete Block Designs: I. The Method of Paired Comparisons".
     """
 
+    @property
+    def convex(self) -> bool:
+        """`True`: cross-entropy with a label that does not depend on the scores."""
+        return True
+
     def __call__(
         self,
         scores_BK: Tensor,

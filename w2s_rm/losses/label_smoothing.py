@@ -35,6 +35,11 @@ class LabelSmoothing(LossBase):
     def __post_init__(self) -> None:
         check_options("label_smoothing", ("smoothing", self.smoothing, Interval(0, 1, open_high=True)))
 
+    @property
+    def convex(self) -> bool:
+        """`True`: cross-entropy with a label that does not depend on the scores."""
+        return True
+
     def __call__(
         self,
         scores_BK: Tensor,

@@ -19,6 +19,7 @@ from w2s_rm.programs.launched import (
     held,
     is_main_process,
     parse_model_stage,
+    read_config,
     refuse_finished,
     score_without_zero,
     split_arguments,
@@ -39,6 +40,8 @@ def evaluate(argv: Sequence[str], kind: Configured) -> None:
     config, output, rest = split_arguments(argv)
     if config.get("labels"):
         _from_file(config, output, rest)
+    elif config.get("features"):
+        _from_features(*read_config(argv))
     else:
         score_without_zero()
         _from_model(argv, kind)
@@ -57,6 +60,19 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
         remove_unfinished(folder, _FILE)
         write_predictions(folder.path / _FILE, parts)
         config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
+        folder.finish(stage="evaluate", counts=counts, config=config)
+
+
+def _from_features(config: dict[str, Any], output: Path) -> None:
+    from w2s_rm.programs.probe import score_features
+
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(config["examples"]))
+        scores, counts = score_features(config["model_name_or_path"], config["features"], examples)
+        ids, gold = tuple(example.id for example in examples), tuple(example.gold for example in examples)
+        remove_unfinished(folder, _FILE)
+        write_predictions(folder.path / _FILE, [Predictions(ids, tuple(scores), gold)])
         folder.finish(stage="evaluate", counts=counts, config=config)
 
 

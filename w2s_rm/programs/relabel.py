@@ -20,6 +20,7 @@ from w2s_rm.programs.launched import (
     held,
     is_main_process,
     parse_model_stage,
+    read_config,
     refuse_finished,
     score_without_zero,
     split_arguments,
@@ -37,6 +38,8 @@ def relabel(argv: Sequence[str], kind: Configured) -> None:
     config, output, rest = split_arguments(argv)
     if config.get("labels"):
         _from_file(config, output, rest)
+    elif config.get("features"):
+        _from_features(*read_config(argv))
     else:
         score_without_zero()
         _from_model(argv, kind)
@@ -58,6 +61,20 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
             for example, row in zip(examples, scores, strict=True)
         )
         config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
+        write_labelled(folder, "relabel", examples, labels, counts, config)
+
+
+def _from_features(config: dict[str, Any], output: Path) -> None:
+    from w2s_rm.programs.probe import score_features
+
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(config["examples"]))
+        scores, counts = score_features(config["model_name_or_path"], config["features"], examples)
+        labels = (
+            WeakLabel(example.id, example.candidate_ids, softmax(row), row)
+            for example, row in zip(examples, scores, strict=True)
+        )
         write_labelled(folder, "relabel", examples, labels, counts, config)
 
 

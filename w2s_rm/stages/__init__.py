@@ -3,9 +3,31 @@
 import os
 
 from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
-from w2s_rm.stages._base import Examples, Labels, Model, Reference, Scores, Stage, enters_config, held, recorded
+from w2s_rm.stages._base import (
+    Examples,
+    Features,
+    Labels,
+    Model,
+    Reference,
+    Scores,
+    Stage,
+    enters_config,
+    held,
+    recorded,
+)
 
-__all__ = ["Examples", "Labels", "Model", "Reference", "Scores", "Stage", "enters_config", "held", "recorded"]
+__all__ = [
+    "Examples",
+    "Features",
+    "Labels",
+    "Model",
+    "Reference",
+    "Scores",
+    "Stage",
+    "enters_config",
+    "held",
+    "recorded",
+]
 
 # Here, and not when the stage begins: the imports that come before that take seconds.
 if LAUNCHED_VARIABLE in os.environ:

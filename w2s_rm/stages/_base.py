@@ -77,6 +77,10 @@ class Scores(Reference):
     """Scores of a split's examples."""
 
 
+class Features(Reference):
+    """Hidden states of a split's examples under a frozen model, a folder of shards."""
+
+
 class Model(Reference):
     """A model: a Hugging Face folder or a hub id."""
 
@@ -110,6 +114,8 @@ class Stage:
     """Whether it makes a model of the experiment, whose role alone names it in a line of progress."""
     judges: ClassVar[bool] = False
     """Whether it measures a model."""
+    encodes: ClassVar[bool] = False
+    """Whether its model's tokenizer reads examples, and that of whatever scores them later is the same."""
 
     runs: Path = held()
     launch: Launch = held(Launch())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from w2s_rm.stages._base import Examples, Labels, Model
+from w2s_rm.stages._base import Examples, Features, Labels, Model
 from w2s_rm.stages._options import WithOptions
 
 
@@ -16,6 +16,7 @@ class Judging(WithOptions):
     Args:
         examples ([`Examples`]): What to score.
         model_name_or_path ([`Model`], *optional*): What scores them.
+        features ([`Features`], *optional*): What a frozen model makes of them, for a model that reads that.
         labels ([`Labels`], *optional*): A file of labels that stands in for a model.
         other_examples (`tuple[Examples, ...]`, *optional*): Examples that the file may label as well.
         setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a row in `w2s_rm/settings.py`.
@@ -25,6 +26,7 @@ class Judging(WithOptions):
     """
 
     model_name_or_path: Model | None = None
+    features: Features | None = None
     labels: Labels | None = None
     other_examples: tuple[Examples, ...] = ()
     setting: str = "reward_modeling"
@@ -33,10 +35,10 @@ class Judging(WithOptions):
 
     @property
     def loads_model(self) -> bool:
-        """Whether a model scores."""
-        return self.labels is None
+        """Whether a model of the hub's kind scores."""
+        return self.labels is None and self.features is None
 
     def content(self) -> dict[str, Any]:
-        """What the result depends on."""
-        # A file of labels says the same under any head and options.
+        """What the result depends on, beside the inputs."""
+        # A file of labels, or a linear model, says the same under any head and options.
         return super().content() if self.loads_model else {}

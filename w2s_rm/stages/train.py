@@ -33,6 +33,7 @@ class Train(Training):
 
     version: ClassVar[int] = 4
     trains: ClassVar[bool] = True
+    encodes: ClassVar[bool] = True
 
     labels: Labels | None = None
     setting: str = "reward_modeling"

@@ -62,10 +62,13 @@ class Chain:
         for number, name in enumerate(self.models, start=1):
             examples = parts[number] if self.fresh else route.examples("relabel")
             labels = route.relabel(model, examples=examples, part=part, seed=seed, note=f"for {name}")
+            validation = route.relabel(model, "validation", part=part, seed=seed, note=f"for {name}")
             part = name
             # Only the last of them supervises the students, and is judged as a supervisor.
             of = WEAK if name == self.models[-1] else INTERMEDIATE
-            trained = route.train(of, seed, part=part, method=method, examples=examples, labels=labels, note=name)
+            trained = route.train(
+                of, seed, part=part, method=method, examples=examples, labels=labels, validation=validation, note=name
+            )
             model = trained.model
         judged = route.evaluate(WEAK, model, part=part, seed=seed, method=method)
         return Supervision(lambda split: route.relabel(model, split, part=part, seed=seed, note=part), (judged,), model)

@@ -1,0 +1,171 @@
+"""Recipes that train on features: which stages they have, what they share, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.plan import Plan, make_plan
+from w2s_rm.experiment.recipe import load_recipe
+from w2s_rm.stages.features import Features
+from w2s_rm.stages.probe import Probe
+
+ON = "train.on=features"
+ALL = (ON, "train.layer=1", "train.l2=0.1")
+SEVERAL = (ON, "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=4")
+
+
+@pytest.fixture
+def plan(recipe_file: Path) -> Callable[..., Plan]:
+    def make(*overrides: str) -> Plan:
+        return make_plan(load_recipe(recipe_file, overrides), recipe_file.parent / "runs")
+
+    return make
+
+
+def found(plan: Plan, kind: type, **wanted: Any) -> list[Any]:
+    return [
+        stage
+        for stage in plan.stages
+        if isinstance(stage, kind) and all(getattr(stage, name) == value for name, value in wanted.items())
+    ]
+
+
+def test_features_are_read_once_for_all_methods_and_seeds(plan: Callable[..., Plan]) -> None:
+    made = plan(*ALL)
+    counts = Counter(stage.kind for stage in made.stages)
+    # The weak model reads the splits weak, relabel and test, the strong one relabel and test; nothing is left to chance
+    # but in the steps of log_confidence, so two seeds are one elsewhere.
+    assert counts == {
+        "prepare": 1,
+        "features": 5,
+        "probe": 1 + 1 + 2 + 1,
+        "relabel": 2,
+        "evaluate": 2 * 4,
+    }
+    read = found(made, Features)
+    assert all(stage.columns == ["last.1"] for stage in read) and {stage.part for stage in read} == {"weak", "strong"}
+    assert not any(stage.loads_model for stage in made.stages if stage.kind in ("probe", "relabel", "evaluate"))
+    assert made.record().methods == ("naive", "logconf")
+
+
+def test_the_same_candidates_for_student_and_ceiling_chosen_by_their_own_labels(plan: Callable[..., Plan]) -> None:
+    made = plan(*SEVERAL)
+    roles = (("weak", None), ("student", "naive"), ("ceiling", None))
+    (weak,), (student,), (ceiling,) = (found(made, Probe, of=of, method=method) for of, method in roles)
+    for probe in (weak, student, ceiling):
+        assert (probe.layers, probe.l2, probe.pooling) == ([0, 1], [1.0, 0.1], "last")
+        assert Path(probe.validation_examples.path).name == "validation.parquet"
+    assert weak.labels is weak.validation_labels is ceiling.validation_labels is None
+    labelling = student.validation_labels.maker
+    assert labelling.kind == "relabel" and labelling.examples.path == student.validation_examples.path
+    assert labelling.model_name_or_path.maker is student.labels.maker.model_name_or_path.maker
+    # What a transform leaves of the labels is trained on; the choice is by what the supervisor says.
+    transformed = plan(*SEVERAL, "methods.naive.labels=[harden]")
+    (student,) = found(transformed, Probe, of="student", method="naive", seed=0)
+    assert student.labels.maker.kind == "transform" and student.validation_labels.maker.kind == "relabel"
+    assert student.features.maker.examples.path.endswith("relabel.parquet") != student.examples.path.endswith(
+        "relabel.parquet"
+    )
+
+
+def test_one_pass_reads_all_that_is_trained_on(plan: Callable[..., Plan], recipe_file: Path) -> None:
+    folder = recipe_file.parent
+    made = plan(
+        *ALL, f"weak.model_name_or_path={folder}/models/strong", "weak.train.layer=0", "weak.train.pooling=mean"
+    )
+    # Weak and strong model are the same frozen one.
+    assert len(found(made, Features)) == 3
+    assert all(stage.columns == ["mean.0", "last.1"] for stage in found(made, Features))
+
+
+def test_a_method_with_features_of_its_own_has_a_ceiling_of_its_own(plan: Callable[..., Plan]) -> None:
+    made = plan(*ALL, "methods.naive.train={on: features, layer: 0}")
+    ceilings = found(made, Probe, of="ceiling")
+    assert {(stage.method, tuple(stage.layers)) for stage in ceilings} == {("naive", (0,)), (None, (1,))}
+    fine_tuned = plan("methods.naive.train={on: features, layer: 0, l2: 1}")
+    kinds = {(stage.of, stage.method): stage.kind for stage in fine_tuned.stages if stage.trains}
+    assert kinds == {
+        ("weak", None): "train",
+        ("student", "naive"): "probe",
+        ("ceiling", "naive"): "probe",
+        ("student", "logconf"): "train",
+        ("ceiling", None): "train",
+    }
+
+
+def test_a_chain_chooses_by_what_each_link_says(plan: Callable[..., Plan], recipe_file: Path) -> None:
+    models = recipe_file.parent / "models"
+    shutil.copytree(models / "weak", models / "medium")
+    for name, width in (("weak", 4), ("medium", 6)):
+        config = {**json.loads((models / name / "config.json").read_text(encoding="utf-8")), "hidden_size": width}
+        (models / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    chain = "methods.naive.supervisor={name: chain, models: [medium], fresh: false}"
+    made = plan(*SEVERAL, chain, f"models.medium.model_name_or_path={models}/medium")
+    (link,) = found(made, Probe, of="weak", method="naive")
+    said, trained_on = link.validation_labels.maker, link.labels.maker
+    assert said.examples.path == link.validation_examples.path
+    assert said.model_name_or_path.identity == trained_on.model_name_or_path.identity
+
+
+def test_steps_in_batches_take_the_usual_options(plan: Callable[..., Plan]) -> None:
+    made = plan(*ALL, "train.num_train_epochs=7")
+    (weak,), (student, _) = found(made, Probe, of="weak"), found(made, Probe, of="student", method="logconf")
+    assert weak.convex and not student.convex
+    assert (student.learning_rate, student.num_train_epochs, student.batch_size) == (1e-5, 7.0, 32)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.layer=1"], "train: layer: only with on: features"),
+        ([ON, "train.l2=0.1"], "train on features:\n  - layer: is missing"),
+        (["train.on=feature"], "command line: train.on: is 'feature'; write features"),
+        ([*ALL, "train.pooling=max"], "train.pooling: is 'max'; use last or mean or mean_candidate"),
+        ([*ALL, "train.layer=-1"], "train.layer: is -1; use 0 .the embeddings. or more"),
+        ([*ALL, "train.layer=[1, 1]"], "train.layer: is .1, 1.; .*none twice"),
+        ([*ALL, "train.l2=-1"], "train.l2: is -1; use 0 or more"),
+        ([*ALL, "train.layer=one"], "train.layer: 'one' is no int or list"),
+        ([*ALL, "train.layer=2"], "weak: layer 2: the model has 1; use 0 .the embeddings. to 1"),
+        ([*ALL, "strong.train.layer=[0, 4, 3]", "task.n_validation=4"], "strong: layer 4, 3: the model has 1"),
+        ([*ALL, "train.l2=[0.1, 1]"], "weak: several values of layer or l2 .*; set task.n_validation"),
+        ([*ALL, "strong.use_peft=true"], "strong: use_peft: on: features trains nothing in the model"),
+        ([*ALL, "methods.naive.before=[{name: freeze, layers: 1}]"], "on: features: freeze and head_first train"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_the_plan(overrides: list[str], message: str, plan: Callable[..., Plan]) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(*overrides)
+
+
+def test_the_key_on_is_a_word_in_a_file_too(recipe_file: Path, plan: Callable[..., Plan]) -> None:
+    text = recipe_file.read_text(encoding="utf-8").replace(
+        "train:\n", "train:\n  on: features\n  layer: 1\n  l2: 1e-1\n"
+    )
+    recipe_file.write_text(text, encoding="utf-8")
+    assert load_recipe(recipe_file).train["on"] == "features"
+    assert found(plan(), Probe)
+
+
+def test_heads_that_read_no_features_and_policies_are_refused(tmp_path: Path) -> None:
+    recipe = {
+        "name": "chess",
+        "task": {"name": "mate_in_one", "n_train": 20, "n_test": 4},
+        "weak": {"pretrain": {"corpus": {"name": "chess_endgames"}, "hidden_size": 16, "num_hidden_layers": 1}},
+        "strong": {"pretrain": {"corpus": {"name": "chess_endgames"}, "hidden_size": 32, "num_hidden_layers": 2}},
+        "train": {"on": "features", "layer": 1, "l2": 0.1},
+    }
+    (tmp_path / "chess.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    with pytest.raises(ConfigError, match="on: features: head lm reads the probabilities of tokens.*set head: reward"):
+        make_plan(load_recipe(tmp_path / "chess.yaml"), tmp_path / "runs")
+    with pytest.raises(ConfigError, match="weak: layer 2: the model has 1"):
+        make_plan(load_recipe(tmp_path / "chess.yaml", ["head=reward", "train.layer=2"]), tmp_path / "runs")
+    made = make_plan(load_recipe(tmp_path / "chess.yaml", ["head=reward"]), tmp_path / "runs")
+    assert found(made, Probe)

@@ -1,0 +1,226 @@
+"""Linear models on features: equal to scikit-learn's where it has the same, and what they do with bad features."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from w2s_rm.errors import ArtifactError, DataError, NonFiniteError
+from w2s_rm.features import linear_model
+from w2s_rm.features.linear_model import (
+    Problem,
+    Schedule,
+    cross_entropy,
+    fit_convex,
+    fit_in_batches,
+    load_models,
+    make_problem,
+    measure_scale,
+    save_models,
+    unscaled,
+)
+from w2s_rm.features.store import FeatureTable
+from w2s_rm.training.config import build_loss
+
+PENALTIES = [1.0, 0.1, 0.01]
+LOSS = build_loss("cross_entropy")
+SCHEDULE = Schedule(learning_rate=0.01, epochs=60, batch_size=50, seed=0, exchangeable=True)
+
+
+def features(count: int, width: int = 12, seed: int = 0) -> Tensor:
+    """Correlated features of different sizes, as a model has them."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.eye(width) + 0.5 * torch.randn(width, width, generator=generator)
+    return torch.randn(count, width, generator=generator) @ mixing * torch.logspace(-2, 2, width) + 3.0
+
+
+def problem(counts: list[int], targets: list[tuple[float, ...]], *, classes: bool = False) -> tuple[Problem, Any]:
+    table = FeatureTable(features(sum(counts)), counts)
+    scale = measure_scale(table.values_FD, "features")
+    return make_problem(table, scale, targets, None, classes=classes), scale
+
+
+def soft_labels(rows: int, width: int, seed: int = 1) -> list[tuple[float, ...]]:
+    generator = torch.Generator().manual_seed(seed)
+    return [tuple(row) for row in torch.softmax(2 * torch.randn(rows, width, generator=generator), dim=1).tolist()]
+
+
+def repeated(values: Any, targets: list[tuple[float, ...]]) -> dict[str, Any]:
+    """Soft labels as scikit-learn takes them: each row once for each class, weighted."""
+    width = len(targets[0])
+    return {
+        "X": np.repeat(values, width, axis=0),
+        "y": np.tile(np.arange(width), len(targets)),
+        "sample_weight": np.array(targets).ravel(),
+    }
+
+
+@pytest.mark.parametrize("number", range(len(PENALTIES)))
+def test_pairs_are_scikit_learns_logistic_regression_on_differences(number: int) -> None:
+    count = 200
+    targets = soft_labels(count, 2)
+    pairs, _ = problem([2] * count, targets)
+    fit = fit_convex(pairs, LOSS, PENALTIES)[number]
+    differences = (pairs.values_FD[1::2] - pairs.values_FD[0::2]).numpy()
+    theirs = LogisticRegression(C=1 / (count * PENALTIES[number]), fit_intercept=False, tol=1e-12, max_iter=100_000)
+    theirs.fit(**repeated(differences, targets))
+    np.testing.assert_allclose(fit.weights_OD[0].numpy(), theirs.coef_[0], atol=1e-6)
+    scores_BK = pairs.scores(fit.weights_OD, fit.bias_O)
+    np.testing.assert_allclose(torch.softmax(scores_BK, dim=1), theirs.predict_proba(differences), atol=1e-6)
+
+
+@pytest.mark.parametrize("number", range(len(PENALTIES)))
+def test_classes_are_scikit_learns_multinomial_regression(number: int) -> None:
+    count = 150
+    targets = soft_labels(count, 3)
+    three, _ = problem([1] * count, targets, classes=True)
+    fit = fit_convex(three, LOSS, PENALTIES)[number]
+    theirs = LogisticRegression(C=1 / (count * PENALTIES[number]), tol=1e-12, max_iter=100_000)
+    theirs.fit(**repeated(three.values_FD.numpy(), targets))
+    np.testing.assert_allclose(fit.weights_OD.numpy(), theirs.coef_, atol=1e-6)
+    # Of intercepts a constant is free.
+    np.testing.assert_allclose(fit.bias_O - fit.bias_O.mean(), theirs.intercept_ - theirs.intercept_.mean(), atol=1e-6)
+
+
+def test_two_classes_have_half_the_penalty_of_one_vector() -> None:
+    # |w/2|² + |w/2|² = |w|²/2.
+    count = 150
+    targets = soft_labels(count, 2)
+    two, _ = problem([1] * count, targets, classes=True)
+    (fit,) = fit_convex(two, LOSS, [0.1])
+    theirs = LogisticRegression(C=2 / (count * 0.1), tol=1e-12, max_iter=100_000)
+    theirs.fit(**repeated(two.values_FD.numpy(), targets))
+    np.testing.assert_allclose((fit.weights_OD[1] - fit.weights_OD[0]).numpy(), theirs.coef_[0], atol=1e-6)
+
+
+def test_each_penalty_is_fitted_as_it_is_alone() -> None:
+    pairs, _ = problem([2] * 100, soft_labels(100, 2))
+    for fit, l2 in zip(fit_convex(pairs, LOSS, PENALTIES), PENALTIES, strict=True):
+        torch.testing.assert_close(fit.weights_OD, fit_convex(pairs, LOSS, [l2])[0].weights_OD, rtol=0, atol=1e-6)
+
+
+def test_candidates_in_any_number_minimise_the_loss() -> None:
+    counts = [2, 5, 3] * 30
+    targets = [soft_labels(1, count, seed)[0] for seed, count in enumerate(counts)]
+    ragged, _ = problem(counts, targets)
+    (fit,) = fit_convex(ragged, LOSS, [0.1])
+    weights_OD = fit.weights_OD.clone().requires_grad_()
+    value = ragged.loss(LOSS, ragged.scores(weights_OD, fit.bias_O), 1.0) + 0.05 * weights_OD.square().sum()
+    (gradient_OD,) = torch.autograd.grad(value, weights_OD)
+    assert float(gradient_OD.abs().max()) < 1e-7 and float(fit.weights_OD.detach().abs().max()) > 0.01
+
+
+def test_steps_in_batches_come_near_the_minimum() -> None:
+    counts = [2, 3] * 100
+    targets = [soft_labels(1, count, seed)[0] for seed, count in enumerate(counts)]
+    ragged, _ = problem(counts, targets)
+    exact, stepped = fit_convex(ragged, LOSS, PENALTIES), fit_in_batches(ragged, LOSS, PENALTIES, SCHEDULE)
+    for one, other, l2 in zip(exact, stepped, PENALTIES, strict=True):
+        values = [
+            float(
+                ragged.loss(LOSS, ragged.scores(fit.weights_OD, fit.bias_O), 1.0)
+                + l2 / 2 * fit.weights_OD.square().sum()
+            )
+            for fit in (one, other)
+        ]
+        assert values[0] <= values[1] < values[0] + 2e-3
+    again = fit_in_batches(ragged, LOSS, PENALTIES[1:2], SCHEDULE)[0]
+    # Penalties are fitted side by side, and do not know of each other.
+    torch.testing.assert_close(again.weights_OD, stepped[1].weights_OD)
+
+
+def test_a_loss_gets_its_statistics_and_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    two, _ = problem([1] * 60, soft_labels(60, 2), classes=True)
+    loss = build_loss({"name": "log_confidence", "max_weight": 0.9})
+    schedule = Schedule(learning_rate=0.01, epochs=2, batch_size=20, seed=0, exchangeable=False)
+    seen = []
+    original = type(loss).__call__
+
+    def watched(self: Any, *given: Any, progress: float, statistics: Tensor | None) -> Any:
+        seen.append((progress, statistics))
+        return original(self, *given, progress=progress, statistics=statistics)
+
+    monkeypatch.setattr(type(loss), "__call__", watched)
+    fit_in_batches(two, loss, [0.1], schedule)
+    assert [progress for progress, _ in seen] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+    assert all(statistics is not None and statistics.shape == (2,) for _, statistics in seen)
+    seen.clear()
+    fit_in_batches(two, loss, [0.1], Schedule(0.01, 1, 20, 0, exchangeable=True))
+    assert all(statistics is None for _, statistics in seen)
+
+
+def test_margins_are_taken_off_the_first_candidate() -> None:
+    table, targets = FeatureTable(features(80), [2] * 40), [(1.0, 0.0)] * 40
+    scale = measure_scale(table.values_FD, "features")
+    plain, with_margins = (
+        make_problem(table, scale, targets, margins, classes=False) for margins in (None, [1.0] * 40)
+    )
+    scores_BK = torch.zeros(40, 2, dtype=torch.float64)
+    assert float(plain.loss(LOSS, scores_BK, 1.0)) == pytest.approx(math.log(2))
+    assert float(with_margins.loss(LOSS, scores_BK, 1.0)) == pytest.approx(math.log(1 + math.e))
+
+
+def test_what_does_not_vary_says_nothing_and_nothing_that_varies_is_refused() -> None:
+    values_FD = features(40)
+    values_FD[:, 3] = 7.0
+    scale = measure_scale(values_FD, "features")
+    assert float(scale.std_D[3]) == 1.0 and scale(values_FD)[:, 3].abs().max() == 0
+    standardised = scale(values_FD)
+    kept = [column for column in range(12) if column != 3]
+    torch.testing.assert_close(standardised[:, kept].std(dim=0, correction=0), torch.ones(11, dtype=torch.float64))
+    with pytest.raises(DataError, match=r"shards: mean\.4: all 12 features are the same for all 40 rows"):
+        measure_scale(torch.full((40, 12), 0.3), "shards: mean.4")
+
+
+def test_features_of_other_candidates_are_refused() -> None:
+    table = FeatureTable(features(6), [2, 2, 2])
+    with pytest.raises(DataError, match="features are those of other candidates"):
+        make_problem(table, measure_scale(table.values_FD, "x"), [(0.5, 0.5), (0.2, 0.3, 0.5)], None, classes=False)
+
+
+def test_a_loss_that_is_not_finite_stops() -> None:
+    pairs, _ = problem([2] * 10, [(math.nan, 1.0)] * 10)
+    with pytest.raises(NonFiniteError, match="the loss became nan with l2 0.1; give a larger l2"):
+        fit_convex(pairs, LOSS, [0.1])
+    with pytest.raises(NonFiniteError, match="step 1: the loss is nan"):
+        fit_in_batches(pairs, LOSS, [0.1], SCHEDULE)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_saved_model_reads_features_as_they_are(classes: bool, tmp_path: Path) -> None:
+    targets = soft_labels(30, 2)
+    fitted, scale = problem([1 if classes else 2] * 30, targets, classes=classes)
+    fits = fit_convex(fitted, LOSS, PENALTIES)
+    models = [unscaled(fit, scale, "mean.4", l2, classes=classes) for fit, l2 in zip(fits, PENALTIES, strict=True)]
+    save_models(tmp_path / "probe.safetensors", models, 1, {"mean.4": scale})
+    read, chosen = load_models(tmp_path / "probe.safetensors")
+    assert chosen == 1 and [(model.column, model.l2) for model in read] == [("mean.4", l2) for l2 in PENALTIES]
+    table = FeatureTable(features(30 if classes else 60), [1 if classes else 2] * 30)
+    expected = fitted.scores(fits[2].weights_OD, fits[2].bias_O)
+    scores = torch.tensor(read[2].scores(table), dtype=torch.float64)
+    torch.testing.assert_close(torch.softmax(scores, dim=1), torch.softmax(expected, dim=1))
+    # The mean training candidate has a score of 0.
+    assert classes or float(scores.mean()) == pytest.approx(0.0, abs=1e-9)
+    (tmp_path / "probe.safetensors").write_bytes(b"cut")
+    with pytest.raises(ArtifactError, match="probe.safetensors: cannot be read"):
+        load_models(tmp_path / "probe.safetensors")
+
+
+def test_the_same_features_have_the_same_score_wherever_they_stand() -> None:
+    one = features(1)
+    model = linear_model.LinearModel("last.1", 0.1, features(1, seed=3).double(), torch.zeros(1).double(), False)
+    (scores,) = model.scores(FeatureTable(one.repeat(37, 1), [37]))
+    assert len(set(scores)) == 1
+
+
+def test_cross_entropy_by_hand() -> None:
+    # softmax(0, log 3) = (1/4, 3/4): half of -log(1/4) and half of -log(3/4); and log 3 for three that are alike.
+    value = cross_entropy([(0.0, math.log(3)), (1000.0, 1000.0, 1000.0)], [(0.5, 0.5), (0.0, 1.0, 0.0)])
+    assert value == pytest.approx((0.5 * math.log(4) + 0.5 * math.log(4 / 3) + math.log(3)) / 2)

@@ -1,0 +1,195 @@
+"""What a frozen model makes of examples, layer by layer: one forward pass, and one vector for each thing to be scored.
+
+Shape suffixes: R rows fed to the model, T tokens, D width, N tokens of all rows, F things to be scored (candidates, or
+prompts), in one flat row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from w2s_rm.errors import ConfigError
+from w2s_rm.features.options import lacks_layers
+from w2s_rm.heads.attention import tree_mask
+from w2s_rm.heads.trees import PROMPT, Tree
+
+
+class LayerReader:
+    """Reads the hidden states of a model after some of its layers.
+
+    Those after layer n are what the model gives as its last hidden state when it is cut after its n-th layer: where the
+    architecture has a norm behind the last layer, the norm is applied. Layer 0 are the embeddings. Layers above the
+    highest that is read are removed from the model.
+
+    Args:
+        model (`PreTrainedModel`): A decoder or an encoder, with or without a head; changed in place.
+        layers (`Sequence[int]`): Which ones, from 0 to the number of layers.
+
+    Raises:
+        ConfigError: The model lacks a layer, or what it makes of the last one is no norm of it.
+    """
+
+    def __init__(self, model: PreTrainedModel, layers: Sequence[int]) -> None:
+        self._base: Any = model.base_model
+        self._layers = sorted(set(layers))
+        self._attention = str(model.config._attn_implementation)
+        body, owner = _body(model)
+        self._norm = _norm_behind(self._base, body, owner)
+        lacking = [layer for layer in self._layers if layer > len(body)]
+        if lacking:
+            raise ConfigError(lacks_layers(type(model).__name__, lacking, len(body)))
+        # One layer stays in any case: what enters it are the embeddings.
+        del body[max(1, self._layers[-1]) :]
+        self._found: dict[int, Tensor] = {}
+        body[0].register_forward_pre_hook(self._enter, with_kwargs=True)
+        for number, block in enumerate(body, start=1):
+            if number in self._layers:
+                block.register_forward_hook(self._keep(number))
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[int, Tensor]:
+        """Feed a batch.
+
+        Args:
+            batch (`Mapping`): Tensors that a collator of either layout made, on the model's device.
+
+        Returns:
+            `dict[int, Tensor]`: By layer, of shape `(R, T, D)`.
+        """
+        given = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
+        if "branches" in batch:
+            mask = tree_mask(batch["segments"], batch["branches"], self._attention)
+            given |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
+        try:
+            self._base(**given, use_cache=False)
+            return {layer: self._norm(self._found[layer]) for layer in self._layers}
+        finally:
+            self._found.clear()
+
+    def _enter(self, _: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self._found[0] = arguments[0] if arguments else options["hidden_states"]
+
+    def _keep(self, number: int) -> Any:
+        def keep(_: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+            self._found[number] = _hidden(output)
+
+        return keep
+
+
+def pool(hidden_RTD: Tensor, batch: Mapping[str, Any], pooling: str) -> Tensor:
+    """Make one vector of the hidden states of each thing to be scored, shape `(F, D)`, float32.
+
+    Args:
+        hidden_RTD (`Tensor` of shape `(R, T, D)`): What [`LayerReader`] returned.
+        batch (`Mapping`): `read_at`, `parts` and `prompts`, as [`places`] makes them.
+        pooling (`str`): One of [`~w2s_rm.features.options.POOLINGS`].
+    """
+    hidden_ND = hidden_RTD.flatten(0, 1).float()
+    parts_N, prompts_F, count = batch["parts"], batch["prompts"], len(batch["read_at"])
+    if pooling == "last":
+        return hidden_ND[batch["read_at"]]
+    fed_N = parts_N >= 0
+    sums_PD = hidden_ND.new_zeros(2 * count + 1, hidden_ND.shape[1]).index_add(0, parts_N[fed_N], hidden_ND[fed_N])
+    counts_P1 = torch.bincount(parts_N[fed_N], minlength=2 * count + 1)[:, None]
+    if pooling == "mean_candidate":
+        return sums_PD[:count] / counts_P1[:count]
+    return (sums_PD[:count] + sums_PD[prompts_F]) / (counts_P1[:count] + counts_P1[prompts_F])
+
+
+def places(trees: Sequence[Tree], batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Say where in a batch to look for each thing to be scored.
+
+    Args:
+        trees (`Sequence[Tree]`): The examples of the batch; without branches, the prompt is what is scored.
+        batch (`Mapping`): What a collator of either layout made of them.
+
+    Returns:
+        `read_at`, of shape `(F,)`: flat positions in `(R, T)` at which a head reads. `parts`, of shape `(N,)`: to which
+        part each token belongs, -1 for padding; part f is what is scored, those from F to 2F are prompts, 2F is empty.
+        `prompts`, of shape `(F,)`: the part that is the prompt of each.
+    """
+    firsts, count = [], 0
+    for tree in trees:
+        firsts.append(count)
+        count += max(1, len(tree.branches))
+    shared = "branches" in batch
+    parts_RT = torch.full(batch["input_ids"].shape, -1)
+    prompts_F, read_at = torch.full((count,), 2 * count), []
+    for first, tree in zip(firsts, trees, strict=True):
+        for number in range(len(tree.branches)):
+            # Rows of their own have prompts of their own, which an encoder reads with the candidate in mind.
+            prompts_F[first + number] = count + first + (0 if shared else number)
+    if shared:
+        for_segment = [
+            (count + first, first - 1) if tree.branches else (first, 0)
+            for first, tree in zip(firsts, trees, strict=True)
+        ]
+        prompt_S, shift_S = torch.tensor([(-1, 0), *for_segment]).T
+        segments_RT, branches_RT = batch["segments"], batch["branches"]
+        parts_RT = torch.where(branches_RT > 0, shift_S[segments_RT] + branches_RT, prompt_S[segments_RT])
+        return {"read_at": batch["read_at"], "parts": parts_RT.flatten(), "prompts": prompts_F}
+    length = batch["input_ids"].shape[1]
+    for first, tree in zip(firsts, trees, strict=True):
+        for row, (branch, offset) in enumerate(tree.reads, start=first):
+            end = len(tree.prompt)
+            parts_RT[row, :end] = prompts_F[row] if tree.branches else row
+            if tree.branches:
+                parts_RT[row, end : end + len(tree.branches[row - first])] = row
+            read_at.append(row * length + offset + (0 if branch == PROMPT else end))
+    return {"read_at": torch.tensor(read_at), "parts": parts_RT.flatten(), "prompts": prompts_F}
+
+
+def _hidden(output: Any) -> Tensor:
+    hidden: Tensor = output[0] if isinstance(output, tuple) else output
+    return hidden
+
+
+def _body(model: PreTrainedModel) -> tuple[nn.ModuleList, nn.Module]:
+    """The list of layers, and the module that holds it."""
+    base: Any = model.base_model
+    count = model.config.get_text_config().num_hidden_layers
+    for owner in base.modules():
+        for child in owner.children():
+            if isinstance(child, nn.ModuleList) and len(child) == count:
+                return child, owner
+    raise ConfigError(
+        f"{type(model).__name__} has no list of {count} layers, so none can be read; train the model itself"
+    )
+
+
+def _norm_behind(base: Any, body: nn.ModuleList, owner: nn.Module) -> nn.Module:
+    """What stands between the last layer and the last hidden state: a norm, or nothing."""
+    seen: dict[Any, tuple[Any, Any]] = {}
+
+    def watch(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        seen[module] = (arguments[0] if arguments else None, output)
+
+    watched = [body[-1], *(child for child in owner.children() if child is not body)]
+    handles = [module.register_forward_hook(watch) for module in watched]
+    try:
+        device = next(base.parameters()).device
+        with torch.no_grad():
+            words = torch.ones(1, 2, dtype=torch.long, device=device)
+            last = base(input_ids=words, attention_mask=torch.ones_like(words), use_cache=False).last_hidden_state
+    finally:
+        for handle in handles:
+            handle.remove()
+    state = _hidden(seen[body[-1]][1])
+    for module, (entered, left) in seen.items():
+        if module is not body[-1] and _same(entered, state) and _same(left, last):
+            found: nn.Module = module
+            return found
+    if _same(state, last):
+        return nn.Identity()
+    raise ConfigError(
+        f"{type(base).__name__} makes more of its last layer than a norm of it, so single layers cannot be read; "
+        "train the model itself"
+    )
+
+
+def _same(one: Any, other: Tensor) -> bool:
+    return isinstance(one, Tensor) and one.shape == other.shape and torch.equal(one, other)

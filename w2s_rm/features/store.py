@@ -1,0 +1,115 @@
+"""Features of examples on disk: shards that are whole or not there, found again by the ids of examples.
+
+Shape suffixes: F things that are scored (candidates, or prompts), in one flat row, D width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from w2s_rm.errors import ArtifactError, DataError, join_problems
+from w2s_rm.files import replacing
+
+_COUNTS = "counts"
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of some examples, in their order.
+
+    Args:
+        values_FD (`Tensor` of shape `(F, D)`): Float32.
+        counts (`list[int]`): How many rows each example has.
+    """
+
+    values_FD: Tensor
+    counts: list[int]
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Return where a shard lies.
+
+    Args:
+        folder (`Path`): Of all shards.
+        number (`int`): From 0.
+    """
+    return folder / f"shard-{number:05d}.safetensors"
+
+
+def write_shard(path: Path, ids: Sequence[str], counts: Sequence[int], columns: Mapping[str, Tensor], key: str) -> None:
+    """Write a shard beside its place and rename it.
+
+    Kept are 16 bits: float16, which has the finer steps, or bfloat16 for a column with values that float16 cannot hold.
+
+    Args:
+        path (`Path`): From [`shard_path`]; its folder is made.
+        ids (`Sequence[str]`): Of the examples.
+        counts (`Sequence[int]`): Rows of each.
+        columns (`Mapping[str, Tensor]`): By name, of shape `(F, D)`, finite.
+        key (`str`): Identifies what the features were made of.
+    """
+    tensors = {name: _halved(values_FD).contiguous().cpu() for name, values_FD in columns.items()}
+    with replacing(path) as unfinished:
+        save_file({_COUNTS: torch.tensor(counts), **tensors}, unfinished, {"ids": json.dumps(list(ids)), "key": key})
+
+
+def _halved(values_FD: Tensor) -> Tensor:
+    fits = float(values_FD.abs().max()) <= torch.finfo(torch.float16).max
+    return values_FD.to(torch.float16 if fits else torch.bfloat16)
+
+
+def shard_key(path: Path) -> str | None:
+    """Return what identifies the content of a shard; `None` if it is not there or cannot be read.
+
+    Args:
+        path (`Path`): From [`shard_path`].
+    """
+    try:
+        with safe_open(path, "pt") as shard:
+            return str(shard.metadata()["key"])
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return None
+
+
+def read_features(folder: Path, column: str, ids: Sequence[str]) -> FeatureTable:
+    """Read the features of examples.
+
+    Args:
+        folder (`Path`): Of the shards.
+        column (`str`): Which features.
+        ids (`Sequence[str]`): The examples, in the order that is wanted.
+
+    Raises:
+        DataError: Examples have no features.
+        ArtifactError: A shard cannot be read, or lacks the column.
+    """
+    wanted = {name: place for place, name in enumerate(ids)}
+    found: list[Tensor | None] = [None] * len(ids)
+    for path in sorted(folder.glob("shard-*.safetensors")):
+        for name, values_KD in _rows(path, column):
+            if name in wanted:
+                found[wanted[name]] = values_KD.float()
+    missing = [f"id {name!r}: no features" for name, values_KD in zip(ids, found, strict=True) if values_KD is None]
+    if missing:
+        raise DataError(join_problems(f"{folder}: does not hold the features of all {len(ids)} examples", missing))
+    rows = [values_KD for values_KD in found if values_KD is not None]
+    return FeatureTable(torch.cat(rows), [len(values_KD) for values_KD in rows])
+
+
+def _rows(path: Path, column: str) -> Iterator[tuple[str, Tensor]]:
+    """The features of each example of a shard."""
+    try:
+        with safe_open(path, "pt") as shard:
+            names, counts = json.loads(shard.metadata()["ids"]), shard.get_tensor(_COUNTS).tolist()
+            values_FD = shard.get_tensor(column)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error}); delete its folder and run the recipe again") from error
+    return zip(names, values_FD.split(counts), strict=True)

@@ -1,0 +1,238 @@
+"""Read the hidden states of a frozen model, shard by shard: memory does not grow with the features of all examples.
+
+Shape suffixes: F things that are scored (candidates, or prompts), in one flat row, D width.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from accelerate import PartialState
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from w2s_rm.data.examples import read_examples
+from w2s_rm.errors import NonFiniteError
+from w2s_rm.features.hidden_states import LayerReader, places, pool
+from w2s_rm.features.options import parse_column
+from w2s_rm.features.store import shard_key, shard_path, write_shard
+from w2s_rm.heads import HEADS, Collator
+from w2s_rm.heads.encoding import first_alike
+from w2s_rm.heads.trees import Tree
+from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, refuse_finished
+from w2s_rm.programs.scoring import encode, encoding_counts, template_counts, to_rows
+from w2s_rm.training.layouts import (
+    Layout,
+    choose_layout,
+    feeds,
+    make_collator,
+    max_tokens,
+    refuse_long_rows,
+    row_lengths,
+)
+from w2s_rm.training.modeling import load_model, stage_tokenizer
+from w2s_rm.training.token_budget import Footprint, refuse_too_large, split
+from w2s_rm.types import content_hash
+
+_SHARD = 256
+_NAMED = 10
+
+
+def features(argv: Sequence[str], kind: Configured) -> None:
+    """Run the stage. Every process holds the whole model, and makes shards of its own.
+
+    Args:
+        argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
+        kind ([`~w2s_rm.programs.launched.Configured`]): The stage's class.
+    """
+    # Nothing is trained; were the model itself spread out, no process could make shards on its own.
+    os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)
+    stage_args, args, model_args, output = parse_model_stage(argv, kind)
+    with held(output) as folder:
+        refuse_finished(folder)
+        examples = read_examples(Path(stage_args.examples))
+        tokenizer = stage_tokenizer(model_args, args)
+        encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
+        rows = to_rows(examples, encoded)
+        model = load_model(stage_args.head, model_args, args, stage_args.classes)
+        refuse_long_rows(model, (rows,))
+        layout = choose_layout(HEADS[stage_args.head], model, args)
+        reading = _prepare(stage_args, args, model, layout, rows, int(tokenizer.pad_token_id))
+        source = [(stage_args.inputs or {}).get("model_name_or_path", model_args.model_name_or_path), args.max_length]
+        shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns))
+        made = make_shards(shards, reading, rows)
+        PartialState().wait_for_everyone()
+        if is_main_process():
+            folder.remove("trainer")
+            counts = {
+                **encoding_counts(encoded),
+                **template_counts(tokenizer),
+                "layout": f"{layout.name}: {layout.reason}",
+                "shards": len(shards),
+                "kept_shards": len(shards[args.process_index :: args.world_size]) - made,
+            }
+            config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs}
+            folder.finish(stage="features", counts=counts, config=config)
+
+
+def _prepare(
+    stage_args: Any, args: Any, model: Any, layout: Layout, rows: datasets.Dataset, pad_token_id: int
+) -> Reading:
+    head = HEADS[stage_args.head]
+    footprint = feeds(head, layout, rows, args.pad_to_multiple_of)
+    budget = max_tokens(args)
+    if budget is None:
+        largest = max(footprint.tokens([index]) for index in range(len(rows)))
+        budget = int(largest * args.eval_batch_size)
+    else:
+        refuse_too_large(footprint, budget, rows["id"])
+    collator = make_collator(layout, head, model, args, pad_token_id)
+    model.to(args.device, **({"dtype": torch.bfloat16} if args.bf16_full_eval else {})).eval()
+    reader = LayerReader(model, [parse_column(name)[0] for name in stage_args.columns])
+    tree = functools.partial(head.tree, pad_token_id=pad_token_id)
+    return Reading(reader, tuple(stage_args.columns), collator, tree, footprint, budget, args.device, bool(args.bf16))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of the examples.
+
+    Args:
+        path (`Path`): Where their features go.
+        indices (`list[int]`): Which examples.
+        key (`str`): Identifies what their features are made of.
+    """
+
+    path: Path
+    indices: list[int]
+    key: str
+
+
+def plan_shards(folder: Path, rows: datasets.Dataset, source: str) -> list[Shard]:
+    """Share examples out to shards, the longest first: what does not fit in memory fails at once.
+
+    Args:
+        folder (`Path`): Of the shards.
+        rows (`Dataset`): Encoded examples.
+        source (`str`): Identifies the model and what is read of it.
+    """
+    lengths = row_lengths(rows)
+    order = sorted(range(len(rows)), key=lambda index: -lengths[index])
+    shards: list[Shard] = []
+    for start in range(0, len(order), _SHARD):
+        indices = order[start : start + _SHARD]
+        read = rows.select(indices)
+        key = content_hash(source, read["id"][:], read["prompt_ids"][:], read["candidate_ids"][:])
+        shards.append(Shard(shard_path(folder, len(shards)), indices, key))
+    return shards
+
+
+def make_shards(shards: Sequence[Shard], reading: Reading, rows: datasets.Dataset) -> int:
+    """Make the shards of this process that are not there; return how many.
+
+    Args:
+        shards (`Sequence[Shard]`): Those of all processes.
+        reading ([`Reading`]): How.
+        rows (`Dataset`): Encoded examples.
+
+    Raises:
+        NonFiniteError: A hidden state is NaN or infinite; names the examples.
+    """
+    state = PartialState()
+    own = shards[state.process_index :: state.num_processes]
+    missing = [shard for shard in own if shard_key(shard.path) != shard.key]
+    with tqdm(total=len(own), initial=len(own) - len(missing), desc="Features", disable=not sys.stderr.isatty()) as bar:
+        for shard in missing:
+            shard.path.parent.mkdir(parents=True, exist_ok=True)
+            write_shard(shard.path, *reading(rows, shard.indices), shard.key)
+            bar.update()
+    return len(missing)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Reads the features of examples.
+
+    Args:
+        reader ([`~w2s_rm.features.hidden_states.LayerReader`]): Feeds the model.
+        columns (`tuple[str, ...]`): What is read, names of [`~w2s_rm.features.options.column`].
+        collator (`Callable`): Lays the examples of a pass out.
+        tree (`Callable`): Says of what parts an example consists.
+        footprint ([`~w2s_rm.training.token_budget.Footprint`]): What each example feeds.
+        budget (`int`): Most tokens in a pass.
+        device (`torch.device`): Where the model is.
+        bf16 (`bool`): Whether it computes under autocast to bfloat16.
+    """
+
+    reader: LayerReader
+    columns: tuple[str, ...]
+    collator: Collator
+    tree: Callable[[Mapping[str, Any]], Tree]
+    footprint: Footprint
+    budget: int
+    device: torch.device
+    bf16: bool
+
+    def __call__(
+        self, rows: datasets.Dataset, indices: Sequence[int]
+    ) -> tuple[list[str], list[int], dict[str, Tensor]]:
+        """Return ids, numbers of rows, and features of shape `(F, D)` by column, in an order of their own.
+
+        Args:
+            rows (`Dataset`): Encoded examples.
+            indices (`Sequence[int]`): Which of them.
+        """
+        ids: list[str] = []
+        counts: list[int] = []
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.columns}
+        for group in split(indices, self.footprint, self.budget):
+            examples = [rows[index] for index in group]
+            trees = [self.tree(example) for example in examples]
+            own = [str(example["id"]) for example in examples]
+            sizes = [max(1, len(tree.branches)) for tree in trees]
+            for name, values_FD in self._feed(examples, trees).items():
+                _check_finite(values_FD, own, sizes, name)
+                parts[name].append(values_FD)
+            ids += own
+            counts += sizes
+        return ids, counts, {name: torch.cat(values) for name, values in parts.items()}
+
+    def _feed(self, examples: Sequence[Mapping[str, Any]], trees: Sequence[Tree]) -> dict[str, Tensor]:
+        batch = self.collator(examples)
+        batch |= places(trees, batch)
+        inputs = {name: value.to(self.device) for name, value in batch.items() if isinstance(value, Tensor)}
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            hidden = self.reader(inputs)
+        first_F = torch.tensor(_first_alike(trees))
+        values = {}
+        for name in self.columns:
+            layer, pooling = parse_column(name)
+            values[name] = pool(hidden[layer], inputs, pooling).cpu()[first_F]
+        return values
+
+
+def _first_alike(trees: Sequence[Tree]) -> list[int]:
+    """For each thing to be scored the first of its example that has the same tokens: rounding is no difference."""
+    found: list[int] = []
+    for tree in trees:
+        found += [len(found) + first for first in first_alike(tree.branches)] if tree.branches else [len(found)]
+    return found
+
+
+def _check_finite(values_FD: Tensor, ids: Sequence[str], counts: Sequence[int], column: str) -> None:
+    rows = values_FD.isfinite().all(dim=1).split(list(counts))
+    bad = [name for name, finite_K in zip(ids, rows, strict=True) if not bool(finite_K.all())]
+    if bad:
+        named = ", ".join(bad[:_NAMED]) + (", ..." if len(bad) > _NAMED else "")
+        raise NonFiniteError(
+            f"NaN or infinite features {column} of {len(bad)} examples: {named}; look at these examples, or read the "
+            "model in a precision with a larger range (dtype: float32, bf16: false)"
+        )
