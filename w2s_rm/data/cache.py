@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from w2s_rm.files import replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def cache_folder() -> Path:
@@ -28,5 +30,8 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         path (`Path`): Where it goes; the folder is made.
         arrays (`Mapping[str, NDArray]`): The content.
     """
+    # Every plan asks for the folder, and numpy is half of what it would import.
+    import numpy as np
+
     with replacing(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
