@@ -338,6 +338,12 @@ def test_two_processes_agree_with_one(
     accuracies = ["weak_accuracy", "student_accuracy", "ceiling_accuracy"]
     for name in [*accuracies, *(["zero_shot_accuracy"] if setting == "chess" else [])]:
         assert abs(row[name] - expected[name]) <= 2 / given["n_test"] + 1e-9, name
+    # An engine's way to keep weights is no reason to feed prompts more than once.
+    layouts = {
+        runs: json.loads((bench.stages("student", runs)[0] / "manifest.json").read_text())["counts"]["layout"]
+        for runs in (accelerate_config, "runs")
+    }
+    assert layouts[accelerate_config] == layouts["runs"] and layouts["runs"].startswith("shared_prefix")
     labels = [
         pq.read_table(bench.stages("relabel", runs)[0] / "weak_labels.parquet").to_pydict()
         for runs in (accelerate_config, "runs")

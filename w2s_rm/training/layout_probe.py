@@ -14,6 +14,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.modeling_utils import set_zero3_state
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from w2s_rm.heads import Head
@@ -150,7 +151,9 @@ def small_copy(model: PreTrainedModel) -> PreTrainedModel:
         part.pad_token_id, part.bos_token_id, part.eos_token_id = 0, None, None
         part.dtype = torch.float32
     torch.default_generator.manual_seed(0)
-    small: PreTrainedModel = type(model)(config)
+    # Under ZeRO-3 a model for sequence classification makes its body by `from_config`, which would cut the weights up.
+    with set_zero3_state():
+        small: PreTrainedModel = type(model)(config)
     small.float()
     for parameter in small.parameters():
         if parameter.dim() > 1:
