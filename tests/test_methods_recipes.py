@@ -16,11 +16,15 @@ from w2s_rm.settings import SETTINGS
 
 ROOT = Path(__file__).parents[1] / "recipes" / "methods"
 SMALL = {
-    "reward_modeling": ["task={name: world_preference, n_train: 240, n_validation: 60, n_test: 60}"],
-    "classification": ["task={name: world_classification, n_train: 240, n_validation: 60, n_test: 60}"],
-    "chess": ["task={name: mate_in_one, n_examples: 400, n_train: 240, n_validation: 60, n_test: 60}"],
+    "reward_modeling": "task={name: world_preference, n_train: 240, n_validation: 60, n_test: 60}",
+    "classification": "task={name: world_classification, n_train: 240, n_validation: 60, n_test: 60}",
+    "chess": "task={name: mate_in_one, n_examples: 400, n_train: 240, n_validation: 60, n_test: 60}",
 }
 SIZES = ["weak.pretrain.steps=3", "models.medium.pretrain.steps=3", "strong.pretrain.steps=3", "seeds=[0]"]
+# Models of three steps may say one class of everything, or agree on hardly anything, and transforms refuse such labels.
+KNOWING = "{name: simulated, accuracy: 0.8}"
+SECOND = "{name: simulated, accuracy: 0.9}"
+TRANSFORMS = ("harden", "temperature", "balance", "keep_confident", "agree")
 WITHOUT = {
     # Of exchangeable candidates there is no mean label to balance; under `lm` there is no head to train first.
     "reward_modeling": {"balance"},
@@ -55,7 +59,9 @@ def test_every_component_has_a_method(setting: str) -> None:
 @pytest.mark.parametrize("setting", list(SETTINGS))
 def test_all_methods_run(setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("W2S_RM_CACHE", str(tmp_path / "cache"))
-    overrides = [*SMALL[setting], *SIZES]
+    methods = load_recipe(ROOT / f"{setting}.yaml", ()).methods
+    overrides = [SMALL[setting], *SIZES, f"methods.agree.labels=[{{name: agree, supervisor: {SECOND}}}]"]
+    overrides += [f"methods.{name}.supervisor={KNOWING}" for name in TRANSFORMS if name in methods]
     assert main(["run", str(ROOT / f"{setting}.yaml"), *overrides, "--runs", str(tmp_path / "runs")]) == 0
     recipe = load_recipe(ROOT / f"{setting}.yaml", overrides)
     rows = json.loads((tmp_path / "runs" / recipe.name / "report.json").read_text(encoding="utf-8"))
