@@ -1,4 +1,4 @@
-"""what there is: tasks, losses, label transforms, settings, heads, corpora, policies, supervisors or stages"""
+"""what there is: tasks, losses, labels, settings, heads, corpora, policies, supervisors, preparations or stages"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt-column", default="prompt", metavar="NAME", help="(default: prompt)")
     parser.add_argument("--response-column", default="response", metavar="NAME", help="(default: response)")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="responses in a pass (default: 64)")
-    text = "tokens to which rows are cut (default: as in training, where the model's stage says so)"
+    text = "tokens to which rows are cut (default: as in training, where the model's folder says so)"
     parser.add_argument("--max-length", type=int, metavar="N", help=text)
 
 

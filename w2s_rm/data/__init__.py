@@ -1,1 +1,1 @@
-"""Datasets on disk: reading, splitting, encoding, and the store of weak labels."""
+"""Datasets on disk: reading, splitting, examples, and the store of weak labels."""

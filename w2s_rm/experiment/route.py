@@ -59,7 +59,8 @@ class Route:
         runs (`Path`): Where runs are kept.
         prepared ([`~w2s_rm.stages.prepare.Prepare`]): The stage that makes the examples.
         encoding (`Mapping`): `setting`, `head` and `classes`: how examples become scores.
-        bases (`Mapping[str, Model]`): What each part of the recipe starts from: `weak`, `strong`, `policy`.
+        bases (`Mapping[str, Model]`): What each part of the recipe starts from: `weak`, `strong`, `policy` and
+            each of its `models`.
         launches (`Mapping[str, Launch]`): How the stages of each part are launched.
         has_truth (`bool`): Whether every example has a ground truth.
     """

@@ -124,7 +124,7 @@ def alike_lines(stage: Stage) -> list[str]:
 
 
 def uses_accelerate(plan: Plan) -> bool:
-    """Whether stages get their own launches: as soon as the recipe names an accelerate config."""
+    """Whether stages run as programs of their own: as soon as the recipe names an accelerate config."""
     recipe = plan.recipe
     return any((recipe.accelerate_config, *(spec.accelerate_config for spec in recipe.models().values())))
 

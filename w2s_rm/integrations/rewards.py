@@ -49,11 +49,11 @@ def reward_function(
         model_name_or_path (`str`): Folder or hub id of a sequence classifier with one output.
         batch_size (`int`, *optional*, defaults to `64`): Most responses in one forward pass.
         max_length (`int`, *optional*): Tokens to which a prompt with its response is cut. By default as in training, if
-            the model lies in the folder of its stage; otherwise what model and tokenizer take.
+            the model's folder knows it; otherwise what model and tokenizer take.
         device (`str` or `torch.device`, *optional*): Where to compute; by default, from the first call on, on the
             accelerator of the process.
-        bf16 (`bool`, *optional*): Compute in bfloat16, the score layer excepted. By default as training did, if the
-            model lies in the folder of its stage; otherwise on accelerators only.
+        bf16 (`bool`, *optional*): Compute in bfloat16, the score layer excepted. By default as training did, where
+            the model's folder knows it; otherwise on accelerators only.
 
     Raises:
         ConfigError: The folder is incomplete, the model is no reward model or has no pad token, or an option is wrong.

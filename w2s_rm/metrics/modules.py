@@ -23,7 +23,7 @@ _SCORES = datasets.Sequence(datasets.Value("float64"))
 
 
 class Accuracy(evaluate.Metric):
-    """Share of examples whose best-scored candidate is the right one; see [`~metrics.accuracy.accuracy`].
+    """Share of examples whose best-scored candidate is the right one; see [`~w2s_rm.metrics.accuracy.accuracy`].
 
     `compute(predictions=scores, references=gold)`: `predictions` holds K scores for each example, K may differ.
     """
@@ -39,7 +39,7 @@ class Accuracy(evaluate.Metric):
 
 
 class ExactMatch(evaluate.Metric):
-    """Share of examples for which the model writes the right candidate; see [`~metrics.exact_match.exact_matches`].
+    """Share of examples for which the model writes the right candidate; see [`exact_matches`].
 
     `compute(predictions=greedy, references=gold)`: `predictions` holds the index of the candidate that the model wrote,
     -1 for none of them.
@@ -57,7 +57,7 @@ class ExactMatch(evaluate.Metric):
 
 
 class Agreement(evaluate.Metric):
-    """Agreement of a student with its supervisor; see [`~metrics.agreement.agreement`].
+    """Agreement of a student with its supervisor; see [`~w2s_rm.metrics.agreement.agreement`].
 
     `compute(predictions=student_scores, supervisor=supervisor_scores, references=gold)`, rows in the same order.
     """
@@ -81,7 +81,7 @@ class Agreement(evaluate.Metric):
 
 
 class PerformanceGapRecovered(evaluate.Metric):
-    """PGR with its interval; see [`~metrics.pgr.pgr`].
+    """PGR with its interval; see [`~w2s_rm.metrics.pgr.pgr`].
 
     `compute(predictions=student_scores, weak=..., ceiling=..., references=gold, ids=..., seeds=...)` in long form: a
     row for each example and seed.

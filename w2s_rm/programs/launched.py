@@ -33,7 +33,7 @@ def stage_arguments(kind: Configured) -> type:
     """Make the dataclass with which TRL's parser reads a stage's own fields, beside the trainer's and the model's.
 
     Args:
-        kind ([`Configured`]): A stage that trains or scores.
+        kind ([`Configured`]): A stage that trains, scores or reads features.
     """
     from trl import ModelConfig
 
@@ -107,7 +107,7 @@ def _leave_together() -> None:
 
 
 def read_config(argv: Sequence[str]) -> tuple[dict[str, Any], Path]:
-    """Read `--config FILE` and `--output_dir FOLDER` of a stage without model.
+    """Read `--config FILE` and `--output_dir FOLDER` of a stage that hands no options on to TRL.
 
     Args:
         argv (`Sequence[str]`): The command line.
@@ -158,7 +158,7 @@ def refuse_finished(folder: StageFolder) -> None:
 
 
 def parse_model_stage(argv: Sequence[str], kind: Configured) -> tuple[Any, Any, Any, Path]:
-    """Parse a training or scoring stage's config and overrides with TRL's parser.
+    """Parse with TRL's parser the config and overrides of a stage that trains, scores or reads features.
 
     Args:
         argv (`Sequence[str]`): The command line.

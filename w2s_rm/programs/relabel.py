@@ -1,6 +1,7 @@
-"""Write weak labels for comparisons: with a model, or from a file of labels that stands in for one.
+"""Write weak labels for examples: with a model, by features, or from a file of labels that stands in for a model.
 
-Writes `weak_labels.parquet`, as labels are made, then `dataset/`, a TRL preference dataset in the supervisor's order.
+Writes `weak_labels.parquet`, as labels are made, then, of comparisons, `dataset/`, a TRL preference dataset in the
+supervisor's order.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ class Stage:
         method (`str`, *optional*): The method of the recipe that it belongs to; `None` where all share it.
         policy (`str`, *optional*): The way in which a policy is optimised.
         note (`str`, *optional*): Tells it from others of its role in a line of progress.
-        part (`str`, *optional*): The part of the recipe that describes its model: `weak`, `strong` or `policy`.
+        part (`str`, *optional*): The part of the recipe that describes its model: `weak`, `strong`, `policy`, or a name
+            among its `models`.
         seed (`int`, *optional*): The repetition that it belongs to; `None` where all share it.
     """
 

@@ -1,4 +1,4 @@
-"""Score a held-out split with a saved model, or with a file of labels, and keep the scores by example id.
+"""Score a held-out split with a saved model, by features, or with a file of labels; keep the scores by example id.
 
 accelerate launch -m w2s_rm.stages.evaluate --config stage.yaml
 """

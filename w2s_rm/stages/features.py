@@ -19,7 +19,7 @@ class Features(WithOptions):
     """Hidden states of all examples of a split. It makes `shards/`, of which finished ones outlast an interruption.
 
     Args:
-        examples ([`Examples`]): What the model reads.
+        examples ([`~w2s_rm.stages.Examples`]): What the model reads.
         model_name_or_path ([`Model`]): The model; nothing in it is trained.
         setting (`str`): Name of a row in `w2s_rm/settings.py`.
         head (`str`): `reward` has a vector for each candidate, `classification` one for each prompt.

@@ -17,8 +17,8 @@ class Finetune(Training):
     """A language model that has read the texts of a task. It makes `model/`.
 
     Args:
-        examples ([`Examples`]): Whose prompts and candidates it reads.
-        model_name_or_path ([`Model`]): What to start from.
+        examples ([`~w2s_rm.stages.Examples`]): Whose prompts and candidates it reads.
+        model_name_or_path ([`~w2s_rm.stages.Model`]): What to start from.
         head (`str`, *optional*, defaults to `"lm"`): How it is loaded: as a causal language model.
         seed (`int`): Of the order of texts.
         options (`Mapping`, *optional*): Fields of TRL's `SFTConfig` and `ModelConfig`; others are left out.

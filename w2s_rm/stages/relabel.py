@@ -1,4 +1,4 @@
-"""Write weak labels for examples: with a model, or from a file of labels that stands in for one.
+"""Write weak labels for examples: with a model, by features, or from a file of labels that stands in for a model.
 
 accelerate launch -m w2s_rm.stages.relabel --config stage.yaml
 """

@@ -18,8 +18,8 @@ class Train(Training):
     """A model trained to score candidates. It makes `model/`, with LoRA `adapter/` too.
 
     Args:
-        examples ([`Examples`]): What to train on.
-        model_name_or_path ([`Model`]): What to start from.
+        examples ([`~w2s_rm.stages.Examples`]): What to train on.
+        model_name_or_path ([`~w2s_rm.stages.Model`]): What to start from.
         labels ([`Labels`], *optional*): Weak labels by example and candidate id. Without them, training uses the truth.
         setting (`str`, *optional*, defaults to `"reward_modeling"`): Name of a row in `w2s_rm/settings.py`.
         head (`str`, *optional*, defaults to `"reward"`): How candidates are scored: `reward`, `classification` or `lm`.

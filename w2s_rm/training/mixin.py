@@ -79,7 +79,7 @@ class WeakToStrongMixin(Trainer):
         return self.head.score(model, inputs)
 
     def score_rows(self, rows: datasets.Dataset, *, window: int = 8192) -> Iterator[list[ScoredRow]]:
-        """Score encoded rows with the trainer's model, wrapped as it is, on all ranks; see [`~.scoring.score`].
+        """Score encoded rows with the trainer's model, wrapped as it is, on all ranks, as [`score`] does.
 
         Args:
             rows (`Dataset`): Encoded rows with `prompt_ids`, `candidate_ids` and perhaps `id`.

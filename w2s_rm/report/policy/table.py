@@ -27,7 +27,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
 
     Args:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
-        rows (`Sequence[ReportRow]`): What [`~report.table.collect`] returned for it.
+        rows (`Sequence[ReportRow]`): What [`~w2s_rm.report.table.collect`] returned for it.
 
     Returns:
         `list[PolicyRow]`: Empty for a run without policies.
