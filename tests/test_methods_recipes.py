@@ -1,4 +1,4 @@
-"""`recipes/methods`: every supervisor, label transform and preparation, in each setting, in small."""
+"""`recipes/methods`: each label transform, preparation and supervisor that a world has, in each setting, in small."""
 
 from __future__ import annotations
 
@@ -69,6 +69,13 @@ def test_all_methods_run(setting: str, tmp_path: Path, monkeypatch: pytest.Monke
     for row in rows:
         assert all(0 <= row[f"{of}_accuracy"] <= 1 for of in ("weak", "student", "ceiling")), row["method"]
         assert row["n_labelled"] > 0 and row["reliable"] is not None, row["method"]
+    labelled, weak = ({row["method"]: row[field] for row in rows} for field in ("n_labelled", "weak_accuracy"))
+    # 120 examples are labelled, half of which `keep_confident` keeps; 60 are tested, simulations are as right as asked.
+    whole = {name: number for name, number in labelled.items() if name not in ("keep_confident", "agree")}
+    assert set(whole.values()) == {120} and labelled["keep_confident"] == 60 and 0 < labelled["agree"] < 120
+    for name, method in recipe.methods.items():
+        if method.supervisor is not None and method.supervisor["name"] == "simulated":
+            assert abs(weak[name] - method.supervisor["accuracy"]) < 1 / 60, name
     prepared = {name for name, method in recipe.methods.items() if method.before or method.model != "strong"}
     assert {row["method"] for row in rows if row["plain_ceiling_accuracy"] is not None} == prepared
     assert all(stage.cached for stage in make_plan(recipe, tmp_path / "runs").stages)

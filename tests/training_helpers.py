@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,20 @@ COMMON: dict[str, Any] = {
     "use_cpu": True,
     "max_length": 64,
 }
+
+
+def questions(count: int, seed: int = 0, more: int = 0) -> list[dict[str, Any]]:
+    """Make rows whose last word tells the class: two candidates, and up to `more` others that are never right."""
+    generator, rows = random.Random(seed), []
+    for number in range(count):
+        right = generator.randrange(2)
+        prompt = " ".join([*generator.choices(WORDS[10:], k=generator.randint(1, 9)), WORDS[1 + right]])
+        candidates = [" w3", " w4 w5"]
+        if more:
+            others = {f" w6 {word} w7" for word in generator.choices(WORDS[10:], k=generator.randint(0, more))}
+            candidates += sorted(others)
+        rows.append({"id": f"question{number}", "prompt": prompt, "candidates": candidates, "label": right})
+    return rows
 
 
 class Record(TrainerCallback):

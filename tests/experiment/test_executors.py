@@ -64,6 +64,19 @@ def test_after_a_failure_comes_a_new_launch(
     assert not bad.cached and found(make(0))["process"] != found(make(2))["process"]
 
 
+def test_a_launch_that_was_killed_while_it_waited_fails_no_stage(
+    make: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "_stays_open", lambda: True)
+    with Launches() as launches:
+        launches.run(make(0))
+        process = psutil.Process(found(make(0))["process"])
+        process.kill()
+        psutil.wait_procs([process], timeout=20)
+        launches.run(make(1))
+    assert make(1).cached and found(make(1))["process"] != process.pid
+
+
 def test_on_accelerators_each_stage_has_a_launch_of_its_own(
     make: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

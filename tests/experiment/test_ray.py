@@ -54,6 +54,8 @@ def stage(name: str = "train", accelerate_config: str | None = None, gpus: float
         (stage(gpus=0), ONE_GPU, (1, 0)),
         (stage("pretrain", gpus=0.5), ONE_GPU, (1, 0.5)),
         (stage("prepare"), ONE_GPU, (1, 0)),
+        # What is said of a model is for what loads it: not, for one, for a linear model on its features.
+        (stage("prepare", gpus=0.5), ONE_GPU, (1, 0)),
         (stage(accelerate_config="zero3"), EIGHT_GPUS, (8, 8)),
         (stage(accelerate_config="cpu_ddp"), ONE_GPU, (2, 0)),
         (stage(accelerate_config="cpu_zero2"), Resources(1, 0), (1, 0)),

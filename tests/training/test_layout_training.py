@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from torch import Tensor
-from training_helpers import COMMON, WORDS, Record
+from training_helpers import COMMON, Record, questions
 from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
@@ -33,20 +32,6 @@ def train(trainer_class: Any, layout: str, **options: Any) -> tuple[Tensor, Any]
     trainer.train()
     assert len(record.steps) == trainer.args.max_steps
     return torch.tensor(record.steps), trainer
-
-
-def questions(count: int, ragged: bool) -> list[dict[str, Any]]:
-    """Rows whose last word tells the class; with `ragged`, two to twelve candidates."""
-    generator, rows = random.Random(0), []
-    for number in range(count):
-        right = generator.randrange(2)
-        prompt = " ".join([*generator.choices(WORDS[10:], k=generator.randint(1, 9)), WORDS[1 + right]])
-        candidates = [" w3", " w4 w5"]
-        if ragged:
-            more = {f" w6 {word} w7" for word in generator.choices(WORDS[10:], k=generator.randint(0, 10))}
-            candidates += sorted(more)
-        rows.append({"id": f"question{number}", "prompt": prompt, "candidates": candidates, "label": right})
-    return rows
 
 
 LORA: dict[str, Any] = {"r": 4, "lora_alpha": 16, "target_modules": "all-linear", "lora_dropout": 0.0}
@@ -73,7 +58,7 @@ def test_both_layouts_take_the_same_steps(
     variant: str, tiny_language_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
 ) -> None:
     head, options = variant.split()[0], dict(VARIANTS[variant])
-    rows = pairs(160) if head == "reward" else questions(160, ragged=head == "lm")
+    rows = pairs(160) if head == "reward" else questions(160, more=10 if head == "lm" else 0)
     if options.pop("margin", False):
         rows = [{**row, "margin": 0.25 * (index % 3)} for index, row in enumerate(rows)]
     task_type = options.pop("peft_config", None)

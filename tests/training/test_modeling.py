@@ -15,6 +15,7 @@ import torch
 import yaml
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from training_helpers import COMMON
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
@@ -33,21 +34,11 @@ from w2s_rm.stages.train import Train
 from w2s_rm.training.modeling import load_model, load_tokenizer, peft_config, verify_saved
 from w2s_rm.types import Example
 
-COMMON: dict[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "learning_rate": 1e-2,
-    "report_to": "none",
-    "save_strategy": "no",
-    "bf16": False,
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
-    "use_cpu": True,
-    "max_length": 64,
-}
+OPTIONS: dict[str, Any] = {**COMMON, "learning_rate": 1e-2}
 
 
 def config(**options: Any) -> W2SRewardConfig:
-    return W2SRewardConfig(tempfile.mkdtemp(), **{**COMMON, **options})
+    return W2SRewardConfig(tempfile.mkdtemp(), **{**OPTIONS, **options})
 
 
 def plain_scores(model: Any, tokenizer: Any, rows: list[dict[str, Any]], side: str) -> torch.Tensor:
@@ -132,7 +123,7 @@ def run_train_stage(folder: Path, model: str, rows: list[dict[str, Any]], **opti
         "examples": str(folder / "examples.parquet"),
         "model_name_or_path": model,
     }
-    (folder / "stage.yaml").write_text(yaml.safe_dump({**content, **COMMON, **options}), encoding="utf-8")
+    (folder / "stage.yaml").write_text(yaml.safe_dump({**content, **OPTIONS, **options}), encoding="utf-8")
     Train.run(["--config", str(folder / "stage.yaml"), "--output_dir", str(folder / "out")])
     return folder / "out"
 
@@ -354,7 +345,7 @@ def run_label_stage(folder: Path, model: str, head: str, **options: Any) -> Path
         "examples": str(folder / "examples.parquet"),
         "model_name_or_path": model,
     }
-    (folder / "stage.yaml").write_text(yaml.safe_dump({**content, **COMMON, **options}), encoding="utf-8")
+    (folder / "stage.yaml").write_text(yaml.safe_dump({**content, **OPTIONS, **options}), encoding="utf-8")
     Train.run(["--config", str(folder / "stage.yaml"), "--output_dir", str(folder / "out")])
     return folder / "out"
 

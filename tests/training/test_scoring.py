@@ -54,6 +54,14 @@ def encoded_rows(head: str, count: int, seed: int = 0) -> datasets.Dataset:
     return datasets.Dataset.from_list(rows)
 
 
+def load(head: str, folder: str) -> Any:
+    """Load a model with a head that is the same each time."""
+    torch.manual_seed(0)
+    if head == "lm":
+        return AutoModelForCausalLM.from_pretrained(folder)
+    return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1 if head == "reward" else 3)
+
+
 @pytest.fixture
 def make_trainer(tiny_language_model: Callable[..., str], tmp_path: Path) -> Callable[..., Any]:
     """Build a trainer of a head around a tiny model of random weights."""
@@ -63,12 +71,7 @@ def make_trainer(tiny_language_model: Callable[..., str], tmp_path: Path) -> Cal
         tokenizer = AutoTokenizer.from_pretrained(folder)
         config = {"bf16": False, "use_cpu": True, "report_to": "none", "disable_tqdm": True, **options}
         args = W2SRewardConfig(str(tmp_path / "out"), **config)
-        torch.manual_seed(0)
-        if head == "lm":
-            model: Any = AutoModelForCausalLM.from_pretrained(folder)
-        else:
-            outputs = 1 if head == "reward" else 3
-            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=outputs)
+        model = load(head, folder)
         common: dict[str, Any] = {"model": model, "args": args, "train_dataset": rows, "processing_class": tokenizer}
         return W2SRewardTrainer(**common) if head == "reward" else W2STrainer(**common, head=head)
 
@@ -82,12 +85,7 @@ def score_alone(tiny_language_model: Callable[..., str], tmp_path: Path) -> Call
     def score_without_trainer(head: str, rows: Any, **options: Any) -> list[ScoredRow]:
         folder = tiny_language_model()
         args = W2SRewardConfig(str(tmp_path / "out"), **{"bf16": False, "use_cpu": True, **options})
-        torch.manual_seed(0)
-        if head == "lm":
-            model: Any = AutoModelForCausalLM.from_pretrained(folder)
-        else:
-            outputs = 1 if head == "reward" else 3
-            model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=outputs)
+        model = load(head, folder)
         prepared = prepare(HEADS[head], model, args, AutoTokenizer.from_pretrained(folder), rows)
         return flat(score(prepared.model, HEADS[head], prepared.layout, rows, prepared.scoring, window=8))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import datasets
 import pytest
 import torch
-from training_helpers import COMMON, WORDS, Record
+from training_helpers import COMMON, Record, questions
 from transformers import AutoModelForSequenceClassification
 from trl import RewardConfig, RewardTrainer
 
@@ -287,21 +286,6 @@ def test_conversations_and_implicit_prompts_train(
         ]
 
 
-def questions(count: int, seed: int = 0, ragged: bool = False) -> list[dict[str, Any]]:
-    """Rows whose last word tells the class; with `ragged`, two to six candidates, the right one begins with it."""
-    generator = random.Random(seed)
-    rows = []
-    for number in range(count):
-        right = generator.randrange(2)
-        prompt = " ".join([*generator.choices(WORDS[10:], k=generator.randint(1, 9)), WORDS[1 + right]])
-        candidates = [" w3", " w4 w5"]
-        if ragged:
-            more = {f" w6 {word}" for word in generator.choices(WORDS[10:], k=generator.randint(0, 4))}
-            candidates += sorted(more)
-        rows.append({"id": f"question{number}", "prompt": prompt, "candidates": candidates, "label": right})
-    return rows
-
-
 def softened(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same with probabilities in place of labels, of many sizes."""
     soft = []
@@ -325,7 +309,7 @@ def w2s_trajectory(model: str, rows: list[dict[str, Any]], args: W2SRewardConfig
 def test_accumulation_does_not_change_the_trajectory_of_any_head(
     tiny_language_model: Callable[..., str], tmp_path: Path, loss: Any, head: str
 ) -> None:
-    rows = softened(questions(27, ragged=head == "lm"))
+    rows = softened(questions(27, more=4 if head == "lm" else 0))
     options: dict[str, Any] = {"head": head.split()[0]}
     if head == "lm with classes":
         options["exchangeable"] = False
@@ -364,7 +348,7 @@ def reference_step(head: str, model: Any, tokenizer: Any, rows: list[dict[str, A
 def test_the_first_step_is_that_of_the_reference_form(
     tiny_language_model: Callable[..., str], tmp_path: Path, head: str
 ) -> None:
-    rows, args = questions(8, ragged=head == "lm"), W2SRewardConfig(str(tmp_path), max_steps=1, **COMMON)
+    rows, args = questions(8, more=4 if head == "lm" else 0), W2SRewardConfig(str(tmp_path), max_steps=1, **COMMON)
     ((loss, norm),) = w2s_trajectory(tiny_language_model(), rows, args, head=head).tolist()
     model, tokenizer = load_for_trainer(head, tiny_language_model(), args, [" w3", " w4 w5"])
     assert (loss, norm) == pytest.approx(reference_step(head, model.eval(), tokenizer, rows), rel=1e-5)
@@ -420,7 +404,7 @@ def test_w2s_trainer_learns_from_raw_rows_and_evaluates(
 
 
 def test_ragged_candidates_are_predicted_in_order(tiny_language_model: Callable[..., str], tmp_path: Path) -> None:
-    rows = questions(23, ragged=True)
+    rows = questions(23, more=4)
     args = W2SRewardConfig(str(tmp_path), **{**COMMON, "per_device_eval_batch_size": 4})
     trainer = W2STrainer(
         model=tiny_language_model(), head="lm", args=args, train_dataset=datasets.Dataset.from_list(rows)
@@ -436,7 +420,7 @@ def test_with_the_mass_of_candidates_a_step_is_plain_language_modelling(
     tiny_language_model: Callable[..., str], tmp_path: Path
 ) -> None:
     # -log p(right | candidates) - log p(candidates) = -log p(right): the others drop out.
-    rows = questions(8, ragged=True)
+    rows = questions(8, more=4)
     args = W2SRewardConfig(str(tmp_path), max_steps=1, candidate_mass_coefficient=1.0, **COMMON)
     ((loss, norm),) = w2s_trajectory(tiny_language_model(), rows, args, head="lm").tolist()
     model, tokenizer = load_for_trainer("lm", tiny_language_model(), args, [])

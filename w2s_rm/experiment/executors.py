@@ -83,8 +83,8 @@ class Launches:
 
     def _in_turn(self, stage: Stage) -> int:
         launcher = stage.launcher()
-        if self._open is not None and self._open.launcher != launcher:
-            # Two launches at once would want the same port.
+        # Two launches at once would want the same port, and one that was killed while it waited is no stage's fault.
+        if self._open is not None and (self._open.launcher != launcher or not self._open.alive):
             self._close()
         if self._open is None:
             self._open = _Launch(launcher)
@@ -109,13 +109,18 @@ class _Launch:
         self._asked = 0
         self._process = _start([*launcher, "-m", "w2s_rm.programs.in_turn", self._folder.name])
 
+    @property
+    def alive(self) -> bool:
+        """Whether the processes wait for a stage."""
+        return self._process.poll() is None
+
     def run(self, stage: Stage) -> int | None:
         """Run a stage; return the exit code of a launch that ended over it."""
         done = Path(self._folder.name) / f"{self._asked}.done"
         self._ask({"stage": catalog.name_of(type(stage)), "arguments": stage.arguments()})
         try:
             while not done.exists():
-                if self._process.poll() is not None:
+                if not self.alive:
                     self._folder.cleanup()
                     return self._process.returncode
                 time.sleep(_POLL_S)
@@ -127,7 +132,7 @@ class _Launch:
 
     def close(self) -> None:
         """End the launch."""
-        if self._process.poll() is None:
+        if self.alive:
             self._ask({})
             if code := _wait(self._process):
                 logger.warning("a launch whose stages are all finished ended with exit code %d", code)

@@ -97,7 +97,9 @@ def resources_of(stage: Stage, largest: Resources) -> Resources:
         return Resources(cpus, 0.0)
     if config and config.get("distributed_type") != "NO":
         return Resources(cpus, float(processes))
-    usual = 1.0 if stage.loads_model and largest.gpus else 0.0
+    if not stage.loads_model:
+        return Resources(cpus, 0.0)
+    usual = 1.0 if largest.gpus else 0.0
     return Resources(cpus, usual if stage.launch.gpus is None else float(stage.launch.gpus))
 
 
