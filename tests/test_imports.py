@@ -126,7 +126,7 @@ NEEDS_ONLY: dict[str, set[str]] = {
 }
 # What loads torch as soon as it is imported; everything else waits until it computes.
 LOADS_TORCH = {
-    "features": {"hidden_states", "linear_model", "store"},
+    "features": {"fitting", "hidden_states", "linear_model", "store"},
     "heads": {"attention", "collation", "scores", "trees"},
     "integrations": {"reward_model", "rewards", "scorer", "texts"},
     "losses": None,

@@ -15,6 +15,7 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.stages.features import Features
+from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.probe import Probe
 
 ON = "train.on=features"
@@ -84,6 +85,25 @@ def test_one_pass_reads_all_that_is_trained_on(plan: Callable[..., Plan], recipe
     # Weak and strong model are the same frozen one.
     assert len(found(made, Features)) == 3
     assert all(stage.columns == ["mean.0", "last.1"] for stage in found(made, Features))
+
+
+def test_what_any_method_trains_on_is_read_with_the_rest(plan: Callable[..., Plan]) -> None:
+    read = found(plan(*ALL, "methods.naive.train={on: features, layer: 0}"), Features)
+    assert {(stage.part, tuple(stage.columns)) for stage in read} == {
+        ("weak", ("last.1",)),
+        ("strong", ("last.0", "last.1")),
+    }
+
+
+def test_one_model_that_reads_in_two_ways_is_read_for_each(plan: Callable[..., Plan], recipe_file: Path) -> None:
+    strong = f"weak.model_name_or_path={recipe_file.parent}/models/strong"
+    read = found(plan(*ALL, strong, "weak.train.max_length=9", "weak.train.layer=0"), Features)
+    assert {(stage.part, tuple(stage.columns)) for stage in read} == {("weak", ("last.0",)), ("strong", ("last.1",))}
+
+
+def test_parts_of_a_split_are_read_with_the_whole(plan: Callable[..., Plan]) -> None:
+    made = plan(*ALL, "methods.naive.supervisor={name: ensemble, folds: 2}")
+    assert found(made, Portion) and all(stage.examples.maker.kind == "prepare" for stage in found(made, Features))
 
 
 def test_a_method_with_features_of_its_own_has_a_ceiling_of_its_own(plan: Callable[..., Plan]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import GPT2Config
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import make_plan
@@ -136,3 +137,13 @@ policy:
         "policy: lora_target_modules: 'q_prj' matches nothing in LlamaForCausalLM; did you mean 'q_"
     )
     assert found[2].startswith("policy: train: lr_scheduler_type linear with lr_scheduler_kwargs {'cycles': 2}")
+
+
+def test_layers_that_only_the_library_can_count(checked: Callable[..., list[str]], recipe_file: Path) -> None:
+    """A configuration may call them otherwise: the plan, which reads the file alone, then does not know."""
+    for name in ("weak", "strong"):
+        GPT2Config(n_layer=2, n_embd=8, n_head=2, vocab_size=64).save_pretrained(recipe_file.parent / "models" / name)
+    features = ("train.on=features", "train.l2=0.1")
+    assert checked(*features, "train.layer=2") == []
+    (found,) = checked(*features, "train.layer=3")
+    assert found == "weak, strong: layer 3: GPT2ForSequenceClassification has 2; use 0 (the embeddings) to 2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,19 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from w2s_rm.errors import ArtifactError, DataError, NonFiniteError
-from w2s_rm.features import linear_model
-from w2s_rm.features.linear_model import (
+from w2s_rm.features.fitting import (
     Problem,
     Schedule,
-    cross_entropy,
     fit_convex,
     fit_in_batches,
-    load_models,
     make_problem,
     measure_scale,
-    save_models,
-    unscaled,
 )
+from w2s_rm.features.linear_model import LinearModel, load_models, save_models, unscaled
 from w2s_rm.features.store import FeatureTable
+from w2s_rm.losses._base import LossBase
 from w2s_rm.training.config import build_loss
+from w2s_rm.types import LossOutput
 
 PENALTIES = [1.0, 0.1, 0.01]
 LOSS = build_loss("cross_entropy")
@@ -156,6 +155,72 @@ def test_a_loss_gets_its_statistics_and_progress(monkeypatch: pytest.MonkeyPatch
     assert all(statistics is None for _, statistics in seen)
 
 
+def test_each_step_has_the_statistics_of_its_own_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    two, _ = problem([1] * 60, soft_labels(60, 2), classes=True)
+    loss = build_loss({"name": "log_confidence", "max_weight": 0.9})
+    original, seen = type(loss).__call__, []
+
+    def watched(self: Any, scores_BK: Tensor, *others: Tensor, progress: float, statistics: Tensor) -> Any:
+        seen.append(statistics)
+        torch.testing.assert_close(statistics, loss.batch_statistics(scores_BK.detach(), *others))
+        return original(self, scores_BK, *others, progress=progress, statistics=statistics)
+
+    monkeypatch.setattr(type(loss), "__call__", watched)
+    fit_in_batches(two, loss, [0.1], Schedule(0.01, 2, 20, 0, exchangeable=False))
+    # All scores are 0 at first, then no longer.
+    torch.testing.assert_close(seen[0], torch.full((2,), -math.log(2), dtype=torch.float64))
+    assert not torch.allclose(seen[0], seen[-1])
+
+
+def test_all_examples_are_seen_alike_in_an_order_that_the_seed_gives() -> None:
+    targets = soft_labels(50, 2)
+    pairs, _ = problem([2] * 50, targets)
+    orders = []
+
+    class Watched(LossBase):
+        def __call__(self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, **others: Any) -> LossOutput:
+            orders[-1] += [targets.index(tuple(row)) for row in targets_BK.tolist()]
+            return LOSS(scores_BK, targets_BK, mask_BK, **others)
+
+    for seed in (0, 0, 1):
+        orders.append([])
+        # 50 are no multiple of 20: a batch goes over the end of an epoch.
+        fit_in_batches(pairs, Watched(), [0.1], Schedule(0.01, 4, 20, seed, exchangeable=True))
+        assert set(Counter(orders[-1]).values()) == {4}
+        assert sorted(orders[-1][:50]) == list(range(50)) and orders[-1][:50] != orders[-1][50:100]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_steps_over_all_examples_end_at_the_minimum() -> None:
+    pairs, _ = problem([2] * 100, soft_labels(100, 2))
+    exact = fit_convex(pairs, LOSS, PENALTIES)
+    stepped = fit_in_batches(pairs, LOSS, PENALTIES, Schedule(0.02, 500, 100, 0, exchangeable=True))
+    for one, other in zip(exact, stepped, strict=True):
+        torch.testing.assert_close(other.weights_OD, one.weights_OD, rtol=0, atol=1e-3)
+
+
+def test_steps_become_smaller_to_the_end() -> None:
+    class Slope(LossBase):
+        def __call__(self, scores_BK: Tensor, *given: Tensor, **others: Any) -> LossOutput:
+            return LossOutput(scores_BK[:, 0] - scores_BK[:, 1], {})
+
+    pairs, _ = problem([2] * 10, soft_labels(10, 2))
+    (fit,) = fit_in_batches(pairs, Slope(), [0.0], Schedule(0.01, 4, 10, 0, exchangeable=True))
+    # Where the gradient stays, a step of Adam is the learning rate: 0.01 x (1 + 3/4 + 2/4 + 1/4).
+    expected = torch.full_like(fit.weights_OD, 0.025)
+    torch.testing.assert_close(fit.weights_OD.abs(), expected, rtol=1e-5, atol=0)
+    assert fit.steps == 4
+
+
+def test_a_batch_has_the_margins_of_its_examples() -> None:
+    table, margins = FeatureTable(features(12), [2] * 6), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    scale = measure_scale(table.values_FD, "features")
+    whole = make_problem(table, scale, [(1.0, 0.0)] * 6, margins, classes=False)
+    part = whole.take(torch.tensor([4, 1]))
+    assert part.margins_B is not None and part.margins_B.tolist() == [4.0, 1.0]
+    assert torch.equal(part.values_FD, whole.values_FD[[8, 9, 2, 3]])
+
+
 def test_margins_are_taken_off_the_first_candidate() -> None:
     table, targets = FeatureTable(features(80), [2] * 40), [(1.0, 0.0)] * 40
     scale = measure_scale(table.values_FD, "features")
@@ -215,12 +280,6 @@ def test_a_saved_model_reads_features_as_they_are(classes: bool, tmp_path: Path)
 
 def test_the_same_features_have_the_same_score_wherever_they_stand() -> None:
     one = features(1)
-    model = linear_model.LinearModel("last.1", 0.1, features(1, seed=3).double(), torch.zeros(1).double(), False)
+    model = LinearModel("last.1", 0.1, features(1, seed=3).double(), torch.zeros(1).double(), False)
     (scores,) = model.scores(FeatureTable(one.repeat(37, 1), [37]))
     assert len(set(scores)) == 1
-
-
-def test_cross_entropy_by_hand() -> None:
-    # softmax(0, log 3) = (1/4, 3/4): half of -log(1/4) and half of -log(3/4); and log 3 for three that are alike.
-    value = cross_entropy([(0.0, math.log(3)), (1000.0, 1000.0, 1000.0)], [(0.5, 0.5), (0.0, 1.0, 0.0)])
-    assert value == pytest.approx((0.5 * math.log(4) + 0.5 * math.log(4 / 3) + math.log(3)) / 2)

@@ -178,3 +178,18 @@ def test_statistics_exist_exactly_where_announced(loss):
     assert (statistics is not None) == loss.needs_batch_statistics
     if statistics is not None:
         assert statistics.isfinite().all()
+
+
+def test_a_loss_that_says_it_is_convex_is(loss):
+    """What is minimised over all examples at once has one minimum, which neither progress nor a batch moves."""
+    if not loss.convex:
+        return
+    assert not loss.needs_batch_statistics
+    for seed in range(20):
+        scores_BK, targets_BK, mask_BK = ragged_batch([2, 3, 4, 5], width=5, seed=seed)
+        other_BK, _, _ = ragged_batch([2, 3, 4, 5], width=5, seed=seed + 100)
+        ends_B = [evaluate(loss, (end_BK, targets_BK, mask_BK), 1.0, None)[0] for end_BK in (scores_BK, other_BK)]
+        middle_BK = ((scores_BK + other_BK) / 2).masked_fill(~mask_BK, PAD)
+        middle_B, _ = evaluate(loss, (middle_BK, targets_BK, mask_BK), 1.0, None)
+        assert (middle_B <= sum(ends_B) / 2 + 1e-5).all()
+        assert torch.equal(evaluate(loss, (scores_BK, targets_BK, mask_BK), 0.0, None)[0], ends_B[0])

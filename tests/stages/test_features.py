@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import torch
 from training_helpers import WORDS
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from w2s_rm.errors import ConfigError, NonFiniteError
 from w2s_rm.features.store import read_features
 from w2s_rm.programs import features as program
+from w2s_rm.programs.scoring import encode
 from w2s_rm.runs.places import model_version
 from w2s_rm.stages import Examples, Model, Stage
 from w2s_rm.stages.features import Features
@@ -77,6 +79,31 @@ def test_features_of_all_examples_whatever_the_layout(
     assert torch.equal(same[0], same[1]) and not torch.equal(same[0], same[2])
     assert made.features.path == str(made.folder / "shards") and made.features.maker is made
     assert not (made.folder / "trainer").exists()
+
+
+def test_they_are_the_hidden_states_of_each_candidate_alone(
+    stage: Callable[..., Features], run_stage: Run, worded: list[Example], tiny_model: Callable[..., str]
+) -> None:
+    made = stage(columns=["last.1", "mean.1", "mean.2", "mean_candidate.2"])
+    run_stage(made)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model()).eval().model
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model())
+    expected: dict[str, list[torch.Tensor]] = {name: [] for name in made.columns}
+    for encoded in encode("reward_modeling", tokenizer, worded, 64, "reward"):
+        start = len(encoded.prompt_ids)
+        for candidate in encoded.candidate_ids:
+            with torch.no_grad():
+                ids = torch.tensor([[*encoded.prompt_ids, *candidate]])
+                states = model(input_ids=ids, output_hidden_states=True).hidden_states
+                # Of the last layer transformers gives them behind the norm.
+                one, two = model.norm(states[1])[0], states[2][0]
+            expected["last.1"].append(one[-1])
+            expected["mean.1"].append(one.mean(dim=0))
+            expected["mean.2"].append(two.mean(dim=0))
+            expected["mean_candidate.2"].append(two[start:].mean(dim=0))
+    for name, rows in expected.items():
+        read = read_features(made.folder / "shards", name, [example.id for example in worded]).values_FD
+        torch.testing.assert_close(read, torch.stack(rows), rtol=0, atol=2e-3)
 
 
 def test_prompts_have_features_of_their_own_where_classes_have_weights(
@@ -148,8 +175,6 @@ def test_shards_of_other_examples_or_another_model_are_made_again(
 def test_features_that_are_not_finite_name_their_examples(
     stage: Callable[..., Features], run_stage: Run, tiny_model: Callable[..., str], tmp_path: Path
 ) -> None:
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
     folder = str(tmp_path / "broken")
     model, tokenizer = (
         kind.from_pretrained(tiny_model()) for kind in (AutoModelForSequenceClassification, AutoTokenizer)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import DataError
 from w2s_rm.features.linear_model import load_models
-from w2s_rm.features.store import shard_path, write_shard
+from w2s_rm.features.store import read_features, shard_path, write_shard
+from w2s_rm.losses.log_confidence import LogConfidence
 from w2s_rm.metrics.accuracy import accuracy
+from w2s_rm.programs.probe import cross_entropy
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages import Examples, Features, Labels, Stage
 from w2s_rm.stages.evaluate import Evaluate
@@ -138,6 +143,7 @@ def test_scores_labels_and_the_path_of_what_was_chosen(
     assert [one["accuracy"] for one in counts["path"]][0] < reached
     labels = read_labels(labelling.folder / "weak_labels.parquet")
     assert [label.scores for label in labels] == list(predictions.scores)
+    assert {name: counts[name] for name in COUNTS} == {name: labelled[name] for name in COUNTS} == COUNTS
     assert labelled["label_accuracy"] == reached and labelled["n_labelled"] == 80
 
 
@@ -155,6 +161,99 @@ def test_any_loss_trains_and_one_value_needs_no_validation(train: Callable[..., 
     assert counts["path"][0]["steps"] == 38
 
 
+def weights(stage: Probe) -> torch.Tensor:
+    models, chosen = load_models(Path(stage.model.path))
+    return models[chosen].weights_OD
+
+
+def test_a_loss_that_is_not_convex_depends_on_all_that_steers_its_steps(
+    train: Callable[..., Probe], run_stage: Run
+) -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"seed": 1},
+        {"learning_rate": 0.02},
+        {"batch_size": 40},
+        {"num_train_epochs": 6.0},
+        {"loss": {"name": "cross_entropy"}},
+    ]
+    alone = {"layers": [2], "l2": [0.01], "validation_examples": None, "validation_features": None}
+    fitted = []
+    for change in changes:
+        stage = train(**{**alone, "convex": False, "loss": {"name": "reverse_kl"}, **change})
+        run_stage(stage)
+        fitted.append(weights(stage))
+    for number, one in enumerate(fitted):
+        assert not any(torch.allclose(one, other) for other in fitted[:number])
+
+
+def test_features_are_standardised_over_the_examples_that_are_trained_on(
+    train: Callable[..., Probe], run_stage: Run
+) -> None:
+    stage = train()
+    run_stage(stage)
+    kept = load_file(stage.model.path)
+    for name in ("mean.1", "mean.2"):
+        ids = [example.id for example in comparisons("train", 120)]
+        values_FD = read_features(Path(stage.features.path), name, ids).values_FD.double()
+        torch.testing.assert_close(kept[f"mean.{name}"], values_FD.mean(dim=0))
+        torch.testing.assert_close(kept[f"std.{name}"], values_FD.std(dim=0, correction=0))
+
+
+def test_margins_belong_to_the_truth(
+    train: Callable[..., Probe], run_stage: Run, on_disk: OnDisk, labelled_by: LabelledBy
+) -> None:
+    plain = comparisons("train", 120)
+    wide = on_disk([dataclasses.replace(example, margin=2.0) for example in plain], "wide")
+    truth = labelled_by(plain, [1.0 - float(example.gold or 0) for example in plain], "truth")
+    alone = {"layers": [2], "l2": [0.1], "validation_examples": None, "validation_features": None}
+    without, with_margins, by_labels = (
+        train(**alone),
+        train(**alone, examples=wide),
+        train(**alone, examples=wide, labels=truth),
+    )
+    for stage in (without, with_margins, by_labels):
+        run_stage(stage)
+    assert float(weights(with_margins).norm()) > 1.2 * float(weights(without).norm())
+    torch.testing.assert_close(weights(by_labels), weights(without), rtol=0, atol=1e-6)
+
+
+def test_classes_have_weights_of_their_own_and_a_prior(
+    train: Callable[..., Probe], run_stage: Run, on_disk: OnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = [Example(f"e{n}", f"g{n}", f"prompt {n}", (" no", " yes"), int(n % 4 == 0)) for n in range(60)]
+    folder = StageFolder(tmp_path / "of-prompts")
+    (folder.path / "shards").mkdir(parents=True)
+    values = torch.randn(60, WIDTH, generator=torch.Generator().manual_seed(0))
+    values[:, 0] += torch.tensor([2.0 * float(example.gold or 0) for example in examples])
+    ids = [example.id for example in examples]
+    write_shard(shard_path(folder.path / "shards", 0), ids, [1] * 60, {"mean.2": values}, "key")
+    folder.finish(stage="features", counts=COUNTS, config={})
+    read = Features(str(folder.path / "shards"), "features:prompts")
+    given: dict[str, Any] = {"examples": on_disk(examples, "prompts"), "features": read, "head": "classification"}
+    given |= {"layers": [2], "l2": [0.01], "validation_examples": None, "validation_features": None}
+    stage = train(**given, classes=[" no", " yes"])
+    run_stage(stage)
+    models, chosen = load_models(Path(stage.model.path))
+    assert models[chosen].weights_OD.shape == (2, WIDTH) and models[chosen].classes
+    # Three in four are the first class.
+    assert float(models[chosen].bias_O[0]) > float(models[chosen].bias_O[1])
+    asked = []
+    original = LogConfidence.batch_statistics
+
+    def watched(self: LogConfidence, *batch: torch.Tensor) -> torch.Tensor:
+        asked.append(len(batch[0]))
+        return original(self, *batch)
+
+    monkeypatch.setattr(LogConfidence, "batch_statistics", watched)
+    stepwise: dict[str, Any] = {"convex": False, "loss": {"name": "log_confidence"}}
+    run_stage(train(**given, classes=[" no", " yes"], **stepwise))
+    assert asked == [16] * 19
+    # Candidates that are exchangeable have no prior.
+    run_stage(train(**stepwise))
+    assert len(asked) == 19
+
+
 def test_features_that_do_not_fit_are_one_message(
     train: Callable[..., Probe], run_stage: Run, features: Callable[..., Features]
 ) -> None:
@@ -169,3 +268,9 @@ def test_the_manifest_is_plain(train: Callable[..., Probe], run_stage: Run) -> N
     run_stage(stage)
     manifest = json.loads((stage.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["stage"] == "probe" and manifest["hash"] == stage.hash
+
+
+def test_cross_entropy_by_hand() -> None:
+    # softmax(0, log 3) = (1/4, 3/4): half of -log(1/4) and half of -log(3/4); and log 3 for three that are alike.
+    value = cross_entropy([(0.0, math.log(3)), (1000.0, 1000.0, 1000.0)], [(0.5, 0.5), (0.0, 1.0, 0.0)])
+    assert value == pytest.approx((0.5 * math.log(4) + 0.5 * math.log(4 / 3) + math.log(3)) / 2)

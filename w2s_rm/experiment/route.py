@@ -15,26 +15,19 @@ from typing import Any
 from w2s_rm import options
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
+from w2s_rm.experiment.feature_route import probe_in_place_of, read_alike
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
-from w2s_rm.features.options import (
-    ANNOTATIONS,
-    FeatureOptions,
-    FeatureSchedule,
-    lacks_layers,
-    parse_column,
-    part_features,
-)
+from w2s_rm.features.options import ANNOTATIONS, part_features
 from w2s_rm.heads import HEADS
 from w2s_rm.preparations import Preparation
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.gguf import is_gguf, require_gguf
 from w2s_rm.runs.launch import Launch, find_accelerate_config
-from w2s_rm.runs.places import find_labels, model_layers, model_size, model_version, resolve_model
+from w2s_rm.runs.places import find_labels, model_size, model_version, resolve_model
 from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Model
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.evaluate import Evaluate
-from w2s_rm.stages.features import Features
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.pretrain import Pretrain
@@ -42,8 +35,8 @@ from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
 from w2s_rm.training.pretraining import ALGORITHM_VERSION, Pretraining
-from w2s_rm.training.trainer_options import WHOLE, batch_size, computing, scoring
-from w2s_rm.types import Loss, Task, content_hash
+from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
+from w2s_rm.types import Task, content_hash
 
 _PLAIN = Method({"name": "cross_entropy"})
 # Trackers only where a recipe asks; of checkpoints the last one, which is there to go on from.
@@ -126,10 +119,10 @@ class Route:
         training_method = named if of == STUDENT else _PLAIN
         # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
         of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
-        features, others = part_features({**self._training(part), **of_method, **training_method.train})
+        features, others = part_features({**self.training_options(part), **of_method, **training_method.train})
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
-            **self._part(part),
+            **self.part_fields(part),
             **self.encoding,
             examples=examples or self.examples("weak" if on_weak else "relabel"),
             model_name_or_path=base,
@@ -146,115 +139,7 @@ class Route:
         for entry in named.before if strong else ():
             preparation: Preparation = options.build("preparations", entry)
             training = preparation.prepare(self, training)
-        return training if features is None else self._on_features(training, features, validation)
-
-    def features(self, part: str, model: Model, examples: Examples) -> Features:
-        """Plan the reading of what a frozen model makes of examples.
-
-        All columns that the recipe trains on are read in one pass, and the whole split once for all its parts.
-
-        Args:
-            part (`str`): The part of the recipe that describes the model.
-            model ([`~w2s_rm.stages.Model`]): The model.
-            examples ([`~w2s_rm.stages.Examples`]): A split, or some of its examples.
-
-        Raises:
-            ConfigError: The model has weights to be trained, or the head needs them.
-        """
-        if HEADS[self.encoding["head"]].writes:
-            raise ConfigError(
-                f"on: features: head {self.encoding['head']} reads the probabilities of tokens, not features; set "
-                "head: reward, or classification where the task has classes"
-            )
-        if self.spec(part).options.get("use_peft"):
-            raise ConfigError(f"{part}: use_peft: on: features trains nothing in the model; remove one of the two")
-        return Features(
-            **self._part(part),
-            **self.encoding,
-            examples=_whole_split(examples),
-            model_name_or_path=model,
-            columns=self._columns(part),
-            options=self._reading(part),
-        )
-
-    def _reading(self, part: str) -> dict[str, Any]:
-        return scoring(self._training(part), self.spec(part).options, as_given=True)
-
-    def _columns(self, part: str) -> list[str]:
-        """What is trained on anywhere in the recipe of the model that a part describes."""
-
-        def source(name: str) -> tuple[str, dict[str, Any]]:
-            return self.base(name).identity, computing(self._reading(name))
-
-        found: set[str] = set()
-        for other in (name for name in self.bases if source(name) == source(part)):
-            methods = [one.train for one in self.recipe.methods.values() if one.model == other]
-            for own in ({}, *methods):
-                features, _ = part_features({**self._training(other), **own})
-                found.update([] if features is None else features.columns)
-        return sorted(found, key=parse_column)
-
-    def _on_features(self, training: Train, features: FeatureOptions, validation: Labels | None) -> Probe:
-        """The training of a linear model in place of the model's own."""
-        part, base = str(training.part), training.model_name_or_path
-        if training.trainable_layers is not None or isinstance(base.maker, Train):
-            raise ConfigError("on: features: freeze and head_first train the model itself; remove one of the two")
-        count = self._layers(part)
-        lacking = [layer for layer in features.layers if count is not None and layer > count]
-        if lacking:
-            raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
-        loss: Loss = options.build("losses", training.loss)
-        held_out: dict[str, Any] = {}
-        if features.several:
-            held_out = self._held_out(part, base, training.labels is not None, validation)
-        schedule = FeatureSchedule.of(training.options)
-        return Probe(
-            **self._part(part),
-            examples=training.examples,
-            features=self.features(part, base, training.examples).features,
-            labels=training.labels,
-            **held_out,
-            head=training.head,
-            classes=training.classes,
-            loss=training.loss,
-            convex=loss.convex,
-            layers=features.layers,
-            pooling=features.pooling,
-            l2=features.penalties,
-            learning_rate=schedule.learning_rate,
-            num_train_epochs=schedule.num_train_epochs,
-            batch_size=batch_size(training.options, training.launch.processes),
-            seed=training.seed,
-            of=training.of,
-            method=training.method,
-            note=training.note,
-        )
-
-    def _held_out(self, part: str, base: Model, labelled: bool, validation: Labels | None) -> dict[str, Any]:
-        """Where one of several layers and penalties is chosen, and by which labels."""
-        if not self.recipe.sizes.get("n_validation"):
-            raise ConfigError(
-                f"{part}: several values of layer or l2 are chosen from on the validation split, and it is empty; set "
-                "task.n_validation, or give one value"
-            )
-        if labelled and validation is None:
-            raise ConfigError(
-                f"{part}: one of several values of layer or l2 is chosen by labels of the validation split, and what "
-                "labels the examples here does not label those; give one value"
-            )
-        examples = self.examples("validation")
-        features = self.features(part, base, examples).features
-        return {"validation_examples": examples, "validation_features": features, "validation_labels": validation}
-
-    def _layers(self, part: str) -> int | None:
-        """Number of layers of the model that a part describes; `None` where it is not known yet."""
-        spec = self.spec(part)
-        if spec.pretrain is not None:
-            return Pretraining(**spec.pretrain).num_hidden_layers
-        given = dict(self._training(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
-        base = self.base(part)
-        source = base.maker.source if isinstance(base.maker, Convert) else base
-        return int(given) if given is not None else model_layers(source.path)
+        return training if features is None else probe_in_place_of(training, self, features, validation)
 
     def relabel(
         self,
@@ -340,7 +225,7 @@ class Route:
             method (`str`, *optional*): The method whose students are trained so.
         """
         method_options = self.recipe.methods[method].train if method is not None else {}
-        return batch_size({**self._training(part), **method_options}, self.launches[part].processes)
+        return batch_size({**self.training_options(part), **method_options}, self.launches[part].processes)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.
@@ -380,7 +265,7 @@ class Route:
             )
         return [
             Policy(
-                **self._part("policy"),
+                **self.part_fields("policy"),
                 task={"name": self.recipe.task_name, **self.recipe.task_options},
                 prompts=self.examples("validation"),
                 examples=self.examples("test"),
@@ -405,36 +290,28 @@ class Route:
         self.base(part)
         return self.recipe.models()[part]
 
-    def _part(self, part: str) -> dict[str, Any]:
+    def part_fields(self, part: str) -> dict[str, Any]:
+        """Return the fields that all stages of a part of the recipe have: `runs`, `launch` and `part`."""
         return {"runs": self.runs, "launch": self.launches[part], "part": part}
 
-    def _training(self, part: str) -> dict[str, Any]:
+    def training_options(self, part: str) -> dict[str, Any]:
+        """Return what the recipe says of the training of a model, whatever the method."""
         return {**_EVERYWHERE, **self.recipe.train, **self.spec(part).train}
 
     def _scored(
         self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False
     ) -> dict[str, Any]:
         if isinstance(model.maker, Probe):
-            read = model.maker.features.maker
-            assert isinstance(read, Features)
-            features = dataclasses.replace(read, examples=_whole_split(examples)).features
-            place = {"examples": examples, "model_name_or_path": model, "features": features}
-            return {**self._part(part), **self.encoding, **place}
+            inputs = {"examples": examples, "model_name_or_path": model, "features": read_alike(model.maker, examples)}
+            return {**self.part_fields(part), **self.encoding, **inputs}
         model_options = self.spec(part).options
         # As the student will be scored, merged and in full, and not as it will be trained.
         model_options = (
             {name: model_options[name] for name in WHOLE if name in model_options} if whole else model_options
         )
-        kept = scoring(self._training(part), model_options, as_given=as_given)
+        kept = scoring(self.training_options(part), model_options, as_given=as_given)
         inputs = {"examples": examples, "model_name_or_path": model}
-        return {**self._part(part), **self.encoding, **inputs, "options": kept}
-
-
-def _whole_split(examples: Examples) -> Examples:
-    """The split of which examples are a part, by the stages that took them from it."""
-    while examples.maker is not None and isinstance(split := examples.maker.references.get("examples"), Examples):
-        examples = split
-    return examples
+        return {**self.part_fields(part), **self.encoding, **inputs, "options": kept}
 
 
 def open_route(recipe: Recipe, runs: Path) -> Route:

@@ -1,300 +1,25 @@
-"""Linear models on frozen features: fitted with any loss over candidates, with the same labels as any training.
+"""Linear models on frozen features: how they score, and the file that keeps them.
 
-Shape suffixes: B examples, K candidates, F things that have features (candidates, or prompts), in one flat row, D width
-of features, O outputs: one that all candidates share, or one for each class.
+Shape suffixes: F things that have features (candidates, or prompts), in one flat row, D width, O outputs: one that all
+candidates share, or one for each class.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from w2s_rm.errors import ArtifactError, DataError, NonFiniteError
+from w2s_rm.errors import ArtifactError
+from w2s_rm.features.fitting import Fit, Scale
 from w2s_rm.features.store import FeatureTable
 from w2s_rm.files import replacing
-from w2s_rm.training.mixin import less_margins
-from w2s_rm.types import Loss
-
-_MOST_STEPS = 20_000
-_FLAT = 1e-9
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Mean and standard deviation of features over the examples that a model is trained on.
-
-    Args:
-        mean_D (`Tensor` of shape `(D,)`): Float64.
-        std_D (`Tensor` of shape `(D,)`): Float64; 1 for features that do not vary, which say nothing.
-    """
-
-    mean_D: Tensor
-    std_D: Tensor
-
-    def __call__(self, values_FD: Tensor) -> Tensor:
-        """Standardise, in float64."""
-        return (values_FD.double() - self.mean_D) / self.std_D
-
-
-def measure_scale(values_FD: Tensor, source: str) -> Scale:
-    """Measure mean and standard deviation.
-
-    Args:
-        values_FD (`Tensor` of shape `(F, D)`): Features of the training examples.
-        source (`str`): What they are, for the message.
-
-    Raises:
-        DataError: None of them varies.
-    """
-    values_FD = values_FD.double()
-    std_D = values_FD.std(dim=0, correction=0)
-    # What rounding to 16 bits leaves of a constant.
-    varies_D = std_D > 1e-6 * values_FD.abs().amax(dim=0)
-    if not bool(varies_D.any()):
-        raise DataError(
-            f"{source}: all {len(std_D)} features are the same for all {len(values_FD)} rows, so nothing can be "
-            "learned from them; read another layer, or another pooling"
-        )
-    return Scale(values_FD.mean(dim=0), torch.where(varies_D, std_D, 1.0))
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Examples with their features and targets, ready to be fitted.
-
-    Args:
-        values_FD (`Tensor` of shape `(F, D)`): Standardised features, float64.
-        mask_BK (`Tensor` of shape `(B, K)`): Which candidates are real.
-        targets_BK (`Tensor` of shape `(B, K)`): Labels, float64.
-        margins_B (`Tensor` of shape `(B,)`, *optional*): As in [`~w2s_rm.training.mixin.less_margins`].
-        classes (`bool`): Whether each class has weights of its own, on the features of the prompt, and an intercept.
-            Otherwise all candidates share one vector of weights, and an intercept would say nothing.
-    """
-
-    values_FD: Tensor
-    mask_BK: Tensor
-    targets_BK: Tensor
-    margins_B: Tensor | None
-    classes: bool
-
-    @property
-    def outputs(self) -> int:
-        """Number of weight vectors."""
-        return self.mask_BK.shape[1] if self.classes else 1
-
-    def take(self, examples_B: Tensor) -> Problem:
-        """Return some of the examples.
-
-        Args:
-            examples_B (`Tensor` of shape `(B,)`): Their places.
-        """
-        rows = examples_B
-        if not self.classes:
-            places_BK = (self.mask_BK.flatten().cumsum(0) - 1).view(self.mask_BK.shape)
-            rows = places_BK[examples_B][self.mask_BK[examples_B]]
-        margins_B = None if self.margins_B is None else self.margins_B[examples_B]
-        return Problem(
-            self.values_FD[rows], self.mask_BK[examples_B], self.targets_BK[examples_B], margins_B, self.classes
-        )
-
-    def scores(self, weights_OD: Tensor, bias_O: Tensor) -> Tensor:
-        """Score the candidates, shape `(B, K)`; the lowest number there is stands at padding.
-
-        Args:
-            weights_OD (`Tensor` of shape `(O, D)`): On the standardised features.
-            bias_O (`Tensor` of shape `(O,)`): Intercepts.
-        """
-        if self.classes:
-            return self.values_FD @ weights_OD.T + bias_O
-        values_F = self.values_FD @ weights_OD[0]
-        padding = torch.finfo(values_F.dtype).min
-        return torch.full(self.mask_BK.shape, padding, dtype=values_F.dtype).masked_scatter(self.mask_BK, values_F)
-
-    def loss(self, loss: Loss, scores_BK: Tensor, progress: float, statistics: Tensor | None = None) -> Tensor:
-        """Return the mean loss.
-
-        Args:
-            loss ([`~w2s_rm.types.Loss`]): Which one.
-            scores_BK (`Tensor` of shape `(B, K)`): From [`Problem.scores`].
-            progress (`float`): Share of training that is done.
-            statistics (`Tensor`, *optional*): What the loss has taken of the batch.
-        """
-        compared_BK = less_margins(scores_BK, self.margins_B)
-        output = loss(compared_BK, self.targets_BK, self.mask_BK, progress=progress, statistics=statistics)
-        return output.per_example_B.mean()
-
-
-def make_problem(
-    table: FeatureTable,
-    scale: Scale,
-    targets: Sequence[Sequence[float]],
-    margins: Sequence[float] | None,
-    *,
-    classes: bool,
-) -> Problem:
-    """Put features and labels together.
-
-    Args:
-        table ([`~w2s_rm.features.store.FeatureTable`]): Features of the examples.
-        scale ([`Scale`]): Of the training examples.
-        targets (`Sequence[Sequence[float]]`): A distribution for each example.
-        margins (`Sequence[float]`, *optional*): Of each example.
-        classes (`bool`): As in [`Problem`].
-
-    Raises:
-        DataError: An example has other candidates than its features.
-    """
-    counts = [len(target) for target in targets]
-    if table.counts != ([1] * len(counts) if classes else counts):
-        raise DataError("the features are those of other candidates; delete their folder and run the recipe again")
-    mask_BK = torch.arange(max(counts))[None, :] < torch.tensor(counts)[:, None]
-    flat = torch.tensor([share for target in targets for share in target], dtype=torch.float64)
-    targets_BK = torch.zeros(mask_BK.shape, dtype=torch.float64).masked_scatter(mask_BK, flat)
-    margins_B = None if margins is None else torch.tensor(margins, dtype=torch.float64)
-    return Problem(scale(table.values_FD), mask_BK, targets_BK, margins_B, classes)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What was fitted.
-
-    Args:
-        weights_OD (`Tensor` of shape `(O, D)`): On the standardised features, float64.
-        bias_O (`Tensor` of shape `(O,)`): Intercepts.
-        steps (`int`): Steps of the optimizer.
-    """
-
-    weights_OD: Tensor
-    bias_O: Tensor
-    steps: int
-
-
-def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list[Fit]:
-    """Minimise a convex loss over all examples at once, with L-BFGS in float64; a model for each penalty.
-
-        J(W) = mean loss + l2/2 |W|²
-
-    Intercepts are not penalised. With cross-entropy this is logistic regression. Each fit begins where the one before
-    ended: from one penalty to the next the way is short.
-
-    Args:
-        problem ([`Problem`]): The examples.
-        loss ([`~w2s_rm.types.Loss`]): A convex one.
-        penalties (`Sequence[float]`): Values of `l2`, the largest first.
-
-    Raises:
-        NonFiniteError: The loss is not finite.
-    """
-    from scipy.optimize import minimize
-
-    outputs, width = problem.outputs, problem.values_FD.shape[1]
-    size = outputs * width
-
-    def value(flat: NDArray[np.float64], l2: float) -> tuple[float, NDArray[np.float64]]:
-        parameters = torch.from_numpy(flat.copy()).requires_grad_()
-        weights_OD, bias_O = parameters[:size].view(outputs, width), parameters[size:]
-        total = problem.loss(loss, problem.scores(weights_OD, bias_O), 1.0) + 0.5 * l2 * weights_OD.square().sum()
-        (gradient,) = torch.autograd.grad(total, parameters)
-        return float(total.detach()), gradient.numpy()
-
-    limits = {"maxiter": _MOST_STEPS, "maxfun": 2 * _MOST_STEPS, "ftol": 0.0, "gtol": _FLAT, "maxcor": 30}
-    at, fits = np.zeros(size + outputs), []
-    for l2 in penalties:
-        found = minimize(value, at, (l2,), jac=True, method="L-BFGS-B", options=limits)
-        if not math.isfinite(found.fun):
-            raise NonFiniteError(f"the loss became {found.fun} with l2 {l2:g}; give a larger l2, or look at the labels")
-        at = found.x
-        flat = torch.from_numpy(at.copy())
-        fits.append(Fit(flat[:size].view(outputs, width), flat[size:], int(found.nit)))
-    return fits
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How a loss is minimised that is not convex, or needs statistics of a batch: with Adam, in ever smaller steps.
-
-    Args:
-        learning_rate (`float`): Of the first step; it falls to 0.
-        epochs (`float`): How often every example is seen.
-        batch_size (`int`): Examples in a step.
-        seed (`int`): Of the order of examples.
-        exchangeable (`bool`): Whether candidates have no fixed meaning, so that there is no class prior to take.
-    """
-
-    learning_rate: float
-    epochs: float
-    batch_size: int
-    seed: int
-    exchangeable: bool
-
-
-def fit_in_batches(problem: Problem, loss: Loss, penalties: Sequence[float], schedule: Schedule) -> list[Fit]:
-    """Minimise any loss step by step, in float64, from weights of 0; a model for each penalty, all on the same batches.
-
-    Args:
-        problem ([`Problem`]): The examples.
-        loss ([`~w2s_rm.types.Loss`]): The loss.
-        penalties (`Sequence[float]`): As `l2` in [`fit_convex`].
-        schedule ([`Schedule`]): How.
-
-    Raises:
-        NonFiniteError: The loss is not finite.
-    """
-    outputs, width, count = problem.outputs, problem.values_FD.shape[1], len(problem.targets_BK)
-    fits = [
-        (torch.zeros(outputs, width, dtype=torch.float64), torch.zeros(outputs, dtype=torch.float64)) for _ in penalties
-    ]
-    parameters = [part.requires_grad_() for fit in fits for part in fit]
-    batch_size = min(schedule.batch_size, count)
-    steps = max(1, math.ceil(schedule.epochs * count / batch_size))
-    optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, foreach=True)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    order_B = torch.empty(0, dtype=torch.long)
-    for step in range(steps):
-        if len(order_B) < batch_size:
-            order_B = torch.cat([order_B, torch.randperm(count, generator=generator)])
-        batch, order_B = problem.take(order_B[:batch_size]), order_B[batch_size:]
-        total = torch.zeros((), dtype=torch.float64)
-        for l2, (weights_OD, bias_O) in zip(penalties, fits, strict=True):
-            scores_BK = batch.scores(weights_OD, bias_O)
-            statistics = None
-            if loss.needs_batch_statistics and not schedule.exchangeable:
-                statistics = loss.batch_statistics(scores_BK.detach(), batch.targets_BK, batch.mask_BK)
-            total = total + batch.loss(loss, scores_BK, step / steps, statistics)
-            total = total + 0.5 * l2 * weights_OD.square().sum()
-        value = float(total.detach())
-        if not math.isfinite(value):
-            raise NonFiniteError(f"step {step + 1}: the loss is {value}; lower the learning rate")
-        optimizer.param_groups[0]["lr"] = schedule.learning_rate * (1 - step / steps)
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-    return [Fit(weights_OD.detach(), bias_O.detach(), steps) for weights_OD, bias_O in fits]
-
-
-def cross_entropy(scores: Sequence[Sequence[float]], targets: Sequence[Sequence[float]]) -> float:
-    """Return the mean cross-entropy of labels with the softmax of scores, nats.
-
-    Args:
-        scores (`Sequence[Sequence[float]]`): Of the candidates of each example.
-        targets (`Sequence[Sequence[float]]`): A distribution for each.
-    """
-    total = 0.0
-    for row, target in zip(scores, targets, strict=True):
-        highest = max(row)
-        normaliser = highest + math.log(sum(math.exp(score - highest) for score in row))
-        total += sum(share * (normaliser - score) for share, score in zip(target, row, strict=True))
-    return total / len(targets)
 
 
 @dataclass(frozen=True)
@@ -306,7 +31,7 @@ class LinearModel:
         l2 (`float`): The penalty it was fitted with.
         weights_OD (`Tensor` of shape `(O, D)`): Float64.
         bias_O (`Tensor` of shape `(O,)`): Float64.
-        classes (`bool`): As in [`Problem`].
+        classes (`bool`): As in [`~w2s_rm.features.fitting.Problem`].
     """
 
     column: str
@@ -334,11 +59,11 @@ def unscaled(fit: Fit, scale: Scale, column: str, l2: float, *, classes: bool) -
     """Return the model that reads features before they are standardised.
 
     Args:
-        fit ([`Fit`]): What was fitted to standardised features.
-        scale ([`Scale`]): How they were standardised.
+        fit ([`~w2s_rm.features.fitting.Fit`]): What was fitted to standardised features.
+        scale ([`~w2s_rm.features.fitting.Scale`]): How they were standardised.
         column (`str`): Which features they are.
         l2 (`float`): The penalty.
-        classes (`bool`): As in [`Problem`].
+        classes (`bool`): As in [`~w2s_rm.features.fitting.Problem`].
     """
     weights_OD = fit.weights_OD / scale.std_D
     return LinearModel(column, l2, weights_OD, fit.bias_O - weights_OD @ scale.mean_D, classes)

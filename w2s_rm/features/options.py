@@ -14,9 +14,6 @@ POOLINGS = ("last", "mean", "mean_candidate")
 and candidate; their mean over the candidate alone."""
 FEATURES = "features"
 """What `on` may be."""
-ANNOTATIONS = {"on": "str", "layer": "int | list[int]", "pooling": "str", "l2": "float | list[float]"}
-"""The options that only training on features has, with their types."""
-_FIELDS = ("layer", "pooling", "l2")
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,11 @@ class FeatureOptions:
     def columns(self) -> list[str]:
         """Names of the features to choose from."""
         return [column(layer, self.pooling) for layer in self.layers]
+
+
+_TYPES = {option.name: str(option.type) for option in fields(FeatureOptions)}
+ANNOTATIONS = {"on": "str", **_TYPES}
+"""The options that only training on features has, with their types."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ def feature_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
     """
     if train.get("on", FEATURES) != FEATURES:
         yield Mistake(("on",), f"is {train['on']!r}; write {FEATURES}, or leave it out to train the model itself")
-    own = {name: train[name] for name in _FIELDS if train.get(name) is not None}
-    if all(type_problem(value, ANNOTATIONS[name]) is None for name, value in own.items()):
+    own = {name: train[name] for name in _TYPES if train.get(name) is not None}
+    if all(type_problem(value, _TYPES[name]) is None for name, value in own.items()):
         yield from option_mistakes(FeatureOptions, {"layer": 0, "l2": 0.0, **own}, "features")
 
 
@@ -152,7 +154,7 @@ def part_features(train: Mapping[str, Any]) -> tuple[FeatureOptions | None, dict
         ConfigError: Options of features are missing, or are there without `on`.
     """
     others = {name: value for name, value in train.items() if name not in ANNOTATIONS}
-    own = {name: train[name] for name in _FIELDS if train.get(name) is not None}
+    own = {name: train[name] for name in _TYPES if train.get(name) is not None}
     if train.get("on") is None:
         if own:
             raise ConfigError(f"train: {', '.join(own)}: only with on: {FEATURES}; add that, or leave them out")

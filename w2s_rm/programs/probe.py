@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from w2s_rm.data.distributions import log_softmax
 from w2s_rm.data.examples import read_examples
-from w2s_rm.features.linear_model import (
+from w2s_rm.features.fitting import (
     Fit,
-    LinearModel,
     Problem,
     Scale,
     Schedule,
-    cross_entropy,
     fit_convex,
     fit_in_batches,
-    load_models,
     make_problem,
     measure_scale,
-    save_models,
-    unscaled,
 )
+from w2s_rm.features.linear_model import LinearModel, load_models, save_models, unscaled
 from w2s_rm.features.options import column, parse_column
 from w2s_rm.features.store import FeatureTable, read_features
 from w2s_rm.heads import HEADS
@@ -165,6 +164,19 @@ def feature_counts(features: str) -> dict[str, Any]:
     return {name: counts[name] for name in _ENCODING}
 
 
+def cross_entropy(scores: Sequence[Sequence[float]], targets: Sequence[Sequence[float]]) -> float:
+    """Return the mean cross-entropy of labels with the softmax of scores, nats.
+
+    Args:
+        scores (`Sequence[Sequence[float]]`): Of the candidates of each example.
+        targets (`Sequence[Sequence[float]]`): A distribution for each.
+    """
+    return fmean(
+        -sum(share * log for share, log in zip(target, log_softmax(row), strict=True))
+        for row, target in zip(scores, targets, strict=True)
+    )
+
+
 def known_accuracy(scores: Sequence[Sequence[float]], examples: Sequence[Example]) -> float | None:
     """Return the accuracy on those examples whose right candidate is known; `None` if there are none.
 
@@ -193,15 +205,13 @@ def score_features(
     ids = [example.id for example in examples]
     path: list[dict[str, Any]] = []
     scores: list[tuple[float, ...]] = []
-    table, read = None, None
-    for number, model in enumerate(models):
-        if read != model.column:
-            table, read = read_features(Path(features), model.column, ids), model.column
-        assert table is not None
-        own = model.scores(table)
-        layer, _ = parse_column(model.column)
-        path.append({"layer": layer, "l2": model.l2, "accuracy": known_accuracy(own, examples)})
-        if number == chosen:
-            scores = own
+    # Of one column after the other, as they were saved: no more is held than one layer.
+    for name, alike in itertools.groupby(enumerate(models), key=lambda numbered: numbered[1].column):
+        table, (layer, _) = read_features(Path(features), name, ids), parse_column(name)
+        for number, model in alike:
+            own = model.scores(table)
+            path.append({"layer": layer, "l2": model.l2, "accuracy": known_accuracy(own, examples)})
+            if number == chosen:
+                scores = own
     counts = {"examples": len(examples), **feature_counts(features), "path": path}
     return scores, {**counts, "layer": path[chosen]["layer"], "l2": path[chosen]["l2"]}

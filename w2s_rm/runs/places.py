@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 from w2s_rm.data.reading import is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError
@@ -115,8 +116,7 @@ def writes_text(path: str) -> bool:
     Args:
         path (`str`): Folder or hub id.
     """
-    config = Path(path) / "config.json"
-    architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") if config.is_file() else None
+    architectures = _saved_config(path).get("architectures")
     # GPT-2's class is named otherwise than those of later models.
     return not architectures or any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
 
@@ -131,10 +131,7 @@ def model_size(path: str, layers: int | None = None) -> int | None:
     Returns:
         `int`: `None` where the folder does not tell.
     """
-    config = Path(path) / "config.json"
-    if not config.is_file():
-        return None
-    content = json.loads(config.read_text(encoding="utf-8"))
+    content = _saved_config(path)
     depth, width = layers or content.get("num_hidden_layers"), content.get("hidden_size")
     return depth * width**2 if depth and width else None
 
@@ -147,8 +144,11 @@ def model_layers(path: str) -> int | None:
     """
     if is_gguf(path):
         return gguf_layers(path)
-    config = Path(path) / "config.json"
-    if not config.is_file():
-        return None
-    count = json.loads(config.read_text(encoding="utf-8")).get("num_hidden_layers")
+    count = _saved_config(path).get("num_hidden_layers")
     return int(count) if count is not None else None
+
+
+def _saved_config(path: str) -> dict[str, Any]:
+    """The `config.json` of a model's folder; empty where there is none."""
+    file = Path(path) / "config.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

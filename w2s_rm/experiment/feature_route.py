@@ -1,0 +1,163 @@
+"""The part of a route where a recipe says `on: features`: what reads a frozen model, and what is trained on that."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from w2s_rm import options
+from w2s_rm.errors import ConfigError
+from w2s_rm.features.options import FeatureOptions, FeatureSchedule, lacks_layers, parse_column, part_features
+from w2s_rm.heads import HEADS
+from w2s_rm.runs.places import model_layers
+from w2s_rm.stages import Examples, Features, Labels, Model
+from w2s_rm.stages.convert import Convert
+from w2s_rm.stages.features import Features as Reading
+from w2s_rm.stages.probe import Probe
+from w2s_rm.stages.train import Train
+from w2s_rm.training.pretraining import Pretraining
+from w2s_rm.training.trainer_options import batch_size, computing, scoring
+from w2s_rm.types import Loss
+
+if TYPE_CHECKING:
+    from w2s_rm.experiment.route import Route
+
+
+def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, validation: Labels | None) -> Probe:
+    """Plan the training of a linear model in place of the model's own.
+
+    Args:
+        training ([`~w2s_rm.stages.train.Train`]): The model's own.
+        route ([`~w2s_rm.experiment.route.Route`]): Builds stages of the recipe.
+        features ([`~w2s_rm.features.options.FeatureOptions`]): What the recipe says of it.
+        validation ([`~w2s_rm.stages.Labels`], *optional*): What gave the labels says of the validation split.
+
+    Raises:
+        ConfigError: The model has no such layers or is to be trained itself, or nothing chooses one of several values.
+    """
+    part, base = str(training.part), training.model_name_or_path
+    if training.trainable_layers is not None or isinstance(base.maker, Train):
+        raise ConfigError("on: features: freeze and head_first train the model itself; remove one of the two")
+    count = _layers(route, part)
+    lacking = [layer for layer in features.layers if count is not None and layer > count]
+    if lacking:
+        raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
+    loss: Loss = options.build("losses", training.loss)
+    held_out: dict[str, Any] = {}
+    if features.several:
+        held_out = _held_out(route, part, base, training.labels is not None, validation)
+    schedule = FeatureSchedule.of(training.options)
+    return Probe(
+        **route.part_fields(part),
+        examples=training.examples,
+        features=_read(route, part, base, training.examples),
+        labels=training.labels,
+        **held_out,
+        head=training.head,
+        classes=training.classes,
+        loss=training.loss,
+        convex=loss.convex,
+        layers=features.layers,
+        pooling=features.pooling,
+        l2=features.penalties,
+        learning_rate=schedule.learning_rate,
+        num_train_epochs=schedule.num_train_epochs,
+        batch_size=batch_size(training.options, training.launch.processes),
+        seed=training.seed,
+        of=training.of,
+        method=training.method,
+        note=training.note,
+    )
+
+
+def read_alike(probe: Probe, examples: Examples) -> Features:
+    """Plan the reading of other examples as those were read that a linear model was trained on.
+
+    Args:
+        probe ([`~w2s_rm.stages.probe.Probe`]): The training.
+        examples ([`~w2s_rm.stages.Examples`]): A split, or some of its examples.
+    """
+    reading = probe.features.maker
+    assert isinstance(reading, Reading)
+    return dataclasses.replace(reading, examples=_whole_split(examples)).features
+
+
+def _read(route: Route, part: str, model: Model, examples: Examples) -> Features:
+    """What a frozen model makes of examples: all columns of the recipe in one pass, the split once for all its parts.
+
+    Raises:
+        ConfigError: The model has weights to be trained, or the head needs them.
+    """
+    if HEADS[route.encoding["head"]].writes:
+        raise ConfigError(
+            f"on: features: head {route.encoding['head']} reads the probabilities of tokens, not features; set "
+            "head: reward, or classification where the task has classes"
+        )
+    if route.spec(part).options.get("use_peft"):
+        raise ConfigError(f"{part}: use_peft: on: features trains nothing in the model; remove one of the two")
+    reading = Reading(
+        **route.part_fields(part),
+        **route.encoding,
+        examples=_whole_split(examples),
+        model_name_or_path=model,
+        columns=_columns(route, part),
+        options=_reading_options(route, part),
+    )
+    return reading.features
+
+
+def _whole_split(examples: Examples) -> Examples:
+    """The split of which examples are a part, by the stages that took them from it."""
+    while examples.maker is not None and isinstance(split := examples.maker.references.get("examples"), Examples):
+        examples = split
+    return examples
+
+
+def _columns(route: Route, part: str) -> list[str]:
+    """What is trained on anywhere in the recipe of the model that a part describes."""
+
+    def source(name: str) -> tuple[str, dict[str, Any]]:
+        return route.base(name).identity, computing(_reading_options(route, name))
+
+    found: set[str] = set()
+    for other in (name for name in route.bases if source(name) == source(part)):
+        methods = [method.train for method in route.recipe.methods.values() if method.model == other]
+        for own in ({}, *methods):
+            features, _ = part_features({**route.training_options(other), **own})
+            found.update([] if features is None else features.columns)
+    return sorted(found, key=parse_column)
+
+
+def _reading_options(route: Route, part: str) -> dict[str, Any]:
+    return scoring(route.training_options(part), route.spec(part).options, as_given=True)
+
+
+def _held_out(route: Route, part: str, base: Model, labelled: bool, validation: Labels | None) -> dict[str, Any]:
+    """Where one of several layers and penalties is chosen, and by which labels."""
+    if not route.recipe.sizes.get("n_validation"):
+        raise ConfigError(
+            f"{part}: several values of layer or l2 are chosen from on the validation split, and it is empty; set "
+            "task.n_validation, or give one value"
+        )
+    if labelled and validation is None:
+        raise ConfigError(
+            f"{part}: one of several values of layer or l2 is chosen by labels of the validation split, and what "
+            "labels the examples here does not label those; give one value"
+        )
+    examples = route.examples("validation")
+    return {
+        "validation_examples": examples,
+        "validation_features": _read(route, part, base, examples),
+        "validation_labels": validation,
+    }
+
+
+def _layers(route: Route, part: str) -> int | None:
+    """Number of layers of the model that a part describes; `None` where it is not known yet."""
+    spec = route.spec(part)
+    if spec.pretrain is not None:
+        return Pretraining(**spec.pretrain).num_hidden_layers
+    given = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
+    base = route.base(part)
+    source = base.maker.source if isinstance(base.maker, Convert) else base
+    return int(given) if given is not None else model_layers(source.path)
