@@ -18,9 +18,9 @@ from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.experiment import recipe as recipe_module
 from w2s_rm.experiment.fields import training_fields
+from w2s_rm.experiment.open_route import choose_head
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS
-from w2s_rm.experiment.route import choose_head
 from w2s_rm.experiment.suite import _KEYS, load_suite
 from w2s_rm.heads import HEADS
 from w2s_rm.runs.launch import Launch, find_accelerate_config

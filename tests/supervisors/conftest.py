@@ -13,9 +13,10 @@ import yaml
 from planning_helpers import SHAPE, make_recipe, recipe_file
 
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.open_route import open_route
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
-from w2s_rm.experiment.route import Route, open_route
+from w2s_rm.experiment.route import Route
 from w2s_rm.stages import Stage
 
 __all__ = ["make_recipe", "recipe_file"]

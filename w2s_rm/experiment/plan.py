@@ -12,8 +12,9 @@ from typing import Any
 
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.open_route import open_route
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
-from w2s_rm.experiment.route import Route, open_route
+from w2s_rm.experiment.route import Route
 from w2s_rm.features.options import ANNOTATIONS
 from w2s_rm.heads import HEADS
 from w2s_rm.labels import LabelTransform, check_transforms

@@ -1,0 +1,144 @@
+"""Before stages are planned: find all that a recipe names, and decide how its examples become scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.data.reading import resolve_path
+from w2s_rm.errors import ConfigError, W2SError, join_problems
+from w2s_rm.experiment.recipe import ModelSpec, Recipe
+from w2s_rm.experiment.route import Route
+from w2s_rm.heads import HEADS
+from w2s_rm.runs.gguf import is_gguf, require_gguf
+from w2s_rm.runs.launch import Launch, find_accelerate_config
+from w2s_rm.runs.places import find_labels, model_version, resolve_model
+from w2s_rm.settings import find_setting
+from w2s_rm.stages import Model
+from w2s_rm.stages.convert import Convert
+from w2s_rm.stages.prepare import Prepare
+from w2s_rm.stages.pretrain import Pretrain
+from w2s_rm.training.pretraining import ALGORITHM_VERSION, Pretraining
+from w2s_rm.types import Task, content_hash
+
+
+def open_route(recipe: Recipe, runs: Path) -> Route:
+    """Find all that a recipe names, and what identifies it.
+
+    Args:
+        recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
+        runs (`Path`): Where runs are kept, absolute.
+
+    Raises:
+        ConfigError: What is not where the recipe says, or does not fit together; all in one message.
+    """
+    task, problems = recipe.task(), _Problems()
+    encoding: dict[str, Any] = problems.attempt(functools.partial(_encoding, recipe, task), {})
+    prepared = problems.attempt(functools.partial(_prepare, recipe, task, runs), None)
+    bases: dict[str, Model] = {}
+    launches: dict[str, Launch] = {}
+    for part, spec in recipe.models().items():
+        launches[part] = problems.attempt(functools.partial(_launch, recipe, spec), Launch())
+        problems.attempt(functools.partial(_check_world, spec, task), None)
+        if spec.labels is not None:
+            problems.attempt(functools.partial(find_labels, spec.labels), None)
+        else:
+            base = problems.attempt(functools.partial(_base, spec, part, runs, launches[part]), None)
+            bases |= {} if base is None else {part: base}
+    if problems.messages or prepared is None:
+        raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
+    return Route(recipe, runs, prepared, encoding, bases, launches, task.has_ground_truth)
+
+
+class _Problems:
+    """Collects what several steps raise, each message once."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, None] = {}
+
+    def attempt(self, step: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return step()
+        except W2SError as error:
+            self.messages[str(error)] = None
+            return otherwise
+
+
+def _launch(recipe: Recipe, spec: ModelSpec) -> Launch:
+    name = spec.accelerate_config or recipe.accelerate_config
+    return Launch(find_accelerate_config(name) if name else None, spec.gpus)
+
+
+def _prepare(recipe: Recipe, task: Task, runs: Path) -> Prepare:
+    named = {"name": recipe.task_name, **recipe.task_options}
+    local = Path(resolve_path(str(named.get("path", ""))))
+    if "path" in named and local.exists():
+        named["path"] = str(local.resolve())
+    return Prepare(runs=runs, task=named, sizes=dict(recipe.sizes), source=task.content_version())
+
+
+def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:
+    if spec.pretrain is None:
+        path = resolve_model(str(spec.model_name_or_path))
+        found = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
+        if not is_gguf(path):
+            return found
+        require_gguf(path)
+        return Convert(runs=runs, part=part, source=found).model
+    pretraining = Pretraining(**spec.pretrain)
+    resolved = pretraining.resolved()
+    if "path" in resolved["corpus"]:
+        resolved["corpus"]["path"] = str(Path(resolve_path(resolved["corpus"]["path"])).resolve())
+    identity = content_hash(ALGORITHM_VERSION, pretraining.identity())
+    return Pretrain(runs=runs, launch=launch, part=part, pretrain=resolved, identity=identity).model
+
+
+def _encoding(recipe: Recipe, task: Task) -> dict[str, Any]:
+    """Decide what says how examples of the task become scores."""
+    head, classes = choose_head(recipe, task), task.classes
+    if classes is not None and not find_setting(task.setting).classes:
+        raise ConfigError(
+            f"task {recipe.task_name} has classes, but setting {task.setting} knows no order of candidates"
+        )
+    if recipe.policy is not None and not HEADS[head].gives_rewards:
+        raise ConfigError(f"policy: rewards come from head reward, and this recipe's models have head {head}")
+    return {"setting": task.setting, "head": head, "classes": None if classes is None else list(classes)}
+
+
+def choose_head(recipe: Recipe, task: Task) -> str:
+    """Return how a recipe's models score candidates: as it says, else the setting's first head that fits the task.
+
+    Args:
+        recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
+        task ([`~w2s_rm.types.Task`]): Its task.
+
+    Raises:
+        ConfigError: A head with a logit for each class, and candidates that are no classes.
+    """
+    fitting = [
+        head for head in find_setting(task.setting).heads if task.classes is not None or not HEADS[head].needs_classes
+    ]
+    if recipe.head is not None and recipe.head not in fitting:
+        raise ConfigError(
+            f"head {recipe.head} needs fixed classes, and the candidates of task {recipe.task_name} differ from "
+            f"example to example; use head {' or '.join(fitting)}, or another form of the task"
+        )
+    return str(recipe.head or fitting[0])
+
+
+def _check_world(spec: ModelSpec, task: Task) -> None:
+    """Refuse a model pretrained on another world than the one its task asks about."""
+    if spec.pretrain is None:
+        return
+    model, asked = Pretraining(**spec.pretrain).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
+    model = {name: value for name, value in model.items() if name not in ("name", "path")}
+    wrong = [
+        f"{name} is {model[name]} in pretrain, {asked[name]} in task"
+        for name in model.keys() & asked.keys()
+        if model[name] != asked[name]
+    ]
+    if wrong:
+        raise ConfigError(f"the models know another world than the task asks about: {'; '.join(sorted(wrong))}")
