@@ -48,9 +48,10 @@ def test_length_is_rounded_up(multiple: int, length: int) -> None:
     assert batch["attention_mask"].sum(dim=1).tolist() == [3, 4]
 
 
-def test_weights_and_margins_of_the_examples_are_kept() -> None:
+@pytest.mark.parametrize("collator", [PaddedCollator, PromptCollator, PrefixCollator])
+def test_weights_and_margins_of_the_examples_are_kept(collator: Any) -> None:
     filler = {**PAIR, "weight": 0.0, "margin": 2}
-    batch = PaddedCollator(pad_token_id=0)([{**PAIR, "weight": 1.0, "margin": 0.5}, filler])
+    batch = collator(pad_token_id=0)([{**PAIR, "weight": 1.0, "margin": 0.5}, filler])
     assert batch["weights"].tolist() == [1.0, 0.0]
     assert batch["margins"].tolist() == [0.5, 2.0]
 

@@ -36,10 +36,7 @@ class PaddedCollator:
     def __call__(self, examples: Examples) -> dict[str, Any]:
         """Collate one batch."""
         rows = [example["prompt_ids"] + ids for example in examples for ids in example["candidate_ids"]]
-        batch = {**pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of), **labels(examples)}
-        if "margin" in examples[0]:
-            batch["margins"] = torch.tensor([float(example["margin"]) for example in examples])
-        return batch
+        return {**pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of), **labels(examples)}
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ def share_prefixes(fed: Sequence[tuple[int, ...]]) -> tuple[dict[tuple[int, ...]
 
 
 def labels(examples: Examples) -> dict[str, Any]:
-    """Return what is the same in every layout: `mask`, `weights` and `ids`, and `targets` where rows have them.
+    """Return what is the same in every layout: `mask`, `weights`, `ids`, and where rows have them `targets`, `margins`.
 
     Where an example has candidates of the same tokens there is also `alike`, of shape `(B, K)`: for each candidate the
     index of the first one that has its tokens.
@@ -138,6 +135,7 @@ def labels(examples: Examples) -> dict[str, Any]:
     return {
         "mask": mask_BK,
         **_targets(examples, mask_BK),
+        **_margins(examples),
         "weights": torch.tensor([example.get("weight", 1.0) for example in examples]),
         # For messages alone.
         "ids": [str(example.get("id", "?")) for example in examples],
@@ -151,6 +149,12 @@ def _targets(examples: Examples, mask_BK: Tensor) -> dict[str, Tensor]:
     targets_BK = torch.zeros(mask_BK.shape)
     targets_BK[mask_BK] = torch.tensor([p for example in examples for p in example["targets"]], dtype=torch.float)
     return {"targets": targets_BK}
+
+
+def _margins(examples: Examples) -> dict[str, Tensor]:
+    if "margin" not in examples[0]:
+        return {}
+    return {"margins": torch.tensor([float(example["margin"]) for example in examples])}
 
 
 def _alike(examples: Examples, width: int) -> dict[str, Tensor]:

@@ -170,6 +170,19 @@ def encode_prompts(
     return encoded
 
 
+def count_shared(rows: Sequence[list[int]]) -> int:
+    """Count the tokens with which all rows begin.
+
+    Args:
+        rows (`Sequence[list[int]]`): At least one.
+    """
+    # What the first and the last in sorted order begin with, all between them begin with.
+    first, last = min(rows), max(rows)
+    return next(
+        (index for index, (own, other) in enumerate(zip(first, last, strict=False)) if own != other), len(first)
+    )
+
+
 def first_alike(candidates: Sequence[Sequence[int]]) -> list[int]:
     """Find for each candidate the first one of the same tokens, itself where none comes before it.
 
@@ -345,11 +358,7 @@ def _separate(
     # An implicit prompt gives no row of its own to compare with: only special tokens, or nothing at all.
     implicit = len(prompt_row) <= _opening(tokenizer, prompt_row) + _closing(tokenizer, prompt_row)
     compared = rows if implicit else [prompt_row, *rows]
-    shared = min(min(len(row) for row in rows) - 1, *(len(row) for row in compared))
-    for position in range(shared):
-        if any(row[position] != compared[0][position] for row in compared):
-            shared = position
-            break
+    shared = min(count_shared(compared), min(map(len, rows)) - 1)
     return rows[0][:shared], [row[shared:] for row in rows]
 
 

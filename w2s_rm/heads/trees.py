@@ -147,8 +147,6 @@ class SharedPrefixCollator:
         rows = everything if self.one_row else pack(sizes, self.max_tokens, self.attention_length, multiple)
         length = _row_length(rows, sizes, multiple)
         batch = {**_lay_out(trees, rows, length, self.pad_token_id), **labels(examples)}
-        if "margin" in examples[0]:
-            batch["margins"] = torch.tensor([float(example["margin"]) for example in examples])
         if trees[0].tokens:
             batch |= _token_tensors(trees)
         return batch

@@ -18,13 +18,13 @@ from w2s_rm.errors import ConfigError, DataError, NonFiniteError, join_problems
 from w2s_rm.heads import HEADS, Collator
 from w2s_rm.heads.attention import read_branches
 from w2s_rm.heads.collation import PaddedCollator
-from w2s_rm.heads.encoding import encode_batch
+from w2s_rm.heads.encoding import count_shared, encode_batch
 from w2s_rm.heads.trees import SharedPrefixCollator
 from w2s_rm.integrations.reward_model import RewardModel, unsharded
 from w2s_rm.integrations.texts import check_template
 from w2s_rm.integrations.trained_on import as_trained
 from w2s_rm.training.layout_probe import why_not_shared
-from w2s_rm.training.layouts import Layout, refuse_long_rows
+from w2s_rm.training.layouts import Layout, attention_length, refuse_long_rows
 from w2s_rm.training.scoring import Scoring, score
 from w2s_rm.types import Encoded, Example, Text
 
@@ -35,8 +35,6 @@ Group = Mapping[str, Any]
 
 _HEAD = HEADS["reward"]
 _NAMED = 10
-# As in `training/layouts.py`: at this many widths attention costs as much as all else.
-_WIDTHS = 6
 
 
 class Scorer:
@@ -150,8 +148,8 @@ class Scorer:
             layout = Layout("padded", reason) if reason else Layout("shared_prefix", "the model reads it")
             if reason is None:
                 read_branches(model)
-                width = _WIDTHS * model.config.get_text_config().hidden_size
-                collator: Collator = SharedPrefixCollator(_HEAD.tree, pad_token_id, attention_length=width)
+                length = attention_length(model)
+                collator: Collator = SharedPrefixCollator(_HEAD.tree, pad_token_id, attention_length=length)
             else:
                 collator = PaddedCollator(pad_token_id)
             logger.info("%s: layout %s", self.loaded.name, f"padded: {reason}" if reason else "shared_prefix")
@@ -207,14 +205,8 @@ def share_prompts(rows: Sequence[list[int]], prompts: Sequence[Text], most: int)
     for indices in answers.values():
         for start in range(0, len(indices), most):
             part = indices[start : start + most]
-            shared = _common([rows[index] for index in part])
-            groups.append((part, to_group(rows[part[0]][:shared], [rows[index][shared:] for index in part])))
+            answered = [rows[index] for index in part]
+            # Each row keeps at least one token of its own.
+            shared = min(count_shared(answered), min(map(len, answered)) - 1)
+            groups.append((part, to_group(answered[0][:shared], [row[shared:] for row in answered])))
     return groups
-
-
-def _common(rows: Sequence[list[int]]) -> int:
-    """Count the tokens with which all rows begin; each row keeps at least one of its own."""
-    # What the first and the last in sorted order begin with, all between them begin with.
-    first, last = min(rows), max(rows)
-    longest = min(map(len, rows)) - 1
-    return next((index for index in range(longest) if first[index] != last[index]), longest)

@@ -20,12 +20,12 @@ from w2s_rm.programs.launched import (
     is_main_process,
     parse_model_stage,
     read_config,
+    recorded,
     refuse_finished,
     score_without_zero,
     split_arguments,
 )
-from w2s_rm.programs.scoring import remove_unfinished, score_examples, take_all
-from w2s_rm.types import Predictions
+from w2s_rm.programs.scoring import predictions_of, remove_unfinished, score_examples, take_all
 
 _FILE = "predictions.parquet"
 
@@ -59,8 +59,7 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
             return
         remove_unfinished(folder, _FILE)
         write_predictions(folder.path / _FILE, parts)
-        config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
-        folder.finish(stage="evaluate", counts=counts, config=config)
+        folder.finish(stage="evaluate", counts=counts, config=recorded(stage_args, args))
 
 
 def _from_features(config: dict[str, Any], output: Path) -> None:
@@ -70,9 +69,8 @@ def _from_features(config: dict[str, Any], output: Path) -> None:
         refuse_finished(folder)
         examples = read_examples(Path(config["examples"]))
         scores, counts = score_features(config["model_name_or_path"], config["features"], examples)
-        ids, gold = tuple(example.id for example in examples), tuple(example.gold for example in examples)
         remove_unfinished(folder, _FILE)
-        write_predictions(folder.path / _FILE, [Predictions(ids, tuple(scores), gold)])
+        write_predictions(folder.path / _FILE, [predictions_of(examples, scores)])
         folder.finish(stage="evaluate", counts=counts, config=config)
 
 
@@ -89,11 +87,7 @@ def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
         labels = read_labels(path)
         kept = labelled(examples, labels)
         scores = join_labels(kept, labels, source=str(path), others=[*examples, *others])
-        made = Predictions(
-            ids=tuple(example.id for example in kept),
-            scores=tuple(scores),
-            gold=tuple(example.gold for example in kept),
-        )
+        made = predictions_of(kept, scores)
         remove_unfinished(folder, _FILE)
         write_predictions(folder.path / _FILE, [made])
         known = [row for row, gold in enumerate(made.gold) if gold is not None]

@@ -56,6 +56,16 @@ def _argument(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+def recorded(stage_args: Any, args: Any) -> dict[str, Any]:
+    """Return what of a model stage's arguments its manifest records.
+
+    Args:
+        stage_args (`Any`): Hash and inputs, where a planner wrote them.
+        args ([`~w2s_rm.W2SRewardConfig`]): The seed.
+    """
+    return {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs or {}, "seed": args.seed}
+
+
 def is_main_process() -> bool:
     """Whether this is rank 0 of its launch, or the only process."""
     # Known before torch is imported and the processes have found each other.

@@ -6,7 +6,7 @@ supervisor's order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from w2s_rm.programs.launched import (
     is_main_process,
     parse_model_stage,
     read_config,
+    recorded,
     refuse_finished,
     score_without_zero,
     split_arguments,
 )
 from w2s_rm.programs.scoring import score_examples, take_all
+from w2s_rm.types import Example
 
 
 def relabel(argv: Sequence[str], kind: Configured) -> None:
@@ -56,13 +58,8 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
             # To score is the work of all ranks, to write that of one.
             take_all(parts)
             return
-        scores = chain.from_iterable(part.scores for part in parts)
-        labels = (
-            WeakLabel(example.id, example.candidate_ids, softmax(row), row)
-            for example, row in zip(examples, scores, strict=True)
-        )
-        config = {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs, "seed": args.seed}
-        write_labelled(folder, "relabel", examples, labels, counts, config)
+        labels = _labels(examples, chain.from_iterable(part.scores for part in parts))
+        write_labelled(folder, "relabel", examples, labels, counts, recorded(stage_args, args))
 
 
 def _from_features(config: dict[str, Any], output: Path) -> None:
@@ -72,11 +69,14 @@ def _from_features(config: dict[str, Any], output: Path) -> None:
         refuse_finished(folder)
         examples = read_examples(Path(config["examples"]))
         scores, counts = score_features(config["model_name_or_path"], config["features"], examples)
-        labels = (
-            WeakLabel(example.id, example.candidate_ids, softmax(row), row)
-            for example, row in zip(examples, scores, strict=True)
-        )
+        labels = _labels(examples, scores)
         write_labelled(folder, "relabel", examples, labels, counts, config)
+
+
+def _labels(examples: Iterable[Example], scores: Iterable[tuple[float, ...]]) -> Iterator[WeakLabel]:
+    """The softmax of a model's scores, written as they are made."""
+    for example, row in zip(examples, scores, strict=True):
+        yield WeakLabel(example.id, example.candidate_ids, softmax(row), row)
 
 
 def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:

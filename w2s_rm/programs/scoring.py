@@ -158,12 +158,21 @@ def _predictions(head: Head, prepared: Prepared, rows: Any, examples: Sequence[E
     for scored in score(prepared.model, head, prepared.layout, rows, prepared.scoring):
         part = list(islice(remaining, len(scored)))
         greedy = tuple(row.greedy for row in scored if row.greedy is not None)
-        yield Predictions(
-            ids=tuple(example.id for example in part),
-            scores=tuple(row.scores for row in scored),
-            gold=tuple(example.gold for example in part),
-            greedy=greedy or None,
-        )
+        yield predictions_of(part, [row.scores for row in scored], greedy or None)
+
+
+def predictions_of(
+    examples: Sequence[Example], scores: Iterable[Sequence[float]], greedy: tuple[int, ...] | None = None
+) -> Predictions:
+    """Put scores beside the examples that they are of.
+
+    Args:
+        examples (`Sequence[Example]`): What was scored.
+        scores (`Iterable[Sequence[float]]`): K scores of each.
+        greedy (`tuple[int, ...]`, *optional*): For each the candidate that greedy decoding writes, -1 for none.
+    """
+    ids, gold = tuple(example.id for example in examples), tuple(example.gold for example in examples)
+    return Predictions(ids, tuple(map(tuple, scores)), gold, greedy)
 
 
 def take_all(parts: Iterable[Any]) -> None:

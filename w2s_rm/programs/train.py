@@ -15,7 +15,7 @@ from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.files import put_in_place
-from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, refuse_finished
+from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, recorded, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
@@ -68,13 +68,9 @@ def train(argv: Sequence[str], kind: Configured) -> None:
             }
             clean(folder)
             write_card(output, {"counts": counts, "packages": package_versions()})
-            folder.finish(stage="train", counts=counts, config=_recorded(stage_args, args))
+            folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:
                 push_model(output / "model", pushed)
-
-
-def _recorded(stage_args: Any, args: Any) -> dict[str, Any]:
-    return {"stage_hash": stage_args.stage_hash, "inputs": stage_args.inputs or {}, "seed": args.seed}
 
 
 def _take_push(args: Any) -> dict[str, Any]:

@@ -13,6 +13,12 @@ def percent_interval(value: float | None, low: float | None, high: float | None)
     return "–" if value is None else f"{percent(value)} [{percent(low)}, {percent(high)}]"
 
 
+def points_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A difference of shares in a sentence, with its interval and true minus signs."""
+    texts = (percent(number).replace("-", "−") for number in (value, low, high))
+    return "{} points with a 95 % interval from {} to {}".format(*texts)
+
+
 def ratio(value: float | None) -> str:
     """A PGR with two decimals, a true minus sign; a dash when there is none."""
     return "–" if value is None else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")

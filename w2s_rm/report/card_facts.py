@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ import yaml
 
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
-from w2s_rm.errors import ArtifactError
-from w2s_rm.runs.plan import display_name
+from w2s_rm.runs.plan import display_name, read_json
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
     for plan in sorted(runs.glob("*/plan.json")):
         if not (plan.parent / "report.json").is_file():
             continue
-        stages = _read_json(plan)["stages"]
+        stages = read_json(plan)["stages"]
         for stage in stages:
             # By name, which holds the hash: `runs/` may have been moved since it was planned.
             if stage["stage"] == "train" and Path(stage["folder"]).name == folder.name:
@@ -127,7 +125,7 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
 
 def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Use:
     recipe, role, method = _read_yaml(run / "recipe.yaml"), stage["of"], stage["method"]
-    rows = [row for row in _read_json(run / "report.json") if row["recipe"] == recipe["name"]]
+    rows = [row for row in read_json(run / "report.json") if row["recipe"] == recipe["name"]]
     evaluated = [
         (planned["method"], planned["seed"])
         for planned in stages
@@ -142,7 +140,7 @@ def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
     """Say what gave labels, and how many of them are right, from the folder of the stage that made them."""
     if not (maker / "config.yaml").is_file():
         return display_name(labels), None
-    return _words(maker, labels), _read_json(maker / "manifest.json")["counts"].get("label_accuracy")
+    return _words(maker, labels), read_json(maker / "manifest.json")["counts"].get("label_accuracy")
 
 
 def _words(maker: Path, path: str) -> str:
@@ -175,10 +173,3 @@ def _beside(folder: Path, planned: Path) -> Path:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); run the recipe again") from error

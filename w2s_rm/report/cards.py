@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from w2s_rm.files import write_text
 from w2s_rm.report.card_facts import find_uses, gather
 from w2s_rm.report.card_text import card_text
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.plan import read_json
 
 CARD = "README.md"
 
@@ -39,7 +39,7 @@ def update_cards(run: Path) -> list[Path]:
     Raises:
         ArtifactError: A plan, a report or a manifest does not parse.
     """
-    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    plan = read_json(run / "plan.json")
     names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] == "train")
     cards = []
     for folder in (run.parent / "stages" / name for name in names):

@@ -52,7 +52,7 @@ def accuracy_fields(credits: Credits) -> dict[str, Any]:
     Args:
         credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
     """
-    return _interval_fields({(f"{of}_accuracy", of): credits.get(of) for of in JUDGED})
+    return interval_fields({(f"{of}_accuracy", of): credits.get(of) for of in JUDGED})
 
 
 def pgr_fields(credits: Credits) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def greedy_fields(models: Models) -> dict[str, Any]:
     result = _pgr(matches)
     written = _written(models)
     return {
-        **_interval_fields({(f"{of}_exact_match", f"{of}_exact_match"): matches.get(of) for of in JUDGED}),
+        **interval_fields({(f"{of}_exact_match", f"{of}_exact_match"): matches.get(of) for of in JUDGED}),
         **{f"{of}_no_candidate": _no_candidate(written[of]) if of in written else None for of in JUDGED},
         "exact_match_pgr": result.value if result else None,
         "exact_match_pgr_low": result.low if result else None,
@@ -156,8 +156,13 @@ def _pgr(credits: Credits) -> PGR | None:
     return pgr(*(credits[of] for of in TRAINED))
 
 
-def _interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str, Any]:
-    """Fields for each (name of the value, start of the names of its ends)."""
+def interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str, Any]:
+    """Mean credits with their intervals; `None` where there are no credits.
+
+    Args:
+        named (`Mapping[tuple[str, str], ndarray]`): Credits by the name of the value and the start of the names of its
+            ends.
+    """
     fields: dict[str, Any] = {}
     for (value, ends), credits_SN in named.items():
         fields |= _three(value, ends, None if credits_SN is None else accuracy_interval(credits_SN))

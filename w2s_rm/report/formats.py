@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from w2s_rm.render.numbers import percent, percent_interval, ratio, ratio_interval
-from w2s_rm.report.rows import ReportRow
+from w2s_rm.report.rows import ReportRow, group_runs
 
 
 def pgr_text(row: ReportRow) -> str:
@@ -78,12 +78,4 @@ def by_run(rows: Sequence[ReportRow]) -> list[list[ReportRow]]:
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
     """
-    groups: list[list[ReportRow]] = []
-    for row in rows:
-        # A method that comes again begins another run, even if two runs have the same names.
-        same = groups and run_name(groups[-1][0]) == run_name(row)
-        if same and row.method not in [other.method for other in groups[-1]]:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
+    return group_runs(rows, run_name, lambda row: row.method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.render.numbers import percent
+from w2s_rm.render.numbers import percent, points_interval
 from w2s_rm.report.formats import by_run
 from w2s_rm.report.rows import ALIKE, ReportRow
 
@@ -146,14 +146,10 @@ def _unreliable(group: Sequence[ReportRow]) -> list[str]:
     methods_of: dict[str, list[str]] = {}
     for row in group:
         if row.reliable is False:
-            methods_of.setdefault(_gap_text(row), []).append(row.method)
+            gap = points_interval(row.gap, row.gap_low, row.gap_high)
+            methods_of.setdefault(gap, []).append(row.method)
     return [
         f"The PGR of {', '.join(methods)} is not reliable and is no result: it divides by the gap between ceiling and "
         f"supervisor, {gap}, which is not clearly above zero."
         for gap, methods in methods_of.items()
     ]
-
-
-def _gap_text(row: ReportRow) -> str:
-    gap, low, high = (percent(value).replace("-", "−") for value in (row.gap, row.gap_low, row.gap_high))
-    return f"{gap} points with a 95 % interval from {low} to {high}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 ALIKE = "candidates_alike"
 """Begins the names of counts of examples whose candidates are the same tokens."""
+
+_Row = TypeVar("_Row")
 
 # Enough for any reading, few enough that the order of a sum does not show.
 _DIGITS = 6
@@ -173,6 +175,25 @@ class ReportRow:
     test_label_accuracy: float | None
     counts: Mapping[str, float]
     per_seed: tuple[SeedResult, ...]
+
+
+def group_runs(rows: Sequence[_Row], run: Callable[[_Row], object], part: Callable[[_Row], object]) -> list[list[_Row]]:
+    """Group rows by run, in their order.
+
+    Args:
+        rows (`Sequence`): Rows of any number of runs, those of a run together.
+        run (`Callable`): Names the run of a row.
+        part (`Callable`): Names what a run has one row of.
+    """
+    groups: list[list[_Row]] = []
+    for row in rows:
+        # A part that comes again begins another run, even if two runs have the same names.
+        same = bool(groups) and run(groups[-1][0]) == run(row)
+        if same and part(row) not in map(part, groups[-1]):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
 
 
 def row_record(row: ReportRow) -> dict[str, Any]:

@@ -66,12 +66,11 @@ def push_model(folder: Path, config: Mapping[str, Any]) -> None:
     """
     from huggingface_hub import HfApi
 
-    name, api = repository(config), HfApi(token=config.get("hub_token"))
+    name, api, revision = repository(config), HfApi(token=config.get("hub_token")), config.get("hub_revision")
     try:
         created = api.create_repo(name, private=config.get("hub_private_repo"), exist_ok=True)
-        if config.get("hub_revision"):
-            api.create_branch(created.repo_id, branch=str(config["hub_revision"]), exist_ok=True)
-        revision = config.get("hub_revision")
+        if revision:
+            api.create_branch(created.repo_id, branch=str(revision), exist_ok=True)
         api.upload_folder(
             repo_id=created.repo_id, folder_path=folder, revision=revision, commit_message="Model and card"
         )

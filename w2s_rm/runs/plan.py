@@ -150,7 +150,7 @@ def read_run(run_dir: Path) -> Run:
     path = run_dir / "plan.json"
     if not path.is_file():
         raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
-    plan = _read_json(path)
+    plan = _read_object(path)
     policy, stages = plan.get("policies"), plan.get("stages", [])
     missing = _missing(Run, plan, "")
     for number, entry in enumerate(stages):
@@ -201,10 +201,25 @@ def read_counts(stage: PlannedStage) -> Mapping[str, Any]:
         ArtifactError: The manifest is broken or has no counts.
     """
     path = stage.folder / "manifest.json"
-    manifest = _read_json(path)
+    manifest = _read_object(path)
     if not isinstance(manifest.get("counts"), dict):
         raise ArtifactError(f"{path}: has no 'counts'; delete the folder and run the recipe again")
     return manifest["counts"]
+
+
+def read_json(path: Path) -> Any:
+    """Read a file that a run wrote.
+
+    Args:
+        path (`Path`): JSON.
+
+    Raises:
+        ArtifactError: It is not there or does not parse.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); run the recipe again") from error
 
 
 def display_name(model: str) -> str:
@@ -247,11 +262,8 @@ def _check_finished(run: Run, plan_path: Path) -> None:
         raise ArtifactError(join_problems(heading, problems))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); run the recipe again") from error
+def _read_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ArtifactError(f"{path}: holds no JSON object; run the recipe again")
     return content

@@ -72,16 +72,13 @@ def read_facts(model_name_or_path: str) -> ScoringFacts:
     )
     if path is None:
         return ScoringFacts()
-    remedy = "write it again, or remove the file"
+    names, remedy = [option.name for option in dataclasses.fields(ScoringFacts)], "write it again, or remove the file"
     try:
         facts = ScoringFacts(**json.loads(Path(path).read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: says something else than {', '.join(_FACTS)} ({error}); {remedy}") from error
+        raise ConfigError(f"{path}: says something else than {', '.join(names)} ({error}); {remedy}") from error
     if facts.trained_on not in (CONVERSATIONS, TEXT, None):
         raise ConfigError(f"{path}: trained_on is {facts.trained_on!r}; write {CONVERSATIONS} or {TEXT}")
     if facts.max_length is not None and (not isinstance(facts.max_length, int) or facts.max_length < 1):
         raise ConfigError(f"{path}: max_length is {facts.max_length!r}, no number of tokens; {remedy}")
     return facts
-
-
-_FACTS = tuple(option.name for option in dataclasses.fields(ScoringFacts))

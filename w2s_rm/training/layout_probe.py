@@ -11,8 +11,8 @@ import random
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 from peft import PeftModel
-from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.modeling_utils import set_zero3_state
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -108,9 +108,9 @@ def _try_copy(model: PreTrainedModel, head: Head, device: torch.device) -> str |
             small.to(probe_device).eval()
             examples = _examples(head, classes)
             padded, shared = head.collator(0, None)(examples), SharedPrefixCollator(head.tree, 0)(examples)
-            expected_BK = head.score(small, _to(padded, probe_device)).scores_BK
+            expected_BK = head.score(small, send_to_device(padded, probe_device)).scores_BK
             read_branches(small)
-            scores_BK = head.score(small, _to(shared, probe_device)).scores_BK
+            scores_BK = head.score(small, send_to_device(shared, probe_device)).scores_BK
     # Whatever the copy raises says that this model cannot: the log names it, and padded rows need none of it.
     except Exception as error:
         return f"{name} cannot read a mask of branches ({type(error).__name__}: {error})"
@@ -121,10 +121,6 @@ def _try_copy(model: PreTrainedModel, head: Head, device: torch.device) -> str |
     if difference <= tolerance:
         return None
     return f"{name} gives other scores with it (relative difference {difference:.1e})"
-
-
-def _to(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
 
 
 def small_copy(model: PreTrainedModel) -> PreTrainedModel:

@@ -18,6 +18,7 @@ from torch import nn
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Collator, Head
+from w2s_rm.heads.attention import read_branches
 from w2s_rm.heads.trees import SharedPrefixCollator
 from w2s_rm.training.config import W2SRewardConfig
 from w2s_rm.training.layout_probe import why_not_shared, without_adapter
@@ -32,7 +33,7 @@ Rows: TypeAlias = datasets.Dataset | Sequence[Mapping[str, Any]]
 _POSITION_TABLES = {"wpe", "embed_positions", "position_embeddings"}
 # FlexAttention's masks leave out blocks of this size.
 _BLOCK = 128
-# At this many widths attention costs as much as all else; see `make_collator`.
+# At this many widths attention costs as much as all else; see `attention_length`.
 _WIDTHS = 6
 
 
@@ -96,18 +97,44 @@ def make_collator(layout: Layout, head: Head, model: Any, args: Any, pad_token_i
     """
     if layout.name == "padded":
         return head.collator(pad_token_id, args.pad_to_multiple_of)
-    config = without_adapter(model).config
-    blocks = config._attn_implementation == "flex_attention"
+    blocks = without_adapter(model).config._attn_implementation == "flex_attention"
     return SharedPrefixCollator(
         head.tree,
         pad_token_id,
         # Kernels over blocks are compiled for a length; fewer lengths, fewer compilations.
         args.pad_to_multiple_of or (_BLOCK if blocks else None),
         max_tokens(args),
-        # Multiplications for each token: about 12 x width^2 in a layer, and 2 x width for each token that it may see.
-        _WIDTHS * config.get_text_config().hidden_size,
+        attention_length(model),
         one_row=blocks,
     )
+
+
+def attention_length(model: Any) -> int:
+    """Return the length of rows at which attention costs as much as all else that a model does.
+
+    Args:
+        model (`PreTrainedModel` or `PeftModel`): The model.
+    """
+    # Multiplications for each token: about 12 x width^2 in a layer, and 2 x width for each token that it may see.
+    return int(_WIDTHS * without_adapter(model).config.get_text_config().hidden_size)
+
+
+def lay_out(head: Head, model: Any, args: Any, pad_token_id: int) -> tuple[Layout, Collator]:
+    """Choose the layout of rows, make its collator, and let the model read it; see [`choose_layout`].
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): The head.
+        model (`PreTrainedModel` or `PeftModel`): Changed in place where it shares prefixes.
+        args ([`~trl.RewardConfig`]): As in [`choose_layout`] and [`make_collator`].
+        pad_token_id (`int`): Token to pad with.
+
+    Raises:
+        ConfigError: As [`choose_layout`].
+    """
+    layout = choose_layout(head, model, args)
+    if layout.name == "shared_prefix":
+        read_branches(without_adapter(model))
+    return layout, make_collator(layout, head, model, args, pad_token_id)
 
 
 def feeds(head: Head, layout: Layout, rows: Rows, multiple: int | None = None) -> Footprint:

@@ -5,6 +5,7 @@ Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sized
 from typing import Any
@@ -19,20 +20,10 @@ from transformers.integrations.deepspeed import deepspeed_init
 
 from w2s_rm.errors import ConfigError, NonFiniteError
 from w2s_rm.heads import Head
-from w2s_rm.heads.attention import read_branches
 from w2s_rm.heads.scores import Scored
 from w2s_rm.training.batching import GlobalBatchLoader, GlobalBatchSampler, Order, PassCollator, SlotDataset
 from w2s_rm.training.config import W2SRewardConfig
-from w2s_rm.training.layout_probe import without_adapter
-from w2s_rm.training.layouts import (
-    Layout,
-    choose_layout,
-    feeds,
-    make_collator,
-    max_tokens,
-    refuse_long_rows,
-    row_lengths,
-)
+from w2s_rm.training.layouts import Layout, feeds, lay_out, max_tokens, refuse_long_rows, row_lengths
 from w2s_rm.training.scoring import ScoredRow, score, scoring_by
 from w2s_rm.training.token_budget import Footprint, refuse_too_large
 from w2s_rm.types import Loss, LossOutput
@@ -51,12 +42,13 @@ class WeakToStrongMixin(Trainer):
     model: Any
     processing_class: Any
     deepspeed: Any
+    _signature_columns: Any
     # `compute_loss` divides by the examples of the whole step; the Trainer must not divide by micro-batches again.
     loss_is_scaled_for_ga = True
     exchangeable: bool = True
     head: Head
     w2s_loss: Loss
-    layout = Layout("padded", "no other was chosen")
+    layout: Layout
     _examples_in_step: float = 1.0
     _statistics: Tensor | None = None
 
@@ -69,10 +61,12 @@ class WeakToStrongMixin(Trainer):
             self.layout = Layout("padded", "a data collator is given")
             return
         pad_token_id = int(self.processing_class.pad_token_id)
-        self.layout = choose_layout(self.head, self.model, self.args)
-        if self.layout.name == "shared_prefix":
-            read_branches(without_adapter(self.model))
-        self.data_collator = make_collator(self.layout, self.head, self.model, self.args, pad_token_id)
+        self.layout, self.data_collator = lay_out(self.head, self.model, self.args, pad_token_id)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        if self._signature_columns is None:
+            # Else the Trainer drops columns that the model's forward does not name.
+            self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
 
     def score(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:
         """Score the candidates of a batch with the trainer's head; see [`~w2s_rm.heads.Head`]."""
@@ -299,10 +293,10 @@ class WeakToStrongMixin(Trainer):
         for name, values_B in {"accuracy": agrees_B, "mean_score": means_B, **output.metrics}.items():
             self._sums[name] += torch.stack([(values_B.detach().float() * weights_B).sum(), weights_B.sum()]).double()
 
-    @property
+    # Between the constructors of two trainers the mixin has none of its own to make it in.
+    @functools.cached_property
     def _sums(self) -> dict[str, Any]:
-        # Between the constructors of two trainers the mixin has none of its own to make it in.
-        return self.__dict__.setdefault("_metric_sums", defaultdict(float))
+        return defaultdict(float)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last log, over all ranks."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from torch import Tensor, nn
+from accelerate.utils import send_to_device
+from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
@@ -371,9 +372,8 @@ def verify_saved(
     if "branches" in batch:
         read_branches(model)
     precise = not bf16 and model.dtype == torch.float32
-    inputs = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        scores_BK = HEADS[head].score(model, inputs).scores_BK.cpu()
+        scores_BK = HEADS[head].score(model, send_to_device(batch, device)).scores_BK.cpu()
     mask_BK = batch["mask"].cpu()
     scores_F, expected_F = scores_BK[mask_BK], torch.tensor([score for row in expected for score in row])
     difference = float(((scores_F - expected_F).abs() / expected_F.abs().clamp(min=1.0)).max())

@@ -117,30 +117,6 @@ def _is_probability(value: Any) -> bool:
     return value is not None and 0.0 <= value <= 1.0
 
 
-def encode_tokens(
-    batch: Mapping[str, list[Any]],
-    indices: list[int],
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int | None,
-    label_column: str,
-) -> dict[str, list[Any]]:
-    """Take rows that are tokens already, as TRL prepares them.
-
-    Args:
-        batch (`Mapping`): Columns.
-        indices (`list[int]`): Numbers of the rows, for messages.
-        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
-        max_length (`int`, *optional*): Most tokens in a row.
-        label_column (`str`): Column with the probability that `chosen` is better.
-
-    Raises:
-        DataError: Rows that are no comparison; names them.
-    """
-    _check_pairs(batch, indices, TOKEN_COLUMNS, label_column)
-    rows = list(zip(*(batch[name] for name in TOKEN_COLUMNS), strict=True))
-    return _encoded_columns(share_tokens(tokenizer, rows, max_length), batch, label_column)
-
-
 def encode_preferences(
     batch: Mapping[str, list[Any]],
     indices: list[int],
@@ -148,7 +124,7 @@ def encode_preferences(
     max_length: int | None,
     label_column: str,
 ) -> dict[str, list[Any]]:
-    """Encode a batch of a preference dataset.
+    """Encode a batch of a preference dataset: text, conversations, or tokens as TRL prepares them.
 
     Args:
         batch (`Mapping`): Columns.
@@ -160,8 +136,24 @@ def encode_preferences(
     Raises:
         DataError: Rows that are no comparison; names them.
     """
-    batch = {**batch, **{name: _read_messages(name, batch[name], indices) for name in _CELLS if name in batch}}
-    _check_pairs(batch, indices, ("prompt", "chosen", "rejected"), label_column)
+    if set(TOKEN_COLUMNS) <= set(batch):
+        _check_pairs(batch, indices, TOKEN_COLUMNS, label_column)
+        pairs = list(zip(*(batch[name] for name in TOKEN_COLUMNS), strict=True))
+        encoded = share_tokens(tokenizer, pairs, max_length)
+    else:
+        batch = {**batch, **{name: _read_messages(name, batch[name], indices) for name in _CELLS if name in batch}}
+        _check_pairs(batch, indices, _CELLS, label_column)
+        encoded = _encode_cells(batch, tokenizer, max_length)
+    return {
+        "prompt_ids": [row.prompt_ids for row in encoded],
+        "candidate_ids": [row.candidate_ids for row in encoded],
+        "targets": [[p, 1.0 - p] for p in batch.get(label_column, [1.0] * len(encoded))],
+    }
+
+
+def _encode_cells(
+    batch: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> list[Encoded]:
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))
     conversational = is_conversational({"chosen": batch["chosen"][0]})
@@ -169,15 +161,4 @@ def encode_preferences(
     prompts: list[Any] = batch["prompt"] if "prompt" in batch else [[] if conversational else ""] * size
     tools, extra = (batch.get(name, [None] * size) for name in ("tools", "chat_template_kwargs"))
     template_kwargs = [_template_kwargs(*pair) for pair in zip(tools, extra, strict=True)]
-    encoded = encode_batch(tokenizer, prompts, candidates, max_length, template_kwargs)
-    return _encoded_columns(encoded, batch, label_column)
-
-
-def _encoded_columns(
-    encoded: Sequence[Encoded], batch: Mapping[str, list[Any]], label_column: str
-) -> dict[str, list[Any]]:
-    return {
-        "prompt_ids": [row.prompt_ids for row in encoded],
-        "candidate_ids": [row.candidate_ids for row in encoded],
-        "targets": [[p, 1.0 - p] for p in batch.get(label_column, [1.0] * len(encoded))],
-    }
+    return encode_batch(tokenizer, prompts, candidates, max_length, template_kwargs)

@@ -14,10 +14,8 @@ from transformers.integrations.deepspeed import deepspeed_init, propagate_args_t
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Head
-from w2s_rm.heads.attention import read_branches
 from w2s_rm.heads.scores import keep_in_float32
-from w2s_rm.training.layout_probe import without_adapter
-from w2s_rm.training.layouts import Layout, Rows, choose_layout, make_collator, refuse_long_rows
+from w2s_rm.training.layouts import Layout, Rows, lay_out, refuse_long_rows
 from w2s_rm.training.scoring import Scoring, scoring_by
 
 
@@ -55,10 +53,7 @@ def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrained
     model.config.pad_token_id = tokenizer.pad_token_id
     keep_in_float32(head.output_layers(model))
     refuse_long_rows(model, (rows,))
-    layout = choose_layout(head, model, args)
-    if layout.name == "shared_prefix":
-        read_branches(without_adapter(model))
-    collate = make_collator(layout, head, model, args, int(tokenizer.pad_token_id))
+    layout, collate = lay_out(head, model, args, int(tokenizer.pad_token_id))
     placed = _placed(model, args, accelerator)
     placed.eval()
     return Prepared(placed, layout, scoring_by(args, collate))
@@ -66,7 +61,7 @@ def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrained
 
 def _accelerator(args: Any) -> Accelerator:
     """Make the accelerator of a trainer with these arguments."""
-    sharding = getattr(args, "fsdp_plugin_args", None)
+    sharding = args.fsdp_plugin_args
     accelerator = Accelerator(
         mixed_precision=args.mixed_precision,
         deepspeed_plugin=args.deepspeed_plugin,

@@ -22,13 +22,7 @@ from w2s_rm.heads.scores import keep_in_float32
 from w2s_rm.training.config import W2SRewardConfig, build_loss, refuse_mass
 from w2s_rm.training.facts import ScoringFacts, write_facts
 from w2s_rm.training.mixin import ENCODED_COLUMNS, WeakToStrongMixin, agreement, candidate_accuracy
-from w2s_rm.training.preference_rows import (
-    TOKEN_COLUMNS,
-    encode_preferences,
-    encode_tokens,
-    kind_of_first,
-    refuse_cells,
-)
+from w2s_rm.training.preference_rows import TOKEN_COLUMNS, encode_preferences, kind_of_first, refuse_cells
 from w2s_rm.types import LossOutput
 
 # TRL's statistics are of pairs; among more candidates, padded to as many, they would mean nothing.
@@ -75,7 +69,6 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
 
     head = HEADS["reward"]
     _tag_names = ["trl", "reward-trainer", "w2s-rm"]
-    _signature_columns: Any
     _trained_on: str | None = None
 
     def __init__(
@@ -126,17 +119,11 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if isinstance(dataset, datasets.Dataset):
             settings |= {"desc": f"Encoding {dataset_name} dataset", "num_proc": args.dataset_num_proc}
         arguments = {"tokenizer": processing_class, "max_length": args.max_length, "label_column": label_column}
-        encode = encode_tokens if set(TOKEN_COLUMNS) <= set(columns) else encode_preferences
         if isinstance(dataset, datasets.Dataset):
             refuse_cells(dataset, label_column)
         with PartialState().main_process_first():
             # Collators read lists, in whatever form a dataset gives its own rows.
-            return dataset.with_format(None).map(encode, with_indices=True, fn_kwargs=arguments, **settings)
-
-    def _set_signature_columns_if_needed(self) -> None:
-        if self._signature_columns is None:
-            # Else the Trainer drops columns that the model's forward does not name.
-            self._signature_columns = [*ENCODED_COLUMNS, "margin", "id"]
+            return dataset.with_format(None).map(encode_preferences, with_indices=True, fn_kwargs=arguments, **settings)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the model, and beside it what scoring it as in training needs to know."""

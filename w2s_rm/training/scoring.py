@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import datasets
 import torch
-from accelerate.utils import gather_object
-from torch import Tensor, nn
+from accelerate.utils import gather_object, send_to_device
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -245,10 +245,9 @@ def _loader(rows: Any, batches: list[list[int]], scoring: Scoring) -> DataLoader
 def _score(model: nn.Module, head: Head, batch: dict[str, Any], scoring: Scoring) -> tuple[list[int], Scored]:
     """Return the number of candidates of each example and the scores, still on the device."""
     counts = batch["mask"].sum(dim=1).tolist()
-    inputs = {name: value.to(scoring.device) if isinstance(value, Tensor) else value for name, value in batch.items()}
     # Not inference mode: what ZeRO-3 gathers in a pass must stay of use to training.
     with torch.no_grad(), scoring.context():
-        return counts, head.score(model, inputs)
+        return counts, head.score(model, send_to_device(batch, scoring.device))
 
 
 def _to_rows(indices: list[int], counts: list[int], scored: Scored) -> list[tuple[int, ScoredRow]]:

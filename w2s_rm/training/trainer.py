@@ -67,8 +67,6 @@ class W2STrainer(WeakToStrongMixin, Trainer):
         NonFiniteError: During training, when a score or the loss is NaN or infinite.
     """
 
-    _signature_columns: Any
-
     def __init__(
         self,
         model: Any,
@@ -135,11 +133,6 @@ class W2STrainer(WeakToStrongMixin, Trainer):
             return dataset.map(
                 encode_rows, with_indices=True, fn_kwargs=arguments, batched=True, remove_columns=dropped
             )
-
-    def _set_signature_columns_if_needed(self) -> None:
-        if self._signature_columns is None:
-            # Else the Trainer drops columns that the model's forward does not name.
-            self._signature_columns = [*ENCODED_COLUMNS, "id"]
 
 
 def _prepare_model(model: PreTrainedModel, args: W2SRewardConfig, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.render.numbers import percent
+from w2s_rm.render.numbers import percent, points_interval
 from w2s_rm.report.policy.rows import Optimised, PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import each_training, reward_model_name
 
@@ -57,11 +57,10 @@ def _pgr_notes(row: PolicyRow) -> list[str]:
         return [reason[0].lower() + reason[1:]]
     if row.policy_reliable:
         return []
-    values = (row.policy_gap, row.policy_gap_low, row.policy_gap_high)
-    gap, low, high = (percent(value).replace("-", "−") for value in values)
+    gap = points_interval(row.policy_gap, row.policy_gap_low, row.policy_gap_high)
     return [
         "their PGR is not reliable and is no result: it divides by the gap between the policies of ceiling and "
-        f"supervisor, {gap} points with a 95 % interval from {low} to {high}, which is not clearly above zero."
+        f"supervisor, {gap}, which is not clearly above zero."
     ]
 
 

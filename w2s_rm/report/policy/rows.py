@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from w2s_rm.report.rows import plain
+from w2s_rm.report.rows import group_runs, plain
 from w2s_rm.roles import TRAINED
 
 _NESTED = ("optimised", "per_seed")
@@ -192,15 +192,7 @@ def policies_by_run(rows: Sequence[PolicyRow]) -> list[list[PolicyRow]]:
     Args:
         rows (`Sequence[PolicyRow]`): Rows of any number of runs, those of a run together.
     """
-    groups: list[list[PolicyRow]] = []
-    for row in rows:
-        # A trainer and method that come again begin another run, even if two runs have the same names.
-        same = bool(groups) and _run_of(groups[-1][0]) == _run_of(row)
-        if same and (row.trainer, row.method) not in [(other.trainer, other.method) for other in groups[-1]]:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
+    return group_runs(rows, _run_of, lambda row: (row.trainer, row.method))
 
 
 def _run_of(row: PolicyRow) -> tuple[object, ...]:

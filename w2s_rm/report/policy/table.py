@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from w2s_rm.metrics.bootstrap import accuracy_interval
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.pairing import check_same_ids
-from w2s_rm.metrics.pgr import gap_recovered, pgr
+from w2s_rm.metrics.pgr import gap_recovered
+from w2s_rm.report.fields import interval_fields, pgr_fields
 from w2s_rm.report.policy.read import PolicyResult, read_policy
 from w2s_rm.report.policy.rows import CurvePoint, Optimised, PolicyRow, PolicySeed
 from w2s_rm.report.rows import ReportRow
@@ -81,8 +80,8 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
         reward_model_pgr_high=row.pgr_high,
         reward_model_reliable=row.reliable,
         start_success=start,
-        **_success_fields(credits),
-        **_pgr_fields(credits),
+        **interval_fields({(f"{of}_success", f"{of}_success"): credits.get(of) for of in TRAINED}),
+        **{f"policy_{name}": value for name, value in pgr_fields(credits).items()},
         optimised=tuple(_optimised(of, results) for of, results in measured.items()),
         per_seed=tuple(_seed(seed, index, credits) for index, seed in enumerate(run.seeds)),
     )
@@ -97,30 +96,6 @@ def _credits(measured: Mapping[str, list[PolicyResult]]) -> dict[str, Floats]:
 def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:
     index_of = {id_: index for index, id_ in enumerate(result.ids)}
     return result.success[[index_of[id_] for id_ in ids]]
-
-
-def _success_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for of in TRAINED:
-        interval = accuracy_interval(credits[of]) if of in credits else None
-        fields[f"{of}_success"] = interval.value if interval else None
-        fields[f"{of}_success_low"] = interval.low if interval else None
-        fields[f"{of}_success_high"] = interval.high if interval else None
-    return fields
-
-
-def _pgr_fields(credits: Mapping[str, Floats]) -> dict[str, Any]:
-    whole = set(TRAINED) <= credits.keys()
-    result = pgr(*(credits[of] for of in TRAINED)) if whole else None
-    return {
-        "policy_gap": result.gap if result else None,
-        "policy_gap_low": result.gap_low if result else None,
-        "policy_gap_high": result.gap_high if result else None,
-        "policy_pgr": result.value if result else None,
-        "policy_pgr_low": result.low if result else None,
-        "policy_pgr_high": result.high if result else None,
-        "policy_reliable": result.reliable if result else None,
-    }
 
 
 def _optimised(of: str, results: Sequence[PolicyResult]) -> Optimised:
