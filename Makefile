@@ -28,7 +28,7 @@ unit: $(VENV)/.installed-test
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 slow: $(VENV)/.installed-test
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow --durations=10
+	$(BIN)/pytest -q -n 2 --dist loadfile -m slow -v --durations=10
 
 # The unit tests on the newest trl 1.x, in an environment of its own.
 test-latest: $(LATEST)/.installed

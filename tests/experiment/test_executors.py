@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import psutil
 import pytest
 
 from w2s_rm import catalog
-from w2s_rm.errors import StageError
+from w2s_rm.errors import EXIT_USER_ERROR, StageError
 from w2s_rm.experiment import executors
 from w2s_rm.experiment.executors import Launches
+from w2s_rm.runs.folder import lock
 from w2s_rm.stages import Stage
 
 OWN = str(Path(__file__).parents[1] / "stages" / "process_id.py")
@@ -103,3 +106,12 @@ def test_an_interrupted_run_ends_its_launch(make: Callable[..., Stage], monkeypa
         with pytest.raises(KeyboardInterrupt):
             launches.run(second)
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_launch_whose_run_is_gone_ends(tmp_path: Path) -> None:
+    # No run started it, so that no signal of the system's ends it first.
+    with lock(tmp_path):
+        process = subprocess.Popen([sys.executable, "-m", "w2s_rm.programs.in_turn", str(tmp_path)])
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+    assert process.wait(timeout=60) == EXIT_USER_ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -17,7 +18,7 @@ from types import TracebackType
 from w2s_rm import catalog
 from w2s_rm.errors import StageError
 from w2s_rm.files import write_json
-from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.folder import StageFolder, lock
 from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.stages import Stage
 
@@ -105,9 +106,11 @@ class _Launch:
 
     def __init__(self, launcher: Sequence[str]) -> None:
         self.launcher = launcher
-        self._folder = tempfile.TemporaryDirectory(prefix="w2s-rm-")
+        self._held = contextlib.ExitStack()
+        self._folder = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="w2s-rm-")))
+        self._held.enter_context(lock(self._folder))
         self._asked = 0
-        self._process = _start([*launcher, "-m", "w2s_rm.programs.in_turn", self._folder.name])
+        self._process = _start([*launcher, "-m", "w2s_rm.programs.in_turn", str(self._folder)])
 
     @property
     def alive(self) -> bool:
@@ -116,12 +119,12 @@ class _Launch:
 
     def run(self, stage: Stage) -> int | None:
         """Run a stage; return the exit code of a launch that ended over it."""
-        done = Path(self._folder.name) / f"{self._asked}.done"
+        done = self._folder / f"{self._asked}.done"
         self._ask({"stage": catalog.name_of(type(stage)), "arguments": stage.arguments()})
         try:
             while not done.exists():
                 if not self.alive:
-                    self._folder.cleanup()
+                    self._held.close()
                     return self._process.returncode
                 time.sleep(_POLL_S)
         # Ctrl-C too: nobody else would stop the processes.
@@ -136,11 +139,11 @@ class _Launch:
             self._ask({})
             if code := _wait(self._process):
                 logger.warning("a launch whose stages are all finished ended with exit code %d", code)
-        self._folder.cleanup()
+        self._held.close()
 
     def _ask(self, order: dict[str, object]) -> None:
         # Written whole or not at all: the other side reads it as soon as it sees it.
-        write_json(Path(self._folder.name) / f"{self._asked}.json", order)
+        write_json(self._folder / f"{self._asked}.json", order)
         self._asked += 1
 
 

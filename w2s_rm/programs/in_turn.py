@@ -3,7 +3,8 @@
 accelerate launch --config_file CONFIG -m w2s_rm.programs.in_turn FOLDER
 
 `FOLDER` is the run's: it writes `<n>.json` there, a stage and its arguments, and finds `<n>.done` when all processes
-have done it. `{}` ends the launch; so does a stage that fails, as it would end a launch of its own.
+have done it. As long as it may ask, it holds the folder. `{}` ends the launch; so does a stage that fails, as it would
+end a launch of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm import catalog
+from w2s_rm.errors import StageError
 from w2s_rm.programs.launched import is_main_process, run_main
+from w2s_rm.runs.folder import is_held
+from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
 
 _POLL_S = 0.02
 
@@ -47,6 +51,9 @@ def _orders(folder: Path) -> Iterator[dict[str, Any]]:
     for number in itertools.count():
         path = folder / f"{number}.json"
         while not path.exists():
+            # However the run ended: processes that nobody asks for a stage would wait for ever, their output open.
+            if not is_held(folder):
+                raise StageError(f"{folder}: the run that started this launch is gone")
             time.sleep(_POLL_S)
         order = json.loads(path.read_text(encoding="utf-8"))
         if not order:
@@ -61,4 +68,6 @@ def _wait_for_all() -> None:
 
 
 if __name__ == "__main__":
+    if LAUNCHED_VARIABLE in os.environ:
+        die_with_parent()
     run_main(in_turn)

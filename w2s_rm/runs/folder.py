@@ -47,6 +47,22 @@ def lock(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a live process has the [`lock`] of a folder.
+
+    Args:
+        folder (`Path`): The folder.
+    """
+    try:
+        with (folder / ".lock").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
 @dataclass(frozen=True)
 class StageFolder:
     """One folder of one stage.
