@@ -147,6 +147,7 @@ LOADS_TORCH = {
         "batching",
         "candidate_rows",
         "config",
+        "extension_builds",
         "language_model",
         "layout_probe",
         "layouts",

@@ -224,13 +224,16 @@ def _record_config(output: Path, config: Mapping[str, Any]) -> None:
 
 
 def machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the training options that a machine without accelerator needs.
+    """Return the training options that a machine without accelerator needs, and make DeepSpeed ready to begin.
 
     Args:
         config (`Mapping[str, Any]`): What the recipe says.
     """
     import torch
 
+    from w2s_rm.training.extension_builds import lock_builds
+
+    lock_builds()
     if torch.accelerator.is_available():
         return {}
     os.environ.setdefault("DS_ACCELERATOR", "cpu")

@@ -10,6 +10,7 @@ from trl import RewardConfig
 from w2s_rm import options
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.heads import Head
+from w2s_rm.training.extension_builds import lock_builds
 from w2s_rm.types import LAYOUTS, Loss
 
 
@@ -74,6 +75,8 @@ class W2SRewardConfig(RewardConfig):
             problems.append(f"max_tokens_per_batch is {self.max_tokens_per_batch}; use 1 or more")
         if problems:
             raise ConfigError("; ".join(problems))
+        # Under an accelerate config of DeepSpeed's, the arguments begin its communication.
+        lock_builds()
         super().__post_init__()
 
 
