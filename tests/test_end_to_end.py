@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from training_helpers import copy_runs, stage_folders
+from training_helpers import copy_runs, finish, stage_folders
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import WeakLabel, read_labels, write_labels
@@ -101,7 +101,7 @@ class Bench:
 
     def run(self, *overrides: str, runs: str = "runs") -> str:
         process = self.start(*overrides, runs=runs)
-        output, _ = process.communicate(timeout=900)
+        output = finish(process)
         assert process.returncode == 0, output
         return output
 

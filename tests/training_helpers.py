@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,15 @@ COMMON: dict[str, Any] = {
     "use_cpu": True,
     "max_length": 64,
 }
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for a run and return what it printed; a run that a test does not wait for ends with the test."""
+    try:
+        return process.communicate()[0]
+    except BaseException:
+        process.kill()
+        raise
 
 
 def questions(count: int, seed: int = 0, more: int = 0) -> list[dict[str, Any]]:

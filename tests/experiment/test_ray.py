@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from training_helpers import copy_runs, stage_folders
+from training_helpers import copy_runs, finish, stage_folders
 
 from w2s_rm.errors import ConfigError, InUseError
 from w2s_rm.experiment import ray_executor, ray_worker
@@ -213,11 +213,6 @@ class Bench:
         names = ("tiny", "tiny_s_l", "tiny_l_s")
         files = ("report.json", "report.md", "report.csv", "report.html")
         return {f"{name}/{file}": (self.folder / runs / name / file).read_bytes() for name in names for file in files}
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=900)
-    return output
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ class Runs:
         (folder / "rows.json").write_text(json.dumps(self.rows), encoding="utf-8")
         arguments = [json.dumps(given) for given in (self.models, heads, losses, splits)]
         launch = [*command, str(folder / "script.py"), str(folder), *arguments]
-        done = subprocess.run(launch, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(launch, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         return results
