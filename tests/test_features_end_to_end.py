@@ -76,7 +76,9 @@ def planned(folder: Path, setting: str, *overrides: str) -> Plan:
 @pytest.mark.parametrize("setting", TASKS)
 def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("W2S_RM_CACHE", str(tmp_path / "cache"))
-    plan = planned(tmp_path, setting)
+    drawn = setting == "classification"
+    draws = ["task.draw=by_seed"] if drawn else []
+    plan = planned(tmp_path, setting, *draws)
     run_plan(plan, lambda line: None)
     rows = json.loads((plan.run_folder / "report.json").read_text(encoding="utf-8"))
     assert [row["method"] for row in rows] == ["naive", "logconf", "confident"]
@@ -85,8 +87,9 @@ def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: 
         assert all(0 <= row[f"{of}_accuracy"] <= 1 for of in ("weak", "student", "ceiling"))
         assert row["pgr"] is not None or row["gap"] == 0
         assert "cut_prompts (test)" in row["counts"]
-    # The same for every seed, but where steps are taken in an order that the seed gives.
-    assert rows[0]["per_seed"][0] == {**rows[0]["per_seed"][1], "seed": 0}
+    # The same for every seed, but where steps are taken in an order that the seed gives, or it draws other examples.
+    same = rows[0]["per_seed"][0] == {**rows[0]["per_seed"][1], "seed": 0}
+    assert same != drawn
     assert rows[2]["n_labelled"] == 50
     for stage in plan.stages:
         counts = StageFolder(stage.folder).manifest()["counts"]
@@ -100,7 +103,7 @@ def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: 
     again: list[str] = []
     run_plan(plan, again.append)
     assert all("done in" not in line for line in again)
-    more = planned(tmp_path, setting, "methods.kl={loss: reverse_kl}")
+    more = planned(tmp_path, setting, *draws, "methods.kl={loss: reverse_kl}")
     missing = {stage.kind for stage in more.stages if not stage.cached}
     assert missing == {"probe", "evaluate"}
 

@@ -211,7 +211,7 @@ def test_intervals_are_of_subsets_resampled_on_their_own() -> None:
         (["--task", "boolq", "path=bench.jsonl"], "asks for one of the classes ' no', ' yes'"),
         (["--task", "reward_bnch"], "did you mean 'reward_bench'?"),
         (["pth=bench.jsonl"], "pth: unknown option of task reward_bench; did you mean 'path'?"),
-        (["path=bench.jsonl", "n_test=3"], "remove n_train, n_validation and n_test"),
+        (["path=bench.jsonl", "n_test=3"], "remove n_train, n_validation, n_test, draw"),
         (["path=nowhere.jsonl"], "nowhere.jsonl"),
         (["path=broken.jsonl"], "broken.jsonl:2: no column 'subset' (option subset)"),
         (["path=bad.jsonl"], "task reward_bench: 1 rows cannot be used\n  - bad.jsonl:2: 'id' is empty"),

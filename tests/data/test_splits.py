@@ -1,7 +1,9 @@
 """Groups never span splits, nothing depends on row order, and data that is too small says what would fit."""
 
+import itertools
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -38,6 +40,42 @@ def test_which_examples_fall_where():
         "validation": ["id22", "id2"],
         "test": ["id52", "id38", "id55"],
     }
+
+
+def test_another_draw_divides_what_is_not_tested_anew():
+    sizes = SplitSizes(n_train=1000, n_validation=100, n_test=200)
+    fixed, *draws = (split_examples(examples(3000), replace(sizes, draw=draw), "t") for draw in (None, 0, 1))
+    assert all(splits.test == fixed.test for splits in draws)
+    for splits in draws:
+        assert [len(getattr(splits, name)) for name in NAMES] == [500, 500, 100, 200]
+        groups = [{one.group for one in getattr(splits, name)} for name in NAMES]
+        assert sum(map(len, groups)) == len(set.union(*groups))
+    for one, other in itertools.combinations([fixed, *draws], 2):
+        # Of some 2,538 examples that are not tested, any 500 have 98 in common with any 500 others; in groups of 3 that
+        # is some 33 groups, give or take 5.
+        both = {one.id for one in one.weak} & {other.id for other in other.weak}
+        assert 98 - 60 < len(both) < 98 + 60
+
+
+def test_which_examples_a_draw_takes():
+    """As above: other ids mean other splits for everyone."""
+    sizes = SplitSizes(n_train=8, n_validation=2, n_test=3, draw=1)
+    assert ids(split_examples([example(i, group=f"g{i}") for i in range(60)], sizes, "t")) == {
+        "weak": ["id37", "id42", "id6", "id29"],
+        "relabel": ["id27", "id16", "id26", "id33"],
+        "validation": ["id25", "id31"],
+        "test": ["id52", "id38", "id55"],
+    }
+
+
+def test_a_draw_that_is_too_small_says_what_fits_it():
+    sizes = SplitSizes(n_train=260, n_validation=20, n_test=20, draw=3)
+    with pytest.raises(
+        DataError, match=r"these sizes fit: n_train: (\d+), n_validation: (\d+), n_test: (\d+)$"
+    ) as error:
+        split_examples(examples(300), sizes, "t")
+    fitting = [int(number) for number in re.findall(r"n_\w+: (\d+)", str(error.value).rpartition("fit: ")[2])]
+    split_examples(examples(300), SplitSizes(*fitting, draw=3), "t")
 
 
 def test_groups_stay_together():

@@ -57,6 +57,25 @@ def test_features_are_read_once_for_all_methods_and_seeds(plan: Callable[..., Pl
     assert made.record().methods == ("naive", "logconf")
 
 
+def test_what_several_seeds_draw_is_read_once(plan: Callable[..., Plan]) -> None:
+    made = plan(*ALL, "task.draw=by_seed")
+    prepared = {stage.sizes["draw"]: stage.folder for stage in made.stages if stage.kind == "prepare"}
+    assert sorted(prepared) == [0, 1]
+    read = found(made, Features)
+    assert len(read) == 5
+    for stage in read:
+        given = [Path(examples.path) for examples in (stage.examples, *stage.other_examples)]
+        (name,) = {path.stem for path in given}
+        assert [path.parents[1] for path in given] == [prepared[seed] for seed in ((0,) if name == "test" else (0, 1))]
+    # Other examples make other models, whatever a seed leaves to chance.
+    assert len(found(made, Probe, of="weak")) == 2
+    for seed in (0, 1):
+        (student,) = found(made, Probe, of="student", method="naive", seed=seed)
+        assert student.examples.maker.folder == prepared[seed]
+    turned = plan(*ALL, "task.draw=by_seed", "seeds=[1, 0]")
+    assert {stage.folder for stage in turned.stages} == {stage.folder for stage in made.stages}
+
+
 def test_the_same_candidates_for_student_and_ceiling_chosen_by_their_own_labels(plan: Callable[..., Plan]) -> None:
     made = plan(*SEVERAL)
     roles = (("weak", None), ("student", "naive"), ("ceiling", None))

@@ -15,6 +15,7 @@ __all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_example
 
 # In the order of their intervals: in another one, examples would change splits.
 NAMES = ("test", "validation", "weak", "relabel")
+BY_SEED = "by_seed"
 _TRAIN_PER_TEST = 4
 _ROUNDING = 1e-9
 
@@ -28,6 +29,8 @@ class SplitSizes:
             the ceiling on the rest. `None` takes all there are.
         n_validation (`int`, *optional*, defaults to `0`): Held out for tuning.
         n_test (`int`, *optional*): Held out for the report. `None` takes all there are.
+        draw (`int` or `str`, *optional*): Which of many ways to divide what is not tested; `"by_seed"`, another one for
+            each seed of a recipe. The test split is the same in all of them.
 
     Raises:
         OptionError: A size no experiment can have.
@@ -36,6 +39,7 @@ class SplitSizes:
     n_train: int | None = None
     n_validation: int = 0
     n_test: int | None = None
+    draw: int | str | None = None
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -46,8 +50,18 @@ class SplitSizes:
         }
         if self.n_validation < 0:
             problems["n_validation"] = f"is {self.n_validation}; use 0 or more"
+        if isinstance(self.draw, str) and self.draw != BY_SEED:
+            problems["draw"] = f"is {self.draw!r}; use a whole number, or {BY_SEED} for another one with each seed"
         if problems:
             raise OptionError("sizes", problems)
+
+    def of_seed(self, seed: int) -> SplitSizes:
+        """Return the sizes with the draw that a seed has.
+
+        Args:
+            seed (`int`): The seed.
+        """
+        return replace(self, draw=seed) if self.draw == BY_SEED else self
 
     @property
     def wanted(self) -> dict[str, int | None]:
@@ -104,7 +118,8 @@ def split_examples(
 
     Each group has a fixed number in [0, 1) and falls into the split whose interval holds it; where more examples than
     asked for fall into a split, those with the smallest hash of their id are taken. So neither the order of the rows
-    nor new rows move a group from one split to another.
+    nor new rows move a group from one split to another. Another draw gives other numbers to the groups that are not
+    tested, within the same intervals, and takes by another hash.
 
     Rows of the same content become one. Where they disagree on the gold label, the majority decides, and between equals
     a hash: annotators who contradict each other are noise in the data, not a mistake in it. Where one of them has a
@@ -121,17 +136,41 @@ def split_examples(
         DataError: One id with different contents, or too few examples (of a class) in a split; says what would fit.
     """
     kept, duplicates, contradictions = _unique(examples, task_name)
-    numbers = {group: hash_fraction("split", group) for group in {example.group for example in kept}}
+    numbers = _Numbers({example.group for example in kept}, sizes.draw)
     pools: dict[str, list[Example]] = {name: [] for name in NAMES}
     intervals = _intervals(sizes)
-    # By another hash than that of the splits: what is taken of one says nothing about where its groups lie.
-    for example in sorted(kept, key=lambda example: content_hash("take", example.id)):
-        pools[_split_of(numbers[example.group], intervals)].append(example)
+    for example in kept:
+        pools[numbers.split_of(example.group, intervals)].append(example)
+    for name, pool in pools.items():
+        drawn = () if name == "test" or sizes.draw is None else (sizes.draw,)
+        # By another hash than that of the splits: what is taken of one says nothing about where its groups lie.
+        pool.sort(key=lambda example, drawn=drawn: content_hash("take", *drawn, example.id))  # type: ignore[misc]
     usable = {name: _usable(Counter(example.gold for example in pool), n_classes) for name, pool in pools.items()}
     if not _fits(usable, sizes):
         raise DataError(_too_few(kept, pools, sizes, numbers, task_name, n_classes))
     taken = {name: _take(pools[name], sizes.wanted[name], n_classes) for name in NAMES}
     return Splits(**taken, duplicates=duplicates, contradictions=contradictions)
+
+
+class _Numbers:
+    """The number in [0, 1) of each group.
+
+    Args:
+        groups (`Iterable[str]`): The groups.
+        draw (`int` or `str`, *optional*): The draw; the one that is fixed where none is named.
+    """
+
+    def __init__(self, groups: Iterable[str], draw: int | str | None) -> None:
+        self._fixed = {group: hash_fraction("split", group) for group in groups}
+        self._drawn = {} if draw is None else {group: hash_fraction("split", draw, group) for group in self._fixed}
+
+    def split_of(self, group: str, intervals: Sequence[tuple[float, str]]) -> str:
+        """Name of the split whose interval holds a group's number."""
+        number, (tested, _) = self._fixed[group], intervals[0]
+        if self._drawn and number >= tested:
+            number = tested + (1 - tested) * self._drawn[group]
+        # Rounding may leave the last end below 1.
+        return next((name for end, name in intervals if number < end), NAMES[-1])
 
 
 def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example], int, int]:
@@ -195,11 +234,6 @@ def _intervals(sizes: SplitSizes) -> list[tuple[float, str]]:
     return intervals
 
 
-def _split_of(number: float, intervals: Sequence[tuple[float, str]]) -> str:
-    # Rounding may leave the last end below 1.
-    return next((name for end, name in intervals if number < end), NAMES[-1])
-
-
 def _usable(golds: Counter[int | None], n_classes: int | None) -> int:
     """How many examples can be taken: all, or the smallest class as often as there are classes."""
     return golds.total() if n_classes is None else n_classes * min(golds[gold] for gold in range(n_classes))
@@ -227,7 +261,7 @@ def _too_few(
     kept: Sequence[Example],
     pools: Mapping[str, Sequence[Example]],
     sizes: SplitSizes,
-    numbers: Mapping[str, float],
+    numbers: _Numbers,
     task_name: str,
     n_classes: int | None,
 ) -> str:
@@ -246,7 +280,7 @@ def _too_few(
             "smaller groups, or add data"
         )
     else:
-        fitting_sizes = {name: value for name, value in asdict(fitting).items() if value is not None}
+        fitting_sizes = {name: value for name, value in asdict(fitting).items() if value is not None and name != "draw"}
         lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in fitting_sizes.items()))
     largest = max((golds.total() for golds in groups.values()), default=0)
     return join_problems(
@@ -264,7 +298,7 @@ def _classes(pool: Sequence[Example], n_classes: int | None) -> str:
 
 
 def _largest_fitting(
-    groups: Mapping[str, Counter[int | None]], numbers: Mapping[str, float], sizes: SplitSizes, n_classes: int | None
+    groups: Mapping[str, Counter[int | None]], numbers: _Numbers, sizes: SplitSizes, n_classes: int | None
 ) -> SplitSizes | None:
     """Sizes that fit, in the proportions asked for: all there is at first, then less in steps of a hundredth.
 
@@ -286,12 +320,12 @@ def _largest_fitting(
 
 
 def _usable_counts(
-    groups: Mapping[str, Counter[int | None]], numbers: Mapping[str, float], sizes: SplitSizes, n_classes: int | None
+    groups: Mapping[str, Counter[int | None]], numbers: _Numbers, sizes: SplitSizes, n_classes: int | None
 ) -> dict[str, int]:
     intervals = _intervals(sizes)
     golds_of: dict[str, Counter[int | None]] = {name: Counter() for name in NAMES}
     for group, golds in groups.items():
-        golds_of[_split_of(numbers[group], intervals)] += golds
+        golds_of[numbers.split_of(group, intervals)] += golds
     return {name: _usable(golds, n_classes) for name, golds in golds_of.items()}
 
 
@@ -306,7 +340,7 @@ def _scaled(sizes: SplitSizes, factor: float) -> SplitSizes | None:
     n_validation = int(sizes.n_validation * factor)
     if (n_train is not None and n_train < 2) or n_test == 0 or (sizes.n_validation and not n_validation):
         return None
-    return SplitSizes(n_train, n_validation, n_test)
+    return replace(sizes, n_train=n_train, n_validation=n_validation, n_test=n_test)
 
 
 def portion(examples: Sequence[Example], number: int, parts: int, *, without: bool = False) -> list[Example]:

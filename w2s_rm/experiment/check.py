@@ -32,14 +32,16 @@ def check_subject(name: str, overrides: Sequence[str], thresholds: Thresholds, r
     """
     if not is_recipe(name):
         task, sizes = select_task(name, overrides)
-        return [_check(name, name, task, sizes, thresholds, None)]
+        return [_check(name, name, task, sizes.of_seed(0), thresholds, None)]
     suite = load_suite(Path(name), overrides)
     plans = [make_plan(recipe, runs) for recipe in suite.recipes]
     return [_check_recipe(plan.recipe, plan, thresholds) for plan in plans]
 
 
 def _check_recipe(recipe: Recipe, plan: Plan, thresholds: Thresholds) -> CheckReport:
-    return _check(recipe.name, recipe.task_name, recipe.task(), SplitSizes(**recipe.sizes), thresholds, plan)
+    # Of several draws the first stands for all.
+    sizes = SplitSizes(**recipe.sizes).of_seed(min(recipe.seeds))
+    return _check(recipe.name, recipe.task_name, recipe.task(), sizes, thresholds, plan)
 
 
 def _check(

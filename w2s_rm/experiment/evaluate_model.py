@@ -14,6 +14,7 @@ from w2s_rm.data.examples import write_examples
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.experiment.recipe import SIZES
 from w2s_rm.experiment.selection import select_task
 from w2s_rm.files import write_yaml
 from w2s_rm.report.evaluation import Evaluation, judge
@@ -114,7 +115,7 @@ def _options(task: Any) -> list[str]:
 def _select(task_name: str, overrides: Sequence[str]) -> Task:
     task, sizes = select_task(task_name, overrides)
     if sizes != SplitSizes():
-        raise ConfigError("evaluate scores every comparison; remove n_train, n_validation and n_test")
+        raise ConfigError(f"evaluate scores every comparison; remove {', '.join(SIZES)}")
     if task.classes is not None:
         raise ConfigError(
             f"task {task_name} asks for one of the classes {', '.join(map(repr, task.classes))}, and a reward model "

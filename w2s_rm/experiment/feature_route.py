@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm import options
@@ -70,16 +71,17 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
     )
 
 
-def read_alike(probe: Probe, examples: Examples) -> Features:
+def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     """Plan the reading of other examples as those were read that a linear model was trained on.
 
     Args:
         probe ([`~w2s_rm.stages.probe.Probe`]): The training.
+        route ([`~w2s_rm.experiment.route.Route`]): Builds stages of the recipe.
         examples ([`~w2s_rm.stages.Examples`]): A split, or some of its examples.
     """
     reading = probe.features.maker
     assert isinstance(reading, Reading)
-    return dataclasses.replace(reading, examples=_whole_split(examples)).features
+    return dataclasses.replace(reading, **_whole_split(route, examples)).features
 
 
 def _read(route: Route, part: str, model: Model, examples: Examples) -> Features:
@@ -98,7 +100,7 @@ def _read(route: Route, part: str, model: Model, examples: Examples) -> Features
     reading = Reading(
         **route.part_fields(part),
         **route.encoding,
-        examples=_whole_split(examples),
+        **_whole_split(route, examples),
         model_name_or_path=model,
         columns=_columns(route, part),
         options=_reading_options(route, part),
@@ -106,11 +108,14 @@ def _read(route: Route, part: str, model: Model, examples: Examples) -> Features
     return reading.features
 
 
-def _whole_split(examples: Examples) -> Examples:
-    """The split of which examples are a part, by the stages that took them from it."""
+def _whole_split(route: Route, examples: Examples) -> dict[str, Any]:
+    """The split of which examples are a part, by the stages that took them from it, as all seeds draw it."""
     while examples.maker is not None and isinstance(split := examples.maker.references.get("examples"), Examples):
         examples = split
-    return examples
+    # An example that several seeds draw is read once.
+    name = Path(examples.path).stem
+    first, *others = dict.fromkeys(route.of_seed(seed).examples(name) for seed in sorted(route.recipe.seeds))
+    return {"examples": first, "other_examples": tuple(others)}
 
 
 def _columns(route: Route, part: str) -> list[str]:

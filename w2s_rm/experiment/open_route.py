@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.data.reading import resolve_path
+from w2s_rm.data.splits import BY_SEED
 from w2s_rm.errors import ConfigError, W2SError, join_problems
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route
@@ -50,7 +51,7 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
             bases |= {} if base is None else {part: base}
     if problems.messages or prepared is None:
         raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
-    return Route(recipe, runs, prepared, encoding, bases, launches, task.has_ground_truth)
+    return Route(recipe, runs, prepared, prepared, encoding, bases, launches, task.has_ground_truth)
 
 
 class _Problems:
@@ -77,7 +78,11 @@ def _prepare(recipe: Recipe, task: Task, runs: Path) -> Prepare:
     local = Path(resolve_path(str(named.get("path", ""))))
     if "path" in named and local.exists():
         named["path"] = str(local.resolve())
-    return Prepare(runs=runs, task=named, sizes=dict(recipe.sizes), source=task.content_version())
+    sizes = dict(recipe.sizes)
+    if sizes.get("draw") == BY_SEED:
+        # One of them has the test split of all. Not the first that is named, or their order would tell.
+        sizes["draw"] = min(recipe.seeds)
+    return Prepare(runs=runs, task=named, sizes=sizes, source=task.content_version())
 
 
 def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:

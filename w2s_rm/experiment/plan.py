@@ -114,15 +114,16 @@ def _supervisors(recipe: Recipe) -> dict[str, Supervisor]:
     }
 
 
-def _goals(route: Route) -> Iterator[Stage]:
+def _goals(common: Route) -> Iterator[Stage]:
     """What the reports of a recipe read; all other stages lead to one of these."""
-    yield route.prepared
-    yield from (base.maker for base in route.bases.values() if base.maker is not None)
-    if route.has_truth and HEADS[route.encoding["head"]].writes:
+    yield from (base.maker for base in common.bases.values() if base.maker is not None)
+    if common.has_truth and HEADS[common.encoding["head"]].writes:
         # Scored as the student is, merged and in full: neither quantised nor with an adapter.
-        yield route.evaluate(ZERO_SHOT, route.base("strong"), seed=None, as_given=True)
-    supervisors = _supervisors(route.recipe)
-    for seed in route.recipe.seeds:
+        yield common.evaluate(ZERO_SHOT, common.base("strong"), seed=None, as_given=True)
+    supervisors = _supervisors(common.recipe)
+    for seed in common.recipe.seeds:
+        route = common.of_seed(seed)
+        yield route.prepared
         shared: Supervision | None = None
         for method, supervisor in supervisors.items():
             with _placed(route.recipe, method):

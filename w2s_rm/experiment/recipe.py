@@ -21,7 +21,7 @@ from w2s_rm.options import Mistake
 from w2s_rm.settings import find_setting
 from w2s_rm.types import Task
 
-SIZES = ("n_train", "n_validation", "n_test")
+SIZES = tuple(option.name for option in dataclasses.fields(SplitSizes))
 # Folders of the toolkit itself below `runs/`.
 _TAKEN_NAMES = ("stages", "report", "launched")
 _AT_LEAST_ONE = (
@@ -106,7 +106,7 @@ class Recipe:
         name (`str`): Folder of the run below `runs/`.
         task_name (`str`): Registered task.
         task_options (`Mapping`): Fields of the task.
-        sizes (`Mapping`): `n_train`, `n_validation`, `n_test` (examples).
+        sizes (`Mapping`): Fields of [`~w2s_rm.data.splits.SplitSizes`], as far as they are given.
         head (`str`, *optional*): How candidates are scored; `None` takes the setting's first that fits the task.
         weak ([`ModelSpec`]): The supervisor.
         strong ([`ModelSpec`]): Student and ceiling.
@@ -125,7 +125,7 @@ class Recipe:
     name: str
     task_name: str
     task_options: Mapping[str, Any]
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, Any]
     head: str | None
     weak: ModelSpec
     strong: ModelSpec
@@ -245,7 +245,7 @@ class Checker:
             self.problem(("name",), f"{value!r} cannot name a run; use letters, digits and _ ({taken} are taken)")
         return str(value)
 
-    def task(self, task: Mapping[str, Any], is_mapping: bool) -> tuple[dict[str, Any], dict[str, int]]:
+    def task(self, task: Mapping[str, Any], is_mapping: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         sizes = {name: task[name] for name in SIZES if task.get(name) is not None}
         self.report(("task",), options.option_mistakes(SplitSizes, sizes, "task"))
         named = {name: value for name, value in task.items() if name not in SIZES}

@@ -5,12 +5,14 @@ A stage refers to what it reads, so a plan is whatever its last stages lead back
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from w2s_rm import options
+from w2s_rm.data.splits import BY_SEED
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.feature_route import probe_in_place_of, read_alike
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
@@ -42,6 +44,7 @@ class Route:
         recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
         runs (`Path`): Where runs are kept.
         prepared ([`~w2s_rm.stages.prepare.Prepare`]): The stage that makes the examples.
+        tested ([`~w2s_rm.stages.prepare.Prepare`]): The one whose test split is that of all seeds.
         encoding (`Mapping`): `setting`, `head` and `classes`: how examples become scores.
         bases (`Mapping[str, Model]`): What each part of the recipe starts from: `weak`, `strong`, `policy` and
             each of its `models`.
@@ -52,6 +55,7 @@ class Route:
     recipe: Recipe
     runs: Path
     prepared: Prepare
+    tested: Prepare
     encoding: Mapping[str, Any]
     bases: Mapping[str, Model]
     launches: Mapping[str, Launch]
@@ -59,7 +63,18 @@ class Route:
 
     def examples(self, split: str) -> Examples:
         """Refer to the examples of a split: `weak`, `relabel`, `validation`, `test` or `unused`."""
-        return self.prepared.examples(split)
+        return (self.tested if split == "test" else self.prepared).examples(split)
+
+    def of_seed(self, seed: int) -> Route:
+        """Return the route with the splits that a seed draws; the same one where they are those of all seeds.
+
+        Args:
+            seed (`int`): The seed.
+        """
+        if self.recipe.sizes.get("draw") != BY_SEED:
+            return self
+        sizes = {**self.prepared.sizes, "draw": seed}
+        return dataclasses.replace(self, prepared=dataclasses.replace(self.prepared, sizes=sizes, seed=seed))
 
     def base(self, part: str) -> Model:
         """Refer to what a part of the recipe starts from.
@@ -293,7 +308,11 @@ class Route:
         self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False
     ) -> dict[str, Any]:
         if isinstance(model.maker, Probe):
-            inputs = {"examples": examples, "model_name_or_path": model, "features": read_alike(model.maker, examples)}
+            inputs = {
+                "examples": examples,
+                "model_name_or_path": model,
+                "features": read_alike(model.maker, self, examples),
+            }
             return {**self.part_fields(part), **self.encoding, **inputs}
         model_options = self.spec(part).options
         # As the student will be scored, merged and in full, and not as it will be trained.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from w2s_rm.checks.result import Thresholds
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems, nearest
 from w2s_rm.experiment.marked_yaml import parse_value
+from w2s_rm.experiment.recipe import SIZES
 from w2s_rm.options import option_mistakes
 from w2s_rm.types import Task
-
-_SIZES = [option.name for option in dataclasses.fields(SplitSizes)]
 
 
 def is_recipe(name: str) -> bool:
@@ -32,7 +30,7 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
 
     Args:
         name (`str`): A registered task.
-        overrides (`Sequence[str]`): Options of the task, `n_train`, `n_validation`, `n_test`.
+        overrides (`Sequence[str]`): Options of the task, and fields of [`~w2s_rm.data.splits.SplitSizes`].
 
     Raises:
         UnknownNameError: No such task.
@@ -40,9 +38,9 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
     """
     task_class = catalog.lookup("tasks", name)
     options, problems = _parse(overrides)
-    sizes = {key: options.pop(key) for key in _SIZES if key in options}
+    sizes = {key: options.pop(key) for key in SIZES if key in options}
     subject = f"task {name}"
-    wrong = option_mistakes(task_class, options, subject, lambda word, known: nearest(word, [*known, *_SIZES]))
+    wrong = option_mistakes(task_class, options, subject, lambda word, known: nearest(word, [*known, *SIZES]))
     problems += map(str, [*wrong, *option_mistakes(SplitSizes, sizes, subject)])
     if problems:
         raise ConfigError(join_problems(f"task {name} (options are written key=value):", problems))

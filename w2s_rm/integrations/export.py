@@ -68,9 +68,9 @@ class Export:
             raise ConfigError(f"{' and '.join(flags)} each say what to relabel with; give one of them")
         run = read_run(self.run)
         seed = self._seed(run)
-        examples = _examples(run, self.split)
+        examples = _examples(run, self.split, seed)
         options: dict[str, Any] = {"min_confidence": self.min_confidence, "deduplicate": self.deduplicate}
-        options |= {"form": self.form, "guessed_prompts": _guessed_prompts(run)}
+        options |= {"form": self.form, "guessed_prompts": _guessed_prompts(run, seed)}
         made = to_preferences(examples, self._scores(run, seed, examples), **options)
         if not made.rows:
             counts = ", ".join(f"{value} {name}" for name, value in made.counts.items())
@@ -124,16 +124,16 @@ def _stage(run: Run, stage: str | None, of: str | None, method: str | None, seed
     return planned
 
 
-def _examples(run: Run, split: str) -> list[Example]:
-    examples = read_examples(_stage(run, "prepare", None, None, None).folder / "examples" / f"{split}.parquet")
+def _examples(run: Run, split: str, seed: int) -> list[Example]:
+    examples = read_examples(_stage(run, "prepare", None, None, seed).folder / "examples" / f"{split}.parquet")
     if not examples:
         raise DataError(f"run {run.recipe!r} has no examples in split {split}; take another --split")
     return examples
 
 
-def _guessed_prompts(run: Run) -> bool:
+def _guessed_prompts(run: Run, seed: int) -> bool:
     """Whether prompts are what texts begin with in common; transcripts say for themselves where they end."""
-    path = _stage(run, "prepare", None, None, None).folder / "config.yaml"
+    path = _stage(run, "prepare", None, None, seed).folder / "config.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     task = config.get("task", {})
     return task.get("name") == "preference" and not task.get("prompt_column", "prompt")

@@ -58,7 +58,8 @@ def features(argv: Sequence[str], kind: Configured) -> None:
     stage_args, args, model_args, output = parse_model_stage(argv, kind)
     with held(output) as folder:
         refuse_finished(folder)
-        examples = read_examples(Path(stage_args.examples))
+        files = [stage_args.examples, *stage_args.other_examples]
+        examples = list({example.id: example for file in files for example in read_examples(Path(file))}.values())
         tokenizer = stage_tokenizer(model_args, args)
         encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
         rows = to_rows(examples, encoded)

@@ -53,6 +53,8 @@ def stage_arguments(kind: Configured) -> type:
 
 
 def _argument(default: Any, text: str) -> Any:
+    if default == ():
+        return field(default_factory=list, metadata={"help": text})
     return field(default=default, metadata={"help": text})
 
 

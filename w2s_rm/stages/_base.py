@@ -217,14 +217,15 @@ class Stage:
     def config_fields(cls) -> Iterator[tuple[str, Any, Any]]:
         """Name, type and default of each field that stands in a config, for a program that parses one.
 
-        A reference stands there as its path. Fields that hold several are left out: only where a file of labels stands
-        in for a model are there any, and no parser is needed there.
+        A reference stands there as its path, several as a list of them.
         """
         hints = typing.get_type_hints(cls)
         for option in dataclasses.fields(cls):
             annotation = hints[option.name]
-            if not enters_config(option) or typing.get_origin(annotation) is tuple:
+            if not enters_config(option):
                 continue
+            if typing.get_origin(annotation) is tuple:
+                annotation = list[str]
             parts = typing.get_args(annotation) or (annotation,)
             if any(isinstance(part, type) and issubclass(part, Reference) for part in parts):
                 annotation = str | None if type(None) in parts else str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.stages import _base
-from w2s_rm.stages._base import Model
+from w2s_rm.stages._base import Examples, Model
 from w2s_rm.stages._options import WithOptions
 
 
@@ -20,6 +20,8 @@ class Features(WithOptions):
 
     Args:
         examples ([`~w2s_rm.stages.Examples`]): What the model reads.
+        other_examples (`tuple[Examples, ...]`, *optional*): What it reads besides; an example that stands in several is
+            read once.
         model_name_or_path ([`Model`]): The model; nothing in it is trained.
         setting (`str`): Name of a row in `w2s_rm/settings.py`.
         head (`str`): `reward` has a vector for each candidate, `classification` one for each prompt.
@@ -31,6 +33,7 @@ class Features(WithOptions):
     version: ClassVar[int] = 1
     encodes: ClassVar[bool] = True
 
+    other_examples: tuple[Examples, ...] = ()
     model_name_or_path: Model
     setting: str
     head: str

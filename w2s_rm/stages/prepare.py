@@ -18,14 +18,15 @@ class Prepare(Stage):
 
     Args:
         task (`Mapping`): `name` and options of the task.
-        sizes (`Mapping[str, int]`): `n_train`, `n_validation`, `n_test` (examples), where the recipe gives them.
+        sizes (`Mapping`): Fields of [`~w2s_rm.data.splits.SplitSizes`], as far as the recipe gives them; the draw is a
+            number.
         source (`str`): What identifies the content of the data, so that a moved file is the same task.
     """
 
     version: ClassVar[int] = 6
 
     task: Mapping[str, Any]
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, Any]
     source: str
 
     @property
