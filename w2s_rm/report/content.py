@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
 from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.report.features.content import feature_blocks
+from w2s_rm.report.features.rows import FeatureRow
 from w2s_rm.report.formats import by_run, pgr_text, run_name
 from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.notes import no_pgr_reason, notes
@@ -49,12 +51,15 @@ _GREEDY = (
 )
 
 
-def blocks(rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = ()) -> list[Block]:
+def blocks(
+    rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = (), features: Sequence[FeatureRow] = ()
+) -> list[Block]:
     """Compose the report.
 
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
         policies (`Sequence[PolicyRow]`, *optional*): Rows about their policies.
+        features (`Sequence[FeatureRow]`, *optional*): Rows about the layers and penalties that they chose from.
     """
     groups = by_run(rows)
     warnings = notes(rows) + policy_notes(policies)
@@ -73,7 +78,7 @@ def blocks(rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = ()) -> lis
             exact_match_table(written),
             no_candidate_table(written),
         ]
-    content += policy_blocks(policies)
+    content += [*policy_blocks(policies), *feature_blocks(features)]
     content += [Heading("How to read this", 2), Bullets(_HOW_TO_READ)]
     content += [Heading("Agreement with the supervisor", 2), agreement_table(rows)]
     content += [Heading("Each seed", 2), seeds_table(rows)]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, BAND = "#1c2733", "#66727e", "#e1e6eb", "#eef1f4"
 WEAK, STUDENT, CEILING = "#8a6d3b", "#1f6fb4", "#2e8b57"
 UNRELIABLE = "#b9c1c9"
+# Where methods have colors: the first student has that of all students elsewhere.
+STUDENTS = (STUDENT, "#a4508b", "#d1692a", "#0b8f9c", "#6a51a3", "#b5323c")
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,

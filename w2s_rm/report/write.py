@@ -14,7 +14,10 @@ from w2s_rm.files import write_bytes
 from w2s_rm.render.markdown import markdown
 from w2s_rm.render.page import page
 from w2s_rm.report.content import blocks
-from w2s_rm.report.policy.content import FIGURE
+from w2s_rm.report.features import content as features
+from w2s_rm.report.features.rows import feature_record
+from w2s_rm.report.features.table import collect_features
+from w2s_rm.report.policy import content as policy
 from w2s_rm.report.policy.rows import flat_record, policy_record
 from w2s_rm.report.policy.table import collect_policies
 from w2s_rm.report.rows import row_record
@@ -26,8 +29,9 @@ _NOT_FLAT = ("counts", "per_seed")
 def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     """Write `report.md`, `.csv`, `.json`, `.html`, `plot.png` and `plot.svg` over one or several runs.
 
-    Where runs have policies, `policy.csv`, `policy.json`, `policy.png` and `policy.svg` are written too. The files
-    depend on the runs' results alone: same results, same bytes.
+    Where runs have policies, `policy.csv`, `policy.json`, `policy.png` and `policy.svg` are written too, and
+    `features.*` where they chose among layers or penalties. The files depend on the runs' results alone: same results,
+    same bytes.
 
     Args:
         run_dirs (`Sequence[Path]`): Folders of finished runs, shown in this order.
@@ -38,6 +42,7 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
         DataError: Models of one run were scored on different test examples; nothing is written then.
         ConfigError: No runs were given.
     """
+    from w2s_rm.report.features.plot import plot_features
     from w2s_rm.report.plots import plot
     from w2s_rm.report.policy.plot import plot_policies
 
@@ -46,10 +51,13 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     of_runs = [(run_dir, collect(run_dir)) for run_dir in run_dirs]
     rows = [row for _, run_rows in of_runs for row in run_rows]
     policies = [row for run_dir, run_rows in of_runs for row in collect_policies(run_dir, run_rows)]
+    tried = [row for run_dir, run_rows in of_runs for row in collect_features(run_dir, run_rows)]
     figures = {"plot": plot(rows)}
     if policies:
-        figures[FIGURE] = plot_policies(policies)
-    content = blocks(rows, policies)
+        figures[policy.FIGURE] = plot_policies(policies)
+    if tried:
+        figures[features.FIGURE] = plot_features(tried)
+    content = blocks(rows, policies, tried)
     records = [row_record(row) for row in rows]
     files = {
         "report.md": markdown(content).encode(),
@@ -60,6 +68,9 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     if policies:
         files["policy.csv"] = _csv([flat_record(row) for row in policies])
         files["policy.json"] = _json([policy_record(row) for row in policies])
+    if tried:
+        tried_records = [feature_record(row) for row in tried]
+        files |= {"features.csv": _csv(tried_records), "features.json": _json(tried_records)}
     for name, images in figures.items():
         files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}
     output_dir.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENT, WEAK, Images, prepare, render
+from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENTS, WEAK, Images, prepare, render
 from w2s_rm.report.policy.rows import CurvePoint, Optimised, PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import each_training, reward_model_name
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The first student has the color of all students in the other figure.
-_STUDENTS = (STUDENT, "#a4508b", "#d1692a", "#0b8f9c", "#6a51a3", "#b5323c")
 _INCHES_WIDE, _INCHES_HIGH = 5.2, 5.6
 
 
@@ -86,7 +84,7 @@ def _styles(rows: Sequence[PolicyRow]) -> dict[str, _Style]:
     """Each reward model's style by its name, in the order of the legend."""
     methods = list(dict.fromkeys(row.method for row in rows))
     students = {
-        reward_model_name("student", method): _Style(_STUDENTS[index % len(_STUDENTS)], "o")
+        reward_model_name("student", method): _Style(STUDENTS[index % len(STUDENTS)], "o")
         for index, method in enumerate(methods)
     }
     every = {"weak": _Style(WEAK, "s"), **students, "ceiling": _Style(CEILING, "D")}
