@@ -35,11 +35,11 @@ class LayerReader:
     """
 
     def __init__(self, model: PreTrainedModel, layers: Sequence[int]) -> None:
-        self._base: Any = model.base_model
+        self.model: Any = model.base_model
         self._layers = sorted(set(layers))
         self._attention = str(model.config._attn_implementation)
         body, owner = _body(model)
-        self._norm = _norm_behind(self._base, body, owner)
+        self._norm = _norm_behind(self.model, body, owner)
         lacking = [layer for layer in self._layers if layer > len(body)]
         if lacking:
             raise ConfigError(lacks_layers(type(model).__name__, lacking, len(body)))
@@ -65,7 +65,7 @@ class LayerReader:
             mask = tree_mask(batch["segments"], batch["branches"], self._attention)
             given |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
         try:
-            self._base(**given, use_cache=False)
+            self.model(**given, use_cache=False)
             return {layer: self._norm(self._found[layer]) for layer in self._layers}
         finally:
             self._found.clear()

@@ -24,7 +24,7 @@ from w2s_rm.errors import NonFiniteError
 from w2s_rm.features.hidden_states import LayerReader, places, pool
 from w2s_rm.features.options import parse_column
 from w2s_rm.features.store import shard_key, shard_path, write_shard
-from w2s_rm.heads import HEADS, Collator
+from w2s_rm.heads import HEADS, Collator, Head
 from w2s_rm.heads.encoding import first_alike
 from w2s_rm.heads.trees import Tree
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, refuse_finished
@@ -66,7 +66,8 @@ def features(argv: Sequence[str], kind: Configured) -> None:
         model = load_model(stage_args.head, model_args, args, stage_args.classes)
         refuse_long_rows(model, (rows,))
         layout = choose_layout(HEADS[stage_args.head], model, args)
-        reading = _prepare(stage_args, args, model, layout, rows, int(tokenizer.pad_token_id))
+        head = HEADS[stage_args.head]
+        reading = make_reading(head, stage_args.columns, args, model, layout, rows, int(tokenizer.pad_token_id))
         source = [(stage_args.inputs or {}).get("model_name_or_path", model_args.model_name_or_path), args.max_length]
         shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns))
         made = make_shards(shards, reading, rows)
@@ -84,10 +85,29 @@ def features(argv: Sequence[str], kind: Configured) -> None:
             folder.finish(stage="features", counts=counts, config=config)
 
 
-def _prepare(
-    stage_args: Any, args: Any, model: Any, layout: Layout, rows: datasets.Dataset, pad_token_id: int
+def make_reading(
+    head: Head,
+    columns: Sequence[str],
+    args: Any,
+    model: Any,
+    layout: Layout,
+    rows: datasets.Dataset,
+    pad_token_id: int,
 ) -> Reading:
-    head = HEADS[stage_args.head]
+    """Say how features of examples are read with a model.
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): What is scored: candidates, or prompts.
+        columns (`Sequence[str]`): What is read, names of [`~w2s_rm.features.options.column`].
+        args ([`~w2s_rm.training.config.W2SRewardConfig`]): Device, precision and batches.
+        model (`PreTrainedModel`): Changed in place: layers above those that are read are removed.
+        layout ([`~w2s_rm.training.layouts.Layout`]): How examples become rows.
+        rows (`Dataset`): Encoded examples.
+        pad_token_id (`int`): The filler.
+
+    Raises:
+        ConfigError: The model lacks a layer, or an example has more tokens than a pass may.
+    """
     footprint = feeds(head, layout, rows, args.pad_to_multiple_of)
     budget = max_tokens(args)
     if budget is None:
@@ -97,9 +117,9 @@ def _prepare(
         refuse_too_large(footprint, budget, rows["id"])
     collator = make_collator(layout, head, model, args, pad_token_id)
     model.to(args.device, **({"dtype": torch.bfloat16} if args.bf16_full_eval else {})).eval()
-    reader = LayerReader(model, [parse_column(name)[0] for name in stage_args.columns])
+    reader = LayerReader(model, [parse_column(name)[0] for name in columns])
     tree = functools.partial(head.tree, pad_token_id=pad_token_id)
-    return Reading(reader, tuple(stage_args.columns), collator, tree, footprint, budget, args.device, bool(args.bf16))
+    return Reading(reader, tuple(columns), collator, tree, footprint, budget, args.device, bool(args.bf16))
 
 
 @dataclass(frozen=True)
