@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
-from w2s_rm.features.options import FeatureOptions, FeatureSchedule, lacks_layers, parse_column, part_features
+from w2s_rm.features.options import (
+    FeatureOptions,
+    FeatureSchedule,
+    lacks_layers,
+    parse_column,
+    part_features,
+    pooling_of_rows,
+)
 from w2s_rm.heads import HEADS
 from w2s_rm.runs.places import model_layers
 from w2s_rm.stages import Examples, Features, Labels, Model
+from w2s_rm.stages.assemble import Assemble
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.features import Features as Reading
 from w2s_rm.stages.probe import Probe
@@ -22,6 +30,12 @@ from w2s_rm.types import Loss
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.route import Route
+
+# What a model that is made of a linear one takes over from its training.
+_OF_PROBE = (
+    *("runs", "launch", "part", "of", "method", "note"),
+    *("examples", "features", "labels", "head", "classes", "loss", "seed"),
+)
 
 
 def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, validation: Labels | None) -> Probe:
@@ -82,6 +96,27 @@ def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     reading = probe.features.maker
     assert isinstance(reading, Reading)
     return dataclasses.replace(reading, **_whole_split(route, examples)).features
+
+
+def assembled(probe: Probe) -> Model:
+    """Plan a model that reads texts, of a linear model and that whose hidden states it reads.
+
+    Args:
+        probe ([`~w2s_rm.stages.probe.Probe`]): The training of the linear model.
+
+    Raises:
+        ConfigError: Its features are not those of a row of tokens.
+    """
+    pooling_of_rows(probe.pooling, classes=HEADS[probe.head].needs_classes)
+    reading = probe.features.maker
+    assert isinstance(reading, Reading)
+    return Assemble(
+        **{name: getattr(probe, name) for name in _OF_PROBE},
+        linear_model=probe.model,
+        model_name_or_path=reading.model_name_or_path,
+        setting=reading.setting,
+        options=reading.options,
+    ).model
 
 
 def _read(route: Route, part: str, model: Model, examples: Examples) -> Features:

@@ -37,6 +37,8 @@ _EACH_ITS_OWN = (
     "inputs",
     "stage_hash",
     "reward_model",
+    "linear_model",
+    "features",
 )
 # What the machine must be able to do, where another one trains.
 _NO_HARDWARE = {

@@ -14,7 +14,7 @@ from typing import Any
 from w2s_rm import options
 from w2s_rm.data.splits import BY_SEED
 from w2s_rm.errors import ConfigError, nearest
-from w2s_rm.experiment.feature_route import probe_in_place_of, read_alike
+from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, read_alike
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
 from w2s_rm.features.options import ANNOTATIONS, part_features
 from w2s_rm.preparations import Preparation
@@ -264,11 +264,8 @@ class Route:
         policy = self.recipe.policy
         if policy is None:
             return []
-        if isinstance(model.maker, Probe):
-            raise ConfigError(
-                "policy: is optimised against a reward model, and on: features trains none that gives rewards for new "
-                "texts; train the model itself, or leave policy out"
-            )
+        # Rewards are of new texts, of which nobody has read features.
+        reward_model = assembled(model.maker) if isinstance(model.maker, Probe) else model
         return [
             Policy(
                 **self.part_fields("policy"),
@@ -277,7 +274,7 @@ class Route:
                 examples=self.examples("test"),
                 model_name_or_path=self.base("policy"),
                 model=dict(policy.model.options),
-                reward_model=model,
+                reward_model=reward_model,
                 trainer=way.trainer,
                 train={**_EVERYWHERE, **way.train},
                 seed=seed,

@@ -80,6 +80,21 @@ class LayerReader:
         return keep
 
 
+def cut(model: PreTrainedModel, layer: int) -> None:
+    """Cut a model after one of its layers, so that its last hidden states are those that [`LayerReader`] reads there.
+
+    Args:
+        model (`PreTrainedModel`): Changed in place, its configuration too.
+        layer (`int`): From 0, which leaves the embeddings, to the number of layers.
+    """
+    body, _ = _body(model)
+    del body[layer:]
+    text: Any = model.config.get_text_config()
+    text.num_hidden_layers = layer
+    if getattr(text, "layer_types", None) is not None:
+        text.layer_types = text.layer_types[:layer]
+
+
 def pool(hidden_RTD: Tensor, batch: Mapping[str, Any], pooling: str) -> Tensor:
     """Make one vector of the hidden states of each thing to be scored, shape `(F, D)`, float32.
 

@@ -131,6 +131,26 @@ def parse_column(name: str) -> tuple[int, str]:
     return int(layer), pooling
 
 
+def pooling_of_rows(pooling: str, *, classes: bool) -> str:
+    """Return how a model must pool the tokens of a row, prompt and candidate together, to read the same features.
+
+    Args:
+        pooling (`str`): One of [`POOLINGS`].
+        classes (`bool`): Whether rows are prompts alone, to which both means are the same.
+
+    Raises:
+        ConfigError: A row does not say where the candidate begins.
+    """
+    if pooling != "mean_candidate":
+        return pooling
+    if classes:
+        return "mean"
+    raise ConfigError(
+        "pooling mean_candidate: no model can be made of this linear model, which reads the mean over the candidate "
+        "alone: a row of tokens does not say where that begins; train with pooling mean or last"
+    )
+
+
 def feature_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
     """Say what is wrong with the options of features in one mapping of a recipe; others may stand in another one.
 

@@ -96,11 +96,6 @@ class Export:
             )
         if self.of is not None:
             config = _evaluation(run, self.of, self._method(run) if self.of == STUDENT else None, seed)
-            if config.get("features") is not None:
-                raise ConfigError(
-                    f"--of {self.of}: is a linear model on features, which scores no texts; leave --of out for the "
-                    "supervisor's labels"
-                )
             return _model_scores(str(config["model_name_or_path"]), config, examples)
         return _label_scores(self.labels or _weak_labels(run, self.split, seed), examples)
 
@@ -158,7 +153,7 @@ def _evaluation(run: Run, of: str, method: str | None, seed: int) -> dict[str, A
     config: dict[str, Any] = yaml.safe_load(config_path.read_text(encoding="utf-8"))
     path = Path(str(config["model_name_or_path"]))
     moved = config_path.parent.parent / path.parent.name / path.name
-    if not path.is_dir() and moved.is_dir():
+    if not path.exists() and moved.exists():
         config["model_name_or_path"] = str(moved)
     return config
 

@@ -16,6 +16,7 @@ from w2s_rm.data.reading import is_hub_id, resolve_path
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.heads import HEADS
 from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.runs.places import refuse_linear_model
 from w2s_rm.training.facts import read_facts
 from w2s_rm.training.modeling import quiet_loading
 
@@ -87,6 +88,7 @@ def unsharded() -> Iterator[None]:
 def _find(name: str) -> str:
     """Return the path of a whole folder, or a hub id as it is."""
     path = Path(resolve_path(name))
+    refuse_linear_model(f"reward model {name!r}", path)
     if not path.is_dir():
         if path.exists() or not is_hub_id(name):
             raise ConfigError(f"reward model {name!r}: no such folder, and no hub id either; give one of the two")

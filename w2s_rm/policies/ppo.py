@@ -33,17 +33,23 @@ class Ppo:
             optimisation ([`Optimisation`]): Policy, prompts and reward.
 
         Raises:
-            ConfigError: trl has no PPO, the prompts are conversations, or policy and reward model have different
-                vocabularies.
+            ConfigError: trl has no PPO, the prompts are conversations, policy and reward model have different
+                vocabularies, or the reward model reads more than a row's last token.
         """
         check_available()
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
         from trl.experimental.ppo import PPOConfig, PPOTrainer
 
         if AutoTokenizer.from_pretrained(optimisation.reward_model).get_vocab() != optimisation.tokenizer.get_vocab():
             raise ConfigError(
                 f"ppo: the reward model {optimisation.reward_model} reads the policy's tokens, but has another "
                 "vocabulary; take rloo or grpo, which hand over text"
+            )
+        if hasattr(AutoConfig.from_pretrained(optimisation.reward_model), "pooling"):
+            # TRL asks the model below for its states, and would read the last one all the same.
+            raise ConfigError(
+                f"ppo: the reward model {optimisation.reward_model} is no plain sequence classifier; take rloo or "
+                "grpo, or train on features with pooling last"
             )
         load = AutoModelForSequenceClassification.from_pretrained
         # What is written goes on at the end of a row.

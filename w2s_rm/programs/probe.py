@@ -28,10 +28,10 @@ from w2s_rm.metrics.accuracy import accuracy
 from w2s_rm.programs.launched import held, read_config, refuse_finished
 from w2s_rm.programs.train import training_margins, training_targets
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.places import LINEAR_MODEL
 from w2s_rm.training.config import build_loss
 from w2s_rm.types import Example
 
-_FILE = "probe.safetensors"
 # Of the counts of the stage that read the features: what reports look for where a model reads examples itself.
 _ENCODING = ("tokens", "cut_prompts", "cut_candidates", "candidates_alike")
 
@@ -56,7 +56,7 @@ def probe(argv: Sequence[str]) -> None:
                 models.append(model)
                 path.append({"layer": layer, "l2": model.l2, **figures})
         chosen = _best(path)
-        save_models(output / _FILE, models, chosen, scales)
+        save_models(output / LINEAR_MODEL, models, chosen, scales)
         counts = {
             "examples": fitting.count,
             **feature_counts(config["features"]),

@@ -13,6 +13,9 @@ from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.runs.plan import display_name, read_json
 
+WITH_CARDS = ("train", "assemble")
+"""The stages whose models have cards."""
+
 
 @dataclass(frozen=True)
 class Use:
@@ -118,7 +121,7 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
         stages = read_json(plan)["stages"]
         for stage in stages:
             # By name, which holds the hash: `runs/` may have been moved since it was planned.
-            if stage["stage"] == "train" and Path(stage["folder"]).name == folder.name:
+            if stage["stage"] in WITH_CARDS and Path(stage["folder"]).name == folder.name:
                 uses.append(_use(plan.parent, stage, stages))
     return tuple(uses)
 

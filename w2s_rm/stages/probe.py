@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from w2s_rm.runs.places import LINEAR_MODEL
 from w2s_rm.stages._base import Examples, Features, Labels, Model, Stage
 
 # What only a loss that is minimised in batches depends on.
@@ -73,7 +74,7 @@ class Probe(Stage):
     @property
     def model(self) -> Model:
         """The linear model."""
-        return self.made(Model, "probe.safetensors")
+        return self.made(Model, LINEAR_MODEL)
 
     @classmethod
     def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:

@@ -19,6 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from w2s_rm.heads import Head
 from w2s_rm.heads.attention import output_layer, read_branches
+from w2s_rm.heads.pooled import LAST, PooledForSequenceClassification
 from w2s_rm.heads.trees import SharedPrefixCollator
 
 _ATTENTION = ("sdpa", "eager", "flex_attention")
@@ -61,11 +62,13 @@ def _refusal(model: Any, inner: PreTrainedModel, max_length: int | None) -> str 
     """Say what forbids shared prefixes before anything is computed, if anything does."""
     config, name = inner.config, type(inner).__name__
     text = config.get_text_config()
+    if isinstance(inner, PooledForSequenceClassification) and config.pooling != LAST:
+        return f"{name} reads all tokens of a row, which must then be one prompt with one candidate"
     if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
         return "the adapter puts tokens of its own before the prompt"
     if config.is_encoder_decoder:
         return f"{name} has an encoder, which reads in both directions"
-    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.to_dict().get("is_decoder"):
+    if text.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not text.to_dict().get("is_decoder"):
         return f"{name} reads in both directions, so a prompt is not the same before different candidates"
     if config._attn_implementation not in _ATTENTION:
         return f"attn_implementation {config._attn_implementation} takes no mask of branches; {_ATTENTION[0]} does"

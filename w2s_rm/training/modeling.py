@@ -23,8 +23,12 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 from w2s_rm.errors import ArtifactError, ConfigError
 from w2s_rm.heads import HEADS
 from w2s_rm.heads.attention import read_branches
+from w2s_rm.heads.pooled import register_pooled
 from w2s_rm.heads.scores import keep_in_float32
 from w2s_rm.training.config import W2SRewardConfig
+
+# Whatever loads models here loads these too.
+register_pooled()
 
 
 def load_tokenizer(path: str, *, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

@@ -1,0 +1,80 @@
+"""A model that reads texts, of a frozen one and a linear model on its hidden states."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from w2s_rm.features.hidden_states import cut
+from w2s_rm.features.linear_model import LinearModel
+from w2s_rm.features.options import parse_column, pooling_of_rows
+from w2s_rm.heads.pooled import LAST, PooledConfig, PooledForSequenceClassification
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model for sequence classification, and what it computes.
+
+    Args:
+        model (`PreTrainedModel`): The class of its architecture where that reads the same, with no intercept; otherwise
+            a [`~w2s_rm.heads.pooled.PooledForSequenceClassification`].
+        linear ([`~w2s_rm.features.linear_model.LinearModel`]): Whose scores it gives.
+    """
+
+    model: PreTrainedModel
+    linear: LinearModel
+
+
+def assemble(model: PreTrainedModel, linear: LinearModel, pad_token_id: int) -> Assembled:
+    """Put a linear model on top of the model whose hidden states it was fitted to.
+
+    Args:
+        model (`PreTrainedModel`): For sequence classification, with as many outputs as the linear model has; its own
+            head is of no account. Changed in place.
+        linear ([`~w2s_rm.features.linear_model.LinearModel`]): On the hidden states of one of its layers.
+        pad_token_id (`int`): What rows are padded with.
+
+    Raises:
+        ConfigError: Its features are not those of a row of tokens.
+    """
+    layer, pooling = parse_column(linear.column)
+    rows = pooling_of_rows(pooling, classes=linear.classes)
+    cut(model, layer)
+    score = _plain_head(model)
+    if rows == LAST and not linear.classes and score is not None:
+        # One number for all rewards, which no comparison sees; these heads have no place for it.
+        linear = dataclasses.replace(linear, bias_O=torch.zeros_like(linear.bias_O))
+    else:
+        model = _pooled(model, rows)
+        score = model.score
+    with torch.no_grad():
+        score.weight.copy_(linear.weights_OD)
+        if score.bias is not None:
+            score.bias.copy_(linear.bias_O)
+    # Sequence classification finds the last token of a row by it.
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = pad_token_id
+    return Assembled(model, linear)
+
+
+def _plain_head(model: PreTrainedModel) -> Any:
+    """The head of a decoder: a linear function of the state at a row's last token; `None` where there is another."""
+    head = dict(model.named_children()).get("score")
+    return head if isinstance(head, nn.Linear) and head.bias is None else None
+
+
+def _pooled(model: PreTrainedModel, pooling: str) -> Any:
+    names = ("num_labels", "id2label", "label2id", "dtype")
+    values = {name: getattr(model.config, name) for name in names}
+    made = PooledForSequenceClassification(PooledConfig(copy.deepcopy(model.config), pooling, **values))
+    base: Any = model.base_model
+    # What lacks a part that it has would get one of random weights.
+    states = {name: value for name, value in base.state_dict().items() if not name.startswith("pooler.")}
+    made.model.load_state_dict(states)
+    return made.eval()
