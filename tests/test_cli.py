@@ -49,6 +49,7 @@ def test_surface() -> None:
         "run": ["RECIPE", "key=value", "--runs", "--executor"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
         "report": ["RUN", "--output"],
+        "assemble": ["PROBE"],
         "evaluate": ["MODEL", "key=value", "--task", "--output", "--batch-size", "--max-length"],
         "export": [
             "RUN",

@@ -108,6 +108,30 @@ def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: 
     assert missing == {"probe", "evaluate"}
 
 
+def test_a_policy_against_what_was_trained_on_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("W2S_RM_CACHE", str(tmp_path / "cache"))
+    answers = {"name": "answers", "n_entities": 20}
+    policy = {
+        "pretrain": {"corpus": answers, "hidden_size": 16, "num_hidden_layers": 1, "steps": 30, "batch_size": 64},
+        "max_completion_length": 2,
+        "evaluations": 1,
+        "samples": 2,
+        "train": {"max_steps": 2, "per_device_train_batch_size": 4, "bf16": False, "learning_rate": 1e-3},
+        "methods": {"dpo": {}},
+    }
+    made = planned(
+        tmp_path, "reward_modeling", f"policy={json.dumps(policy)}", "train.pooling=mean", "seeds=[0]", "task.n_test=20"
+    )
+    run_plan(made, lambda line: None)
+    stages = {kind: [stage for stage in made.stages if stage.kind == kind] for kind in ("assemble", "policy")}
+    assert len(stages["assemble"]) == len(stages["policy"]) == 5
+    for stage in stages["assemble"]:
+        assert StageFolder(stage.folder).manifest()["counts"]["reload_difference"] < 0.05
+        assert "## Results\n\n| " in (stage.folder / "model" / "README.md").read_text(encoding="utf-8")
+    rows = json.loads((made.run_folder / "policies.json").read_text(encoding="utf-8"))
+    assert {row["method"] for row in rows} == {"naive", "logconf", "confident"}
+
+
 @pytest.mark.parametrize("launch", ["cpu_ddp", "cpu_zero3"])
 def test_two_processes_make_the_shards_of_one(launch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("W2S_RM_CACHE", str(tmp_path / "cache"))

@@ -126,12 +126,13 @@ NEEDS_ONLY: dict[str, set[str]] = {
 }
 # What loads torch as soon as it is imported; everything else waits until it computes.
 LOADS_TORCH = {
-    "features": {"fitting", "hidden_states", "linear_model", "store"},
-    "heads": {"attention", "collation", "scores", "trees"},
+    "features": {"assembly", "fitting", "hidden_states", "linear_model", "store"},
+    "heads": {"attention", "collation", "pooled", "scores", "trees"},
     "integrations": {"reward_model", "rewards", "scorer", "texts"},
     "losses": None,
     "metrics": {"modules"},
     "programs": {
+        "assemble",
         "convert",
         "features",
         "finetune",

@@ -15,6 +15,7 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.stages.features import Features
+from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.probe import Probe
 
@@ -193,7 +194,39 @@ def test_the_key_on_is_a_word_in_a_file_too(recipe_file: Path, plan: Callable[..
     assert found(plan(), Probe)
 
 
-def test_heads_that_read_no_features_and_policies_are_refused(tmp_path: Path) -> None:
+POLICY = """
+name: policies
+task: {name: world_preference, n_train: 20, n_validation: 4, n_test: 6}
+weak: {pretrain: {hidden_size: 16, num_hidden_layers: 1}}
+strong: {pretrain: {hidden_size: 32, num_hidden_layers: 2}}
+methods:
+  naive: {loss: cross_entropy}
+  hard: {loss: cross_entropy, labels: [harden], train: {pooling: last}}
+policy: {pretrain: {corpus: {name: answers}}, max_completion_length: 2, methods: {dpo: {}, rloo: {}}}
+train: {on: features, layer: 1, l2: 0.1, pooling: mean, max_length: 64}
+"""
+
+
+def test_policies_are_optimised_against_models_that_read_texts(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(POLICY, encoding="utf-8")
+    made = make_plan(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "runs")
+    counts = Counter(stage.kind for stage in made.stages)
+    # Of the weak model, two students and the ceiling, whatever the number of ways; the ceiling of the other pooling has
+    # no policy. Evaluations go on reading features.
+    assert (counts["assemble"], counts["policy"], counts["probe"], counts["features"]) == (4, 8, 5, 5)
+    assert not any(stage.loads_model for stage in made.stages if stage.kind == "evaluate")
+    for policy in found(made, Policy):
+        model = policy.reward_model.maker
+        assert (model.of, model.method) == (policy.of, policy.method)
+        probe = next(stage for stage in found(made, Probe) if stage.model.path == model.linear_model.path)
+        assert (model.examples, model.features, model.labels) == (probe.examples, probe.features, probe.labels)
+        assert model.model_name_or_path is probe.features.maker.model_name_or_path
+        assert model.options["max_length"] == 64 and not model.distributed
+    with pytest.raises(ConfigError, match="pooling mean_candidate: no model can be made of this linear model"):
+        make_plan(load_recipe(tmp_path / "recipe.yaml", ["train.pooling=mean_candidate"]), tmp_path / "runs")
+
+
+def test_heads_that_read_no_features_are_refused(tmp_path: Path) -> None:
     recipe = {
         "name": "chess",
         "task": {"name": "mate_in_one", "n_train": 20, "n_test": 4},

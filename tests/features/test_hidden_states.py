@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from w2s_rm.errors import ConfigError
-from w2s_rm.features.hidden_states import LayerReader, places, pool
+from w2s_rm.features.hidden_states import LayerReader, cut, places, pool
 from w2s_rm.features.options import POOLINGS
 from w2s_rm.heads import HEADS
 from w2s_rm.heads.trees import SharedPrefixCollator
@@ -56,6 +57,23 @@ def test_a_layer_is_what_the_model_cut_there_gives(architecture: str, tiny_model
         mask = batch["attention_mask"].bool()
         torch.testing.assert_close(states[layer][mask], expected[mask])
     assert not torch.allclose(states[1], states[2])
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "bert", "mpnet"])
+def test_a_model_that_is_cut_is_one_of_so_many_layers(
+    architecture: str, layer: int, tiny_model: Callable[..., str], tmp_path: Path
+) -> None:
+    """`layer_types` of Qwen2 has an entry for each of them, and a configuration where they disagree does not load."""
+    batch, model = laid_out(EXAMPLES), load(tiny_model(architecture))
+    states = read(LayerReader(copy.deepcopy(model), [layer]), batch)[layer]
+    cut(model, layer)
+    mask = batch["attention_mask"].bool()
+    torch.testing.assert_close(last_states(model, batch)[mask], states[mask])
+    model.config.save_pretrained(tmp_path)
+    again = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path))
+    assert again.state_dict().keys() >= model.base_model.state_dict().keys()
+    assert len(model.base_model.state_dict()) + 2 >= len(again.state_dict())
 
 
 def test_layer_0_are_the_embeddings_and_higher_layers_are_not_computed(tiny_model: Callable[..., str]) -> None:
