@@ -128,7 +128,7 @@ def test_a_policy_against_what_was_trained_on_features(tmp_path: Path, monkeypat
     for stage in stages["assemble"]:
         assert StageFolder(stage.folder).manifest()["counts"]["reload_difference"] < 0.05
         assert "## Results\n\n| " in (stage.folder / "model" / "README.md").read_text(encoding="utf-8")
-    rows = json.loads((made.run_folder / "policies.json").read_text(encoding="utf-8"))
+    rows = json.loads((made.run_folder / "policy.json").read_text(encoding="utf-8"))
     assert {row["method"] for row in rows} == {"naive", "logconf", "confident"}
 
 

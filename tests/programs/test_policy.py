@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from w2s_rm import catalog
 from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.errors import ConfigError, NonFiniteError
+from w2s_rm.heads.pooled import PooledConfig, PooledForSequenceClassification
 from w2s_rm.programs import policy_parts
 from w2s_rm.programs.policy import policy
 from w2s_rm.tasks.world_preference import WorldPreference
@@ -220,6 +221,20 @@ def test_a_reward_model_that_is_indifferent_is_refused(stage: Callable[..., Path
     AutoTokenizer.from_pretrained(models["reward"]).save_pretrained(Path(models["policy"]).parent / "indifferent")
     with pytest.raises(ConfigError, match="for a prompt get one reward"):
         stage("rloo", reward_model=str(Path(models["policy"]).parent / "indifferent"))
+
+
+def test_a_reward_model_that_reads_all_tokens(stage: Callable[..., Path], models: dict[str, str]) -> None:
+    """A reward function asks the model itself; TRL's PPO would read its last token."""
+    plain = AutoModelForSequenceClassification.from_pretrained(models["reward"])
+    mean = PooledForSequenceClassification(PooledConfig(plain.config, "mean", num_labels=1, pad_token_id=0))
+    mean.model.load_state_dict(plain.model.state_dict())
+    folder = Path(models["policy"]).parent / "mean"
+    for part in (mean, AutoTokenizer.from_pretrained(models["reward"])):
+        part.save_pretrained(folder)
+    assert counts(stage("dpo", reward_model=str(folder)))["steps"] == 4
+    if importlib.util.find_spec("trl.experimental.ppo") is not None:
+        with pytest.raises(ConfigError, match="mean is no plain sequence classifier; take rloo or grpo"):
+            stage("ppo", "ppo", reward_model=str(folder))
 
 
 @pytest.mark.parametrize(
