@@ -7,7 +7,7 @@ Shape suffixes: R rows fed to the model, T tokens, D width, O outputs.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,12 +58,12 @@ class PooledForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: PooledConfig) -> None:
         super().__init__(config)
-        text: Any = config.text_config
+        text, outputs = cast(Any, config.text_config), cast(int, config.num_labels)
         self.model = AutoModel.from_config(text)
         # What encoders make of their first token; nobody reads it, and not all that are trained have it.
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None
-        self.score = nn.Linear(text.hidden_size, config.num_labels)
+        self.score = nn.Linear(text.hidden_size, outputs)
         # Of a model in 16 bits, too: rounded, its weights would be others than were fitted.
         self._keep_in_fp32_modules_strict = {"score"}
         self.post_init()

@@ -33,7 +33,7 @@ _RESCORED_EXAMPLES = 32
 _SCALE_EXAMPLES = 500
 # Of the standard deviation of the scores. Features have 16 bits, and another layer or pooling gives scores that differ
 # by about as much as scores do among themselves.
-_TOLERANCE, _BF16_TOLERANCE = 0.05, 0.2
+_TOLERANCE, _BF16_TOLERANCE = 0.02, 0.2
 
 
 def assemble(argv: Sequence[str], kind: Configured) -> None:
