@@ -12,10 +12,12 @@ import torch
 import yaml
 
 from w2s_rm.data.examples import read_examples
+from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.run import run_plan
 from w2s_rm.features.store import read_features
+from w2s_rm.integrations.export import Export
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages.features import Features
 
@@ -130,6 +132,12 @@ def test_a_policy_against_what_was_trained_on_features(tmp_path: Path, monkeypat
         assert "## Results\n\n| " in (stage.folder / "model" / "README.md").read_text(encoding="utf-8")
     rows = json.loads((made.run_folder / "policy.json").read_text(encoding="utf-8"))
     assert {row["method"] for row in rows} == {"naive", "logconf", "confident"}
+    # Its model is a linear one, and a folder of what was made of it is a model.
+    with pytest.raises(ConfigError, match=r"is a linear model on features.*run w2s-rm assemble .*/stages/probe-"):
+        Export(made.run_folder, of="student", method="naive").preferences()
+    student = next(stage for stage in stages["assemble"] if stage.method == "naive")
+    exported = Export(made.run_folder, split="test", model=student.model.path).preferences()
+    assert exported.counts["rows"] == 20
 
 
 @pytest.mark.parametrize("launch", ["cpu_ddp", "cpu_zero3"])

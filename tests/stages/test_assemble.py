@@ -188,7 +188,7 @@ def test_classes_keep_their_intercepts(
 def test_weights_stay_what_was_fitted_where_the_model_has_16_bits(probe: Callable[..., Probe], run_stage: Run) -> None:
     trained = probe("llama", "mean.2", comparisons(), COMPARISONS, dtype="bfloat16")
     made = assembled(trained)
-    assert run_stage(made.maker)["reload_difference"] < 0.1  # type: ignore[arg-type]
+    assert run_stage(made.maker)["reload_difference"] < 0.05  # type: ignore[arg-type]
     model = load_reward_model(made.path).model
     models, chosen = load_models(Path(trained.model.path))
     assert model.dtype == torch.bfloat16
@@ -202,7 +202,8 @@ def test_a_folder_with_other_scores_is_none(probe: Callable[..., Probe], run_sta
     broken = dataclasses.replace(stage, features=other.features)
     with pytest.raises(ArtifactError, match="scores differ from those of .*probe.safetensors by .* standard deviation"):
         run_stage(broken)
-    assert not (broken.folder / "model").exists() and not broken.cached
+    # Nothing half-written, and a rerun goes on.
+    assert not list(broken.folder.glob("*model*")) and not broken.cached
 
 
 def test_what_no_row_of_tokens_says_is_refused(probe: Callable[..., Probe]) -> None:
