@@ -13,6 +13,7 @@ import yaml
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.assemble_probe import assemble_probe
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.run import run_plan
@@ -108,6 +109,10 @@ def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: 
     more = planned(tmp_path, setting, *draws, "methods.kl={loss: reverse_kl}")
     missing = {stage.kind for stage in more.stages if not stage.cached}
     assert missing == {"probe", "evaluate"}
+    if drawn:
+        # Of a stage whose features are those of all draws.
+        student = next(stage.folder for stage in plan.stages if stage.kind == "probe" and stage.of == "student")
+        assert (assemble_probe(student) / "model.safetensors").is_file()
 
 
 def test_a_policy_against_what_was_trained_on_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

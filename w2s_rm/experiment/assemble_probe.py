@@ -61,9 +61,15 @@ def _planned(kind: type[Any], folder: Path, config: dict[str, Any]) -> Any:
     names = [option.name for option in dataclasses.fields(kind) if enters_config(option) and option.name in config]
     values = {name: config[name] for name in names}
     for name, identity in config["inputs"].items():
-        parts = typing.get_args(hints[name]) or (hints[name],)
-        reference = next(part for part in parts if issubclass(part, Reference))
-        values[name] = reference(_found(folder, config[name]), identity)
+        field_name, _, number = name.partition(".")
+        parts = typing.get_args(hints[field_name]) or (hints[field_name],)
+        reference = next(part for part in parts if isinstance(part, type) and issubclass(part, Reference))
+        if number:
+            # Of several, in the order of their numbers.
+            path = config[field_name][int(number)]
+            values[field_name] = (*values[field_name][: int(number)], reference(_found(folder, path), identity))
+        else:
+            values[field_name] = reference(_found(folder, config[name]), identity)
     if "options" in hints:
         known = (*names, *config["inputs"], "stage", "inputs", "stage_hash")
         values["options"] = {name: value for name, value in config.items() if name not in known}
