@@ -72,8 +72,8 @@ def _plain_head(model: PreTrainedModel) -> Any:
 def _pooled(model: PreTrainedModel, pooling: str) -> Any:
     names = ("num_labels", "id2label", "label2id", "dtype")
     values = {name: getattr(model.config, name) for name in names}
-    made = PooledForSequenceClassification(PooledConfig(copy.deepcopy(model.config), pooling, **values))
     base: Any = model.base_model
+    made = PooledForSequenceClassification(PooledConfig(copy.deepcopy(base.config), pooling, **values))
     # What lacks a part that it has would get one of random weights.
     states = {name: value for name, value in base.state_dict().items() if not name.startswith("pooler.")}
     made.model.load_state_dict(states)

@@ -89,10 +89,13 @@ def cut(model: PreTrainedModel, layer: int) -> None:
     """
     body, _ = _body(model)
     del body[layer:]
-    text: Any = model.config.get_text_config()
-    text.num_hidden_layers = layer
-    if getattr(text, "layer_types", None) is not None:
-        text.layer_types = text.layer_types[:layer]
+    # That of the model below may be another object.
+    base: Any = model.base_model
+    for config in (model.config, base.config):
+        text: Any = config.get_text_config()
+        text.num_hidden_layers = layer
+        if getattr(text, "layer_types", None) is not None:
+            text.layer_types = text.layer_types[:layer]
 
 
 def pool(hidden_RTD: Tensor, batch: Mapping[str, Any], pooling: str) -> Tensor:
