@@ -47,7 +47,7 @@ def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
     for place in sorted(students[0].accuracies):
         accuracy = fmean(path.accuracies[place] for path in students)
         alike = [path.accuracies[place] for path in ceilings if place in path.accuracies]
-        known = row.weak_accuracy is not None and row.ceiling_accuracy is not None
+        weak, ceiling = row.weak_accuracy, row.ceiling_accuracy
         yield FeatureRow(
             recipe=run.recipe,
             setting=run.setting,
@@ -58,9 +58,9 @@ def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
             l2=place[1],
             student_accuracy=accuracy,
             like_ceiling_accuracy=fmean(alike) if alike else None,
-            weak_accuracy=row.weak_accuracy,
-            ceiling_accuracy=row.ceiling_accuracy,
-            pgr=gap_recovered(row.weak_accuracy, accuracy, row.ceiling_accuracy) if known else None,
+            weak_accuracy=weak,
+            ceiling_accuracy=ceiling,
+            pgr=None if weak is None or ceiling is None else gap_recovered(weak, accuracy, ceiling),
             chosen=sum(path.chosen == place for path in students),
             ceiling_chosen=sum(path.chosen == place for path in ceilings),
         )
