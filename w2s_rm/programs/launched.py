@@ -46,7 +46,7 @@ def stage_arguments(kind: Configured) -> type:
         if name not in ("options", *others)
     ]
     # A dataclass wants fields without a default first.
-    made.sort(key=lambda entry: entry[2].default is not dataclasses.MISSING)
+    made.sort(key=lambda entry: (entry[2].default, entry[2].default_factory) != (dataclasses.MISSING,) * 2)
     for name, annotation in (("stage", str | None), ("inputs", Any), ("stage_hash", str | None)):
         made.append((name, annotation, _argument(None, "What the planner wrote; recorded.")))
     return dataclasses.make_dataclass("StageArguments", made)
