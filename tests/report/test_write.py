@@ -24,7 +24,10 @@ from w2s_rm.settings import SETTINGS
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
-FILES = ["report.md", "report.csv", "report.json", "report.html", "plot.png", "plot.svg"]
+FILES = [
+    *("report.md", "report.csv", "report.json", "report.html", "comparison.csv", "comparison.json"),
+    *("plot.png", "plot.svg"),
+]
 DESIGN_KEYS = {
     *("setting", "task", "weak_model", "strong_model", "method", "seeds", "n_test", "chance", "weak_accuracy"),
     *("student_accuracy", "ceiling_accuracy", "pgr", "pgr_low", "pgr_high", "reliable"),

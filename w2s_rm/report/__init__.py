@@ -1,5 +1,6 @@
 """From the folders of finished runs to tables, a page and a plot."""
 
+from w2s_rm.report.comparison import ComparisonRow, compare
 from w2s_rm.report.features import FeatureRow, collect_features
 from w2s_rm.report.policy import PolicyRow, collect_policies
 from w2s_rm.report.rows import ReportRow, SeedResult
@@ -8,6 +9,7 @@ from w2s_rm.report.table import collect
 from w2s_rm.report.write import write_report
 
 __all__ = [
+    "ComparisonRow",
     "FeatureRow",
     "PolicyRow",
     "ReportRow",
@@ -15,6 +17,7 @@ __all__ = [
     "collect",
     "collect_features",
     "collect_policies",
+    "compare",
     "summary_text",
     "write_report",
 ]

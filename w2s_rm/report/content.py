@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
 from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.report.comparison.content import comparison_blocks
+from w2s_rm.report.comparison.rows import ComparisonRow
 from w2s_rm.report.features.content import feature_blocks
 from w2s_rm.report.features.rows import FeatureRow
 from w2s_rm.report.formats import by_run, pgr_text, run_name
@@ -52,7 +54,10 @@ _GREEDY = (
 
 
 def blocks(
-    rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = (), features: Sequence[FeatureRow] = ()
+    rows: Sequence[ReportRow],
+    policies: Sequence[PolicyRow] = (),
+    features: Sequence[FeatureRow] = (),
+    comparisons: Sequence[ComparisonRow] = (),
 ) -> list[Block]:
     """Compose the report.
 
@@ -60,6 +65,7 @@ def blocks(
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
         policies (`Sequence[PolicyRow]`, *optional*): Rows about their policies.
         features (`Sequence[FeatureRow]`, *optional*): Rows about the layers and penalties that they chose from.
+        comparisons (`Sequence[ComparisonRow]`, *optional*): Their methods beside the baseline.
     """
     groups = by_run(rows)
     warnings = notes(rows) + policy_notes(policies)
@@ -69,7 +75,8 @@ def blocks(
     content.append(Figure(_description(rows)))
     if warnings:
         content += [Heading("Warnings", 2), Bullets(tuple(warnings), warning=True)]
-    content += [Heading("Results", 2), results_table(rows), Heading("Baselines", 2), baselines_table(groups)]
+    content += [Heading("Results", 2), results_table(rows), *comparison_blocks(comparisons)]
+    content += [Heading("Baselines", 2), baselines_table(groups)]
     written = [row for row in rows if row.student_no_candidate is not None]
     if written:
         content += [

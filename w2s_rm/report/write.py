@@ -13,6 +13,9 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.files import write_bytes
 from w2s_rm.render.markdown import markdown
 from w2s_rm.render.page import page
+from w2s_rm.report.comparison import content as comparison
+from w2s_rm.report.comparison.rows import comparison_record
+from w2s_rm.report.comparison.table import compare
 from w2s_rm.report.content import blocks
 from w2s_rm.report.features import content as features
 from w2s_rm.report.features.rows import feature_record
@@ -29,9 +32,9 @@ _NOT_FLAT = ("counts", "per_seed")
 def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     """Write `report.md`, `.csv`, `.json`, `.html`, `plot.png` and `plot.svg` over one or several runs.
 
-    Where runs have policies, `policy.csv`, `policy.json`, `policy.png` and `policy.svg` are written too, and
-    `features.*` where they chose among layers or penalties. The files depend on the runs' results alone: same results,
-    same bytes.
+    Where runs have policies, `policy.csv`, `policy.json`, `policy.png` and `policy.svg` are written too, `features.*`
+    where they chose among layers or penalties, `comparison.*` where they have methods beside the baseline. The files
+    depend on the runs' results alone: same results, same bytes.
 
     Args:
         run_dirs (`Sequence[Path]`): Folders of finished runs, shown in this order.
@@ -42,6 +45,7 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
         DataError: Models of one run were scored on different test examples; nothing is written then.
         ConfigError: No runs were given.
     """
+    from w2s_rm.report.comparison.plot import plot_comparison
     from w2s_rm.report.features.plot import plot_features
     from w2s_rm.report.plots import plot
     from w2s_rm.report.policy.plot import plot_policies
@@ -52,12 +56,15 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
     rows = [row for _, run_rows in of_runs for row in run_rows]
     policies = [row for run_dir, run_rows in of_runs for row in collect_policies(run_dir, run_rows)]
     tried = [row for run_dir, run_rows in of_runs for row in collect_features(run_dir, run_rows)]
+    compared = compare(run_dirs)
     figures = {"plot": plot(rows)}
     if policies:
         figures[policy.FIGURE] = plot_policies(policies)
     if tried:
         figures[features.FIGURE] = plot_features(tried)
-    content = blocks(rows, policies, tried)
+    if comparison.has_figure(compared):
+        figures[comparison.FIGURE] = plot_comparison(compared)
+    content = blocks(rows, policies, tried, compared)
     records = [row_record(row) for row in rows]
     files = {
         "report.md": markdown(content).encode(),
@@ -65,12 +72,14 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path) -> list[Path]:
         "report.json": _json(records),
         "report.html": page(content, {name: images.svg.decode() for name, images in figures.items()}).encode(),
     }
-    if policies:
-        files["policy.csv"] = _csv([flat_record(row) for row in policies])
-        files["policy.json"] = _json([policy_record(row) for row in policies])
-    if tried:
-        tried_records = [feature_record(row) for row in tried]
-        files |= {"features.csv": _csv(tried_records), "features.json": _json(tried_records)}
+    tables = {
+        policy.FIGURE: ([policy_record(row) for row in policies], [flat_record(row) for row in policies]),
+        features.FIGURE: ([feature_record(row) for row in tried],) * 2,
+        comparison.FIGURE: ([comparison_record(row) for row in compared],) * 2,
+    }
+    for name, (nested, flat) in tables.items():
+        if nested:
+            files |= {f"{name}.csv": _csv(flat), f"{name}.json": _json(nested)}
     for name, images in figures.items():
         files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}
     output_dir.mkdir(parents=True, exist_ok=True)

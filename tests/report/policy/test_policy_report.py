@@ -22,6 +22,7 @@ MakeRun = Callable[..., Path]
 Rates = Callable[..., list[float]]
 FILES = [
     *("report.md", "report.csv", "report.json", "report.html", "policy.csv", "policy.json"),
+    *("comparison.csv", "comparison.json"),
     *("plot.png", "plot.svg", "policy.png", "policy.svg"),
 ]
 

@@ -1,0 +1,121 @@
+"""Which methods help: differences to the baseline, intervals that hold together, in words, a table and a figure."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from w2s_rm.data.predictions import read_predictions
+from w2s_rm.metrics.bootstrap import difference_interval
+from w2s_rm.metrics.pairing import paired_correctness
+from w2s_rm.report import compare, write_report
+from w2s_rm.report.comparison.content import comparison_blocks
+from w2s_rm.report.comparison.plot import _figure
+from w2s_rm.runs.plan import read_run
+from w2s_rm.types import Predictions
+
+MakeRun = Callable[..., Path]
+Answers = Callable[..., list[float]]
+
+
+@pytest.fixture
+def runs(make_run: MakeRun, answers: Answers) -> list[Path]:
+    """`better` is so in both runs, `mixed` in the first alone and worse in the second, `alike` nowhere."""
+
+    def run(name: str, mixed: int, **plan: str) -> Path:
+        students = {"naive": [answers(600, 1000)] * 2, "better": [answers(700, 1000)] * 2}
+        students |= {"mixed": [answers(mixed, 1000)] * 2, "alike": [answers(600, 1000, start=300)] * 2}
+        both = {"weak": [answers(500, 1000)] * 2, "ceiling": [answers(800, 1000)] * 2}
+        return make_run(name, students=students, **both, **plan)
+
+    return [run("first", 680), run("second", 520)]
+
+
+def test_differences_and_what_they_hold(runs: list[Path]) -> None:
+    rows = compare(runs)
+    assert [(row.recipe, row.method) for row in rows] == [
+        (recipe, method) for recipe in ("first", "second") for method in ("better", "mixed", "alike")
+    ]
+    assert [row.difference for row in rows] == pytest.approx([0.1, 0.08, 0.0, 0.1, -0.08, 0.0])
+    assert [row.better for row in rows] == [True, True, False, True, False, False]
+    assert [row.worse for row in rows] == [False, False, False, False, True, False]
+    assert all(row.n_test == 1000 and row.n_seeds == 2 for row in rows)
+    for row in rows:
+        assert row.low < row.alone_low < row.difference < row.alone_high < row.high
+
+
+def test_an_interval_alone_is_that_of_one_difference(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(60), answers(62)], "other": [answers(70, start=5), answers(66)]}
+    run = make_run(weak=None, students=students, ceiling=None)
+    (row,) = compare([run])
+    credits = paired_correctness({name: predictions(run, name) for name in students})
+    expected = difference_interval(credits["other"], credits["naive"])
+    assert (row.difference, row.alone_low, row.alone_high) == pytest.approx(
+        (expected.value, expected.low, expected.high), abs=1e-12
+    )
+
+
+def predictions(run: Path, method: str) -> list[Predictions]:
+    stages = read_run(run).find_all("evaluate", "student", method)
+    return [read_predictions(stage.folder / "predictions.parquet") for stage in stages]
+
+
+def test_each_setting_has_a_family_of_its_own(runs: list[Path], make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(60)], "better": [answers(70)]}
+    other = make_run("third", weak=[answers(50)], students=students, ceiling=[answers(80)], setting="chess")
+    alone, together = compare([other]), compare([*runs, other])
+    assert [row.setting for row in together] == ["reward_modeling"] * 6 + ["chess"]
+    # Its resamples come in another order; its factor is the same.
+    assert together[-1] == alone[0]
+    assert compare(runs) == together[:6]
+
+
+def test_the_report_says_what_held_where(runs: list[Path], tmp_path: Path) -> None:
+    written = {path.name: path for path in write_report(runs, tmp_path / "out")}
+    assert {f"comparison.{end}" for end in ("csv", "json", "png", "svg")} <= set(written)
+    text = written["report.md"].read_text()
+    assert "## Methods beside naive" in text
+    assert (
+        "2 runs, 6 comparisons: better than naive: better (in all), mixed (1 of 2); worse: mixed (1 of 2); "
+        "not told apart from it: alike." in text
+    )
+    lines = [line for line in text.splitlines() if line.startswith(("| better", "| mixed", "| alike"))]
+    assert lines[0].startswith("| better | 10.0 | 10.0 [") and lines[0].count(" +") == 2
+    with written["comparison.csv"].open() as file:
+        first, *_ = csv.DictReader(file)
+    assert (first["recipe"], first["method"], first["difference"]) == ("first", "better", "0.1")
+    assert len(json.loads(written["comparison.json"].read_text())) == 6
+
+
+def test_one_run_needs_no_counts_and_few_comparisons_no_figure(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(60)], "other": [answers(62)]}
+    rows = compare([make_run(weak=None, students=students, ceiling=None)])
+    content = comparison_blocks(rows)
+    assert content[1].text == "reward_modeling, 1 run, 1 comparison: not told apart from it: other."
+    assert not any(type(block).__name__ == "Figure" for block in content)
+
+
+@pytest.mark.parametrize("methods", [["naive"], ["one", "other"]])
+def test_without_baseline_or_another_method_there_is_no_section(
+    methods: list[str], make_run: MakeRun, answers: Answers
+) -> None:
+    run = make_run(weak=None, students={method: [answers(60)] for method in methods}, ceiling=None)
+    assert compare([run]) == [] and comparison_blocks([]) == []
+
+
+def test_without_ground_truth_there_is_none(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(60)], "other": [answers(62)]}
+    assert compare([make_run(weak=None, students=students, ceiling=None, gold=[None] * 100)]) == []
+
+
+def test_the_figure_fills_what_is_told_apart(runs: list[Path]) -> None:
+    (axes,) = _figure(compare(runs)).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["better", "mixed", "alike"]
+    marks = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sorted(line.get_xdata()[0] for line in marks) == pytest.approx([-8, 0, 0, 8, 10, 10])
+    assert sum(line.get_markerfacecolor() == "white" for line in marks) == 2
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["first", "second"]

@@ -1,0 +1,93 @@
+"""What the report says about which methods help, as elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.render.numbers import percent
+from w2s_rm.report.comparison.rows import BASELINE, ComparisonRow, by_method, mean_difference
+
+FIGURE = "comparison"
+# Fewer are read from the table at once.
+_WORTH_A_FIGURE = 4
+_HOW_TO_READ = (
+    f"A difference is the accuracy of a method's students minus that of {BASELINE}'s, on the same test examples and "
+    "seeds, in points.",
+    "Brackets are bootstrap intervals that hold all together with 95 % within a setting, however many methods and runs "
+    "there are: what is said to help is not the best of many accidents. They are wider than that of one comparison by "
+    "itself.",
+)
+
+
+def comparison_blocks(rows: Sequence[ComparisonRow]) -> list[Block]:
+    """Compose the section that compares methods; empty without any.
+
+    Args:
+        rows (`Sequence[ComparisonRow]`): Rows of any number of runs.
+    """
+    if not rows:
+        return []
+    content: list[Block] = [Heading(f"Methods beside {BASELINE}", 2)]
+    for setting in dict.fromkeys(row.setting for row in rows):
+        own = [row for row in rows if row.setting == setting]
+        content += [Paragraph(_words(setting, own)), _table(own)]
+    if has_figure(rows):
+        content.append(Figure(_description(rows), FIGURE))
+    return [*content, Bullets(_HOW_TO_READ)]
+
+
+def has_figure(rows: Sequence[ComparisonRow]) -> bool:
+    """Whether there is enough to draw.
+
+    Args:
+        rows (`Sequence[ComparisonRow]`): Rows of any number of runs.
+    """
+    return len(rows) >= _WORTH_A_FIGURE
+
+
+def _words(setting: str, rows: Sequence[ComparisonRow]) -> str:
+    """What held in all runs, in some, in none."""
+    runs, groups = len({row.recipe for row in rows}), by_method(rows)
+    better = [_named(group, sum(row.better for row in group), runs) for group in groups]
+    worse = [_named(group, sum(row.worse for row in group), runs) for group in groups]
+    undecided = [group[0].method for group in groups if not any(row.better or row.worse for row in group)]
+    parts = {f"better than {BASELINE}": better, "worse": worse, "not told apart from it": undecided}
+    said = [f"{words}: {', '.join(filter(None, names))}" for words, names in parts.items() if any(names)]
+    return f"{setting}, {_counted(runs, 'run')}, {_counted(len(rows), 'comparison')}: {'; '.join(said)}."
+
+
+def _named(group: Sequence[ComparisonRow], number: int, runs: int) -> str:
+    """The method of a group with the number of runs for which something holds; empty for none."""
+    if number == 0:
+        return ""
+    of = "in all" if number == len(group) else f"{number} of {len(group)}"
+    return group[0].method if runs == 1 else f"{group[0].method} ({of})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _table(rows: Sequence[ComparisonRow]) -> Table:
+    runs = list(dict.fromkeys(row.recipe for row in rows))
+    lines = []
+    for group in by_method(rows):
+        by_run = {row.recipe: row for row in group}
+        cells = [_cell(by_run[run]) if run in by_run else "–" for run in runs]
+        lines.append((group[0].method, _points(mean_difference(group)), *cells))
+    return Table(("Method", "Mean", *runs), tuple(lines))
+
+
+def _cell(row: ComparisonRow) -> str:
+    mark = " +" if row.better else " −" if row.worse else ""
+    return f"{_points(row.difference)} [{_points(row.low)}, {_points(row.high)}]{mark}"
+
+
+def _points(value: float) -> str:
+    return percent(value).replace("-0.0", "0.0").replace("-", "−")
+
+
+def _description(rows: Sequence[ComparisonRow]) -> str:
+    parts = [f"{row.recipe}, {row.method}: {_cell(row)}" for row in rows]
+    return f"Accuracy of students minus that of {BASELINE}, points. " + "; ".join(parts)

@@ -1,0 +1,81 @@
+"""How much better the students of one method are than those of the baseline, in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from w2s_rm.report.rows import plain
+
+BASELINE = "naive"
+"""The method that all others are compared with: a student that simply imitates its supervisor."""
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """A method beside the baseline of its run, on the same test examples and seeds.
+
+    Args:
+        recipe (`str`): Name of the recipe.
+        setting (`str`): The setting; comparisons of a report within it hold together.
+        task (`str`): The task.
+        method (`str`): The method.
+        n_test (`int`): Test examples with ground truth.
+        n_seeds (`int`): Seeds.
+        difference (`float`): Of the students' accuracies, method minus baseline.
+        low (`float`): Lower end of the interval that holds together with all others of the setting.
+        high (`float`): Upper end.
+        alone_low (`float`): Lower end of the 95 % interval of this comparison by itself.
+        alone_high (`float`): Upper end.
+    """
+
+    recipe: str
+    setting: str
+    task: str
+    method: str
+    n_test: int
+    n_seeds: int
+    difference: float
+    low: float
+    high: float
+    alone_low: float
+    alone_high: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the method is better than the baseline beyond chance."""
+        return self.low > 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is worse beyond chance."""
+        return self.high < 0
+
+
+def comparison_record(row: ComparisonRow) -> dict[str, Any]:
+    """Return a row as plain data for JSON, floats rounded to six digits.
+
+    Args:
+        row ([`ComparisonRow`]): The row.
+    """
+    return {name: plain(value) for name, value in asdict(row).items()}
+
+
+def by_method(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:
+    """Group the rows of one setting by method, the method with the largest mean difference first.
+
+    Args:
+        rows (`Sequence[ComparisonRow]`): Rows of one setting.
+    """
+    groups = [[row for row in rows if row.method == method] for method in dict.fromkeys(row.method for row in rows)]
+    return sorted(groups, key=lambda group: -mean_difference(group))
+
+
+def mean_difference(rows: Sequence[ComparisonRow]) -> float:
+    """Return the mean over tasks.
+
+    Args:
+        rows (`Sequence[ComparisonRow]`): Rows of one method.
+    """
+    return sum(row.difference for row in rows) / len(rows)
