@@ -115,6 +115,21 @@ class Problem:
         padding = torch.finfo(values_F.dtype).min
         return torch.full(self.mask_BK.shape, padding, dtype=values_F.dtype).masked_scatter(self.mask_BK, values_F)
 
+    def curvature(self) -> Tensor:
+        """Return the second derivative of cross-entropy by a weight vector, at weights of 0, shape `(D, D)`.
+
+        With all K candidates equally probable it is the mean over examples of the covariance of their features; where
+        each class has weights of its own, 1/K of the mean product of the prompts' features.
+        """
+        if self.classes:
+            return self.values_FD.T @ self.values_FD / (len(self.values_FD) * self.outputs)
+        counts_B = self.mask_BK.sum(dim=1)
+        owner_F = torch.repeat_interleave(torch.arange(len(counts_B)), counts_B)
+        sums_BD = torch.zeros(len(counts_B), self.values_FD.shape[1], dtype=torch.float64)
+        means_BD = sums_BD.index_add_(0, owner_F, self.values_FD) / counts_B[:, None]
+        centred_FD = (self.values_FD - means_BD[owner_F]) / counts_B[owner_F, None].sqrt()
+        return centred_FD.T @ centred_FD / len(counts_B)
+
     def loss(self, loss: Loss, scores_BK: Tensor, progress: float, statistics: Tensor | None = None) -> Tensor:
         """Return the mean loss.
 
@@ -180,7 +195,7 @@ def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list
         J(W) = mean loss + l2/2 |W|²
 
     Intercepts are not penalised. With cross-entropy this is logistic regression. Each fit begins where the one before
-    ended: from one penalty to the next the way is short.
+    ended: from one penalty to the next the way is short. Steps go along the axes of the curvature at weights of 0.
 
     Args:
         problem ([`Problem`]): The examples.
@@ -194,23 +209,30 @@ def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list
 
     outputs, width = problem.outputs, problem.values_FD.shape[1]
     size = outputs * width
+    curvature_D, axes_DD = torch.linalg.eigh(problem.curvature())
 
-    def value(flat: NDArray[np.float64], l2: float) -> tuple[float, NDArray[np.float64]]:
+    def value(flat: NDArray[np.float64], l2: float, scale_D: Tensor) -> tuple[float, NDArray[np.float64]]:
         parameters = torch.from_numpy(flat.copy()).requires_grad_()
-        weights_OD, bias_O = parameters[:size].view(outputs, width), parameters[size:]
-        total = problem.loss(loss, problem.scores(weights_OD, bias_O), 1.0) + 0.5 * l2 * weights_OD.square().sum()
+        weights_OD = (parameters[:size].view(outputs, width) * scale_D) @ axes_DD.T
+        scores_BK = problem.scores(weights_OD, parameters[size:])
+        total = problem.loss(loss, scores_BK, 1.0) + 0.5 * l2 * weights_OD.square().sum()
         (gradient,) = torch.autograd.grad(total, parameters)
         return float(total.detach()), gradient.numpy()
 
     limits = {"maxiter": _MOST_STEPS, "maxfun": 2 * _MOST_STEPS, "ftol": 0.0, "gtol": _FLAT, "maxcor": 30}
-    at, fits = np.zeros(size + outputs), []
+    weights_OD, bias_O = torch.zeros(outputs, width, dtype=torch.float64), torch.zeros(outputs, dtype=torch.float64)
+    fits = []
     for l2 in penalties:
-        found = minimize(value, at, (l2,), jac=True, method="L-BFGS-B", options=limits)
+        # Along these axes, in these units, the loss is about as curved one way as another near weights of 0. Features
+        # of a layer go together: ETHICS justice in layer 1 of MiniLM takes 49 steps for six penalties, 404 without.
+        scale_D = (curvature_D.clamp(min=0.0) + l2).rsqrt()
+        start = torch.cat([(weights_OD @ axes_DD / scale_D).flatten(), bias_O]).numpy()
+        found = minimize(value, start, (l2, scale_D), jac=True, method="L-BFGS-B", options=limits)
         if not math.isfinite(found.fun):
             raise NonFiniteError(f"the loss became {found.fun} with l2 {l2:g}; give a larger l2, or look at the labels")
-        at = found.x
-        flat = torch.from_numpy(at.copy())
-        fits.append(Fit(flat[:size].view(outputs, width), flat[size:], int(found.nit)))
+        flat = torch.from_numpy(found.x.copy())
+        weights_OD, bias_O = (flat[:size].view(outputs, width) * scale_D) @ axes_DD.T, flat[size:]
+        fits.append(Fit(weights_OD, bias_O, int(found.nit)))
     return fits
 
 

@@ -40,7 +40,7 @@ class Probe(Stage):
         seed (`int`): Of such a loss: of the order of examples.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     trains: ClassVar[bool] = True
 
     examples: Examples
