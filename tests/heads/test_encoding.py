@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from trl import RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
@@ -392,3 +392,23 @@ def test_a_second_beginning_is_said_once(caplog: pytest.LogCaptureFixture) -> No
     for _ in range(2):
         encode_batch(tokenizer, ["<bos> a"], [[" b", " c"]], None)
     assert [record.getMessage().startswith("texts begin with <bos>") for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("way", [encode_batch, encode_prompts])
+def test_a_tokenizer_to_which_all_texts_are_nothing_is_refused(
+    way: Callable[..., list[Encoded]], tiny_model: Callable[..., str]
+) -> None:
+    # Its folder has a vocabulary of words, and transformers takes the class of Qwen2's for it.
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model("qwen2"))
+    candidates: Any = [["w3", "w4"]] * 2 if way is encode_batch else [2, 2]
+    with pytest.raises(ConfigError, match=r"\(Qwen2Tokenizer\) makes no tokens of any text, such as 'w1 w2'"):
+        way(tokenizer, ["w1 w2", "w5"], candidates, None)
+
+
+def test_texts_of_which_some_are_nothing_and_empty_ones_are_read() -> None:
+    tokenizer = build(eos_token="<eos>")
+    encoded = encode_batch(tokenizer, ["", "a"], [["", "b"], ["<eos>", "c"]], None)
+    assert [len(row.candidate_ids) for row in encoded] == [2, 2]
+    assert len(encode_batch(tokenizer, [""], [["", ""]], None)) == 1
+    # Unknown words are read as such.
+    assert len(encode_batch(tokenizer, ["unknown"], [["words", "too"]], None)) == 1

@@ -163,7 +163,7 @@ def test_shards_of_other_examples_or_another_model_are_made_again(
     run_stage(made)
     expected = (made.folder / "shards" / "shard-00000.safetensors").read_bytes()
     changed = [*worded[:-1], Example("alike", "alike", "w1 w3", (" Q", " R", " w9"), 2)]
-    for other in (stage(examples=changed), stage("qwen2")):
+    for other in (stage(examples=changed), stage("mistral")):
         assert other.folder != made.folder
         place = other.folder / "shards" / "shard-00000.safetensors"
         place.parent.mkdir(parents=True)
@@ -196,5 +196,5 @@ def test_a_layer_that_the_model_lacks_is_refused(stage: Callable[..., Features],
 def test_what_enters_the_hash(stage: Callable[..., Features]) -> None:
     plain = stage()
     assert stage(options={**OPTIONS, "layout": "padded", "per_device_eval_batch_size": 9}).hash == plain.hash
-    others = [stage("qwen2"), stage(columns=["mean.1"]), stage(options={**OPTIONS, "max_length": 32})]
+    others = [stage("mistral"), stage(columns=["mean.1"]), stage(options={**OPTIONS, "max_length": 32})]
     assert len({plain.hash, *(other.hash for other in others)}) == 4

@@ -50,7 +50,8 @@ def encode_batch(
         names (`Sequence[str]`, *optional*): What messages call each example; by default its number.
 
     Raises:
-        ConfigError: `max_length` is too small, or messages come without a chat template.
+        ConfigError: `max_length` is too small, messages come without a chat template, or the tokenizer makes no tokens
+            of any text.
         DataError: The chat template refuses conversations, or leaves messages out; names all of them.
     """
     _check_max_length(max_length)
@@ -58,6 +59,7 @@ def encode_batch(
     from_template = bool(prompts) and not isinstance(candidates[0][0], str)
     # Templates write special tokens themselves; the tokenizer would put another bos token before them.
     rows = _tokenise(tokenizer, texts, special=not from_template)
+    _check_it_reads(tokenizer, texts, rows)
     if not end and not from_template:
         rows = [_without_eos(tokenizer, row) for row in rows]
     if not from_template and any(_begins_twice(tokenizer, row) for row in rows):
@@ -69,6 +71,21 @@ def encode_batch(
         position += 1 + len(options)
         encoded.append(_cut(tokenizer, *_separate(tokenizer, example_rows[0], example_rows[1:]), max_length))
     return encoded
+
+
+def _check_it_reads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
+    """Refuse a tokenizer to which all texts are nothing: every row would be the same, and a model trained on none."""
+    # For a folder of a Qwen2 with a tokenizer of words, transformers 5 takes its class for Qwen2 all the same.
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    if any(token not in special for row in rows for token in row):
+        return
+    spoken = next((text for text in texts if text.replace(str(tokenizer.eos_token), "").strip()), None)
+    if spoken is not None:
+        raise ConfigError(
+            f"tokenizer {tokenizer.name_or_path!r} ({type(tokenizer).__name__}) makes no tokens of any text, such as "
+            f"{spoken[:60]!r}; transformers chose its class by the model's type, and the vocabulary in the folder is "
+            "that of another class: save a tokenizer of that class beside the model"
+        )
 
 
 def render_batch(
@@ -156,13 +173,15 @@ def encode_prompts(
         template_kwargs (`Sequence[Mapping]`, *optional*): For each prompt, keyword arguments of the chat template.
 
     Raises:
-        ConfigError: `max_length` is too small, or messages come without a chat template.
+        ConfigError: `max_length` is too small, messages come without a chat template, or the tokenizer makes no tokens
+            of any text.
     """
     _check_max_length(max_length)
     kwargs = template_kwargs or [{}] * len(prompts)
     texts = [_render_prompt(tokenizer, prompt, extra) for prompt, extra in zip(prompts, kwargs, strict=True)]
     from_template = bool(prompts) and not isinstance(prompts[0], str)
     rows = _tokenise(tokenizer, texts, special=not from_template)
+    _check_it_reads(tokenizer, texts, rows)
     encoded = []
     for row, count in zip(rows, n_classes, strict=True):
         kept = row if max_length is None else _cut_left(row, max_length, _opening(tokenizer, row))
