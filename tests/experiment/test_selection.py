@@ -22,6 +22,15 @@ def test_options_and_sizes():
     assert sizes == SplitSizes(n_train=20)
 
 
+def test_a_draw_by_seed_is_that_of_the_first_where_there_are_no_seeds():
+    drawn = {
+        text: select_task("preference", ["path=x.jsonl", f"draw={text}"])[1].draw for text in ("by_seed", "0", "7")
+    }
+    assert drawn == {"by_seed": 0, "0": 0, "7": 7}
+    with pytest.raises(ConfigError, match="draw: .*'sometimes'.* use a whole number, or by_seed"):
+        select_task("preference", ["path=x.jsonl", "draw=sometimes"])
+
+
 @pytest.mark.parametrize("given", [["mate_in_one", "n_examples=300"], ["text_classification", "path=x.jsonl"]])
 def test_options_with_defaults_are_not_asked_for(given):
     task, _ = select_task(given[0], given[1:])

@@ -105,6 +105,29 @@ def test_each_penalty_is_fitted_as_it_is_alone() -> None:
         torch.testing.assert_close(fit.weights_OD, fit_convex(pairs, LOSS, [l2])[0].weights_OD, rtol=0, atol=1e-6)
 
 
+def at_zero(given: Problem) -> Tensor:
+    """The second derivative of the mean cross-entropy at weights of 0, by automatic differentiation."""
+    outputs, width = given.outputs, given.values_FD.shape[1]
+
+    def loss(flat: Tensor) -> Tensor:
+        return given.loss(LOSS, given.scores(flat.view(outputs, width), torch.zeros(outputs).double()), 1.0)
+
+    return torch.autograd.functional.hessian(loss, torch.zeros(outputs * width).double())
+
+
+def test_curvature_is_the_second_derivative_at_weights_of_zero() -> None:
+    counts = [2, 3, 5] * 20
+    targets = [tuple(1.0 if k == 0 else 0.0 for k in range(count)) for count in counts]
+    candidates, _ = problem(counts, targets)
+    torch.testing.assert_close(candidates.curvature(), at_zero(candidates))
+    classes, _ = problem([1] * 60, soft_labels(60, 3), classes=True)
+    # Along weights of the classes that add up to 0.
+    direction_O = torch.tensor([1.0, -2.0, 1.0]).double()
+    whole = at_zero(classes).view(3, 12, 3, 12)
+    along_DD = torch.einsum("o,odpe,p->de", direction_O, whole, direction_O) / direction_O.square().sum()
+    torch.testing.assert_close(classes.curvature(), along_DD)
+
+
 def test_candidates_in_any_number_minimise_the_loss() -> None:
     counts = [2, 5, 3] * 30
     targets = [soft_labels(1, count, seed)[0] for seed, count in enumerate(counts)]

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples
 from w2s_rm.errors import DataError, OptionError, join_problems
@@ -22,7 +23,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class SplitSizes:
-    """How many examples an experiment uses.
+    """How many examples an experiment uses, and in which of many ways they are divided.
 
     Args:
         n_train (`int`, *optional*): Pool for both halves: the weak supervisor trains on `n_train // 2`, the student and
@@ -55,14 +56,6 @@ class SplitSizes:
         if problems:
             raise OptionError("sizes", problems)
 
-    def of_seed(self, seed: int) -> SplitSizes:
-        """Return the sizes with the draw that a seed has.
-
-        Args:
-            seed (`int`): The seed.
-        """
-        return replace(self, draw=seed) if self.draw == BY_SEED else self
-
     @property
     def wanted(self) -> dict[str, int | None]:
         """Examples asked for in each split; `None` for all that fall into it."""
@@ -83,6 +76,16 @@ class SplitSizes:
         if self.n_train is None and self.n_test is None:
             validation = 0.1 if self.n_validation else 0.0
         return {"test": test, "validation": validation, "weak": train / 2, "relabel": train / 2}
+
+
+def drawn_by(sizes: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return fields of [`SplitSizes`] with the number of the draw that a seed has.
+
+    Args:
+        sizes (`Mapping`): Some of its fields.
+        seed (`int`): The seed.
+    """
+    return {**sizes, "draw": seed} if sizes.get("draw") == BY_SEED else dict(sizes)
 
 
 @dataclass(frozen=True)

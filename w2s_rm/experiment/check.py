@@ -9,7 +9,7 @@ from pathlib import Path
 from w2s_rm.checks.examples import check_examples
 from w2s_rm.checks.report import CheckReport
 from w2s_rm.checks.result import Thresholds
-from w2s_rm.data.splits import SplitSizes
+from w2s_rm.data.splits import SplitSizes, drawn_by
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import Recipe
 from w2s_rm.experiment.selection import is_recipe, select_task
@@ -32,7 +32,7 @@ def check_subject(name: str, overrides: Sequence[str], thresholds: Thresholds, r
     """
     if not is_recipe(name):
         task, sizes = select_task(name, overrides)
-        return [_check(name, name, task, sizes.of_seed(0), thresholds, None)]
+        return [_check(name, name, task, sizes, thresholds, None)]
     suite = load_suite(Path(name), overrides)
     plans = [make_plan(recipe, runs) for recipe in suite.recipes]
     return [_check_recipe(plan.recipe, plan, thresholds) for plan in plans]
@@ -40,7 +40,7 @@ def check_subject(name: str, overrides: Sequence[str], thresholds: Thresholds, r
 
 def _check_recipe(recipe: Recipe, plan: Plan, thresholds: Thresholds) -> CheckReport:
     # Of several draws the first stands for all.
-    sizes = SplitSizes(**recipe.sizes).of_seed(min(recipe.seeds))
+    sizes = SplitSizes(**drawn_by(recipe.sizes, min(recipe.seeds)))
     return _check(recipe.name, recipe.task_name, recipe.task(), sizes, thresholds, plan)
 
 

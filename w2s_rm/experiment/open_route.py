@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.data.reading import resolve_path
-from w2s_rm.data.splits import BY_SEED
+from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, W2SError, join_problems
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route
@@ -78,10 +78,8 @@ def _prepare(recipe: Recipe, task: Task, runs: Path) -> Prepare:
     local = Path(resolve_path(str(named.get("path", ""))))
     if "path" in named and local.exists():
         named["path"] = str(local.resolve())
-    sizes = dict(recipe.sizes)
-    if sizes.get("draw") == BY_SEED:
-        # One of them has the test split of all. Not the first that is named, or their order would tell.
-        sizes["draw"] = min(recipe.seeds)
+    # Of several draws one has the test split of all. Not the first that is named, or the order of seeds would tell.
+    sizes = drawn_by(recipe.sizes, min(recipe.seeds))
     return Prepare(runs=runs, task=named, sizes=sizes, source=task.content_version())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm import options
-from w2s_rm.data.splits import BY_SEED
+from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, read_alike
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
@@ -71,9 +71,9 @@ class Route:
         Args:
             seed (`int`): The seed.
         """
-        if self.recipe.sizes.get("draw") != BY_SEED:
+        sizes = drawn_by(self.recipe.sizes, seed)
+        if sizes == self.recipe.sizes:
             return self
-        sizes = {**self.prepared.sizes, "draw": seed}
         return dataclasses.replace(self, prepared=dataclasses.replace(self.prepared, sizes=sizes, seed=seed))
 
     def base(self, part: str) -> Model:

@@ -8,7 +8,7 @@ from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.checks.result import Thresholds
-from w2s_rm.data.splits import SplitSizes
+from w2s_rm.data.splits import SplitSizes, drawn_by
 from w2s_rm.errors import ConfigError, join_problems, nearest
 from w2s_rm.experiment.marked_yaml import parse_value
 from w2s_rm.experiment.recipe import SIZES
@@ -44,7 +44,7 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
     problems += map(str, [*wrong, *option_mistakes(SplitSizes, sizes, subject)])
     if problems:
         raise ConfigError(join_problems(f"task {name} (options are written key=value):", problems))
-    return task_class(**options), SplitSizes(**sizes)
+    return task_class(**options), SplitSizes(**drawn_by(sizes, 0))
 
 
 def parse_thresholds(pairs: Sequence[str]) -> Thresholds:

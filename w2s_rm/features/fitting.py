@@ -116,10 +116,11 @@ class Problem:
         return torch.full(self.mask_BK.shape, padding, dtype=values_F.dtype).masked_scatter(self.mask_BK, values_F)
 
     def curvature(self) -> Tensor:
-        """Return the second derivative of cross-entropy by a weight vector, at weights of 0, shape `(D, D)`.
+        """Return the second derivative of cross-entropy at weights of 0, shape `(D, D)`.
 
-        With all K candidates equally probable it is the mean over examples of the covariance of their features; where
-        each class has weights of its own, 1/K of the mean product of the prompts' features.
+        All K candidates are equally probable there, so it is the mean over examples of the covariance of their
+        features. Where each class has weights of its own, it is 1/K of the mean product of the prompts' features, in
+        every direction in which the weights of all classes add up to 0; in others nothing changes.
         """
         if self.classes:
             return self.values_FD.T @ self.values_FD / (len(self.values_FD) * self.outputs)

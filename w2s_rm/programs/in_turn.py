@@ -23,7 +23,7 @@ from w2s_rm import catalog
 from w2s_rm.errors import StageError
 from w2s_rm.programs.launched import is_main_process, run_main
 from w2s_rm.runs.folder import is_held
-from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
+from w2s_rm.runs.processes import die_with_run
 
 _POLL_S = 0.02
 
@@ -68,6 +68,6 @@ def _wait_for_all() -> None:
 
 
 if __name__ == "__main__":
-    if LAUNCHED_VARIABLE in os.environ:
-        die_with_parent()
+    # No stage is known yet, and with it what its package would do.
+    die_with_run()
     run_main(in_turn)

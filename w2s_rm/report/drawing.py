@@ -54,6 +54,24 @@ class Images:
     svg: bytes
 
 
+def new_figure(width: float, height: float, h_pad: float = 0.12) -> Figure:
+    """Make an empty figure whose parts keep clear of each other.
+
+    Args:
+        width (`float`): Inches.
+        height (`float`): Inches.
+        h_pad (`float`, *optional*, defaults to `0.12`): Inches above and below each part.
+    """
+    # Figure and canvas without pyplot: no window system, no global state.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=h_pad))
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def render(draw: Callable[[], Figure]) -> Images:
     """Draw a figure in the reports' style and give its files; the same figure gives the same bytes.
 

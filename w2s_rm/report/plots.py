@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.render.numbers import percent
 from w2s_rm.report.accuracy_panel import draw_accuracies
-from w2s_rm.report.drawing import BAND, MUTED, Images, Line, prepare, render
+from w2s_rm.report.drawing import BAND, MUTED, Images, Line, new_figure, prepare, render
 from w2s_rm.report.formats import by_run, supervisor_name
 from w2s_rm.report.pgr_panel import draw_pgr
 from w2s_rm.report.rows import ReportRow
@@ -35,16 +35,8 @@ def plot(rows: Sequence[ReportRow]) -> Images:
 
 
 def _figure(rows: Sequence[ReportRow]) -> Figure:
-    # Figure and canvas without pyplot: no window system, no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     groups, bottom = _layout(rows)
-    figure = Figure(
-        figsize=(12, 1.5 + _INCHES_PER_LINE * bottom), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(12, 1.5 + _INCHES_PER_LINE * bottom, h_pad=0.1)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.35, 1))
     for axes in (left, right):
         axes.set_ylim(bottom, _TOP)

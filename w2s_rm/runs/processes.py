@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 
 LAUNCHED_VARIABLE = "W2S_RM_LAUNCHED"
 """Set in the environment of a stage that a run has launched."""
+
+
+def die_with_run() -> None:
+    """In a process that a run has launched, as [`die_with_parent`]; in others nothing."""
+    if LAUNCHED_VARIABLE in os.environ:
+        die_with_parent()
 
 
 def die_with_parent() -> None:

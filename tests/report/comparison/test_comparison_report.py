@@ -64,6 +64,15 @@ def predictions(run: Path, method: str) -> list[Predictions]:
     return [read_predictions(stage.folder / "predictions.parquet") for stage in stages]
 
 
+def test_runs_are_independent_of_each_other(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(600, 1000)], "better": [answers(640, 1000, start=30)]}
+    twins = [make_run(name, weak=None, students=students, ceiling=None) for name in ("one", "other")]
+    (alone,), (first, second) = compare(twins[:1]), compare(twins)
+    # Two that are right or wrong together would cost nothing; of two independent ones the factor is 2.24, not 1.96.
+    widths = [(row.high - row.low) / (alone.high - alone.low) for row in (first, second)]
+    assert widths == pytest.approx([2.236 / 1.960] * 2, rel=0.02)
+
+
 def test_each_setting_has_a_family_of_its_own(runs: list[Path], make_run: MakeRun, answers: Answers) -> None:
     students = {"naive": [answers(60)], "better": [answers(70)]}
     other = make_run("third", weak=[answers(50)], students=students, ceiling=[answers(80)], setting="chess")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.report.comparison.rows import BASELINE, ComparisonRow, by_method
-from w2s_rm.report.drawing import INK, STUDENTS, Images, prepare, render
+from w2s_rm.report.drawing import INK, STUDENTS, Images, new_figure, prepare, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,18 +28,9 @@ def plot_comparison(rows: Sequence[ComparisonRow]) -> Images:
 
 
 def _figure(rows: Sequence[ComparisonRow]) -> Figure:
-    # Figure and canvas without pyplot: no window system, no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     settings = list(dict.fromkeys(row.setting for row in rows))
     most = max(len(by_method([row for row in rows if row.setting == setting])) for setting in settings)
-    figure = Figure(
-        figsize=(_INCHES_WIDE * len(settings), 1.9 + _INCHES_PER_LINE * most),
-        layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12),
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(_INCHES_WIDE * len(settings), 1.9 + _INCHES_PER_LINE * most)
     panels = figure.subplots(1, len(settings), squeeze=False)[0]
     for axes, setting in zip(panels, settings, strict=True):
         _draw_setting(axes, [row for row in rows if row.setting == setting])

@@ -30,12 +30,8 @@ def feature_blocks(rows: Sequence[FeatureRow]) -> list[Block]:
     return [Heading("Layers and penalties", 2), _table(rows), Figure(_description(rows), FIGURE), Bullets(_HOW_TO_READ)]
 
 
-def by_method(rows: Sequence[FeatureRow]) -> list[list[FeatureRow]]:
-    """Group rows by run and method, in their order.
-
-    Args:
-        rows (`Sequence[FeatureRow]`): Rows of any number of runs, those of a run together.
-    """
+def _by_method(rows: Sequence[FeatureRow]) -> list[list[FeatureRow]]:
+    """Rows by run and method, in their order."""
     groups = features_by_run(rows)
     return [
         [row for row in group if row.method == method]
@@ -47,7 +43,7 @@ def by_method(rows: Sequence[FeatureRow]) -> list[list[FeatureRow]]:
 def _table(rows: Sequence[FeatureRow]) -> Table:
     header = ("Run", "Method", "Layer, l2 chosen", "By the ceiling", "PGR there", "Lowest PGR", "Highest PGR")
     lines = []
-    for group in by_method(rows):
+    for group in _by_method(rows):
         students = {row: row.chosen for row in group if row.chosen}
         ceilings = {row: row.ceiling_chosen for row in group if row.ceiling_chosen}
         there = "; ".join(ratio(row.pgr) for row in students)
@@ -71,7 +67,7 @@ def _ends(group: Sequence[FeatureRow]) -> tuple[str, str]:
 
 def _description(rows: Sequence[FeatureRow]) -> str:
     parts = []
-    for group in by_method(rows):
+    for group in _by_method(rows):
         for layer in dict.fromkeys(row.layer for row in group):
             accuracies = [f"{row.l2:g}: {percent(row.student_accuracy)} %" for row in group if row.layer == layer]
             parts.append(f"{group[0].recipe}, {group[0].method}, layer {layer}: {', '.join(accuracies)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENTS, WEAK, Images, prepare, render
+from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENTS, WEAK, Images, new_figure, prepare, render
 from w2s_rm.report.features.rows import FeatureRow, features_by_run
 
 if TYPE_CHECKING:
@@ -31,20 +31,11 @@ def plot_features(rows: Sequence[FeatureRow]) -> Images:
 
 
 def _figure(rows: Sequence[FeatureRow]) -> Figure:
-    # Figure and canvas without pyplot: no window system, no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     groups = features_by_run(rows)
     columns = max(len(_layers(group)) for group in groups)
     methods = list(dict.fromkeys(row.method for row in rows))
     colors = {method: STUDENTS[index % len(STUDENTS)] for index, method in enumerate(methods)}
-    figure = Figure(
-        figsize=(1.2 + _INCHES_WIDE * max(columns, 2), 1.2 + _INCHES_HIGH * len(groups)),
-        layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12),
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.2 + _INCHES_WIDE * max(columns, 2), 1.2 + _INCHES_HIGH * len(groups))
     panels = figure.subplots(2 * len(groups), columns, sharey="row", squeeze=False)
     for group, pairs in zip(groups, panels.reshape(len(groups), 2, columns), strict=True):
         _draw_run(group, pairs, colors, named=len(groups) > 1)

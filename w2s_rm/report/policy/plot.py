@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENTS, WEAK, Images, prepare, render
+from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENTS, WEAK, Images, new_figure, prepare, render
 from w2s_rm.report.policy.rows import CurvePoint, Optimised, PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import each_training, reward_model_name
 
@@ -41,19 +41,10 @@ def plot_policies(rows: Sequence[PolicyRow]) -> Images:
 
 
 def _figure(rows: Sequence[PolicyRow]) -> Figure:
-    # Figure and canvas without pyplot: no window system, no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     groups = policies_by_run(rows)
     columns = max(len(_trainers(group)) for group in groups)
     styles = _styles(rows)
-    figure = Figure(
-        figsize=(1.2 + _INCHES_WIDE * max(columns, 1.4), 1.2 + _INCHES_HIGH * len(groups)),
-        layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12),
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.2 + _INCHES_WIDE * max(columns, 1.4), 1.2 + _INCHES_HIGH * len(groups))
     panels = figure.subplots(2 * len(groups), columns, sharey="row", squeeze=False)
     for group, pairs in zip(groups, panels.reshape(len(groups), 2, columns), strict=True):
         _draw_run(group, pairs, styles, named=len(groups) > 1)
