@@ -48,7 +48,7 @@ def test_surface() -> None:
         "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands"],
         "run": ["RECIPE", "key=value", "--runs", "--executor"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
-        "report": ["RUN", "--output"],
+        "report": ["RUN", "--output", "--section"],
         "assemble": ["PROBE"],
         "evaluate": ["MODEL", "key=value", "--task", "--output", "--batch-size", "--max-length"],
         "export": [

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from w2s_rm.errors import ConfigError, UnknownNameError, nearest
 
-Kind = Literal["tasks", "losses", "labels", "corpora", "policies", "supervisors", "preparations", "stages"]
+Kind = Literal["tasks", "losses", "labels", "corpora", "policies", "supervisors", "preparations", "stages", "sections"]
 _SINGULAR: dict[Kind, str] = {
     "tasks": "task",
     "losses": "loss",
@@ -25,7 +25,10 @@ _SINGULAR: dict[Kind, str] = {
     "supervisors": "supervisor",
     "preparations": "preparation",
     "stages": "stage",
+    "sections": "report section",
 }
+# Kinds whose folder lies in that of another part.
+_INSIDE: dict[Kind, str] = {"sections": "report"}
 _ROOT = Path(__file__).parent
 
 
@@ -44,7 +47,7 @@ def names(kind: Kind) -> list[str]:
     Args:
         kind (`str`): Which folder of the package.
     """
-    return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path.stem for path in _ROOT.joinpath(*_where(kind)).glob("*.py") if not path.stem.startswith("_"))
 
 
 def knows(kind: Kind, name: str) -> bool:
@@ -76,7 +79,7 @@ def lookup(kind: Kind, name: str) -> Any:
         return component
     if name not in names(kind):
         raise UnknownNameError(f"unknown {_SINGULAR[kind]} {name!r}; {nearest(name, names(kind))}")
-    module = importlib.import_module(f"w2s_rm.{kind}.{name}")
+    module = importlib.import_module(".".join(["w2s_rm", *_where(kind), name]))
     return getattr(module, class_name(name))
 
 
@@ -100,6 +103,11 @@ def identity(name: str) -> str:
         name (`str`): A registered name, or the path of a file.
     """
     return hashlib.sha256(Path(name).read_bytes()).hexdigest() if _is_file(name) else name
+
+
+def _where(kind: Kind) -> list[str]:
+    """The folder of a kind, from the package's root down."""
+    return [_INSIDE[kind], kind] if kind in _INSIDE else [kind]
 
 
 def _is_file(name: str) -> bool:

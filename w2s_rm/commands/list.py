@@ -1,4 +1,4 @@
-"""what there is: tasks, losses, labels, settings, heads, corpora, policies, supervisors, preparations or stages"""
+"""what there is: tasks, losses, heads and every other kind of component"""
 
 from __future__ import annotations
 

@@ -6,17 +6,11 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
 from w2s_rm.render.numbers import percent, ratio
-from w2s_rm.report.comparison.content import comparison_blocks
-from w2s_rm.report.comparison.rows import ComparisonRow
-from w2s_rm.report.features.content import feature_blocks
-from w2s_rm.report.features.rows import FeatureRow
 from w2s_rm.report.formats import by_run, pgr_text, run_name
 from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.notes import no_pgr_reason, notes
-from w2s_rm.report.policy.content import policy_blocks, policy_findings
-from w2s_rm.report.policy.notes import policy_notes
-from w2s_rm.report.policy.rows import PolicyRow
 from w2s_rm.report.rows import ReportRow
+from w2s_rm.report.sections import Collected
 from w2s_rm.report.tables import (
     agreement_table,
     baselines_table,
@@ -53,29 +47,23 @@ _GREEDY = (
 )
 
 
-def blocks(
-    rows: Sequence[ReportRow],
-    policies: Sequence[PolicyRow] = (),
-    features: Sequence[FeatureRow] = (),
-    comparisons: Sequence[ComparisonRow] = (),
-) -> list[Block]:
+def blocks(rows: Sequence[ReportRow], sections: Sequence[Collected] = ()) -> list[Block]:
     """Compose the report.
 
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
-        policies (`Sequence[PolicyRow]`, *optional*): Rows about their policies.
-        features (`Sequence[FeatureRow]`, *optional*): Rows about the layers and penalties that they chose from.
-        comparisons (`Sequence[ComparisonRow]`, *optional*): Their methods beside the baseline.
+        sections (`Sequence[Collected]`, *optional*): What is said besides the results, in this order.
     """
     groups = by_run(rows)
-    warnings = notes(rows) + policy_notes(policies)
-    content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows), *policy_findings(policies)]
+    warnings = [*notes(rows), *(text for one in sections for text in one.section.warnings(one.rows))]
+    content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows)]
+    content += [block for one in sections for block in one.section.findings(one.rows)]
     if len(groups) > 1:
         content += [Heading("Side by side", 2), side_by_side_table(groups), *grid_blocks(rows)]
     content.append(Figure(_description(rows)))
     if warnings:
         content += [Heading("Warnings", 2), Bullets(tuple(warnings), warning=True)]
-    content += [Heading("Results", 2), results_table(rows), *comparison_blocks(comparisons)]
+    content += [Heading("Results", 2), results_table(rows)]
     content += [Heading("Baselines", 2), baselines_table(groups)]
     written = [row for row in rows if row.student_no_candidate is not None]
     if written:
@@ -85,7 +73,7 @@ def blocks(
             exact_match_table(written),
             no_candidate_table(written),
         ]
-    content += [*policy_blocks(policies), *feature_blocks(features)]
+    content += [block for one in sections for block in one.section.blocks(one.rows)]
     content += [Heading("How to read this", 2), Bullets(_HOW_TO_READ)]
     content += [Heading("Agreement with the supervisor", 2), agreement_table(rows)]
     content += [Heading("Each seed", 2), seeds_table(rows)]

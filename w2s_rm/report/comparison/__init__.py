@@ -1,6 +1,6 @@
 """From the students of finished runs to a table and a figure: which methods help, in how many tasks."""
 
-from w2s_rm.report.comparison.rows import ComparisonRow, comparison_record
+from w2s_rm.report.comparison.rows import ComparisonRow
 from w2s_rm.report.comparison.table import compare
 
-__all__ = ["ComparisonRow", "compare", "comparison_record"]
+__all__ = ["ComparisonRow", "compare"]

@@ -21,13 +21,11 @@ _HOW_TO_READ = (
 
 
 def comparison_blocks(rows: Sequence[ComparisonRow]) -> list[Block]:
-    """Compose the section that compares methods; empty without any.
+    """Compose the section that compares methods.
 
     Args:
         rows (`Sequence[ComparisonRow]`): Rows of any number of runs.
     """
-    if not rows:
-        return []
     content: list[Block] = [Heading(f"Methods beside {BASELINE}", 2)]
     for setting in dict.fromkeys(row.setting for row in rows):
         own = [row for row in rows if row.setting == setting]

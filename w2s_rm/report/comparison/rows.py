@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from w2s_rm.report.rows import plain
+from dataclasses import dataclass
 
 BASELINE = "naive"
 """The method that all others are compared with: a student that simply imitates its supervisor."""
@@ -51,15 +48,6 @@ class ComparisonRow:
     def worse(self) -> bool:
         """Whether it is worse beyond chance."""
         return self.high < 0
-
-
-def comparison_record(row: ComparisonRow) -> dict[str, Any]:
-    """Return a row as plain data for JSON, floats rounded to six digits.
-
-    Args:
-        row ([`ComparisonRow`]): The row.
-    """
-    return {name: plain(value) for name, value in asdict(row).items()}
 
 
 def by_method(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:

@@ -20,13 +20,11 @@ _HOW_TO_READ = (
 
 
 def feature_blocks(rows: Sequence[FeatureRow]) -> list[Block]:
-    """Compose the section about features; empty without any.
+    """Compose the section about features.
 
     Args:
         rows (`Sequence[FeatureRow]`): Rows of any number of runs, those of a run together.
     """
-    if not rows:
-        return []
     return [Heading("Layers and penalties", 2), _table(rows), Figure(_description(rows), FIGURE), Bullets(_HOW_TO_READ)]
 
 

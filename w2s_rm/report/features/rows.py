@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from w2s_rm.report.rows import group_runs, plain
+from w2s_rm.report.rows import group_runs
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,6 @@ class FeatureRow:
     pgr: float | None
     chosen: int
     ceiling_chosen: int
-
-
-def feature_record(row: FeatureRow) -> dict[str, Any]:
-    """Return a row as plain data for JSON, floats rounded to six digits.
-
-    Args:
-        row ([`FeatureRow`]): The row.
-    """
-    return {name: plain(value) for name, value in asdict(row).items()}
 
 
 def features_by_run(rows: Sequence[FeatureRow]) -> list[list[FeatureRow]]:

@@ -30,13 +30,11 @@ _HOW_TO_READ = (
 
 
 def policy_blocks(rows: Sequence[PolicyRow]) -> list[Block]:
-    """Compose the section about policies; empty without any.
+    """Compose the section about policies.
 
     Args:
         rows (`Sequence[PolicyRow]`): Rows of any number of runs, those of a run together.
     """
-    if not rows:
-        return []
     return [
         Heading("Policies", 2),
         policies_table(rows),
