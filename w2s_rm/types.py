@@ -217,12 +217,13 @@ class Loss(Protocol):
             mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates.
             progress (`float`): Share of the optimizer steps done, in [0, 1].
             statistics (`Tensor`, *optional*): What `batch_statistics` returned for the global batch; `None` when
-                candidates are exchangeable (no class prior exists) or the loss needs none.
+                candidates are exchangeable (no class prior exists) or the loss needs none. It may stand here once for
+                each example, as a row, where examples of several batches come together.
         """
         ...
 
     def batch_statistics(self, scores_NK: Tensor, targets_NK: Tensor, mask_NK: Tensor) -> Tensor | None:
-        """Statistics over the global batch (ranks x accumulation) for fixed classes; `None` if the loss needs none."""
+        """Return a vector of statistics over the global batch (ranks x accumulation), for fixed classes, or `None`."""
         ...
 
     @property

@@ -172,7 +172,7 @@ def test_a_loss_gets_its_statistics_and_progress(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(type(loss), "__call__", watched)
     fit_in_batches(two, loss, [0.1], schedule)
     assert [progress for progress, _ in seen] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
-    assert all(statistics is not None and statistics.shape == (2,) for _, statistics in seen)
+    assert all(statistics is not None and statistics.shape == (20, 2) for _, statistics in seen)
     seen.clear()
     fit_in_batches(two, loss, [0.1], Schedule(0.01, 1, 20, 0, exchangeable=True))
     assert all(statistics is None for _, statistics in seen)
@@ -184,15 +184,18 @@ def test_each_step_has_the_statistics_of_its_own_batch(monkeypatch: pytest.Monke
     original, seen = type(loss).__call__, []
 
     def watched(self: Any, scores_BK: Tensor, *others: Tensor, progress: float, statistics: Tensor) -> Any:
-        seen.append(statistics)
-        torch.testing.assert_close(statistics, loss.batch_statistics(scores_BK.detach(), *others))
+        # Two models, one for each penalty, each with its own.
+        both = [[part[places] for part in (scores_BK.detach(), *others)] for places in (slice(0, 20), slice(20, 40))]
+        taken = [loss.batch_statistics(*one) for one in both]
+        torch.testing.assert_close(statistics, torch.stack([taken[0]] * 20 + [taken[1]] * 20))
+        seen.append(taken)
         return original(self, scores_BK, *others, progress=progress, statistics=statistics)
 
     monkeypatch.setattr(type(loss), "__call__", watched)
-    fit_in_batches(two, loss, [0.1], Schedule(0.01, 2, 20, 0, exchangeable=False))
-    # All scores are 0 at first, then no longer.
-    torch.testing.assert_close(seen[0], torch.full((2,), -math.log(2), dtype=torch.float64))
-    assert not torch.allclose(seen[0], seen[-1])
+    fit_in_batches(two, loss, [1.0, 0.1], Schedule(0.01, 2, 20, 0, exchangeable=False))
+    # All scores are 0 at first, then no longer, nor the same with one penalty as with the other.
+    torch.testing.assert_close(seen[0], [torch.full((2,), -math.log(2), dtype=torch.float64)] * 2)
+    assert not torch.allclose(seen[0][0], seen[-1][0]) and not torch.allclose(*seen[-1])
 
 
 def test_all_examples_are_seen_alike_in_an_order_that_the_seed_gives() -> None:

@@ -69,6 +69,17 @@ def test_options_round_trip_through_yaml(loss):
     assert type(loss)(**options) == loss
 
 
+def test_statistics_may_stand_there_once_for_each_example(loss):
+    """Linear models with several penalties are trained together, each with the statistics of its own scores."""
+    batches = [ragged_batch([4] * 6, width=4, seed=seed) for seed in (0, 1)]
+    for both in zip(*(all_statistics(loss, batch) for batch in batches), strict=True):
+        together = None if both[0] is None else torch.stack(both).repeat_interleave(6, dim=0)
+        joined = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+        alone = [evaluate(loss, batch, 0.7, one) for batch, one in zip(batches, both, strict=True)]
+        for found, expected in zip(evaluate(loss, joined, 0.7, together), zip(*alone, strict=True), strict=True):
+            torch.testing.assert_close(found, torch.cat(expected), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("sizes", [[2], [5], [2, 3, 4, 5], [2] * 7])
 @pytest.mark.parametrize("progress", [0.0, 0.1, 1.0])
 def test_one_finite_loss_and_gradient_for_each_example(loss, sizes, progress):

@@ -1,7 +1,8 @@
 """Fit linear models to frozen features, with any loss over candidates and the same labels as any training.
 
 Shape suffixes: B examples, K candidates, F things that have features (candidates, or prompts), in one flat row, D width
-of features, O outputs: one that all candidates share, or one for each class.
+of features, O outputs: one that all candidates share, or one for each class, P models that
+differ in their penalty.
 """
 
 from __future__ import annotations
@@ -131,18 +132,50 @@ class Problem:
         centred_FD = (self.values_FD - means_BD[owner_F]) / counts_B[owner_F, None].sqrt()
         return centred_FD.T @ centred_FD / len(counts_B)
 
-    def loss(self, loss: Loss, scores_BK: Tensor, progress: float, statistics: Tensor | None = None) -> Tensor:
-        """Return the mean loss.
+    def scores_of_each(self, weights_POD: Tensor, bias_PO: Tensor) -> Tensor:
+        """Score the candidates with each of P models, shape `(P, B, K)`, otherwise as [`scores`].
+
+        Args:
+            weights_POD (`Tensor` of shape `(P, O, D)`): On the standardised features.
+            bias_PO (`Tensor` of shape `(P, O)`): Intercepts.
+        """
+        if self.classes:
+            return self.values_FD @ weights_POD.transpose(1, 2) + bias_PO[:, None]
+        values_PF = weights_POD[:, 0] @ self.values_FD.T
+        shape, padding = (len(values_PF), *self.mask_BK.shape), torch.finfo(values_PF.dtype).min
+        return torch.full(shape, padding, dtype=values_PF.dtype).masked_scatter(self.mask_BK, values_PF)
+
+    def loss(self, loss: Loss, scores_BK: Tensor, progress: float) -> Tensor:
+        """Return the mean loss of one model, of a loss that takes no statistics.
 
         Args:
             loss ([`~w2s_rm.types.Loss`]): Which one.
-            scores_BK (`Tensor` of shape `(B, K)`): From [`Problem.scores`].
+            scores_BK (`Tensor` of shape `(B, K)`): From [`scores`].
             progress (`float`): Share of training that is done.
-            statistics (`Tensor`, *optional*): What the loss has taken of the batch.
         """
-        compared_BK = less_margins(scores_BK, self.margins_B)
-        output = loss(compared_BK, self.targets_BK, self.mask_BK, progress=progress, statistics=statistics)
-        return output.per_example_B.mean()
+        return self.losses(loss, scores_BK[None], progress, exchangeable=True)[0]
+
+    def losses(self, loss: Loss, scores_PBK: Tensor, progress: float, *, exchangeable: bool) -> Tensor:
+        """Return the mean loss of each of P models, shape `(P,)`.
+
+        Args:
+            loss ([`~w2s_rm.types.Loss`]): Which one.
+            scores_PBK (`Tensor` of shape `(P, B, K)`): From [`scores_of_each`].
+            progress (`float`): Share of training that is done.
+            exchangeable (`bool`): Whether candidates have no fixed meaning, so that the loss takes no statistics.
+        """
+        count, statistics = len(scores_PBK), None
+        if loss.needs_batch_statistics and not exchangeable:
+            taken = [
+                loss.batch_statistics(scores_BK, self.targets_BK, self.mask_BK) for scores_BK in scores_PBK.detach()
+            ]
+            statistics_PK = torch.stack([one for one in taken if one is not None])
+            statistics = statistics_PK.repeat_interleave(len(self.mask_BK), dim=0)
+        margins_B = None if self.margins_B is None else self.margins_B.repeat(count)
+        compared_BK = less_margins(scores_PBK.flatten(0, 1), margins_B)
+        targets_BK, mask_BK = self.targets_BK.repeat(count, 1), self.mask_BK.repeat(count, 1)
+        output = loss(compared_BK, targets_BK, mask_BK, progress=progress, statistics=statistics)
+        return output.per_example_B.view(count, -1).mean(dim=1)
 
 
 def make_problem(
@@ -269,27 +302,23 @@ def fit_in_batches(problem: Problem, loss: Loss, penalties: Sequence[float], sch
         NonFiniteError: The loss is not finite.
     """
     outputs, width, count = problem.outputs, problem.values_FD.shape[1], len(problem.targets_BK)
-    fits = [
-        (torch.zeros(outputs, width, dtype=torch.float64), torch.zeros(outputs, dtype=torch.float64)) for _ in penalties
-    ]
-    parameters = [part.requires_grad_() for fit in fits for part in fit]
+    weights_POD = torch.zeros(len(penalties), outputs, width, dtype=torch.float64, requires_grad=True)
+    bias_PO = torch.zeros(len(penalties), outputs, dtype=torch.float64, requires_grad=True)
+    l2_P = torch.tensor(penalties, dtype=torch.float64)
     batch_size = min(schedule.batch_size, count)
     steps = max(1, math.ceil(schedule.epochs * count / batch_size))
-    optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, foreach=True)
+    optimizer = torch.optim.Adam([weights_POD, bias_PO], lr=schedule.learning_rate, foreach=True)
     generator = torch.Generator().manual_seed(schedule.seed)
     order_B = torch.empty(0, dtype=torch.long)
+    # The models are independent: of a sum of their losses each gets the gradient of its own, and Adam takes numbers one
+    # by one. Six together cost half to a third of one after the other, which is mostly the time to start operations.
     for step in range(steps):
         if len(order_B) < batch_size:
             order_B = torch.cat([order_B, torch.randperm(count, generator=generator)])
         batch, order_B = problem.take(order_B[:batch_size]), order_B[batch_size:]
-        total = torch.zeros((), dtype=torch.float64)
-        for l2, (weights_OD, bias_O) in zip(penalties, fits, strict=True):
-            scores_BK = batch.scores(weights_OD, bias_O)
-            statistics = None
-            if loss.needs_batch_statistics and not schedule.exchangeable:
-                statistics = loss.batch_statistics(scores_BK.detach(), batch.targets_BK, batch.mask_BK)
-            total = total + batch.loss(loss, scores_BK, step / steps, statistics)
-            total = total + 0.5 * l2 * weights_OD.square().sum()
+        scores_PBK = batch.scores_of_each(weights_POD, bias_PO)
+        total = batch.losses(loss, scores_PBK, step / steps, exchangeable=schedule.exchangeable).sum()
+        total = total + (0.5 * l2_P * weights_POD.square().sum(dim=(1, 2))).sum()
         value = float(total.detach())
         if not math.isfinite(value):
             raise NonFiniteError(f"step {step + 1}: the loss is {value}; lower the learning rate")
@@ -297,4 +326,7 @@ def fit_in_batches(problem: Problem, loss: Loss, penalties: Sequence[float], sch
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    return [Fit(weights_OD.detach(), bias_O.detach(), steps) for weights_OD, bias_O in fits]
+    return [
+        Fit(weights_OD, bias_O, steps)
+        for weights_OD, bias_O in zip(weights_POD.detach(), bias_PO.detach(), strict=True)
+    ]
