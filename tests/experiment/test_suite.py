@@ -74,7 +74,7 @@ def test_mistakes_of_all_files_at_once(suite_file: Path) -> None:
     for text in (
         "suite.yaml: a suite that cannot be run:",
         "recipe: unknown key; did you mean 'recipes'?",
-        "task: unknown key; known: name, recipes",
+        "task: unknown key; known: name, recipes, with",
         "name: 'a/b' cannot name a run",
         "one/recipe.yaml: 1 mistake:",
         "seedz: unknown key; did you mean 'seeds'?",
@@ -83,6 +83,35 @@ def test_mistakes_of_all_files_at_once(suite_file: Path) -> None:
         "three/recipe.yaml: no such recipe",
     ):
         assert text in message, message
+
+
+def test_values_that_replace_those_of_each_recipe(suite_file: Path) -> None:
+    content = yaml.safe_load(suite_file.read_text())
+    methods = {"other": {"loss": {"name": "product"}}}
+    content["with"] = {"methods": methods, "train.learning_rate": 3e-5, "seeds": [4, 5]}
+    suite = load_suite(write(suite_file.parent, content), ["seeds=[6]"])
+    # They are other experiments than those of the recipes alone, which may share a folder of runs with them.
+    assert [recipe.name for recipe in suite.recipes] == ["both_one", "both_two"]
+    for recipe in suite.recipes:
+        assert list(recipe.methods) == ["other"] and recipe.methods["other"].loss == {"name": "product"}
+        assert recipe.train["learning_rate"] == 3e-5 and recipe.train["per_device_train_batch_size"] == 32
+        assert recipe.seeds == (6,) and recipe.content["name"] == recipe.name
+
+
+def test_a_mistake_in_them_is_said_where_it_stands(suite_file: Path) -> None:
+    path = suite_file.parent / "suite.yaml"
+    text = path.read_text() + "with:\n  methods:\n    other: {loss: {name: prodct}}\n  seeds.a: 1\n"
+    path.write_text(text)
+    found = mistakes(path)
+    assert "suite.yaml: line 8: 'seeds.a': seeds is a value, it holds no keys" in found, found
+    path.write_text(text.replace("  seeds.a: 1\n", ""))
+    assert "suite.yaml: line 7: methods.other.loss.name: " in mistakes(path), mistakes(path)
+
+
+@pytest.mark.parametrize("given", [[1], "seeds", {"name": "another"}])
+def test_what_replaces_nothing_or_renames(suite_file: Path, given: object) -> None:
+    content = {**yaml.safe_load(suite_file.read_text()), "with": given}
+    assert "holds no keys and values (or a name" in mistakes(write(suite_file.parent, content))
 
 
 @pytest.mark.parametrize("recipes", [None, [], "one/recipe.yaml", [1], {"one": "one/recipe.yaml"}])

@@ -79,12 +79,13 @@ def parse_value(text: str) -> Any:
         raise ConfigError(f"command line: {text!r} is no YAML value: {_cause(error)}") from error
 
 
-def load_marked(path: Path, overrides: list[str]) -> MarkedYaml:
-    """Read a YAML mapping and apply `key=value` overrides; a key with dots reaches inside, `null` removes it.
+def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None = None) -> MarkedYaml:
+    """Read a YAML mapping and replace values in it; a key with dots reaches inside, `null` removes it.
 
     Args:
         path (`Path`): The file.
-        overrides (`list[str]`): For example `["strong.train.learning_rate=1e-5", "seeds=[0]"]`.
+        overrides (`list[str]`): For example `["strong.train.learning_rate=1e-5", "seeds=[0]"]`; they come last.
+        replacing ([`MarkedYaml`], *optional*): Values from another file, by such keys.
 
     Raises:
         ConfigError: No such file, no YAML (with line and column), keys given twice, no mapping, or an override
@@ -108,8 +109,24 @@ def load_marked(path: Path, overrides: list[str]) -> MarkedYaml:
     except RecursionError as error:
         raise ConfigError(f"{path}: an alias stands inside its own anchor; write the value out") from error
     data = _without_sharing(data)
+    replacing = replacing or MarkedYaml("", {}, {})
+    for key, value in replacing.data.items():
+        path_of_key = tuple(key.split("."))
+        place = f"{replacing.source}: {replacing.place((key,))}"
+        _put(path_of_key, _without_sharing(value), data, lines, place, key)
+        lines |= {
+            (*path_of_key, *below): f"{replacing.source}: {line}"
+            for (first, *below), line in replacing.lines.items()
+            if first == key
+        }
     for override in overrides:
-        _apply(override, data, lines)
+        key, equals, text = override.partition("=")
+        path_of_key = tuple(key.split("."))
+        if not equals or not all(path_of_key):
+            raise ConfigError(
+                f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
+            )
+        _put(path_of_key, parse_value(text), data, lines, "command line", override)
     return MarkedYaml(str(path), data, lines)
 
 
@@ -154,21 +171,15 @@ def _without_sharing(value: Any) -> Any:
     return [_without_sharing(item) for item in value] if isinstance(value, list) else value
 
 
-def _apply(override: str, data: dict[str, Any], lines: dict[KeyPath, str]) -> None:
-    key, equals, text = override.partition("=")
-    path = tuple(key.split("."))
-    if not equals or not all(path):
-        raise ConfigError(
-            f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
-        )
+def _put(path: KeyPath, value: Any, data: dict[str, Any], lines: dict[KeyPath, str], place: str, said: str) -> None:
+    """Set a value, or remove it, and note where that was said."""
     inner: Any = data
     for depth, name in enumerate(path[:-1], start=1):
         if inner.get(name) is None:
             inner[name] = {}
         inner = inner[name]
         if not isinstance(inner, dict):
-            raise ConfigError(f"command line: {override!r}: {'.'.join(path[:depth])} is a value, it holds no keys")
-    value = parse_value(text)
+            raise ConfigError(f"{place}: {said!r}: {'.'.join(path[:depth])} is a value, it holds no keys")
     if value is None:
         inner.pop(path[-1], None)
     else:
@@ -176,4 +187,4 @@ def _apply(override: str, data: dict[str, Any], lines: dict[KeyPath, str]) -> No
     # What the file says below this key is gone with its value.
     for below in [other for other in lines if other[: len(path)] == path]:
         del lines[below]
-    lines[path] = "command line"
+    lines[path] = place

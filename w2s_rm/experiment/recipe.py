@@ -158,17 +158,19 @@ class Recipe:
         return task
 
 
-def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml | None = None) -> Recipe:
     """Read and check a recipe.
 
     Args:
         path (`Path`): The YAML file.
         overrides (`Iterable[str]`): `key=value` pairs that replace what the file says.
+        replacing ([`~w2s_rm.experiment.marked_yaml.MarkedYaml`], *optional*): Values from another file that do so
+            before.
 
     Raises:
         ConfigError: All mistakes, each with its line and the nearest right name.
     """
-    marked = load_marked(path, list(overrides))
+    marked = load_marked(path, list(overrides), replacing)
     checker = Checker(marked)
     recipe = checker.recipe()
     if checker.problems:
