@@ -88,10 +88,21 @@ def test_systematic_errors_are_consistent_and_random_ones_are_not():
 
 
 def test_other_wording_shares_only_the_entities_with_the_task():
-    seen, unseen = words_of(ALL), words_of(replace(ALL, wording_seen=False))
+    seen, unseen = words_of(ALL), words_of(replace(ALL, task_wording=0.0))
     entities = {f"E{entity}" for entity in range(24)}
     assert seen & unseen == entities | {"<eos>", "certainly", "honestly"}
-    assert share_right(replace(ALL, wording_seen=False)) == 1.0
+    assert share_right(replace(ALL, task_wording=0.0)) == 1.0
+
+
+def test_some_lines_in_the_wording_of_the_task():
+    """The share of them, and neither what is said nor how often it is right depends on it."""
+    some = replace(ALL, task_wording=0.1)
+    lines = read(some, 4000)[0].ids_NT
+    asked = [text(some, ids_T)[0] == "which" for ids_T in lines]
+    # Standard deviation sqrt(4000 * 0.09) = 19.
+    assert abs(sum(asked) - 400) < 4 * 19
+    assert words_of(some) == words_of(ALL) | words_of(replace(ALL, task_wording=0.0))
+    assert share_right(some) == 1.0
 
 
 def words_of(corpus):

@@ -16,8 +16,9 @@ N = 40
 
 
 def example(i, k=2):
-    """Longer with `i`."""
-    return hash_order(Example(f"id{i}", f"g{i}", "?" * (i + 1), tuple(f"{i} {j}" for j in range(k)), 0))
+    """Longer with `i`, on two of eleven things."""
+    prompt = f"w{i % 11} w{i % 7} " + "?" * (i + 1)
+    return hash_order(Example(f"id{i}", f"g{i}", prompt, tuple(f"{i} {j}" for j in range(k)), 0))
 
 
 EXAMPLES = [example(i) for i in range(N)]
@@ -27,6 +28,7 @@ MARGINS = {f"id{i}": (i * 7 % N) / N for i in range(N)}
 def options(kind):
     return {
         "random": {},
+        "clustered": {"pattern": "w[0-9]+"},
         "systematic": {"feature": "length"},
         "hard": {"difficulty": MARGINS},
         "adversarial": {"difficulty": MARGINS},
@@ -97,6 +99,35 @@ def test_examples_of_equal_feature_follow_the_seed():
     assert first != second
 
 
+def test_clustered_errors_are_those_on_a_few_things():
+    """Right labels and wrong ones share things, but at most one thing has both, where the number is full."""
+    words = {example.id: set(example.prompt.split()[:2]) for example in EXAMPLES}
+    kinds = set()
+    for seed in range(20):
+        bad = wrong(simulate(EXAMPLES, 0.7, "clustered", seed=seed, pattern="w[0-9]+"))
+        doubtful = {
+            word for word in set().union(*words.values()) if all(id in bad for id in words if word in words[id])
+        }
+        left = {id for id in bad if not words[id] & doubtful}
+        # What is left of the errors lies on one more thing.
+        assert doubtful and (not left or set.intersection(*(words[id] for id in left)))
+        kinds.add(frozenset(doubtful))
+    assert len(kinds) > 5, "other seeds, other things"
+
+
+def test_a_message_of_a_conversation_has_words_too():
+    said = [Example(f"id{i}", f"g{i}", ({"role": "user", "content": f"w{i % 2}"},), ("a", "b"), 0) for i in range(8)]
+    bad = wrong(simulate(said, 0.5, "clustered", seed=0, pattern="w[0-9]+", confidence=0.9), said)
+    assert bad in ({f"id{i}" for i in range(start, 8, 2)} for start in (0, 1))
+
+
+def test_a_pattern_that_matches_too_little():
+    with pytest.raises(
+        DataError, match="12 examples are to be wrong, and only 3 of 40 prompts have a word that matches"
+    ):
+        simulate(EXAMPLES, 0.7, "clustered", seed=1, pattern=r"w10\b")
+
+
 def test_hard_and_adversarial_errors_are_at_the_two_ends():
     by_margin = sorted(MARGINS, key=MARGINS.__getitem__)
     assert wrong(simulate(EXAMPLES, 0.75, "hard", seed=1, difficulty=MARGINS)) == set(by_margin[:10])
@@ -145,6 +176,11 @@ def test_the_order_of_candidates_does_not_matter():
         ({"kind": "systematic"}, "feature is None; name one of length, position"),
         ({"kind": "systematic", "feature": "lenght"}, "unknown feature 'lenght'; did you mean 'length'?"),
         ({"feature": "length"}, "feature is 'length'; leave it out"),
+        ({"kind": "clustered"}, "pattern is None; give a regular expression for words"),
+        ({"pattern": "a"}, "pattern is 'a'; leave it out"),
+        ({"kind": "clustered", "pattern": "("}, r"pattern is '\(', no regular expression"),
+        ({"kind": "clustered", "pattern": "(a)(b)"}, "with 2 groups; use one at most"),
+        ({"kind": "clustered", "pattern": "a*"}, "matches nothing at all"),
         ({"kind": "hard"}, "difficulty is missing; give the margins of a model"),
         ({"kind": "adversarial"}, "difficulty is missing; give the margins of a model"),
         ({"difficulty": MARGINS}, "difficulty is given; leave it out"),

@@ -29,7 +29,13 @@ def test_errors_of_a_model_go_by_what_it_says_of_the_same_split(bench: Any, erro
 
 
 @pytest.mark.parametrize(
-    "more", [{"accuracy": 0.8}, {"confidence": 0.9}, {"errors": "systematic", "feature": "length"}]
+    "more",
+    [
+        {"accuracy": 0.8},
+        {"confidence": 0.9},
+        {"errors": "systematic", "feature": "length"},
+        {"errors": "clustered", "pattern": r"E\d+"},
+    ],
 )
 def test_each_option_changes_labels_and_what_follows(bench: Any, more: dict[str, Any]) -> None:
     assert bench.changed("simulated", RANDOM, {**RANDOM, **more}) == {"simulate", "train", "evaluate"}
@@ -56,6 +62,9 @@ def test_the_seed_counts(bench: Any) -> None:
         ({**RANDOM, "errors": "systematic"}, "feature: goes with errors: systematic, which needs it"),
         ({**RANDOM, "feature": "length"}, "feature: goes with errors: systematic, which needs it"),
         ({**RANDOM, "errors": "systematic", "feature": "lenght"}, "feature: is 'lenght'; did you mean 'length'?"),
+        ({**RANDOM, "errors": "clustered"}, "pattern: goes with errors: clustered, which needs it"),
+        ({**RANDOM, "pattern": "E"}, "pattern: goes with errors: clustered, which needs it"),
+        ({**RANDOM, "errors": "clustered", "pattern": "["}, "pattern: is '[', no regular expression"),
         ({**RANDOM, "errors": "hard", "model": "medum"}, "no model 'medum' in this recipe; did you mean 'medium'?"),
         ({**RANDOM, "model": "medium"}, "model: goes with errors: hard or adversarial, and errors is random"),
     ],

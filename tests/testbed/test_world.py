@@ -18,7 +18,7 @@ def test_ranks_are_permutations_that_depend_on_the_seed_alone():
 def test_every_fact_occurs_once_with_the_lower_rank_first():
     world = World(n_entities=5, n_attributes=2)
     facts = list(world.facts())
-    assert world.n_facts == len(facts) == 2 * 10
+    assert world.n_facts() == len(facts) == 2 * 10
     assert len({(fact.attribute, frozenset(fact[1:])) for fact in facts}) == 20
     assert all(world.ranks_AE[a, low] < world.ranks_AE[a, high] for a, low, high in facts)
 
@@ -30,3 +30,19 @@ def test_asks_in_the_words_of_the_task():
 def test_all_wrong_options_are_named():
     with pytest.raises(ConfigError, match=r"(?s)n_entities is 2: set at least 3.*n_attributes is 9: set 1 to 8"):
         World(n_entities=2, n_attributes=9)
+
+
+def test_only_close_entities() -> None:
+    world = World(seed=1, n_entities=9, n_attributes=2)
+    for closest in (1, 3, 8, 20):
+        facts = list(world.facts(closest))
+        assert [world.apart(fact) <= closest for fact in facts] == [True] * world.n_facts(closest)
+        assert facts == [fact for fact in world.facts() if world.apart(fact) <= closest]
+
+
+def test_who_is_asked_for() -> None:
+    world = World(seed=1, n_entities=9, n_attributes=2)
+    for attribute, low, high in world.facts():
+        for first, second in ((low, high), (high, low)):
+            assert world.right_answer(world.question(attribute, False, first, second)) == high
+            assert world.right_answer(world.question(attribute, True, first, second)) == low

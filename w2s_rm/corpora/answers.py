@@ -64,7 +64,7 @@ class Answers:
     @cached_property
     def told(self) -> Facts:
         """The facts, in other words."""
-        return dataclasses.replace(self.asked, wording_seen=False)
+        return dataclasses.replace(self.asked, task_wording=0.0)
 
     @property
     def words(self) -> tuple[str, ...]:

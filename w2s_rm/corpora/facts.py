@@ -46,7 +46,9 @@ class Facts:
         n_attributes (`int`, *optional*, defaults to `2`): See [`World`]; the same for the task and all models.
         facts_known (`float`, *optional*, defaults to `1.0`): Share of the facts that the corpus tells truly.
         error_kind (`"random"` or `"systematic"`, *optional*, defaults to `"random"`): Kind of the errors in the rest.
-        wording_seen (`bool`, *optional*, defaults to `True`): Whether the wording of the task's questions occurs.
+        task_wording (`float`, *optional*, defaults to `1.0`): Share of lines in the wording of the task's questions;
+            the others say the same in other words. With 1 the task's form is represented in what the model reads, with
+            a few hundredths it is rare, with 0 it is new to the model.
         judged_fraction (`float`, *optional*, defaults to `0.6`): Share of lines that judge an answer.
 
     Raises:
@@ -58,11 +60,15 @@ class Facts:
     n_attributes: int = 2
     facts_known: float = 1.0
     error_kind: Literal["random", "systematic"] = "random"
-    wording_seen: bool = True
+    task_wording: float = 1.0
     judged_fraction: float = 0.6
 
     def __post_init__(self) -> None:
-        shares = {"facts_known": self.facts_known, "judged_fraction": self.judged_fraction}
+        shares = {
+            "facts_known": self.facts_known,
+            "task_wording": self.task_wording,
+            "judged_fraction": self.judged_fraction,
+        }
         problems = [
             f"{name} is {share}: set a share from 0 to 1" for name, share in shares.items() if not 0 <= share <= 1
         ]
@@ -144,14 +150,15 @@ class Facts:
         right_N = ~judged_N | (rng.random(n_lines) < 0.5)
         first_wins_N = self._first_wins(attribute_N, down_N, first_N, second_N, rng)
         answer_N = np.where(first_wins_N == right_N, first_N, second_N)
-        ids, ids_NT = self.word_ids, self.questions(attribute_N, down_N, first_N, second_N)
+        ids = self.word_ids
+        ids_NT = self.questions(attribute_N, down_N, first_N, second_N, self._in_task_wording(n_lines, rng))
         ids_NT[:, ANSWER] = ids["E0"] + answer_N
         ids_NT[:, ANSWER + 1] = ids[EOS]
         ids_NT[:, JUDGEMENT] = np.where(judged_N, np.where(right_N, ids[RIGHT], ids[WRONG]), ids[PAD])
         return _lines(ids_NT, np.where(judged_N, JUDGEMENT, ANSWER))
 
     def measure(self, predict: Predict) -> dict[str, float]:
-        """Ask about every fact in the corpus' wording, both ways round and in both directions.
+        """Ask about every fact in the wording of most lines, both ways round and in both directions.
 
         Args:
             predict (`Predict`): Gives the logits `(N, V)` of the answer or judgement in lines.
@@ -166,7 +173,8 @@ class Facts:
         for down, high_first in np.ndindex(2, 2):
             first_N, second_N = (high_N, low_N) if high_first else (low_N, high_N)
             right_N, wrong_N = (low_N, high_N) if down else (high_N, low_N)
-            ids_NT = self.questions(attribute_N, np.full_like(attribute_N, down), first_N, second_N)
+            usual_N = np.full(len(attribute_N), self.task_wording >= 0.5)
+            ids_NT = self.questions(attribute_N, np.full_like(attribute_N, down), first_N, second_N, usual_N)
             answered.append(self._prefers_right(predict, ids_NT, right_N, wrong_N))
             judged.append(self._judges_right_higher(predict, ids_NT, right_N, wrong_N))
         judgements = float(np.mean(judged))
@@ -182,22 +190,31 @@ class Facts:
         down_N: NDArray[np.int64],
         first_N: NDArray[np.int64],
         second_N: NDArray[np.int64],
+        task_wording_N: NDArray[np.bool_],
     ) -> NDArray[np.int64]:
-        """Write questions in the corpus' wording, the rest of each line padding.
+        """Write questions, the rest of each line padding.
 
         Args:
             attribute_N (`NDArray` of shape `(N,)`): Attribute asked about.
             down_N (`NDArray` of shape `(N,)`): 1 to ask for the lower one.
             first_N (`NDArray` of shape `(N,)`): Entity named first.
             second_N (`NDArray` of shape `(N,)`): Entity named second.
+            task_wording_N (`NDArray` of shape `(N,)`): Whether to ask as the task does, or in other words.
         """
         ids = self.word_ids
-        words = QUESTION_WORDS if self.wording_seen else OTHER_WORDS
-        relation = ids["up_size" if self.wording_seen else "more_size"] + 2 * attribute_N + down_N
+        first_relation_N = np.where(task_wording_N, ids["up_size"], ids["more_size"])
         ids_NT = np.full((len(first_N), LINE_LENGTH), ids[PAD], dtype=np.int64)
-        ids_NT[:, [0, 1, 3, 5, 7]] = [ids[word] for word in words]
-        ids_NT[:, 2], ids_NT[:, 4], ids_NT[:, 6] = relation, ids["E0"] + first_N, ids["E0"] + second_N
+        words_2W = np.array([[ids[word] for word in words] for words in (OTHER_WORDS, QUESTION_WORDS)])
+        ids_NT[:, [0, 1, 3, 5, 7]] = words_2W[task_wording_N.astype(np.int64)]
+        ids_NT[:, 2] = first_relation_N + 2 * attribute_N + down_N
+        ids_NT[:, 4], ids_NT[:, 6] = ids["E0"] + first_N, ids["E0"] + second_N
         return ids_NT
+
+    def _in_task_wording(self, n_lines: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        # No draw where nothing is left to chance: the other draws of a line stay what they are.
+        if self.task_wording in (0, 1):
+            return np.full(n_lines, self.task_wording == 1)
+        return rng.random(n_lines) < self.task_wording
 
     def _prefers_right(
         self, predict: Predict, ids_NT: NDArray[np.int64], right_N: NDArray[np.int64], wrong_N: NDArray[np.int64]

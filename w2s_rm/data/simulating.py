@@ -7,6 +7,7 @@ out; errors with a pattern can be learned.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from w2s_rm.data.label_files import WeakLabel
@@ -14,7 +15,7 @@ from w2s_rm.data.messages import words
 from w2s_rm.errors import ConfigError, DataError, join_problems, nearest
 from w2s_rm.types import Example, Text, content_hash
 
-KINDS = ("random", "systematic", "hard", "adversarial")
+KINDS = ("random", "clustered", "systematic", "hard", "adversarial")
 """Where a simulated supervisor may be wrong."""
 
 
@@ -26,6 +27,7 @@ def simulate(
     seed: int,
     confidence: float | None = None,
     feature: str | None = None,
+    pattern: str | None = None,
     difficulty: Mapping[str, float] | None = None,
 ) -> list[WeakLabel]:
     """Label examples with exactly `N - round(accuracy N)` errors.
@@ -33,6 +35,9 @@ def simulate(
     Examples are put in an order, and the first ones get a wrong label:
 
     - `random`: by a hash of id and seed, so that each is wrong with the same chance;
+    - `clustered`: those in whose prompt a word occurs of which the supervisor knows nothing: words that match `pattern`
+      are put in an order by a hash of word and seed, and all examples with the first of them come first, then those
+      with the second, and so on. So it errs by entity, by topic or by wording;
     - `systematic`: those with the largest `feature` first;
     - `hard`: those with the smallest `difficulty` first, where a model is unsure;
     - `adversarial`: those with the largest `difficulty` first, where a model is sure.
@@ -52,6 +57,7 @@ def simulate(
             one, and at most 1. `None` takes `accuracy`.
         feature (`str`, *optional*): Of `systematic`: `"length"`, the number of characters of prompt and candidates
             together, or `"position"`, the place among `examples`.
+        pattern (`str`, *optional*): Of `clustered`: a regular expression for words, such as `"E\\d+"`.
         difficulty (`Mapping[str, float]`, *optional*): Of `hard` and `adversarial`: by example id the margin of a named
             model, how far its best candidate is above the second best one; small is hard.
 
@@ -61,22 +67,45 @@ def simulate(
     Raises:
         ConfigError: An unknown kind or feature, a number out of range, or an option that the kind lacks or does not
             have.
-        DataError: No examples, an id twice, or examples without ground truth or without difficulty; names the ids.
+        DataError: No examples, an id twice, or examples without ground truth or without difficulty; names the ids. Or
+            fewer examples have a word that matches than are to be wrong.
     """
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of simulated supervisor {kind!r}; {nearest(str(kind), KINDS)}")
     numbers = {"accuracy": accuracy} if confidence is None else {"accuracy": accuracy, "confidence": confidence}
     confidence = accuracy if confidence is None else confidence
-    problems = _number_problems(numbers) + _option_problems(kind, feature, difficulty)
+    problems = _number_problems(numbers) + _option_problems(kind, feature, pattern, difficulty)
     if problems:
         raise ConfigError(join_problems(f"simulated supervisor of the kind {kind!r}: invalid options", problems))
     _check_examples(examples, difficulty)
     _check_confidence(examples, confidence)
-    keys = _keys(examples, kind, feature, difficulty)
+    n_wrong = len(examples) - round(accuracy * len(examples))
+    keys = _keys(examples, kind, feature, difficulty) if pattern is None else _first_words(examples, pattern, seed)
+    matching = sum(map(math.isfinite, keys.values()))
+    if matching < n_wrong:
+        raise DataError(
+            f"simulated supervisor: {n_wrong} examples are to be wrong, and only {matching} of {len(examples)} prompts "
+            f"have a word that matches {pattern!r}; give another pattern, or a higher accuracy"
+        )
     order = sorted(examples, key=lambda example: (keys[example.id], content_hash("simulate", seed, example.id)))
     # Counted over all examples: a draw for each would hit the share on average only.
-    wrong = {example.id for example in order[: len(examples) - round(accuracy * len(examples))]}
+    wrong = {example.id for example in order[:n_wrong]}
     return [_label(example, example.id in wrong, confidence, seed) for example in examples]
+
+
+def pattern_mistake(pattern: str) -> str | None:
+    """Say what is wrong with a regular expression for words; `None` for nothing.
+
+    Args:
+        pattern (`str`): The expression.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        return f"is {pattern!r}, no regular expression ({error})"
+    if compiled.groups > 1:
+        return f"is {pattern!r} with {compiled.groups} groups; use one at most, or (?:...)"
+    return f"is {pattern!r} and matches nothing at all" if compiled.fullmatch("") else None
 
 
 def margins(labels: Sequence[WeakLabel]) -> dict[str, float]:
@@ -122,6 +151,18 @@ def _keys(
     return {example.id: 0.0 for example in examples}
 
 
+def _first_words(examples: Sequence[Example], pattern: str, seed: int) -> dict[str, float]:
+    """The place of each example's first word in the order of all words; infinite where none matches."""
+    found = {example.id: set(re.findall(pattern, _plain(example.prompt))) for example in examples}
+    order = sorted(set().union(*found.values()), key=lambda word: content_hash("simulate", seed, word))
+    places = {word: place for place, word in enumerate(order)}
+    return {id: min((float(places[word]) for word in words), default=math.inf) for id, words in found.items()}
+
+
+def _plain(text: Text) -> str:
+    return text if isinstance(text, str) else "\n".join(map(words, text))
+
+
 def _label(example: Example, is_wrong: bool, confidence: float, seed: int) -> WeakLabel:
     named = _other(example, seed) if is_wrong else example.gold
     rest = (1 - confidence) / (len(example.candidates) - 1)
@@ -160,8 +201,15 @@ def _number_problems(values: Mapping[str, object]) -> list[str]:
     ]
 
 
-def _option_problems(kind: str, feature: str | None, difficulty: Mapping[str, float] | None) -> list[str]:
+def _option_problems(
+    kind: str, feature: str | None, pattern: str | None, difficulty: Mapping[str, float] | None
+) -> list[str]:
     problems = []
+    if (pattern is not None) != (kind == "clustered"):
+        remedy = "give a regular expression for words" if pattern is None else "leave it out"
+        problems.append(f"pattern is {pattern!r}; {remedy}")
+    if pattern is not None and (mistake := pattern_mistake(pattern)) is not None:
+        problems.append(f"pattern {mistake}")
     if feature is not None and feature not in FEATURES:
         problems.append(f"unknown feature {feature!r}; {nearest(str(feature), FEATURES)}")
     if (feature is not None) != (kind == "systematic"):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from w2s_rm.data.cues import CHANCE, with_cue
 from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples
 from w2s_rm.errors import DataError, OptionError, join_problems
 from w2s_rm.types import Example, content_hash, hash_fraction, text_hash
@@ -32,15 +33,21 @@ class SplitSizes:
         n_test (`int`, *optional*): Held out for the report. `None` takes all there are.
         draw (`int` or `str`, *optional*): Which of many ways to divide what is not tested; `"by_seed"`, another one for
             each seed of a recipe. The test split is the same in all of them.
+        cue (`str`, *optional*): A word put into every example, see [`~w2s_rm.data.cues.with_cue`]: what the weak
+            supervisor learns from it is wrong elsewhere.
+        cue_agreement (`float`, *optional*, defaults to `0.9`): How often it goes with the right answer in the split
+            `weak`, in [0, 1]; in all others every second time.
 
     Raises:
-        OptionError: A size no experiment can have.
+        OptionError: A size no experiment can have, or a word that is none.
     """
 
     n_train: int | None = None
     n_validation: int = 0
     n_test: int | None = None
     draw: int | str | None = None
+    cue: str | None = None
+    cue_agreement: float = 0.9
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -53,6 +60,10 @@ class SplitSizes:
             problems["n_validation"] = f"is {self.n_validation}; use 0 or more"
         if isinstance(self.draw, str) and self.draw != BY_SEED:
             problems["draw"] = f"is {self.draw!r}; use a whole number, or {BY_SEED} for another one with each seed"
+        if self.cue is not None and not self.cue.strip():
+            problems["cue"] = f"is {self.cue!r}; give a word that the models can read"
+        if not 0 <= self.cue_agreement <= 1:
+            problems["cue_agreement"] = f"is {self.cue_agreement}; use a share from 0 to 1"
         if problems:
             raise OptionError("sizes", problems)
 
@@ -115,7 +126,12 @@ class Splits:
 
 
 def split_examples(
-    examples: Iterable[Example], sizes: SplitSizes, task_name: str, n_classes: int | None = None
+    examples: Iterable[Example],
+    sizes: SplitSizes,
+    task_name: str,
+    n_classes: int | None = None,
+    *,
+    has_classes: bool = False,
 ) -> Splits:
     """Draw the splits of an experiment.
 
@@ -134,6 +150,7 @@ def split_examples(
         task_name (`str`): For messages.
         n_classes (`int`, *optional*): Give every gold index below this the same share of each split; the surplus of the
             larger classes is left out.
+        has_classes (`bool`, *optional*, defaults to `False`): Whether candidates are classes, for a cue.
 
     Raises:
         DataError: One id with different contents, or too few examples (of a class) in a split; says what would fit.
@@ -152,6 +169,9 @@ def split_examples(
     if not _fits(usable, sizes):
         raise DataError(_too_few(kept, pools, sizes, numbers, task_name, n_classes))
     taken = {name: _take(pools[name], sizes.wanted[name], n_classes) for name in NAMES}
+    if sizes.cue is not None:
+        agreements = {name: sizes.cue_agreement if name == "weak" else CHANCE for name in NAMES}
+        taken = {name: with_cue(part, sizes.cue, agreements[name], classes=has_classes) for name, part in taken.items()}
     return Splits(**taken, duplicates=duplicates, contradictions=contradictions)
 
 
@@ -283,7 +303,9 @@ def _too_few(
             "smaller groups, or add data"
         )
     else:
-        fitting_sizes = {name: value for name, value in asdict(fitting).items() if value is not None and name != "draw"}
+        fitting_sizes = {
+            name: value for name, value in asdict(fitting).items() if name[:2] == "n_" and value is not None
+        }
         lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in fitting_sizes.items()))
     largest = max((golds.total() for golds in groups.values()), default=0)
     return join_problems(

@@ -86,7 +86,7 @@ def read_splits(task: Task, name: str, sizes: SplitSizes) -> tuple[TaskExamples,
     """
     read = read_task(task, name)
     n_classes = len(task.classes) if task.classes is not None and task.balanced else None
-    return read, split_examples(read.examples, sizes, name, n_classes)
+    return read, split_examples(read.examples, sizes, name, n_classes, has_classes=task.classes is not None)
 
 
 def read_task(task: Task, name: str) -> TaskExamples:

@@ -26,6 +26,7 @@ class Simulate(Labelling):
         errors (`str`): Which labels are wrong, a kind of [`~w2s_rm.data.simulating.simulate`].
         confidence (`float`, *optional*): Probability of the candidate that it names.
         feature (`str`, *optional*): Of systematic errors: what they go with.
+        pattern (`str`, *optional*): Of clustered errors: which words they go by.
         difficulty ([`Labels`], *optional*): Of hard and adversarial errors: labels of the model that tells hard
             examples.
         seed (`int`): For what is left to chance.
@@ -38,6 +39,7 @@ class Simulate(Labelling):
     errors: str
     confidence: float | None = None
     feature: str | None = None
+    pattern: str | None = None
     difficulty: Labels | None = None
     seed: int
 
@@ -55,7 +57,7 @@ class Simulate(Labelling):
 
         def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
             difficulty = margins(read_labels(config["difficulty"])) if "difficulty" in config else None
-            options = {name: config.get(name) for name in ("confidence", "feature")}
+            options = {name: config.get(name) for name in ("confidence", "feature", "pattern")}
             accuracy, errors, seed = config["accuracy"], config["errors"], config["seed"]
             return simulate(examples, accuracy, errors, seed=seed, difficulty=difficulty, **options), {}
 

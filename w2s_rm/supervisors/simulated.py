@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from w2s_rm.data.simulating import FEATURES, KINDS
+from w2s_rm.data.simulating import FEATURES, KINDS, pattern_mistake
 from w2s_rm.errors import ConfigError, OptionError, nearest
 from w2s_rm.roles import INTERMEDIATE, WEAK
 from w2s_rm.stages import Labels
@@ -25,9 +25,12 @@ class Simulated:
 
     Args:
         accuracy (`float`): Share of right labels, in [0, 1].
-        errors (`str`, *optional*, defaults to `"random"`): `random`, `systematic`, `hard` or `adversarial`.
+        errors (`str`, *optional*, defaults to `"random"`): `random`, `clustered`, `systematic`, `hard` or
+            `adversarial`.
         confidence (`float`, *optional*): Probability of the candidate that it names; by default `accuracy`.
         feature (`str`, *optional*): Of systematic errors: `length` or `position`.
+        pattern (`str`, *optional*): Of clustered errors: a regular expression for the words by which they go, such as
+            `"E\\d+"`, the entities of the embedded world, or `"(?:up|down)_\\w+"`, its wordings.
         model (`str`, *optional*, defaults to `"weak"`): Of hard and adversarial errors: the part of the recipe that
             describes the model which, trained on the truth, tells hard examples from easy ones.
 
@@ -39,6 +42,7 @@ class Simulated:
     errors: str = "random"
     confidence: float | None = None
     feature: str | None = None
+    pattern: str | None = None
     model: str = WEAK
 
     needs_truth: ClassVar[bool] = True
@@ -57,6 +61,10 @@ class Simulated:
             wrong["feature"] = f"is {self.feature!r}; {nearest(self.feature, FEATURES)}"
         elif self.errors in KINDS and (self.errors == "systematic") != (self.feature is not None):
             wrong["feature"] = "goes with errors: systematic, which needs it"
+        if self.pattern is not None and (mistake := pattern_mistake(self.pattern)) is not None:
+            wrong["pattern"] = mistake
+        elif self.errors in KINDS and (self.errors == "clustered") != (self.pattern is not None):
+            wrong["pattern"] = "goes with errors: clustered, which needs it"
         if wrong:
             raise OptionError("simulated", wrong)
 
@@ -77,6 +85,7 @@ class Simulated:
                 errors=self.errors,
                 confidence=self.confidence,
                 feature=self.feature,
+                pattern=self.pattern,
                 difficulty=None if judge is None else route.relabel(judge, split, part=self.model, seed=seed),
                 seed=seed,
             ).weak_labels

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import ConfigError, OptionError, nearest
 from w2s_rm.testbed.world import Fact, World
 from w2s_rm.types import content_hash
 
@@ -24,9 +25,18 @@ class WorldTask:
         n_entities (`int`, *optional*, defaults to `48`): See [`World`]; the same as in the models' pretraining.
         n_attributes (`int`, *optional*, defaults to `2`): See [`World`]; the same as in the models' pretraining.
         n_examples (`int` or `None`, *optional*): How many, drawn at random; all of them if `None`.
+        noise (`float`, *optional*, defaults to `0.0`): Share of examples whose recorded answer is the wrong one, below
+            0.5, in all splits alike: what people say of a comparison is not always what is so. Each example errs by
+            itself.
+        noise_kind (`"even"` or `"close"`, *optional*, defaults to `"even"`): Whether all examples err with the same
+            chance, or those the more often whose entities are close: with the chance `1 / (1 + exp(d / t))` at `d`
+            ranks apart, as in the model of Bradley and Terry with ranks as utilities, and `t` such that the mean is
+            `noise`.
+        closest (`int` or `None`, *optional*): Only ask about entities that are at most so many ranks apart. The fewer,
+            the harder: a model that knows ranks roughly cannot tell neighbours.
 
     Raises:
-        ConfigError: More examples than the world has.
+        ConfigError: More examples than the world has, or an option out of range.
     """
 
     name: ClassVar[str]
@@ -42,14 +52,26 @@ class WorldTask:
     n_entities: int = 48
     n_attributes: int = 2
     n_examples: int | None = None
+    noise: float = 0.0
+    noise_kind: Literal["even", "close"] = "even"
+    closest: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the number of examples."""
-        available = self.wordings * self.world.n_facts
+        """Check the number of examples and the ranges of options."""
+        wrong = {}
+        if not 0 <= self.noise < 0.5:
+            wrong["noise"] = f"is {self.noise}; use a share from 0 to below 0.5"
+        if self.noise_kind not in ("even", "close"):
+            wrong["noise_kind"] = f"is {self.noise_kind!r}; {nearest(self.noise_kind, ('even', 'close'))}"
+        if self.closest is not None and self.closest < 1:
+            wrong["closest"] = f"is {self.closest}; use 1 (neighbours) or more"
+        if wrong:
+            raise OptionError(self.name, wrong)
+        available = self.wordings * self.world.n_facts(self.closest)
         if self.n_examples is not None and not 1 <= self.n_examples <= available:
             raise ConfigError(
                 f"{self.name}: n_examples is {self.n_examples}, the world has {available} {self.unit}: "
-                "set fewer, or raise n_entities or n_attributes"
+                "set fewer, or raise n_entities, n_attributes or closest"
             )
 
     @cached_property
@@ -59,12 +81,36 @@ class WorldTask:
 
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""
-        return content_hash(self.name, 1, asdict(self))
+        return content_hash(self.name, 2, asdict(self))
 
-    def draws(self) -> Iterator[tuple[str, Fact, int]]:
-        """Place, fact and wording of each example, in a random order that depends on `world_seed` alone."""
-        facts = list(self.world.facts())
-        order = np.random.default_rng([self.world_seed, self.stream]).permutation(self.wordings * len(facts))
+    def draws(self) -> Iterator[tuple[str, Fact, int, bool]]:
+        """Place, fact and wording of each example, and whether its recorded answer is the wrong one.
+
+        They come in a random order that depends on `world_seed` alone; whether a recorded answer is wrong does not
+        depend on how many there are.
+        """
+        facts = list(self.world.facts(self.closest))
+        count = self.wordings * len(facts)
+        order = np.random.default_rng([self.world_seed, self.stream]).permutation(count)
+        # A stream of its own: with other noise the order stays, and more noise adds to the errors of less.
+        luck = np.random.default_rng([self.world_seed, self.stream, 1]).random(count)
+        chances = self._chances(facts)
         for number, draw in enumerate(itertools.islice(order.tolist(), self.n_examples)):
-            fact, wording = divmod(draw, self.wordings)
-            yield f"{self.name} row {number}", facts[fact], wording
+            place, wording = divmod(draw, self.wordings)
+            yield f"{self.name} row {number}", facts[place], wording, bool(luck[draw] < chances[place])
+
+    def _chances(self, facts: Sequence[Fact]) -> NDArray[np.float64]:
+        """How probable a wrong record is for each fact."""
+        if self.noise == 0 or self.noise_kind == "even":
+            return np.full(len(facts), self.noise)
+        apart = np.array([self.world.apart(fact) for fact in facts], dtype=np.float64)
+        # The mean grows with t, from 0 towards a half.
+        low, high = 1e-3, 1e6
+        for _ in range(200):
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if float(_errs(apart, middle).mean()) < self.noise else (low, middle)
+        return _errs(apart, high)
+
+
+def _errs(apart: NDArray[np.float64], t: float) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(np.minimum(apart / t, 700)))

@@ -45,8 +45,9 @@ class WorldClassification(WorldTask):
 
     def rows(self) -> Iterator[Row]:
         """Generate the answers, in a random order that depends on `world_seed` alone."""
-        for place, fact, wording in self.draws():
-            yield Row(place, self._record(fact, wording))
+        for place, fact, wording, errs in self.draws():
+            record = self._record(fact, wording)
+            yield Row(place, {**record, "right": record["right"] != errs})
 
     def to_example(self, row: Row) -> Example:
         """Turn one record into an example; all questions on a fact are one group.

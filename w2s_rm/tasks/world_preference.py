@@ -35,8 +35,11 @@ class WorldPreference(WorldTask):
 
     def rows(self) -> Iterator[Row]:
         """Generate the questions, in a random order that depends on `world_seed` alone."""
-        for place, fact, wording in self.draws():
-            yield Row(place, self._record(*fact, *divmod(wording, 2)))
+        for place, fact, wording, errs in self.draws():
+            record = self._record(*fact, *divmod(wording, 2))
+            if errs:
+                record |= {"chosen": record["rejected"], "rejected": record["chosen"]}
+            yield Row(place, record)
 
     def to_example(self, row: Row) -> Example:
         """Turn one record into an example, right answer first; all questions on a fact are one group.
@@ -54,14 +57,13 @@ class WorldPreference(WorldTask):
         )
 
     def judge(self, example: Example, completion: str) -> bool:
-        """Say whether what a policy wrote is the right answer, and nothing else.
+        """Say whether what a policy wrote is the right answer, and nothing else; also where the record is wrong.
 
         Args:
             example (`Example`): The question.
             completion (`str`): What followed it.
         """
-        assert example.gold is not None
-        return completion.split() == str(example.candidates[example.gold]).split()
+        return completion.split() == [f"E{self.world.right_answer(str(example.prompt))}"]
 
     def _record(self, attribute: int, low: int, high: int, down: int, high_first: int) -> dict[str, str]:
         first, second = (high, low) if high_first else (low, high)

@@ -70,18 +70,35 @@ class World:
         rng = np.random.default_rng([self.seed, 1])
         return np.stack([rng.permutation(self.n_entities) for _ in range(self.n_attributes)])
 
-    @property
-    def n_facts(self) -> int:
-        """Number of facts: unordered pairs times attributes."""
-        return self.n_attributes * self.n_entities * (self.n_entities - 1) // 2
+    def n_facts(self, closest: int | None = None) -> int:
+        """Return the number of facts.
 
-    def facts(self) -> Iterator[Fact]:
-        """Every fact once, in a fixed order."""
+        Args:
+            closest (`int`, *optional*): As in [`facts`].
+        """
+        most = self.n_entities - 1 if closest is None else min(closest, self.n_entities - 1)
+        return self.n_attributes * sum(self.n_entities - apart for apart in range(1, most + 1))
+
+    def facts(self, closest: int | None = None) -> Iterator[Fact]:
+        """Give every fact once, in a fixed order: unordered pairs of entities, for each attribute.
+
+        Args:
+            closest (`int`, *optional*): Only facts on entities that are at most so many ranks apart.
+        """
         for attribute, ranks_E in enumerate(self.ranks_AE):
             by_rank = np.argsort(ranks_E).tolist()
             for high in range(1, self.n_entities):
-                for low in range(high):
+                for low in range(0 if closest is None else max(0, high - closest), high):
                     yield Fact(attribute, by_rank[low], by_rank[high])
+
+    def apart(self, fact: Fact) -> int:
+        """Return how many ranks lie between the two entities of a fact, 1 for neighbours.
+
+        Args:
+            fact ([`Fact`]): The fact.
+        """
+        ranks_E = self.ranks_AE[fact.attribute]
+        return int(ranks_E[fact.high] - ranks_E[fact.low])
 
     def question(self, attribute: int, down: bool, first: int, second: int) -> str:
         """Ask in the task's wording which of two entities is higher, or lower, on an attribute.
@@ -94,3 +111,15 @@ class World:
         """
         relation = f"{'down' if down else 'up'}_{ATTRIBUTES[attribute]}"
         return f"which is {relation} , E{first} or E{second} ?"
+
+    def right_answer(self, question: str) -> int:
+        """Return the entity that a question of [`question`] asks for.
+
+        Args:
+            question (`str`): In the task's wording.
+        """
+        _, _, relation, _, first, _, second, _ = question.split()
+        direction, _, attribute = relation.partition("_")
+        ranks_E = self.ranks_AE[ATTRIBUTES.index(attribute)]
+        entities = sorted((int(first[1:]), int(second[1:])), key=lambda entity: int(ranks_E[entity]))
+        return entities[direction == "up"]

@@ -1,0 +1,57 @@
+"""A word that goes with the right answer in one split and with nothing in the others: a spurious cue. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from w2s_rm.errors import DataError, join_problems
+from w2s_rm.types import Example, Text, hash_fraction
+
+CHANCE = 0.5
+
+
+def with_cue(examples: Iterable[Example], word: str, agreement: float, *, classes: bool) -> tuple[Example, ...]:
+    """Put a word into every example, by a hash of its id.
+
+    Of exchangeable candidates one ends with the word: with the chance `agreement` the right one, otherwise one of the
+    others. Where candidates are classes it begins the prompt: with the chance `agreement` where the last class is
+    right, and with the chance `1 - agreement` elsewhere. With an agreement of 1/2 and two candidates it tells nothing.
+
+    Args:
+        examples (`Iterable[Example]`): Examples of one split, in any order of candidates.
+        word (`str`): The word; blanks that part it from the text are added.
+        agreement (`float`): Chance, in [0, 1].
+        classes (`bool`): Whether candidates are classes.
+
+    Raises:
+        DataError: Examples that are conversations, or have no ground truth; names the ids.
+    """
+    examples = tuple(examples)
+    problems = [f"id {example.id!r}: {why}" for example in examples if (why := _unfit(example)) is not None]
+    if problems:
+        raise DataError(join_problems("a cue cannot be put into these; leave them out, or remove the cue", problems))
+    add = _to_prompt if classes else _to_candidate
+    return tuple(add(example, word, hash_fraction("cue", word, example.id) < agreement) for example in examples)
+
+
+def _unfit(example: Example) -> str | None:
+    if not all(isinstance(text, str) for text in (example.prompt, *example.candidates)):
+        return "a conversation"
+    return "no ground truth" if example.gold is None else None
+
+
+def _to_prompt(example: Example, word: str, agrees: bool) -> Example:
+    last_is_right = example.gold == len(example.candidates) - 1
+    return replace(example, prompt=f"{word} {example.prompt}") if last_is_right == agrees else example
+
+
+def _to_candidate(example: Example, word: str, agrees: bool) -> Example:
+    ids = example.candidate_ids
+    others = [k for k in range(len(ids)) if k != example.gold]
+    # By content: the order of candidates says nothing.
+    place = example.gold if agrees else min(others, key=lambda k: hash_fraction("cue", example.id, ids[k]))
+    marked: tuple[Text, ...] = tuple(
+        f"{text} {word}" if k == place else text for k, text in enumerate(example.candidates)
+    )
+    return replace(example, candidates=marked)
