@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from w2s_rm import cli
 from w2s_rm.experiment.evaluate_model import evaluate_model
-from w2s_rm.metrics.reward_bench import SECTIONS, section_weights, stratified_means
+from w2s_rm.metrics.reward_bench import SECTIONS, mean_variances, section_weights, weighted_interval
 from w2s_rm.report.evaluation import judge
 from w2s_rm.training.facts import ScoringFacts, write_facts
 from w2s_rm.types import Example, Predictions
@@ -196,13 +196,18 @@ def test_weights_are_those_of_the_package() -> None:
     assert section_weights({"math-prm": 5}) == {"Reasoning": {"math-prm": 1.0}}
 
 
-def test_intervals_are_of_subsets_resampled_on_their_own() -> None:
-    credits = {"a": np.array([1.0] * 60 + [0.0] * 40), "b": np.array([1.0] * 60 + [0.0] * 40), "c": np.ones(5)}
-    means = stratified_means(credits, n_resamples=4000)
-    # Binomial: sqrt(0.6 * 0.4 / 100) = 0.049; four thousand draws know that to 2 %.
-    assert means["a"].std() == pytest.approx(0.049, rel=0.06) and abs(means["a"].mean() - 0.6) < 0.004
-    assert abs(np.corrcoef(means["a"], means["b"])[0, 1]) < 0.06
-    assert set(means["c"]) == {1.0}
+def test_subsets_are_samples_of_their_own() -> None:
+    credits = {"a": np.array([1.0] * 60 + [0.0] * 40), "b": np.array([1.0] * 30 + [0.0] * 20), "c": np.ones(5)}
+    means, sizes = ({name: function(of) for name, of in credits.items()} for function in (np.mean, len))
+    variances = mean_variances(credits)
+    # 0.6 * 0.4 / (n - 1)
+    assert variances == pytest.approx({"a": 0.24 / 99, "b": 0.24 / 49, "c": 0})
+    found = weighted_interval(means, variances, sizes, {"a": 0.5, "b": 0.5})
+    # sqrt(0.25 * 0.24 * (1 / 99 + 1 / 49)) = 0.0428, times t of 149 degrees of freedom, 1.976
+    assert found.value == 0.6 and found.high - found.low == pytest.approx(2 * 0.0846, rel=0.02)
+    # Where all is right, nothing is left but the number of examples: 5 / (5 + 2.776²)
+    alone = weighted_interval(means, variances, sizes, {"c": 1.0})
+    assert (alone.low, alone.high) == (pytest.approx(5 / (5 + 2.7764**2), abs=1e-4), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Intervals that hold together."""
+"""Intervals that hold together, and p-values adjusted for their number."""
 
 from __future__ import annotations
 
@@ -7,52 +7,77 @@ import pytest
 from scipy import stats
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.simultaneous import simultaneous_intervals
+from w2s_rm.metrics.intervals import means_of
+from w2s_rm.metrics.simultaneous import correlations, holm, joint_error
 
 
-def widths(samples_RC: np.ndarray) -> np.ndarray:
-    """Half the width of each interval around 0, in standard deviations of its resamples."""
-    intervals = simultaneous_intervals([0.0] * samples_RC.shape[1], samples_RC)
-    return np.array([interval.high for interval in intervals]) / samples_RC.std(axis=0, ddof=1)
+def equal(count: int, correlation: float) -> np.ndarray:
+    return np.full((count, count), correlation) + (1 - correlation) * np.eye(count)
 
 
 @pytest.mark.parametrize("count", [1, 2, 20])
-def test_independent_estimates_have_the_factor_of_the_largest_of_normal_numbers(count: int) -> None:
-    rng = np.random.default_rng(0)
-    # On scales of their own, which do not matter.
-    samples_RC = rng.standard_normal((40_000, count)) * rng.uniform(0.1, 10, count)
-    # P(all of n are below c) = 0.95.
-    expected = stats.norm.ppf((1 + 0.95 ** (1 / count)) / 2)
-    assert widths(samples_RC) == pytest.approx([expected] * count, rel=0.01)
+def test_independent_estimates_share_the_error(count: int) -> None:
+    # All of n hold with (1 - x)^n = 0.95; drawn together or as families of one.
+    expected = 1 - 0.95 ** (1 / count)
+    assert joint_error([np.eye(count)]) == pytest.approx(expected, rel=0.05)
+    assert joint_error([np.eye(1)] * count) == pytest.approx(expected, rel=1e-9)
 
 
 def test_estimates_that_go_together_cost_nothing() -> None:
-    one_R = np.random.default_rng(0).standard_normal(40_000)
-    samples_RC = np.stack([one_R, 3 * one_R, -one_R], axis=1)
-    assert widths(samples_RC) == pytest.approx([1.96] * 3, rel=0.02)
+    signs = np.array([1.0, -1, 1])
+    assert joint_error([np.outer(signs, signs)]) == pytest.approx(0.05, rel=0.05)
 
 
-def test_all_hold_in_as_many_resamples_as_asked_for() -> None:
+def test_correlated_estimates_are_those_of_dunnett() -> None:
+    """Three methods beside one, equally noisy: correlations of one half, as in comparisons with a control."""
+    error = joint_error([equal(3, 0.5)])
+    # P(all three |Z| below c) by conditioning on what they share.
+    c, shared = stats.norm.isf(error / 2), np.linspace(-8, 8, 4_001)
+    inside = (stats.norm.cdf(c * 2**0.5 - shared) - stats.norm.cdf(-c * 2**0.5 - shared)) ** 3
+    assert np.trapezoid(inside * stats.norm.pdf(shared), shared) == pytest.approx(0.95, abs=0.003)
+    assert 0.05 / 3 < error < 0.05
+
+
+def test_families_are_independent_in_any_order() -> None:
+    families = [equal(3, 0.5), np.eye(1), equal(2, 0.9)]
+    together = joint_error(families)
+    assert together == joint_error(families[::-1]) == joint_error([*families, np.zeros((0, 0))])
+    assert together < min(joint_error([family]) for family in families)
+
+
+def test_no_estimates_leave_the_error_as_it_is() -> None:
+    assert joint_error([]) == pytest.approx(0.05) and joint_error([np.zeros((0, 0))]) == pytest.approx(0.05)
+
+
+def test_correlations_are_those_of_simulated_estimates() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.array([[-1.0, 1, 0], [-1, 0, 1]])
+    estimates, expected = [], []
+    for _ in range(400):
+        hard_N = rng.random(80)
+        tables = [(0.5 * hard_N + 0.5 * rng.random((3, 80)) < 0.4).astype(float) for _ in range(3)]
+        means = means_of(tables)
+        estimates.append(weights @ means.values_M)
+        expected.append(correlations(means, weights)[0, 1])
+    assert np.mean(expected) == pytest.approx(np.corrcoef(np.array(estimates).T)[0, 1], abs=0.12)
+    assert np.diag(correlations(means, weights)) == pytest.approx([1, 1])
+
+
+def test_holm_by_hand() -> None:
+    # In order 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, each at least what came before; then back into their places.
+    assert holm([0.02, 0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.06, 0.04, 0.06])
+    assert holm([0.6, 0.9, 0.001]) == pytest.approx([1.0, 1.0, 0.003])
+    assert holm([0.2]) == [0.2] and holm([]) == []
+    for wrong in ([1.1], [-0.1], [float("nan")]):
+        with pytest.raises(DataError, match="lie in"):
+            holm(wrong)
+
+
+def test_holm_claims_what_the_step_down_procedure_claims() -> None:
     rng = np.random.default_rng(1)
-    samples_RC = rng.standard_normal((9_999, 5)) @ rng.standard_normal((5, 7)) + np.arange(7)
-    intervals = simultaneous_intervals(list(range(7)), samples_RC, confidence=0.9)
-    inside_RC = np.stack(
-        [(samples_RC[:, c] >= found.low) & (samples_RC[:, c] <= found.high) for c, found in enumerate(intervals)],
-        axis=1,
-    )
-    assert inside_RC.all(axis=1).mean() == pytest.approx(0.9, abs=2e-4)
-    assert [interval.value for interval in intervals] == list(range(7))
-
-
-def test_what_never_changes_is_known_and_widens_nothing() -> None:
-    one_R = np.random.default_rng(0).standard_normal(2_000)
-    alone = simultaneous_intervals([0.0], one_R[:, None])
-    both = simultaneous_intervals([0.0, 0.25], np.stack([one_R, np.full(2_000, 0.25)], axis=1))
-    assert both[0] == alone[0] and (both[1].low, both[1].high) == (0.25, 0.25)
-
-
-def test_no_comparisons_and_wrong_shapes() -> None:
-    assert simultaneous_intervals([], np.zeros((10, 0))) == []
-    for values, shape in (([0.0], (10, 2)), ([0.0], (1, 1)), ([0.0], (10,))):
-        with pytest.raises(DataError, match="a table of resamples x estimates"):
-            simultaneous_intervals(values, np.zeros(shape))
+    for _ in range(200):
+        p_values = (rng.random(6) ** 3).tolist()
+        claimed, left = set(), sorted(range(6), key=lambda place: p_values[place])
+        while left and p_values[left[0]] <= 0.05 / len(left):
+            claimed.add(left.pop(0))
+        assert {place for place, p in enumerate(holm(p_values)) if p <= 0.05} == claimed

@@ -118,8 +118,8 @@ def test_summary_is_aligned(make_run: MakeRun, answers: Answers) -> None:
     assert lines[0] == "quickstart: reward_modeling / world_preference, embedded 2x32 → embedded 3x128"
     assert lines[1] == "  baselines %: chance 50.0"
     assert lines[2] == "  method          weak %  student %  ceiling %  PGR [95 % interval]"
-    assert lines[3].startswith("  naive             65.0       75.0       90.0  0.40 [0.2")
-    assert lines[4].startswith("  log_confidence    65.0       80.0       90.0  0.60 [0.4")
+    assert lines[3].startswith("  naive             65.0       75.0       90.0  0.40 [0.1")
+    assert lines[4].startswith("  log_confidence    65.0       80.0       90.0  0.60 [0.3")
     assert len(lines) == 5
 
 

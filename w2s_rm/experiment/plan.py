@@ -56,6 +56,7 @@ class Plan:
             supervisor="labels" if recipe.weak.labels else "model",
             seeds=recipe.seeds,
             methods=tuple(recipe.methods),
+            compare_to=recipe.compare_to,
             stages=tuple(
                 PlannedStage(stage.kind, stage.of, stage.method, stage.seed, stage.folder, stage.policy)
                 for stage in self.stages

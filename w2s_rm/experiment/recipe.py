@@ -33,7 +33,10 @@ _AT_LEAST_ONE = (
 )
 _MANY = 25
 _MODELS = ("weak", "strong", "policy")
-_TOP = ("name", "task", "head", *_MODELS, "models", "methods", "train", "seeds", "accelerate_config", "ceiling_split")
+_TOP = (
+    *("name", "task", "head", *_MODELS, "models", "methods", "compare_to"),
+    *("train", "seeds", "accelerate_config", "ceiling_split"),
+)
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config", "gpus")
 _WEAK = (*_MODEL, "labels", "trained")
 _CEILING_SPLITS = ("relabel", "weak")
@@ -112,6 +115,7 @@ class Recipe:
         strong ([`ModelSpec`]): Student and ceiling.
         more (`Mapping[str, ModelSpec]`): Further models by name, for supervisors that take several.
         methods (`Mapping[str, Method]`): By name.
+        compare_to (`str`): The method whose students the report sets those of the others beside.
         train (`Mapping`): Training options of all models.
         seeds (`tuple[int, ...]`): Each is a whole repetition of the training.
         accelerate_config (`str`, *optional*): For both models.
@@ -131,6 +135,7 @@ class Recipe:
     strong: ModelSpec
     more: Mapping[str, ModelSpec]
     methods: Mapping[str, Method]
+    compare_to: str
     train: Mapping[str, Any]
     seeds: tuple[int, ...]
     accelerate_config: str | None
@@ -211,7 +216,8 @@ class Checker:
             weak=self.model("weak", data.get("weak")),
             strong=self.model("strong", data.get("strong")),
             more=self.more(data.get("models")),
-            methods=self.methods(data.get("methods", {"naive": {"loss": {"name": "cross_entropy"}}})),
+            methods=(methods := self.methods(data.get("methods", {"naive": {"loss": {"name": "cross_entropy"}}}))),
+            compare_to=self.compare_to(data.get("compare_to"), list(methods)),
             train=self.train(("train",), data.get("train")),
             seeds=self.seeds(data.get("seeds", [0])),
             accelerate_config=self.text(("accelerate_config",), data.get("accelerate_config")),
@@ -344,6 +350,13 @@ class Checker:
         if not methods:
             self.problem(("methods",), "names no method; for example naive: {loss: {name: cross_entropy}}")
         return methods
+
+    def compare_to(self, value: Any, methods: Sequence[str]) -> str:
+        if value is None:
+            return next(iter(methods), "")
+        if value not in methods:
+            self.problem(("compare_to",), f"{value!r} is no method of this recipe; {nearest(str(value), methods)}")
+        return str(value)
 
     def more(self, value: Any) -> dict[str, ModelSpec]:
         models = {}

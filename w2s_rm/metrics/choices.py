@@ -1,6 +1,6 @@
 """Which candidate a model chooses, for ragged scores, with ties shared.
 
-Shape suffixes: B examples, F candidates of all examples in one flat row, S seeds, N examples in bootstrap arrays.
+Shape suffixes: B examples, F candidates of all examples in one flat row, S seeds, N examples in tables of credits.
 """
 
 from __future__ import annotations

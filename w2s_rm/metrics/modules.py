@@ -89,7 +89,7 @@ class PerformanceGapRecovered(evaluate.Metric):
 
     def _info(self) -> evaluate.MetricInfo:
         return _info(
-            "Performance gap recovered (Burns et al. 2023) with a paired bootstrap interval over examples and seeds.",
+            "Performance gap recovered (Burns et al. 2023) with a paired interval over examples and seeds.",
             {
                 "predictions": _SCORES,
                 "weak": _SCORES,

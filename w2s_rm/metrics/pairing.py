@@ -17,7 +17,7 @@ _FEW = 5
 
 
 def paired_correctness(models: Mapping[str, Sequence[Predictions]]) -> dict[str, Floats]:
-    """Credits of every model on identical examples, ready for a paired bootstrap.
+    """Credits of every model on identical examples, ready for paired intervals.
 
     Args:
         models (`Mapping[str, Sequence[Predictions]]`): For each model (weak, student, ceiling) its predictions, one

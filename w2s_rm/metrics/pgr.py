@@ -11,20 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from w2s_rm.metrics.bootstrap import (
-    CONFIDENCE,
-    N_RESAMPLES,
-    bootstrap_means,
-    difference_interval,
-    percentile_interval,
-)
 from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.intervals import Means, half_widths, means_of
 from w2s_rm.metrics.pairing import paired_correctness
 from w2s_rm.types import Predictions
 
 # Accuracies are multiples of 1/(seeds x examples x ties): a smaller gap is rounding.
 _ZERO_GAP = 1e-12
+# Ratios are looked at as directions, from minus infinity to infinity, and again between two of them: to 12 digits.
+_DIRECTIONS = 201
+_REFINEMENTS = 5
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class PGR:
 
     Args:
         value (`float` or `None`): PGR of the mean accuracies; `None` when ceiling and weak are equal.
-        low (`float` or `None`): Lower end of the interval; `None` when it is unbounded below.
-        high (`float` or `None`): Upper end of the interval; `None` when it is unbounded above.
+        low (`float` or `None`): Lower end of the interval; `None` when it is unbounded.
+        high (`float` or `None`): Upper end of the interval; `None` when it is unbounded.
         reliable (`bool`): Whether the whole interval of the gap is above zero. If not, `value` and its interval may be
             anything and must not be read as a result.
         gap (`float`): Ceiling minus weak accuracy.
@@ -42,8 +40,6 @@ class PGR:
         gap_high (`float`): Upper end of the gap's interval.
         n_examples (`int`): Test examples.
         n_seeds (`int`): Seeds.
-        n_resamples (`int`): Bootstrap resamples.
-        n_undefined (`int`): Resamples with a gap of exactly zero, in which PGR does not exist.
     """
 
     value: float | None
@@ -55,8 +51,6 @@ class PGR:
     gap_high: float
     n_examples: int
     n_seeds: int
-    n_resamples: int
-    n_undefined: int
 
 
 def gap_recovered(weak: float, student: float, ceiling: float) -> float | None:
@@ -71,59 +65,73 @@ def gap_recovered(weak: float, student: float, ceiling: float) -> float | None:
     return None if abs(gap) < _ZERO_GAP else (student - weak) / gap
 
 
-def pgr(
-    weak_SN: Floats,
-    student_SN: Floats,
-    ceiling_SN: Floats,
-    *,
-    n_resamples: int = N_RESAMPLES,
-    confidence: float = CONFIDENCE,
-) -> PGR:
-    """PGR of the mean accuracies, with a percentile interval from a paired bootstrap over examples and seeds.
+def pgr(weak_SN: Floats, student_SN: Floats, ceiling_SN: Floats) -> PGR:
+    """PGR of the mean accuracies, with its interval, paired over examples and seeds.
 
-    Every resample uses the same examples and seeds for the three models. A resample whose gap is exactly zero has no
-    PGR; it counts as minus infinity for the lower end and as plus infinity for the upper one, so that leaving it out
-    cannot make the interval look narrower. An end that comes out infinite is `None`.
+    The interval holds all ratios r for which `student - weak - r (ceiling - weak)` cannot be told from zero, each by an
+    interval of its own (Fieller 1954, Journal of the Royal Statistical Society B 16(2), 175-185). It has ends only
+    where the gap can be told from zero; elsewhere no ratio is too large, and no interval with ends would hold the truth
+    as often as it says (Gleser and Hwang 1987, Annals of Statistics 15(4), 1351-1362).
 
     Args:
         weak_SN (`ndarray` of shape `(S, N)`): Credits in [0, 1] of the weak supervisor, a row for each seed.
         student_SN (`ndarray` of shape `(S, N)`): The same of the student.
         ceiling_SN (`ndarray` of shape `(S, N)`): The same of the ceiling.
-        n_resamples (`int`, *optional*, defaults to `10000`): Bootstrap resamples; the generator's seed is fixed.
-        confidence (`float`, *optional*, defaults to `0.95`): Share of the resamples inside the interval.
 
     Raises:
         DataError: Different shapes, no seeds, no examples, or credits outside [0, 1].
     """
-    weak_R, student_R, ceiling_R = bootstrap_means([weak_SN, student_SN, ceiling_SN], n_resamples=n_resamples).T
-    gap_R = ceiling_R - weak_R
-    undefined_R = np.abs(gap_R) < _ZERO_GAP
-    ratio_R = (student_R - weak_R) / np.where(undefined_R, 1.0, gap_R)
-    low = percentile_interval(np.where(undefined_R, -np.inf, ratio_R), confidence)[0]
-    high = percentile_interval(np.where(undefined_R, np.inf, ratio_R), confidence)[1]
-    # Drawn on its own, so that all students between one weak model and one ceiling get the same gap.
-    gap = difference_interval(ceiling_SN, weak_SN, n_resamples=n_resamples, confidence=confidence)
+    means = means_of([weak_SN, student_SN, ceiling_SN])
+    gap = means.combined([-1, 0, 1]).interval()
+    bounded = gap.low > _ZERO_GAP or gap.high < -_ZERO_GAP
+    low, high = _ratio_interval(means) if bounded else (None, None)
     return PGR(
-        value=gap_recovered(float(weak_SN.mean()), float(student_SN.mean()), float(ceiling_SN.mean())),
-        low=low if np.isfinite(low) else None,
-        high=high if np.isfinite(high) else None,
+        value=gap_recovered(*map(float, means.values_M)),
+        low=low,
+        high=high,
         reliable=gap.low > _ZERO_GAP,
         gap=gap.value,
         gap_low=gap.low,
         gap_high=gap.high,
-        n_examples=weak_SN.shape[1],
-        n_seeds=weak_SN.shape[0],
-        n_resamples=n_resamples,
-        n_undefined=int(undefined_R.sum()),
+        n_examples=means.n_examples,
+        n_seeds=means.n_seeds,
     )
+
+
+def _ratio_interval(means: Means) -> tuple[float, float]:
+    """The least and the greatest ratio that cannot be refused; there are such where the gap is not zero."""
+    weak, student, ceiling = means.values_M
+    value = float(np.arctan((student - weak) / (ceiling - weak)))
+    return _end(means, value, -np.pi / 2), _end(means, value, np.pi / 2)
+
+
+def _end(means: Means, kept: float, refused: float) -> float:
+    """The last ratio that is kept on the way to a direction that is refused."""
+    for _ in range(_REFINEMENTS):
+        angles = np.linspace(kept, refused, _DIRECTIONS)
+        (inside,) = np.nonzero(~_refused(means, angles[1:-1]))
+        last = inside[-1] + 1 if len(inside) else 0
+        kept, refused = angles[last], angles[last + 1]
+    return float(np.tan(kept))
+
+
+def _refused(means: Means, angles_A: Floats) -> NDArray[np.bool_]:
+    """Whether `cos(angle) (student - weak) - sin(angle) (ceiling - weak)` is told from zero."""
+    cosines, sines = np.cos(angles_A), np.sin(angles_A)
+    weights_AM = np.stack([sines - cosines, cosines, -sines], axis=1)
+    seeds_A, examples_A = (
+        np.einsum("am,mk,ak->a", weights_AM, variances_MM, weights_AM)
+        for variances_MM in (means.seeds_MM, means.examples_MM)
+    )
+    widths_A = half_widths(np.maximum(0, seeds_A), np.maximum(0, examples_A), means.n_seeds, means.n_examples)
+    refused: NDArray[np.bool_] = np.abs(weights_AM @ means.values_M) > widths_A
+    return refused
 
 
 def pgr_from_predictions(
     weak: Sequence[Predictions],
     student: Sequence[Predictions],
     ceiling: Sequence[Predictions],
-    *,
-    n_resamples: int = N_RESAMPLES,
 ) -> PGR:
     """PGR from the scores of the three models, one `Predictions` for each seed, seeds in the same order.
 
@@ -131,10 +139,9 @@ def pgr_from_predictions(
         weak (`Sequence[Predictions]`): Predictions of the weak supervisor.
         student (`Sequence[Predictions]`): Predictions of the student.
         ceiling (`Sequence[Predictions]`): Predictions of the ceiling.
-        n_resamples (`int`, *optional*, defaults to `10000`): Bootstrap resamples.
 
     Raises:
         DataError: Unequal seeds, different test ids, missing gold, empty input, NaN scores; names the first few ids.
     """
     credits = paired_correctness({"weak": weak, "student": student, "ceiling": ceiling})
-    return pgr(credits["weak"], credits["student"], credits["ceiling"], n_resamples=n_resamples)
+    return pgr(credits["weak"], credits["student"], credits["ceiling"])

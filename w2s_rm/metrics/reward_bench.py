@@ -4,17 +4,15 @@ The sections and their weights are those of `rewardbench.constants` and `rewardb
 0.1.4: within a section every prompt counts the same, but for `math-prm`, which counts as much as all code together; the
 score is the plain mean over sections.
 
-Shape suffixes: N examples of a subset, P subsets, R resamples.
+Shape suffixes: N examples of a subset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-
-from w2s_rm.metrics.bootstrap import N_RESAMPLES, Interval, percentile_interval
 from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.intervals import Interval, half_widths, share_interval
 
 OTHER = "other"
 """The section of subsets that the benchmark does not know."""
@@ -38,7 +36,6 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Reasoning": ("math-prm", "hep-cpp", "hep-go", "hep-java", "hep-js", "hep-python", "hep-rust"),
 }
 _MATHS = "math-prm"
-_RNG_SEED = 0
 
 
 def section_of(subset: str) -> str:
@@ -68,40 +65,31 @@ def section_weights(sizes: Mapping[str, int]) -> dict[str, dict[str, float]]:
     return weights
 
 
-def stratified_means(credits: Mapping[str, Floats], *, n_resamples: int = N_RESAMPLES) -> dict[str, Floats]:
-    """Resample the examples of each subset on its own, since a benchmark's subsets have fixed sizes.
+def mean_variances(credits: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the variance of each subset's mean credit: a benchmark's subsets have fixed sizes, each is its own sample.
 
     Args:
         credits (`Mapping[str, ndarray]`): Credits in [0, 1] of each subset, of shape `(N,)`.
-        n_resamples (`int`, *optional*, defaults to `10000`): Bootstrap resamples; the generator's seed is fixed.
-
-    Returns:
-        `dict[str, ndarray]`: The mean credit of each subset in each resample, of shape `(R,)`.
     """
-    rng, means = np.random.default_rng(_RNG_SEED), {}
-    for subset, credits_N in credits.items():
-        values, counts = np.unique(credits_N, return_counts=True)
-        drawn = rng.multinomial(len(credits_N), counts / len(credits_N), size=n_resamples)
-        means[subset] = drawn @ values / len(credits_N)
-    return means
+    return {
+        subset: float(((credits_N - credits_N.mean()) ** 2).sum()) / (len(credits_N) * max(1, len(credits_N) - 1))
+        for subset, credits_N in credits.items()
+    }
 
 
-def weighted(means: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    """Add up parts.
+def weighted_interval(
+    means: Mapping[str, float], variances: Mapping[str, float], sizes: Mapping[str, int], weights: Mapping[str, float]
+) -> Interval:
+    """Add up subsets, with the 95 % interval of the sum.
 
     Args:
-        means (`Mapping[str, ndarray]`): Values of each part, all of one shape.
-        weights (`Mapping[str, float]`): Weight of each part to add.
+        means (`Mapping[str, float]`): Mean credit of each subset.
+        variances (`Mapping[str, float]`): What [`mean_variances`] returned.
+        sizes (`Mapping[str, int]`): Number of examples of each subset.
+        weights (`Mapping[str, float]`): Weight of each subset to add; they add up to one.
     """
-    parts: Sequence[Floats] = [weight * np.asarray(means[name]) for name, weight in weights.items()]
-    return np.sum(parts, axis=0)
-
-
-def interval(value: float, samples_R: Floats) -> Interval:
-    """Return a value with the 95 % interval of its resamples.
-
-    Args:
-        value (`float`): The estimate.
-        samples_R (`ndarray` of shape `(R,)`): Its bootstrap resamples.
-    """
-    return Interval(value, *percentile_interval(samples_R))
+    # Weights add up to one but for rounding, which is no spread.
+    value = round(sum(weight * means[subset] for subset, weight in weights.items()), 12)
+    variance = sum(weight**2 * variances[subset] for subset, weight in weights.items())
+    n_examples = sum(sizes[subset] for subset in weights)
+    return share_interval(value, float(half_widths(0.0, variance, 1, n_examples)), n_examples)

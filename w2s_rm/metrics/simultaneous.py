@@ -1,6 +1,6 @@
-"""Intervals for many differences at once: all of them hold together with the confidence that one alone would have.
+"""Many differences at once: intervals that all hold together, and p-values adjusted for their number.
 
-Shape suffixes: R resamples, C comparisons.
+Shape suffixes: M models, C comparisons, R draws.
 """
 
 from __future__ import annotations
@@ -8,44 +8,92 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import ndtr
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.bootstrap import CONFIDENCE, Interval
 from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.intervals import ERROR, Means
+
+_RNG_SEED = 0
+_DRAWS = 100_000
+_HALVINGS = 50
 
 
-def simultaneous_intervals(
-    values: Sequence[float], samples_RC: Floats, *, confidence: float = CONFIDENCE
-) -> list[Interval]:
-    """Widen the intervals of several estimates until all of them hold at once in `confidence` of the resamples.
+def joint_error(correlations: Sequence[Floats], error: float = ERROR) -> float:
+    """Return the error that each of many intervals may have so that all of them hold together but for `error`.
 
-    Each estimate's distance from its resamples is divided by their standard deviation, and the largest of these in a
-    resample decides: one factor for all. Where estimates go together, that is less than dividing the error rate by
-    their number would cost.
-
-    Source: Romano and Wolf 2005 (Econometrica 73(4), 1237-1282), the single step with studentised statistics.
+    Where estimates go together, it is more than `error` divided by their number. Of correlated ones it is read from
+    draws of normal numbers with these correlations, the largest of which decides (Hothorn, Bretz and Westfall 2008,
+    Biometrical Journal 50(3), 346-363); those of independent families hold or fail independently.
 
     Args:
-        values (`Sequence[float]`): The C estimates.
-        samples_RC (`ndarray` of shape `(R, C)`): Each in every resample; a resample is the same for all.
-        confidence (`float`, *optional*, defaults to `0.95`): Share of the resamples in which all hold.
+        correlations (`Sequence` of `ndarray` of shape `(C, C)`): Of the estimates of each family.
+        error (`float`, *optional*, defaults to `0.05`): How often some interval may miss its truth.
+    """
+    smallest = [_smallest_p(correlation_CC) for correlation_CC in correlations if len(correlation_CC)]
+    low, high = 0.0, error
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        holds = np.prod([1 - _share_below(p_R, middle) for p_R in smallest])
+        low, high = (middle, high) if holds >= 1 - error else (low, middle)
+    return low
+
+
+def _smallest_p(correlation_CC: Floats) -> Floats | None:
+    """The smallest two-sided p-value of each draw, in order; `None` for one estimate, whose p-values are uniform."""
+    if len(correlation_CC) == 1:
+        return None
+    values, vectors = np.linalg.eigh(correlation_CC)
+    # Estimates that always go together leave eigenvalues of zero, but for rounding.
+    roots_CC = vectors * np.sqrt(np.maximum(values, 0))
+    draws_RC = np.random.default_rng(_RNG_SEED).standard_normal((_DRAWS, len(values))) @ roots_CC.T
+    return np.sort(2 * ndtr(-np.abs(draws_RC).max(axis=1)))
+
+
+def _share_below(p_R: Floats | None, value: float) -> float:
+    return value if p_R is None else float(np.searchsorted(p_R, value, side="right") / len(p_R))
+
+
+def correlations(means: Means, weights_CM: Floats) -> Floats:
+    """Return how estimates from the same seeds and examples go together, `ndarray` of shape `(C, C)`.
+
+    Args:
+        means ([`~w2s_rm.metrics.intervals.Means`]): Of the models.
+        weights_CM (`ndarray` of shape `(C, M)`): The weights of each estimate; none may be known without error.
+    """
+    seeds_CC, examples_CC = (
+        weights_CM @ covariance_MM @ weights_CM.T for covariance_MM in (means.seeds_MM, means.examples_MM)
+    )
+    variances_CC = seeds_CC + _without_negative(examples_CC)
+    scales_C = np.sqrt(np.diag(variances_CC))
+    correlations_CC: Floats = variances_CC / np.outer(scales_C, scales_C)
+    return correlations_CC
+
+
+def _without_negative(covariance_CC: Floats) -> Floats:
+    """The nearest matrix that can be a covariance: an estimate by covariances of seeds may be none."""
+    values, vectors = np.linalg.eigh(covariance_CC)
+    nearest_CC: Floats = (vectors * np.maximum(values, 0)) @ vectors.T
+    return nearest_CC
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number: each is at most `error` where its difference can be claimed beside all others.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2), 65-70.
+
+    Args:
+        p_values (`Sequence[float]`): Of all comparisons.
 
     Raises:
-        DataError: Another number of estimates than of columns, or fewer than two resamples.
+        DataError: One is no probability.
     """
-    if samples_RC.ndim != 2 or samples_RC.shape[1] != len(values) or len(samples_RC) < 2:
-        raise DataError(f"{len(values)} estimates need a table of resamples x estimates, not {samples_RC.shape}")
-    if not values:
-        return []
-    values_C = np.asarray(values, dtype=np.float64)
-    errors_C = samples_RC.std(axis=0, ddof=1)
-    # What is the same in every resample is known without error, and leaves the others as they are.
-    known_C = errors_C == 0
-    distances_RC = np.abs(samples_RC - values_C) / np.where(known_C, 1.0, errors_C)
-    largest_R = np.sort(np.where(known_C, 0.0, distances_RC).max(axis=1))
-    # A whole sample, the outer one of two neighbours, as for percentile intervals.
-    factor = float(largest_R[min(len(largest_R) - 1, int(np.ceil((len(largest_R) - 1) * confidence - 1e-9)))])
-    return [
-        Interval(float(value), float(value - factor * error), float(value + factor * error))
-        for value, error in zip(values_C, errors_C, strict=True)
-    ]
+    p_C = np.asarray(p_values, dtype=np.float64)
+    if not ((p_C >= 0) & (p_C <= 1)).all():
+        raise DataError(f"p-values must lie in [0, 1]: {list(p_values)}")
+    order = np.argsort(p_C, kind="stable")
+    # The smallest counts for all, the next for all but one; and none is below a smaller one's.
+    steps = np.maximum.accumulate(p_C[order] * np.arange(len(p_C), 0, -1))
+    adjusted_C = np.empty_like(p_C)
+    adjusted_C[order] = np.minimum(1, steps)
+    return [float(p) for p in adjusted_C]

@@ -28,7 +28,7 @@ _HOW_TO_READ = (
     "candidate highest, and ties share the credit.",
     "PGR, the performance gap recovered, is (student − weak) / (ceiling − weak): 0 means the student is as good as its "
     "supervisor, 1 that it is as good as the ceiling. It is never clipped, so it may be negative or above 1.",
-    "Brackets are 95 % intervals from a bootstrap over test examples and seeds, with the same examples and seeds for "
+    "Brackets are 95 % intervals over test examples and seeds, with the same examples and seeds for "
     "the three models. Intervals of accuracies may overlap although the models differ clearly, because they make many "
     "mistakes together.",
     "PGR is not reliable when the interval of the gap (ceiling − weak) is not above zero: it then divides by almost "

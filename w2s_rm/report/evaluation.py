@@ -19,11 +19,10 @@ from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.reward_bench import (
     OTHER,
     SECTIONS,
-    interval,
+    mean_variances,
     section_of,
     section_weights,
-    stratified_means,
-    weighted,
+    weighted_interval,
 )
 from w2s_rm.types import Example, Predictions
 
@@ -110,7 +109,7 @@ def judge(
         {name: int(ties_B[index].sum()) for name, index in rows.items()},
         {name: float(credits_B[index].mean()) for name, index in rows.items()},
         {name: float(length_B[index].mean()) for name, index in rows.items()},
-        stratified_means({name: credits_B[index] for name, index in rows.items()}),
+        mean_variances({name: credits_B[index] for name, index in rows.items()}),
     )
     overall = measured.part(_ALL, {name: len(index) / len(names) for name, index in rows.items()})
     subset_parts = [
@@ -131,10 +130,10 @@ class _Measured:
     ties: Mapping[str, int]
     accuracies: Mapping[str, float]
     lengths: Mapping[str, float]
-    resampled: Mapping[str, Floats]
+    variances: Mapping[str, float]
 
     def part(self, name: str, weights: Mapping[str, float], section: str | None = None) -> Part:
-        estimate = interval(_sum(self.accuracies, weights), weighted(self.resampled, weights))
+        estimate = weighted_interval(self.accuracies, self.variances, self.sizes, weights)
         n, ties = (sum(counts[subset] for subset in weights) for counts in (self.sizes, self.ties))
         return Part(name, n, ties, estimate.value, estimate.low, estimate.high, _sum(self.lengths, weights), section)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
-from w2s_rm.metrics.bootstrap import Interval, accuracy_interval, difference_interval
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.exact_match import no_candidate_share
+from w2s_rm.metrics.intervals import Interval, accuracy_interval, difference_interval
 from w2s_rm.metrics.pairing import paired_correctness, paired_exact_matches, with_gold
 from w2s_rm.metrics.pgr import PGR, pgr
 from w2s_rm.roles import JUDGED, STUDENT, TRAINED, WEAK, ZERO_SHOT
@@ -85,6 +85,22 @@ def gain_fields(credits: Credits) -> dict[str, Any]:
         return _three("zero_shot_gain", "zero_shot_gain", None)
     gain = difference_interval(credits[STUDENT], credits[ZERO_SHOT])
     return _three("zero_shot_gain", "zero_shot_gain", gain)
+
+
+def difference_fields(students: Models, method: str, baseline: str) -> dict[str, Any]:
+    """How much better a method's student is than the baseline's, with a paired interval; `None` for the baseline.
+
+    Args:
+        students (`Mapping[str, Sequence[Predictions]]`): Of both methods the students' predictions, one for each seed.
+        method (`str`): The method.
+        baseline (`str`): The method to compare with.
+
+    Raises:
+        DataError: The students were not scored on identical test examples.
+    """
+    credits = {} if method == baseline else credits_of(students)
+    found = difference_interval(credits[method], credits[baseline]) if credits else None
+    return {**_three("difference", "difference", found), "difference_to": baseline if found else None}
 
 
 def greedy_fields(models: Models) -> dict[str, Any]:

@@ -106,6 +106,12 @@ class ReportRow:
         n_labelled (`int` or `None`): Number of weak labels.
         test_labelled (`int` or `None`): Test examples that a file of labels covers; `None` without such a file.
         test_label_accuracy (`float` or `None`): Accuracy of the file's labels on those of them that have ground truth.
+        difference (`float` or `None`): Student accuracy minus that of the method in `difference_to`; `None` for that
+            method itself and without ground truth.
+        difference_low (`float` or `None`): Lower end, paired: same examples and seeds for both. It holds by itself; the
+            section that compares methods has those that hold together.
+        difference_high (`float` or `None`): Upper end.
+        difference_to (`str` or `None`): The method that the recipe compares with, its first where it names none.
         counts (`Mapping[str, float]`): What the data preparation counted: examples, groups, truncations.
         per_seed (`tuple[SeedResult, ...]`): Each seed on its own.
     """
@@ -173,6 +179,10 @@ class ReportRow:
     n_labelled: int | None
     test_labelled: int | None
     test_label_accuracy: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    difference_to: str | None
     counts: Mapping[str, float]
     per_seed: tuple[SeedResult, ...]
 

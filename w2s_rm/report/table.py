@@ -17,6 +17,7 @@ from w2s_rm.report.fields import (
     accuracy_fields,
     agreement_fields,
     credits_of,
+    difference_fields,
     gain_fields,
     greedy_fields,
     pgr_fields,
@@ -79,6 +80,9 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
         label_accuracy=label_accuracy,
         n_labelled=n_labelled,
         **_test_labels(run, method),
+        **difference_fields(
+            {name: _students(run, name, read) for name in (method, run.baseline)}, method, run.baseline
+        ),
         counts=_counts(run),
         per_seed=tuple(_seed_result(seed, index, credits) for index, seed in enumerate(run.seeds)),
     )
@@ -99,6 +103,10 @@ def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Prediction
             f"run {run.recipe!r}, method {method!r}: no test predictions of the student; evaluate it again"
         )
     return models
+
+
+def _students(run: Run, method: str, read: Read) -> list[Predictions]:
+    return [read(stage) for stage in run.find_all("evaluate", STUDENT, method)]
 
 
 def _plain_ceiling(run: Run, method: str, read: Read) -> float | None:

@@ -69,6 +69,7 @@ class Run:
         methods (`tuple[str, ...]`): All methods, in the recipe's order.
         stages (`tuple[PlannedStage, ...]`): All stages.
         policies ([`Policies`], *optional*): What was optimised against the reward models.
+        compare_to (`str`, *optional*): The method that the others are compared with; the first where none is named.
     """
 
     recipe: str
@@ -82,6 +83,12 @@ class Run:
     methods: tuple[str, ...]
     stages: tuple[PlannedStage, ...]
     policies: Policies | None = None
+    compare_to: str | None = None
+
+    @property
+    def baseline(self) -> str:
+        """The method that the others are compared with."""
+        return self.compare_to or self.methods[0]
 
     def plain(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from w2s_rm.data.predictions import read_predictions
-from w2s_rm.metrics.bootstrap import difference_interval
+from w2s_rm.metrics.intervals import difference_interval
 from w2s_rm.metrics.pairing import paired_correctness
 from w2s_rm.report import compare, write_report
 from w2s_rm.report.comparison.content import comparison_blocks
@@ -33,6 +33,40 @@ def runs(make_run: MakeRun, answers: Answers) -> list[Path]:
         return make_run(name, students=students, **both, **plan)
 
     return [run("first", 680), run("second", 520)]
+
+
+def test_p_values_are_adjusted_within_the_setting(runs: list[Path]) -> None:
+    rows = compare(runs)
+    for row in rows:
+        assert (row.p < 0.05) == (row.alone_low > 0 or row.alone_high < 0)
+        assert 0 <= row.p <= row.p_holm <= 1
+    # The smallest of six is multiplied by six; a difference of nothing has 1.
+    least = min(rows, key=lambda row: row.p)
+    assert least.p_holm == pytest.approx(6 * least.p)
+    assert [row.p_holm for row in rows if row.method == "alike"] == [1, 1]
+
+
+def test_the_recipe_says_what_others_are_compared_with(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    students = {"naive": [answers(60)], "own": [answers(70)], "other": [answers(65, start=3)]}
+    named = make_run("named", weak=[answers(50)], students=students, ceiling=[answers(80)], compare_to="own")
+    rows = compare([named])
+    assert [(row.method, row.difference_to) for row in rows] == [("naive", "own"), ("other", "own")]
+    assert [row.difference for row in rows] == pytest.approx([-0.1, -0.05])
+    text = (write_report([named], tmp_path / "named")[0]).read_text()
+    assert "## Methods beside own" in text and "worse: other, naive." in text
+    first = make_run("first", weak=[answers(50)], students=students, ceiling=[answers(80)])
+    both = compare([named, first])
+    assert [row.difference_to for row in both] == ["own", "own", "naive", "naive"]
+    paragraphs = [block.text for block in comparison_blocks(both) if type(block).__name__ == "Paragraph"]
+    assert len(paragraphs) == 2 and "better than own" not in paragraphs[0] and "better than naive" in paragraphs[1]
+
+
+def test_what_is_the_same_in_every_example_widens_nothing(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(60)] * 2, "better": [answers(70, start=5)] * 2}
+    alone = compare([make_run("alone", weak=None, students=students, ceiling=None)])
+    (better, same) = compare([make_run(weak=None, students={**students, "same": [answers(60)] * 2}, ceiling=None)])
+    assert (better.low, better.high) == (alone[0].low, alone[0].high)
+    assert (same.low, same.high, same.p) == (0, 0, 1)
 
 
 def test_differences_and_what_they_hold(runs: list[Path]) -> None:
@@ -108,11 +142,8 @@ def test_one_run_needs_no_counts_and_few_comparisons_no_figure(make_run: MakeRun
     assert not any(type(block).__name__ == "Figure" for block in content)
 
 
-@pytest.mark.parametrize("methods", [["naive"], ["one", "other"]])
-def test_without_baseline_or_another_method_there_is_no_section(
-    methods: list[str], make_run: MakeRun, answers: Answers
-) -> None:
-    run = make_run(weak=None, students={method: [answers(60)] for method in methods}, ceiling=None)
+def test_without_another_method_there_is_no_section(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=None, students={"naive": [answers(60)]}, ceiling=None)
     assert compare([run]) == []
 
 

@@ -103,14 +103,14 @@ def rates() -> Callable[..., list[float]]:
 
 @pytest.fixture
 def two_trainers(make_policy_run: Callable[..., Path], rates: Callable[..., list[float]]) -> Path:
-    """Two trainers, two methods, two seeds; every mean is another one."""
+    """Two trainers, two methods, two seeds; every mean is another one, and gaps are alike in both seeds."""
 
     def models(weak: float, naive: float, other: float, ceiling: float) -> dict[str, list[list[float]]]:
         return {
             "weak": [rates(weak), rates(weak + 0.05)],
             "naive": [rates(naive), rates(naive + 0.05)],
             "other": [rates(other), rates(other + 0.05)],
-            "ceiling": [rates(ceiling), rates(ceiling - 0.05)],
+            "ceiling": [rates(ceiling - 0.05), rates(ceiling)],
         }
 
     return make_policy_run({"dpo": models(0.55, 0.65, 0.7, 0.9), "rloo": models(0.6, 0.75, 0.8, 0.95)})

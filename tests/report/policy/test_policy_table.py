@@ -51,9 +51,9 @@ def test_policy_pgr_beside_reward_model_pgr(two_trainers: Path) -> None:
     assert (first.recipe, first.setting, first.task) == ("quickstart", "reward_modeling", "world_preference")
 
 
-def test_the_interval_is_the_paired_bootstrap_of_the_success_rates(two_trainers: Path, rates: Rates) -> None:
+def test_the_interval_is_that_of_the_success_rates(two_trainers: Path, rates: Rates) -> None:
     row = rows_of(two_trainers)[3]
-    weak, student, ceiling = (np.array([rates(a), rates(b)]) for a, b in ((0.6, 0.65), (0.8, 0.85), (0.95, 0.9)))
+    weak, student, ceiling = (np.array([rates(a), rates(b)]) for a, b in ((0.6, 0.65), (0.8, 0.85), (0.9, 0.95)))
     expected = pgr(weak, student, ceiling)
     assert (row.policy_pgr, row.policy_pgr_low, row.policy_pgr_high) == (expected.value, expected.low, expected.high)
     assert (row.policy_gap_low, row.policy_gap_high) == (expected.gap_low, expected.gap_high)
@@ -63,8 +63,8 @@ def test_the_interval_is_the_paired_bootstrap_of_the_success_rates(two_trainers:
 def test_each_seed_has_its_own_result(two_trainers: Path) -> None:
     one, two = rows_of(two_trainers)[0].per_seed
     assert (one.seed, two.seed) == (0, 1)
-    assert (one.weak, one.student, one.ceiling) == pytest.approx((0.55, 0.65, 0.9))
-    assert one.pgr == pytest.approx(0.1 / 0.35) and two.pgr == pytest.approx(0.1 / 0.25)
+    assert (one.weak, one.student, one.ceiling) == pytest.approx((0.55, 0.65, 0.85))
+    assert one.pgr == pytest.approx(0.1 / 0.3) and two.weak == pytest.approx(0.6)
 
 
 def test_prompts_in_another_order_are_the_same_prompts(make_policy_run: MakeRun, rates: Rates) -> None:

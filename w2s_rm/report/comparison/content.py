@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 from w2s_rm.render.numbers import percent
-from w2s_rm.report.comparison.rows import BASELINE, ComparisonRow, by_method, mean_difference
+from w2s_rm.report.comparison.rows import ComparisonRow, by_method, mean_difference
 
 FIGURE = "comparison"
 # Fewer are read from the table at once.
 _WORTH_A_FIGURE = 4
 _HOW_TO_READ = (
-    f"A difference is the accuracy of a method's students minus that of {BASELINE}'s, on the same test examples and "
-    "seeds, in points.",
-    "Brackets are bootstrap intervals that hold all together with 95 % within a setting, however many methods and runs "
-    "there are: what is said to help is not the best of many accidents. They are wider than that of one comparison by "
-    "itself.",
+    "A difference is the accuracy of a method's students minus that of the students of the method it is compared with, "
+    "on the same test examples and seeds, in points.",
+    "Brackets hold all together with 95 % within a setting, however many methods and runs there are: what is said to "
+    "help is not the best of many accidents. They are wider than the interval of one comparison by itself. p is of one "
+    "comparison by itself, p (Holm) adjusted for the number of comparisons in the setting.",
 )
 
 
@@ -26,13 +26,23 @@ def comparison_blocks(rows: Sequence[ComparisonRow]) -> list[Block]:
     Args:
         rows (`Sequence[ComparisonRow]`): Rows of any number of runs.
     """
-    content: list[Block] = [Heading(f"Methods beside {BASELINE}", 2)]
-    for setting in dict.fromkeys(row.setting for row in rows):
-        own = [row for row in rows if row.setting == setting]
-        content += [Paragraph(_words(setting, own)), _table(own)]
+    content: list[Block] = [Heading(f"Methods beside {baseline_name(rows)}", 2)]
+    for setting, baseline in dict.fromkeys((row.setting, row.difference_to) for row in rows):
+        own = [row for row in rows if (row.setting, row.difference_to) == (setting, baseline)]
+        content += [Paragraph(_words(setting, baseline, own)), _table(own), _p_table(own)]
     if has_figure(rows):
         content.append(Figure(_description(rows), FIGURE))
     return [*content, Bullets(_HOW_TO_READ)]
+
+
+def baseline_name(rows: Sequence[ComparisonRow]) -> str:
+    """Name the method that others are compared with, where all runs of the report have the same.
+
+    Args:
+        rows (`Sequence[ComparisonRow]`): Rows of any number of runs, at least one.
+    """
+    names = {row.difference_to for row in rows}
+    return names.pop() if len(names) == 1 else "the one they are compared with"
 
 
 def has_figure(rows: Sequence[ComparisonRow]) -> bool:
@@ -44,13 +54,13 @@ def has_figure(rows: Sequence[ComparisonRow]) -> bool:
     return len(rows) >= _WORTH_A_FIGURE
 
 
-def _words(setting: str, rows: Sequence[ComparisonRow]) -> str:
+def _words(setting: str, baseline: str, rows: Sequence[ComparisonRow]) -> str:
     """What held in all runs, in some, in none."""
     runs, groups = len({row.recipe for row in rows}), by_method(rows)
     better = [_named(group, sum(row.better for row in group), runs) for group in groups]
     worse = [_named(group, sum(row.worse for row in group), runs) for group in groups]
     undecided = [group[0].method for group in groups if not any(row.better or row.worse for row in group)]
-    parts = {f"better than {BASELINE}": better, "worse": worse, "not told apart from it": undecided}
+    parts = {f"better than {baseline}": better, "worse": worse, "not told apart from it": undecided}
     said = [f"{words}: {', '.join(filter(None, names))}" for words, names in parts.items() if any(names)]
     return f"{setting}, {_counted(runs, 'run')}, {_counted(len(rows), 'comparison')}: {'; '.join(said)}."
 
@@ -77,6 +87,15 @@ def _table(rows: Sequence[ComparisonRow]) -> Table:
     return Table(("Method", "Mean", *runs), tuple(lines))
 
 
+def _p_table(rows: Sequence[ComparisonRow]) -> Table:
+    lines = [(row.method, row.recipe, _p(row.p), _p(row.p_holm)) for group in by_method(rows) for row in group]
+    return Table(("Method", "Run", "p", "p (Holm)"), tuple(lines), n_text=2)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _cell(row: ComparisonRow) -> str:
     mark = " +" if row.better else " −" if row.worse else ""
     return f"{_points(row.difference)} [{_points(row.low)}, {_points(row.high)}]{mark}"
@@ -88,4 +107,4 @@ def _points(value: float) -> str:
 
 def _description(rows: Sequence[ComparisonRow]) -> str:
     parts = [f"{row.recipe}, {row.method}: {_cell(row)}" for row in rows]
-    return f"Accuracy of students minus that of {BASELINE}, points. " + "; ".join(parts)
+    return f"Accuracy of students minus that of {baseline_name(rows)}, points. " + "; ".join(parts)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_rm.report.comparison.rows import BASELINE, ComparisonRow, by_method
+from w2s_rm.report.comparison.content import baseline_name
+from w2s_rm.report.comparison.rows import ComparisonRow, by_method
 from w2s_rm.report.drawing import INK, STUDENTS, Images, new_figure, prepare, render
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def _draw_setting(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
             filled = color if row.better or row.worse else "white"
             axes.plot([100 * row.difference], [height], markerfacecolor=filled, **_mark(color))
     axes.set_yticks(range(len(groups)), [group[0].method for group in groups])
-    axes.set_xlabel(f"accuracy minus that of {BASELINE}, points\nintervals hold together; filled: told apart")
+    axes.set_xlabel(
+        f"accuracy minus that of {baseline_name(rows)}, points\nintervals hold together; filled: told apart"
+    )
     _add_legend(axes, runs)
 
 

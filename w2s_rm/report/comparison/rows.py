@@ -1,12 +1,9 @@
-"""How much better the students of one method are than those of the baseline, in one run."""
+"""How much better the students of one method are than those of the method it is compared with, in one run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-BASELINE = "naive"
-"""The method that all others are compared with: a student that simply imitates its supervisor."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +15,7 @@ class ComparisonRow:
         setting (`str`): The setting; comparisons of a report within it hold together.
         task (`str`): The task.
         method (`str`): The method.
+        difference_to (`str`): The baseline: the method that the recipe compares with.
         n_test (`int`): Test examples with ground truth.
         n_seeds (`int`): Seeds.
         difference (`float`): Of the students' accuracies, method minus baseline.
@@ -25,12 +23,15 @@ class ComparisonRow:
         high (`float`): Upper end.
         alone_low (`float`): Lower end of the 95 % interval of this comparison by itself.
         alone_high (`float`): Upper end.
+        p (`float`): Of no difference, of this comparison by itself.
+        p_holm (`float`): Adjusted for the number of comparisons of the setting.
     """
 
     recipe: str
     setting: str
     task: str
     method: str
+    difference_to: str
     n_test: int
     n_seeds: int
     difference: float
@@ -38,6 +39,8 @@ class ComparisonRow:
     high: float
     alone_low: float
     alone_high: float
+    p: float
+    p_holm: float
 
     @property
     def better(self) -> bool:

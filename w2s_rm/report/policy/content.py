@@ -16,7 +16,7 @@ _HOW_TO_READ = (
     "in the same way. Success is the share of its sampled completions of held-out prompts that are truly right: the "
     "truth judges, not a reward model.",
     "Policy PGR is the same formula as PGR with these success rates in place of accuracies: (student − weak) / "
-    "(ceiling − weak). Brackets are 95 % intervals from the same paired bootstrap, over test prompts and seeds.",
+    "(ceiling − weak). Brackets are 95 % intervals of the same kind, over test prompts and seeds.",
     "A policy need not be as good as its reward model is accurate. It may know more than its reward model and so do "
     "better, or find what the reward model mistakes for good and do worse.",
     "KL says how far a policy went from where it started: the mean of log p − log p_start over its completions, in "

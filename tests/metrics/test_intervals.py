@@ -1,0 +1,164 @@
+"""Intervals over examples and seeds: against scipy where one of them varies, and against mean squares written out."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from w2s_rm.errors import DataError
+from w2s_rm.metrics.intervals import (
+    Estimate,
+    accuracy_interval,
+    difference_interval,
+    half_widths,
+    means_of,
+    share_interval,
+)
+
+
+def credits(rng: np.random.Generator, n_seeds: int, n_examples: int) -> np.ndarray:
+    """Examples that are hard for all seeds alike, seeds of different strength, and chance."""
+    hard_N, strong_S = rng.random(n_examples), rng.normal(0, 0.1, (n_seeds, 1))
+    return (0.6 * hard_N + 0.4 * rng.random((n_seeds, n_examples)) < 0.5 + strong_S).astype(float)
+
+
+def test_one_seed_is_the_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    one, other = credits(rng, 1, 80), credits(rng, 1, 80)
+    found, expected = difference_interval(one, other), stats.ttest_rel(one[0], other[0])
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
+    p_value = means_of([one, other]).combined([1, -1]).p_value()
+    assert p_value == pytest.approx(expected.pvalue, rel=1e-6)
+
+
+def test_seeds_that_differ_and_examples_that_do_not_are_a_t_interval_over_seeds() -> None:
+    # Credits of a seed are all the same: nothing depends on which examples were drawn.
+    accuracies_S = np.array([0.6, 0.75, 0.7, 0.66])
+    found = difference_interval(np.tile(accuracies_S[:, None], 50), np.full((4, 50), 0.5))
+    expected = stats.ttest_1samp(accuracies_S - 0.5, 0)
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_the_variance_is_that_of_the_mean_squares(n_seeds: int) -> None:
+    """Two-way table with random rows and columns: (MS seeds + MS examples - MS rest) / (S N), in plain loops."""
+    table_SN = credits(np.random.default_rng(n_seeds), n_seeds, 40)
+    mean, rows, columns = table_SN.mean(), table_SN.mean(axis=1), table_SN.mean(axis=0)
+    of_seeds = 40 * sum((row - mean) ** 2 for row in rows) / (n_seeds - 1)
+    of_examples = n_seeds * sum((column - mean) ** 2 for column in columns) / 39
+    rest = sum((table_SN[s, n] - rows[s] - columns[n] + mean) ** 2 for s in range(n_seeds) for n in range(40)) / (
+        39 * (n_seeds - 1)
+    )
+    found = means_of([table_SN]).combined([1])
+    assert found.value == pytest.approx(mean)
+    assert found.seed_variance == pytest.approx(of_seeds / (n_seeds * 40))
+    assert found.example_variance == pytest.approx((of_examples - rest) / (n_seeds * 40))
+
+
+def test_the_variance_is_right_on_average() -> None:
+    rng = np.random.default_rng(1)
+    found = [means_of([credits(rng, 3, 60), credits(rng, 3, 60)]).combined([1, -1]) for _ in range(3_000)]
+    assert np.mean([one.variance for one in found]) == pytest.approx(np.var([one.value for one in found]), rel=0.06)
+
+
+def test_a_difference_is_paired_and_a_combination_is_what_it_combines() -> None:
+    rng = np.random.default_rng(2)
+    tables = [credits(rng, 3, 50) for _ in range(3)]
+    means, weights = means_of(tables), [-0.5, 1.0, -0.5]
+    together = means.combined(weights)
+    as_one = sum(weight * table for weight, table in zip(weights, tables, strict=True))
+    # Shifted and shrunk into [0, 1], which a variance follows.
+    alone = means_of([(as_one + 1) / 2]).combined([1])
+    assert together.value == pytest.approx(2 * alone.value - 1)
+    assert together.seed_variance == pytest.approx(4 * alone.seed_variance)
+    assert together.example_variance == pytest.approx(4 * alone.example_variance)
+
+
+def test_the_factor_is_the_weighted_mean_of_both_t_quantiles() -> None:
+    # Three seeds: 4.303; 101 examples: 1.984. Three quarters of the variance are the seeds'.
+    assert float(half_widths(3e-4, 1e-4, 3, 101)) == pytest.approx(0.02 * (0.75 * 4.3027 + 0.25 * 1.9840), rel=1e-4)
+    assert half_widths(np.array([0.0, 1e-4]), np.array([0.0, 0.0]), 3, 101) == pytest.approx([0, 0.043027], rel=1e-4)
+
+
+def test_a_p_value_is_the_error_at_which_the_interval_ends_at_zero() -> None:
+    for value in (0.0, 0.004, -0.03, 0.2):
+        estimate = Estimate(value, 1e-4, 2e-4, 3, 500)
+        p_value = estimate.p_value()
+        assert estimate.half_width(p_value) == pytest.approx(abs(value), abs=1e-12)
+    assert Estimate(0.0, 0.0, 0.0, 3, 500).p_value() == 1 and Estimate(0.1, 0.0, 0.0, 3, 500).p_value() < 1e-29
+
+
+def test_seeds_that_say_the_same_are_as_one() -> None:
+    one = credits(np.random.default_rng(3), 1, 70)
+    thrice = means_of([np.repeat(one, 3, axis=0)]).combined([1])
+    alone = means_of([one]).combined([1])
+    assert thrice.seed_variance == pytest.approx(0, abs=1e-30)
+    assert thrice.example_variance == pytest.approx(alone.example_variance)
+
+
+def test_accuracies_have_wilson_intervals_within_zero_and_one() -> None:
+    for right, n in ((80, 100), (3, 400), (399, 400)):
+        found = accuracy_interval(np.array([[1.0] * right + [0.0] * (n - right)]))
+        expected = stats.binomtest(right, n).proportion_ci(0.95, method="wilson")
+        assert found.value == right / n and 0 <= found.low < found.value < found.high <= 1
+        # A t quantile in place of a normal one, and n - 1.
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.003)
+
+
+def test_seeds_that_differ_widen_an_accuracy_and_leave_it_below_one() -> None:
+    found = accuracy_interval(np.array([[1.0] * 100, [1.0] * 95 + [0.0] * 5]))
+    assert found.low < 0.9 and found.value == 0.975 < found.high < 1
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_all_right_or_all_wrong_is_not_known_for_sure(right: float) -> None:
+    """Wilson's interval of 20 of 20 is [0.839, 1]; with t of 19 degrees of freedom [20 / (20 + 2.093²), 1]."""
+    found = accuracy_interval(np.full((2, 20), right))
+    ends = sorted((abs(1 - right - 20 / (20 + 2.09302**2)), right))
+    assert (found.low, found.high) == pytest.approx(tuple(ends), abs=1e-5)
+
+
+def test_what_is_the_same_for_every_example_is_known() -> None:
+    # Every score is a tie of two: credit one half, whatever examples were drawn.
+    assert accuracy_interval(np.full((2, 20), 0.5)) == share_interval(0.5, 0.0, 20)
+    found = difference_interval(np.full((2, 20), 0.5), np.full((2, 20), 0.5))
+    assert (found.low, found.value, found.high) == (0, 0, 0)
+
+
+def test_no_end_is_beyond_what_can_be() -> None:
+    found = difference_interval(np.array([[1.0, 1, 1], [1, 0, 0]]), np.array([[0.0, 0, 1], [0, 1, 0]]))
+    assert (found.low, found.high) == (-1, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 2)])
+def test_tiny_tables_have_finite_intervals(shape: tuple[int, int]) -> None:
+    for table in (np.ones(shape), np.zeros(shape), np.eye(*shape)):
+        found = [accuracy_interval(table), difference_interval(table, np.zeros(shape))]
+        assert all(
+            math.isfinite(end) and one.low <= one.value <= one.high for one in found for end in (one.low, one.high)
+        )
+
+
+def test_order_of_examples_and_seeds_does_not_matter() -> None:
+    table = credits(np.random.default_rng(4), 3, 200)
+    first, second = accuracy_interval(table), accuracy_interval(table[::-1, ::-1])
+    assert (first.low, first.high) == pytest.approx((second.low, second.high), rel=1e-12)
+    assert accuracy_interval(table) == first
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ([np.zeros((2, 5)), np.zeros((1, 5))], "same seeds and examples"),
+        ([np.zeros((1, 0))], "at least one of each"),
+        ([np.zeros(5)], "seeds x examples"),
+        ([np.full((1, 3), np.nan)], r"\[0, 1\]"),
+        ([np.full((1, 3), 1.5)], r"\[0, 1\]"),
+    ],
+)
+def test_bad_tables(tables: list[np.ndarray], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        means_of(tables)

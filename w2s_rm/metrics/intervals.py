@@ -1,0 +1,242 @@
+"""Intervals of accuracies and of their differences over test examples and seeds.
+
+Both are samples, and they are crossed: the models of every seed are scored on the same examples. So a mean credit has
+two errors. One is between seeds; its variance is that of the seeds' means, divided by their number. The other comes
+from the examples, which are easy or hard for all seeds alike; its variance is the covariance of the credits of two
+different seeds, divided by the number of examples. The sum is the usual estimate for a two-way table with random rows
+and columns (Searle, Casella and McCulloch 1992, Variance Components, chapter 4), without bias whatever credits are.
+
+The first is known from few seeds and the second from many examples, so that no one t distribution fits. The factor of
+the standard error is the mean of both t quantiles, each weighted with its variance (Cochran and Cox 1950, Experimental
+Designs, section 4.14; Cochran 1964, Biometrics 20(2), 191-195). It is exact where one of the two is nothing, and
+somewhat too wide between them. With one seed there is nothing but the examples, and an interval says nothing about how
+another seed would come out.
+
+Shape suffixes: M models, S seeds, N examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from w2s_rm.errors import DataError
+from w2s_rm.metrics.choices import Floats
+
+ERROR = 0.05
+"""The share of intervals that may miss the truth: they have a confidence of 95 %."""
+# Below this p-values are rounding.
+_LEAST_P = 1e-30
+_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval.
+
+    Args:
+        value (`float`): The estimate from all examples and seeds.
+        low (`float`): Lower end.
+        high (`float`): Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean credit, or a sum of several with weights, and the two variances of its error.
+
+    Args:
+        value (`float`): The estimate from all examples and seeds.
+        seed_variance (`float`): What comes from the choice of seeds.
+        example_variance (`float`): What comes from the choice of examples.
+        n_seeds (`int`): Seeds.
+        n_examples (`int`): Examples.
+    """
+
+    value: float
+    seed_variance: float
+    example_variance: float
+    n_seeds: int
+    n_examples: int
+
+    @property
+    def variance(self) -> float:
+        """The variance of the whole error."""
+        return self.seed_variance + self.example_variance
+
+    def half_width(self, error: float = ERROR) -> float:
+        """Return how far the interval reaches to either side.
+
+        Args:
+            error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
+        """
+        return float(half_widths(self.seed_variance, self.example_variance, self.n_seeds, self.n_examples, error))
+
+    def interval(self, error: float = ERROR) -> Interval:
+        """Return the interval, of which no end goes beyond what a difference of accuracies can be.
+
+        Args:
+            error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
+        """
+        half = self.half_width(error)
+        return Interval(self.value, max(-1.0, self.value - half), min(1.0, self.value + half))
+
+    def p_value(self) -> float:
+        """Return the p-value of zero: the error at which the interval ends there."""
+        if self.value == 0:
+            return 1.0
+        low, high = _LEAST_P, 1.0
+        for _ in range(_HALVINGS):
+            # In the middle of the orders of magnitude.
+            middle = math.sqrt(low * high)
+            low, high = (low, middle) if self.half_width(middle) < abs(self.value) else (middle, high)
+        return high
+
+
+@dataclass(frozen=True)
+class Means:
+    """Mean credits of models that were scored on the same examples, and the two parts of their errors' covariance.
+
+    Args:
+        values_M (`ndarray` of shape `(M,)`): Mean credit of each model over examples and seeds.
+        seeds_MM (`ndarray` of shape `(M, M)`): What comes from the choice of seeds; zero with one seed.
+        examples_MM (`ndarray` of shape `(M, M)`): What comes from the choice of examples.
+        n_seeds (`int`): Seeds.
+        n_examples (`int`): Examples.
+    """
+
+    values_M: Floats
+    seeds_MM: Floats
+    examples_MM: Floats
+    n_seeds: int
+    n_examples: int
+
+    def combined(self, weights_M: Sequence[float] | Floats) -> Estimate:
+        """Return a sum of the mean credits.
+
+        Args:
+            weights_M (`Sequence[float]`): The weight of each: `[1, -1]` for the difference of two.
+        """
+        weights = np.asarray(weights_M, dtype=np.float64)
+        # An estimate of a variance by covariances may come out below zero, and so may rounding.
+        seeds, examples = (
+            max(0.0, float(weights @ covariance_MM @ weights)) for covariance_MM in (self.seeds_MM, self.examples_MM)
+        )
+        return Estimate(float(weights @ self.values_M), seeds, examples, self.n_seeds, self.n_examples)
+
+
+def means_of(correct_MSN: Sequence[Floats]) -> Means:
+    """Return the mean credits of several models and the covariance of their errors.
+
+    Args:
+        correct_MSN (`Sequence` of M `ndarray` of shape `(S, N)`): Credits in [0, 1] of each model, a row for each seed.
+
+    Raises:
+        DataError: Models with different seeds or examples, no seeds, no examples, or credits outside [0, 1].
+    """
+    _check(correct_MSN)
+    table_MSN = np.array(correct_MSN, dtype=np.float64)
+    n_models, n_seeds, n_examples = table_MSN.shape
+    means_MS = table_MSN.mean(axis=2)
+    centred_MSN = table_MSN - means_MS[:, :, None]
+    flat = centred_MSN.reshape(n_models, -1)
+    same_seed_MM, totals_MN = flat @ flat.T, centred_MSN.sum(axis=1)
+    # A table of one example has no variance; dividing by 1 instead of 0 says so.
+    pairs = max(1, n_examples - 1) * n_examples
+    if n_seeds == 1:
+        seeds_MM, examples_MM = np.zeros_like(same_seed_MM), same_seed_MM / pairs
+    else:
+        around_MS = means_MS - means_MS.mean(axis=1, keepdims=True)
+        seeds_MM = around_MS @ around_MS.T / ((n_seeds - 1) * n_seeds)
+        examples_MM = (totals_MN @ totals_MN.T - same_seed_MM) / (n_seeds * (n_seeds - 1) * pairs)
+    return Means(means_MS.mean(axis=1), seeds_MM, examples_MM, n_seeds, n_examples)
+
+
+def accuracy_interval(correct_SN: Floats) -> Interval:
+    """Mean accuracy over seeds and examples with its interval, which lies in [0, 1].
+
+    Args:
+        correct_SN (`ndarray` of shape `(S, N)`): Credit in [0, 1] of each example, one row for each seed.
+
+    Raises:
+        DataError: No seeds, no examples, or credits outside [0, 1].
+    """
+    estimate = means_of([correct_SN]).combined([1])
+    return share_interval(estimate.value, estimate.half_width(), estimate.n_examples)
+
+
+def share_interval(value: float, half_width: float, n_examples: int) -> Interval:
+    """Return the interval of a share that lies in [0, 1], by Wilson's method.
+
+    As far as the share is from 0 and 1 it is `value` plus or minus `half_width`. Near them the ends are those of
+    Wilson 1927 (Journal of the American Statistical Association 22(158), 209-212) for as many independent examples as
+    give that half-width, the effective number of Korn and Graubard 1998 (Survey Methodology 24(2), 193-201).
+
+    Args:
+        value (`float`): The share.
+        half_width (`float`): That of the symmetric interval.
+        n_examples (`int`): What the number is where no example differs from another, right all or wrong all.
+    """
+    spread = value * (1 - value)
+    # Where no example differs from another, right all or wrong all, there is no variance, but a number of examples.
+    variance = half_width**2 if spread > 0 else float(half_widths(0.0, 1.0, 1, n_examples)) ** 2 / n_examples
+    squared = variance / (spread or 1.0)
+    centre, half = value + squared / 2, math.sqrt(squared * spread + squared**2 / 4)
+    low, high = (min(1.0, max(0.0, (centre + sign * half) / (1 + squared))) for sign in (-1, 1))
+    # Rounding must not put the share outside.
+    return Interval(value, min(low, value), max(high, value))
+
+
+def difference_interval(correct_SN: Floats, other_SN: Floats) -> Interval:
+    """How much more accurate one model is than another, with a paired interval over seeds and examples.
+
+    Args:
+        correct_SN (`ndarray` of shape `(S, N)`): Credit in [0, 1] of each example, one row for each seed.
+        other_SN (`ndarray` of shape `(S, N)`): The same of the model to compare with.
+
+    Raises:
+        DataError: Different shapes, no seeds, no examples, or credits outside [0, 1].
+    """
+    return means_of([correct_SN, other_SN]).combined([1, -1]).interval()
+
+
+def half_widths(
+    seed_variances: Floats | float,
+    example_variances: Floats | float,
+    n_seeds: int,
+    n_examples: int,
+    error: float = ERROR,
+) -> Floats:
+    """Return half the widths of intervals, of any shape; see the head of this file.
+
+    Args:
+        seed_variances (`ndarray` or `float`): Variances from the choice of seeds; zero with one seed.
+        example_variances (`ndarray` or `float`): Variances from the choice of examples.
+        n_seeds (`int`): Seeds.
+        n_examples (`int`): Examples.
+        error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
+    """
+    seeds, examples = np.asarray(seed_variances), np.asarray(example_variances)
+    of_seeds, of_examples = (-stdtrit(max(1, number - 1), error / 2) for number in (n_seeds, n_examples))
+    total = seeds + examples
+    known = total == 0
+    weighted = (of_seeds * seeds + of_examples * examples) / np.sqrt(np.where(known, 1.0, total))
+    return np.where(known, 0.0, weighted)
+
+
+def _check(correct_MSN: Sequence[Floats]) -> None:
+    shapes = sorted({array.shape for array in correct_MSN})
+    if len(shapes) != 1:
+        raise DataError(f"models need the same seeds and examples; their (seeds, examples) are {shapes}")
+    if len(shapes[0]) != 2 or 0 in shapes[0]:
+        raise DataError(f"credits must be a table seeds x examples with at least one of each; the shape is {shapes[0]}")
+    if not all(bool(((array >= 0) & (array <= 1)).all()) for array in correct_MSN):
+        raise DataError("credits must lie in [0, 1]: 1 for right, 0 for wrong, between them for ties")
