@@ -45,7 +45,7 @@ def surface(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
 
 def test_surface() -> None:
     assert surface(cli.build_parser()) == {
-        "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands"],
+        "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands", "--gap", "--spread"],
         "run": ["RECIPE", "key=value", "--runs", "--executor"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
         "report": ["RUN", "--output", "--section"],

@@ -26,18 +26,18 @@ def test_the_population_has_the_accuracies_and_spreads_it_says() -> None:
 
 
 def test_three_seeds_that_differ_are_covered_and_the_bootstrap_does_not() -> None:
-    """200 simulations: 95 % has a standard error of 1.5 points."""
-    ours, old = coverage.simulate(Cell(3, 4.0, 500), 200, 200)
+    """200 simulations: 95 % has a standard error of 1.5 points; of the bootstrap 100."""
+    ours, old = coverage.simulate(Cell(3, 4.0, 2_000), 200, 100)
     assert old is not None
-    assert min(ours.coverage) >= 0.92 and max(old.coverage[:3]) < 0.9
-    # Wider than if variances were known, and by far not as wide as t with two degrees of freedom makes a half: 2.2.
+    assert min(ours.coverage) >= 0.92 and old.coverage[coverage.QUANTITIES.index("gap")] < 0.88
+    # Wider than if variances were known, less than by the quantile of t with two degrees of freedom: 4.303 / 1.960.
     assert all(1 < width / ideal < 2.2 for width, ideal in zip(ours.widths[:3], ours.ideal[:3], strict=True))
 
 
 def test_seeds_that_do_not_differ_cost_little() -> None:
     ours, _ = coverage.simulate(Cell(5, 0.0, 500), 200, 0)
     assert min(ours.coverage) >= 0.92
-    assert all(width / ideal < 1.25 for width, ideal in zip(ours.widths, ours.ideal, strict=True))
+    assert all(width / ideal < 1.25 for width, ideal in zip(ours.widths[:3], ours.ideal[:3], strict=True))
 
 
 def test_the_last_line_ends_with_the_least_coverage(

@@ -158,6 +158,16 @@ def test_empty_recipe_says_what_is_missing(tmp_path: Path) -> None:
             "{use_peft: true}",
             "weak.train.use_peft: unknown option; it belongs under weak or strong",
         ),
+        (
+            "train:\n",
+            "compare_to: niave\ntrain:\n",
+            "line 13: compare_to: 'niave' is no method of this recipe; did you",
+        ),
+        (
+            "train:\n",
+            "compare_to: 3\ntrain:\n",
+            "line 13: compare_to: 3 is no method of this recipe; known: logconf, naive",
+        ),
         ("train:\n", "trian:\n", "line 13: trian: unknown key; did you mean 'train'?"),
         ("train:\n", "learning_rate: 1e-4\ntrain:\n", "line 13: learning_rate: unknown key; it belongs under train"),
         ("train:\n", "n_test: 3\ntrain:\n", "line 13: n_test: unknown key; it belongs under task"),

@@ -22,15 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.student import LEAST_ERROR, quantile
 
 ERROR = 0.05
 """The share of intervals that may miss the truth: they have a confidence of 95 %."""
-# Below this p-values are rounding.
-_LEAST_P = 1e-30
 _HALVINGS = 60
 
 
@@ -90,10 +88,10 @@ class Estimate:
         return Interval(self.value, max(-1.0, self.value - half), min(1.0, self.value + half))
 
     def p_value(self) -> float:
-        """Return the p-value of zero: the error at which the interval ends there."""
+        """Return the p-value of zero: the error at which the interval ends there, not below 1e-10."""
         if self.value == 0:
             return 1.0
-        low, high = _LEAST_P, 1.0
+        low, high = LEAST_ERROR, 1.0
         for _ in range(_HALVINGS):
             # In the middle of the orders of magnitude.
             middle = math.sqrt(low * high)
@@ -118,6 +116,17 @@ class Means:
     examples_MM: Floats
     n_seeds: int
     n_examples: int
+
+    def of(self, models: Sequence[int]) -> Means:
+        """Return the means of some of the models.
+
+        Args:
+            models (`Sequence[int]`): Their places.
+        """
+        rows = np.ix_(models, models)
+        return Means(
+            self.values_M[list(models)], self.seeds_MM[rows], self.examples_MM[rows], self.n_seeds, self.n_examples
+        )
 
     def combined(self, weights_M: Sequence[float] | Floats) -> Estimate:
         """Return a sum of the mean credits.
@@ -225,7 +234,7 @@ def half_widths(
         error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
     """
     seeds, examples = np.asarray(seed_variances), np.asarray(example_variances)
-    of_seeds, of_examples = (-stdtrit(max(1, number - 1), error / 2) for number in (n_seeds, n_examples))
+    of_seeds, of_examples = (quantile(error, max(1, number - 1)) for number in (n_seeds, n_examples))
     total = seeds + examples
     known = total == 0
     weighted = (of_seeds * seeds + of_examples * examples) / np.sqrt(np.where(known, 1.0, total))

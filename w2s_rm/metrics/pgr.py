@@ -81,7 +81,15 @@ def pgr(weak_SN: Floats, student_SN: Floats, ceiling_SN: Floats) -> PGR:
     Raises:
         DataError: Different shapes, no seeds, no examples, or credits outside [0, 1].
     """
-    means = means_of([weak_SN, student_SN, ceiling_SN])
+    return pgr_of(means_of([weak_SN, student_SN, ceiling_SN]))
+
+
+def pgr_of(means: Means) -> PGR:
+    """PGR of mean accuracies whose errors are known; see [`pgr`].
+
+    Args:
+        means ([`~w2s_rm.metrics.intervals.Means`]): Of weak supervisor, student and ceiling.
+    """
     gap = means.combined([-1, 0, 1]).interval()
     bounded = gap.low > _ZERO_GAP or gap.high < -_ZERO_GAP
     low, high = _ratio_interval(means) if bounded else (None, None)

@@ -5,10 +5,11 @@ Shape suffixes: M models, C comparisons, R draws.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
-from scipy.special import ndtr
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
@@ -30,28 +31,31 @@ def joint_error(correlations: Sequence[Floats], error: float = ERROR) -> float:
         correlations (`Sequence` of `ndarray` of shape `(C, C)`): Of the estimates of each family.
         error (`float`, *optional*, defaults to `0.05`): How often some interval may miss its truth.
     """
-    smallest = [_smallest_p(correlation_CC) for correlation_CC in correlations if len(correlation_CC)]
+    families = [_largest(correlation_CC) for correlation_CC in correlations if len(correlation_CC)]
     low, high = 0.0, error
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        holds = np.prod([1 - _share_below(p_R, middle) for p_R in smallest])
+        holds = math.prod(_all_hold(largest_R, middle) for largest_R in families)
         low, high = (middle, high) if holds >= 1 - error else (low, middle)
     return low
 
 
-def _smallest_p(correlation_CC: Floats) -> Floats | None:
-    """The smallest two-sided p-value of each draw, in order; `None` for one estimate, whose p-values are uniform."""
+def _largest(correlation_CC: Floats) -> Floats | None:
+    """The largest distance from zero of each draw, in order; `None` for one estimate, which needs no draws."""
     if len(correlation_CC) == 1:
         return None
     values, vectors = np.linalg.eigh(correlation_CC)
     # Estimates that always go together leave eigenvalues of zero, but for rounding.
     roots_CC = vectors * np.sqrt(np.maximum(values, 0))
     draws_RC = np.random.default_rng(_RNG_SEED).standard_normal((_DRAWS, len(values))) @ roots_CC.T
-    return np.sort(2 * ndtr(-np.abs(draws_RC).max(axis=1)))
+    return np.sort(np.abs(draws_RC).max(axis=1))
 
 
-def _share_below(p_R: Floats | None, value: float) -> float:
-    return value if p_R is None else float(np.searchsorted(p_R, value, side="right") / len(p_R))
+def _all_hold(largest_R: Floats | None, error: float) -> float:
+    """How often all intervals of a family hold, each with an error of its own."""
+    if largest_R is None:
+        return 1 - error
+    return float(np.searchsorted(largest_R, -NormalDist().inv_cdf(error / 2)) / len(largest_R))
 
 
 def correlations(means: Means, weights_CM: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.metrics.intervals import Estimate, means_of
+from w2s_rm.metrics.intervals import Estimate, Means, means_of
 from w2s_rm.metrics.simultaneous import correlations, holm, joint_error
 from w2s_rm.report.comparison.rows import ComparisonRow
 from w2s_rm.report.fields import credits_of
@@ -48,20 +48,28 @@ class _Compared:
     correlations_CC: Floats
 
 
+def students(run: Run, methods: Sequence[str]) -> Means | None:
+    """Return the mean credits of the students of several methods; `None` without ground truth.
+
+    Args:
+        run ([`~w2s_rm.runs.plan.Run`]): A finished run.
+        methods (`Sequence[str]`): Methods of it.
+
+    Raises:
+        DataError: The students were scored on different test examples.
+    """
+    stages = {method: run.find_all("evaluate", STUDENT, method) for method in methods}
+    credits = credits_of(
+        {name: [read_predictions(stage.folder / "predictions.parquet") for stage in of] for name, of in stages.items()}
+    )
+    return means_of([credits[method] for method in methods]) if credits else None
+
+
 def _compared(run: Run) -> _Compared:
     others = [method for method in run.methods if method != run.baseline]
-    credits = credits_of(
-        {
-            method: [
-                read_predictions(stage.folder / "predictions.parquet")
-                for stage in run.find_all("evaluate", STUDENT, method)
-            ]
-            for method in (run.baseline, *others)
-        }
-    )
-    if not credits or not others:
+    means = students(run, (run.baseline, *others)) if others else None
+    if means is None:
         return _Compared(run, {}, np.zeros((0, 0)))
-    means = means_of([credits[method] for method in (run.baseline, *others)])
     weights_CM = np.hstack([-np.ones((len(others), 1)), np.eye(len(others))])
     estimates = {method: means.combined(weights_M) for method, weights_M in zip(others, weights_CM, strict=True)}
     # What is the same in every example and seed is known, and leaves the others as they are.
