@@ -50,6 +50,7 @@ def test_good(tmp_path: Path) -> None:
     assert recipe.weak.train == {"learning_rate": 0.0001}
     assert recipe.strong.options == {"use_peft": True, "lora_r": 8}
     assert recipe.methods["naive"].loss == {"name": "cross_entropy"}
+    assert recipe.compare_to == "naive" and load(tmp_path, GOOD, "compare_to=logconf").compare_to == "logconf"
     assert recipe.methods["logconf"].loss == {"name": "log_confidence", "max_weight": 0.5}
 
 

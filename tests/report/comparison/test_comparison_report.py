@@ -15,6 +15,7 @@ from w2s_rm.metrics.pairing import paired_correctness
 from w2s_rm.report import compare, write_report
 from w2s_rm.report.comparison.content import comparison_blocks
 from w2s_rm.report.comparison.plot import _figure
+from w2s_rm.report.comparison.ranking import rank_methods
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
 
@@ -159,3 +160,28 @@ def test_the_figure_fills_what_is_told_apart(runs: list[Path]) -> None:
     assert sorted(line.get_xdata()[0] for line in marks) == pytest.approx([-8, 0, 0, 8, 10, 10])
     assert sum(line.get_markerfacecolor() == "white" for line in marks) == 2
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["first", "second"]
+
+
+def test_methods_are_ranked_over_runs(runs: list[Path], make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    written = {path.name: path for path in write_report(runs, tmp_path / "out")}
+    records = {record["method"]: record for record in json.loads(written["ranking.json"].read_text())}
+    # Places in the two runs: better 1 1, mixed 2 4, naive and alike share 3.5 and 2.5.
+    assert {name: record["mean_rank"] for name, record in records.items()} == {
+        "better": 1,
+        "mixed": 3,
+        "naive": 3,
+        "alike": 3,
+    }
+    assert records["better"]["wins"] == 2 and records["mixed"]["wins"] == 0
+    assert records["mixed"]["mean_rank_low"] < 3 < records["mixed"]["mean_rank_high"]
+    assert records["better"]["runs"] == ["first", "second"] and records["better"]["n_methods"] == 4
+    text = written["report.md"].read_text()
+    assert ", 4 methods that all 2 runs have." in text and "| better | 1.00 [1.00, " in text
+    # A third run that lacks a method takes it out; one run of a setting, or one shared method, is no ranking.
+    third = make_run("third", weak=None, students={"better": [answers(60)], "naive": [answers(50)]}, ceiling=None)
+    chess = make_run(
+        "fourth", weak=None, students={"a": [answers(6)], "b": [answers(5)]}, ceiling=None, setting="chess"
+    )
+    assert [row.method for row in rank_methods([*runs, third, chess])] == ["better", "naive"]
+    alone = make_run("fifth", weak=None, students={"naive": [answers(50)]}, ceiling=None)
+    assert rank_methods([*runs, alone]) == rank_methods([third]) == []
