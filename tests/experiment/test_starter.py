@@ -249,6 +249,7 @@ def puzzles(count: int) -> Iterator[dict[str, Any]]:
         ([{"text": f"a text {n}", "label": n % 2} for n in range(6)], [], ["text_classification: too few"]),
         ([{"text": f"a text {n}", "label": n % 2} for n in range(200)], ["n_test=150"], ["these sizes fit: "]),
         ([{"text": f"a text {n}", "label": n % 2} for n in range(30)], ["name=boolq"], ["no column 'question'"]),
+        ([{"chosen": [n], "rejected": [-n]} for n in range(9)], [], ["task preference: 9 rows cannot be used"]),
         ([{"text": "a text", "label": 0}], ["name=bolq"], ["no task 'bolq'; did you mean 'boolq'?"]),
     ],
 )
@@ -334,6 +335,8 @@ def test_sizes_are_round_and_at_most_the_papers() -> None:
     [
         # Each prompt once.
         ([(f"p{n}", f"a{n}", f"b{n}") for n in range(100)], "prompt"),
+        # Each prompt once, and two of them have a response in common.
+        ([(f"p{n}", f"a{n}", f"b{n // 2}") for n in range(100)], "candidates"),
         # One prompt for all, each response in two rows.
         ([("p", f"a{n}", f"a{n + 1 if n % 4 else n + 2}") for n in range(0, 400, 2)], "candidates"),
         # One prompt for all, and all responses hang together.

@@ -157,7 +157,9 @@ def _comparison(table: _Table) -> Form | str:
         )
     remarks = {} if found["prompt_column"] else {"prompt_column": "none: what both responses begin with is the prompt"}
     responses = [row.values.get(column) for row in table.rows for column in (chosen or a, rejected or b)]
-    if any(isinstance(text, list) and text and "from" in text[0] for text in responses):
+    if any(
+        isinstance(text, list) and text and isinstance(text[0], Mapping) and "from" in text[0] for text in responses
+    ):
         found["roles"] = "sharegpt"
     if found["prompt_column"] and _stick_together(table.values(found["prompt_column"]), responses):
         found["separator"] = " "

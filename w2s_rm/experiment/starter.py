@@ -12,6 +12,7 @@ from typing import Any
 from w2s_rm import options
 from w2s_rm.data.grouping import GroupBy, is_instruction
 from w2s_rm.data.messages import words
+from w2s_rm.data.reading import is_hub_id
 from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.dataset_form import recognise
@@ -90,7 +91,7 @@ def find_form(dataset: str, overrides: Sequence[str]) -> Found:
         raise ConfigError(join_problems(f"{dataset}:", problems))
     sizes = {name: given.pop(name) for name in SIZES if name in given}
     form = recognise(dataset, given)
-    if form.task == "lichess_puzzles" and not Path(dataset).exists() and "n_examples" not in given:
+    if form.task == "lichess_puzzles" and is_hub_id(dataset) and "n_examples" not in given:
         form = replace(form, options={**form.options, "n_examples": _PUZZLES})
     task: Task = options.build("tasks", {"name": form.task, **form.options})
     examples = read_task(task, form.task).examples
