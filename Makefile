@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 quickstart unit slow bench test-latest: export OMP_NUM_THREADS := 1
 unit slow test-latest: export HF_HUB_OFFLINE := 1
 
-.PHONY: quickstart install test lint unit slow test-latest bench clean
+.PHONY: quickstart install test lint unit slow test-latest bench docs clean
 
 quickstart: install
 	$(BIN)/w2s-rm run recipes/quickstart.yaml
@@ -39,6 +39,10 @@ bench: install
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.throughput
 
+# Guides and reference as a site in dist/site; any warning ends it.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
 	rm -rf $(VENV) $(LATEST) runs
 
@@ -51,6 +55,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[test]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[docs]'
 	touch $@ $(VENV)/.installed
 
 $(LATEST)/.installed: pyproject.toml constraints-latest.txt

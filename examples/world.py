@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from w2s_rm import bundled
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import StageError, W2SError
 from w2s_rm.experiment.executors import run_inline
@@ -29,7 +30,7 @@ from w2s_rm.stages.pretrain import Pretrain
 from w2s_rm.stages.train import Train
 from w2s_rm.types import Example
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "policy" / "quickstart.yaml"
+RECIPE = bundled.folder("recipes") / "policy" / "quickstart.yaml"
 METHOD = "naive"
 # What `accelerate launch` and torchrun tell a process about its siblings; the world is made by one process.
 _LAUNCH = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_", "GROUP_", "LOCAL_", "MASTER_", "RANK", "ROLE_", "WORLD_SIZE")

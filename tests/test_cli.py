@@ -45,6 +45,7 @@ def surface(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
 
 def test_surface() -> None:
     assert surface(cli.build_parser()) == {
+        "init": ["DATASET", "key=value", "--weak", "--strong", "--output"],
         "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands", "--gap", "--spread"],
         "run": ["RECIPE", "key=value", "--runs", "--executor"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
@@ -83,7 +84,7 @@ def test_surface() -> None:
 def test_help_and_version() -> None:
     shown = w2s("--help")
     assert shown.returncode == 0 and not shown.stderr
-    for command in ("plan", "run", "check", "report", "list"):
+    for command in ("init", "plan", "run", "check", "report", "list"):
         assert command in shown.stdout
     assert w2s("--version").stdout.strip() == w2s_rm.__version__
 

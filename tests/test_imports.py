@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "roles": set(),
     "files": set(),
+    "bundled": set(),
     "catalog": {"errors"},
     "options": {"errors", "catalog"},
     "render": set(),
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "labels": {"errors", "types", "data.distributions", "data.label_files"},
     "heads": {"errors", "types"},
     "settings": {"errors", "types", "heads"},
-    "runs": {*PLAIN, "__version__", "data.reading"},
+    "runs": {*PLAIN, "bundled", "__version__", "data.reading"},
     "training": {"errors", "types", "files", "options", "catalog", "data.messages", "corpora", "heads"},
     "features": {"errors", "types", "files", "options", "heads", "training"},
     "integrations": {*PLAIN, "data", "heads", "runs", "training"},
@@ -76,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preparations": {"errors", "roles", "heads", "runs.places", "stages"},
     "experiment": {
         *PLAIN,
+        "bundled",
         "catalog",
         "options",
         "checks",
@@ -100,6 +102,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": {
         "files",
         "roles",
+        "bundled",
         "catalog",
         "checks",
         "experiment",

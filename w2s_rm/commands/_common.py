@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from w2s_rm import bundled
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.plan import Plan
@@ -32,8 +35,21 @@ def make_plans(arguments: argparse.Namespace) -> tuple[list[Suite], list[Plan]]:
 
     more = [word for word in arguments.overrides if word.endswith((".yaml", ".yml")) and "=" not in word]
     overrides = [word for word in arguments.overrides if word not in more]
-    suites = load_suites([arguments.recipe, *map(Path, more)], overrides)
+    suites = load_suites([find_recipe(path) for path in (arguments.recipe, *map(Path, more))], overrides)
     return suites, [make_plan(recipe, arguments.runs) for suite in suites for recipe in suite.recipes]
+
+
+def find_recipe(path: Path) -> Path:
+    """Return a recipe's path, or that of the recipe of this name that comes along, and say so.
+
+    Args:
+        path (`Path`): What the user wrote.
+    """
+    found = bundled.find(path)
+    if found != path:
+        # Not on standard output, which may be the commands of a plan.
+        print(f"{path}: not in this folder; taking {found}, which comes with w2s-rm", file=sys.stderr)
+    return found
 
 
 def joint_folders(suites: Sequence[Suite], runs: Path) -> dict[Path, list[Path]]:

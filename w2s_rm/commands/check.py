@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from w2s_rm.commands._common import add_runs
+from w2s_rm.commands._common import add_runs, find_recipe
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.files import write_json
 
     thresholds = parse_thresholds(arguments.threshold)
-    reports = check_subject(arguments.subject, arguments.overrides, thresholds, arguments.runs)
+    reports = check_subject(str(find_recipe(Path(arguments.subject))), arguments.overrides, thresholds, arguments.runs)
     if arguments.json is not None:
         write_json(arguments.json, [report.record() for report in reports])
     print("\n\n".join(map(check_text, reports)))

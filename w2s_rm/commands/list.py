@@ -1,4 +1,4 @@
-"""what there is: tasks, losses, heads and every other kind of component"""
+"""what there is: tasks, losses and every other kind of component by name; recipes and examples by path"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import typing
 from collections.abc import Mapping
 
-from w2s_rm import catalog
+from w2s_rm import bundled, catalog
 from w2s_rm.heads import HEADS
 from w2s_rm.settings import SETTINGS
 
@@ -15,10 +15,14 @@ _TABLES: Mapping[str, Mapping[str, object]] = {"settings": SETTINGS, "heads": HE
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("kind", choices=[*typing.get_args(catalog.Kind), *_TABLES])
+    parser.add_argument("kind", choices=[*typing.get_args(catalog.Kind), *_TABLES, *bundled.KINDS])
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print one name a line."""
+    """Print one name a line, or one path."""
     kind = arguments.kind
-    print("\n".join(sorted(_TABLES[kind]) if kind in _TABLES else catalog.names(kind)))
+    if kind in bundled.KINDS:
+        found = list(map(str, bundled.files(kind)))
+    else:
+        found = sorted(_TABLES[kind]) if kind in _TABLES else catalog.names(kind)
+    print("\n".join(found))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from w2s_rm import catalog, options
+from w2s_rm import bundled, catalog, options
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems, nearest
 from w2s_rm.experiment.fields import model_fields, training_fields
@@ -400,7 +400,9 @@ class Checker:
             if isinstance(data.get(name), int) and data[name] < 1:
                 self.problem((*path, name), f"is {data[name]}; use 1 or more")
         self.values(path, data)
-        return data
+        template = data.get("chat_template_path")
+        # A recipe that comes along names a template that comes along.
+        return {**data, "chat_template_path": str(bundled.find(template))} if isinstance(template, str) else data
 
     def known(
         self,

@@ -37,7 +37,7 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
         ConfigError: What is wrong with the options and the sizes; all in one message.
     """
     task_class = catalog.lookup("tasks", name)
-    options, problems = _parse(overrides)
+    options, problems = parse_options(overrides)
     sizes = {key: options.pop(key) for key in SIZES if key in options}
     subject = f"task {name}"
     wrong = option_mistakes(task_class, options, subject, lambda word, known: nearest(word, [*known, *SIZES]))
@@ -56,14 +56,22 @@ def parse_thresholds(pairs: Sequence[str]) -> Thresholds:
     Raises:
         ConfigError: Unknown names, or values that are no shares; all in one message.
     """
-    values, problems = _parse(pairs)
+    values, problems = parse_options(pairs)
     problems += map(str, option_mistakes(Thresholds, values, "thresholds"))
     if problems:
         raise ConfigError(join_problems("--threshold:", problems))
     return Thresholds(**values)
 
 
-def _parse(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def parse_options(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Read `key=value` pairs.
+
+    Args:
+        overrides (`Sequence[str]`): For example `["path=data.jsonl", "n_train=2000"]`.
+
+    Returns:
+        The values as YAML reads them, and what is wrong.
+    """
     values, problems = {}, []
     for override in overrides:
         key, equals, text = override.partition("=")

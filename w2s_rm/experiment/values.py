@@ -10,9 +10,9 @@ import ast
 import functools
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from w2s_rm import bundled
 from w2s_rm.errors import nearest
 from w2s_rm.experiment.fields import package_folder
 from w2s_rm.types import LAYOUTS
@@ -129,7 +129,7 @@ def _word_of(enumeration: str, value: Any) -> str | None:
 
 
 def _template(value: Any) -> str | None:
-    path = Path(str(value))
+    path = bundled.find(str(value))
     if path.exists() or not (path.suffix in _TEMPLATE_SUFFIXES or path.is_absolute() or len(path.parts) > 2):
         # It may be a tokenizer's hub id.
         return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from w2s_rm import bundled
 from w2s_rm.errors import ConfigError
 
 
@@ -59,16 +60,12 @@ def find_accelerate_config(name: str) -> Path:
     Raises:
         ConfigError: There is none; the message lists the names.
     """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml", ".json"):
-        if path.is_file():
-            return path.resolve()
+    by_name = Path(name).suffix not in (".yaml", ".yml", ".json")
+    path = bundled.find(f"deepspeed_configs/{name}.yaml" if by_name else name)
+    if path.is_file():
+        return path.resolve()
+    if not by_name:
         raise ConfigError(f"accelerate_config: {name}: no such file")
-    package = Path(__file__).resolve().parents[1]
-    # In the working folder, beside the package in a checkout, inside of it where it is installed.
-    folders = [Path("deepspeed_configs"), package.parent / "deepspeed_configs", package / "deepspeed_configs"]
-    for folder in folders:
-        if (folder / f"{name}.yaml").is_file():
-            return (folder / f"{name}.yaml").resolve()
+    folders = (Path("deepspeed_configs"), bundled.folder("deepspeed_configs"))
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise ConfigError(f"accelerate_config: no config {name!r} in deepspeed_configs; known: {', '.join(known)}")

@@ -23,7 +23,7 @@ class W2SRewardConfig(RewardConfig):
     one difference in meaning: `max_length` (tokens) cuts examples and never drops one.
 
     Parameters:
-        loss (`dict[str, Any]` or `str`, *optional*, defaults to `{"name": "cross_entropy"}`):
+        loss (`dict[str, Any]` or `str`, *optional*, defaults to `"cross_entropy"`):
             Name of a file in `w2s_rm/losses` and its options. On the command line a JSON object.
         label_column (`str`, *optional*, defaults to `"chosen_probability"`):
             Column with the probability in [0, 1] that `chosen` is better. Without it labels are hard.

@@ -20,7 +20,7 @@ class Pretraining:
     """How a small model is pretrained from random weights.
 
     Args:
-        corpus (`Mapping[str, Any]`, *optional*, defaults to `{"name": "facts"}`): What the model reads: `name` of a
+        corpus (`Mapping[str, Any]`, *optional*, defaults to `facts`): What the model reads: `name` of a
             file in `w2s_rm/corpora`, and options of its class.
         hidden_size (`int`, *optional*, defaults to `64`): Width of the model.
         num_hidden_layers (`int`, *optional*, defaults to `2`): Number of layers.
