@@ -12,14 +12,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WHY_NOT = "no Chromium on this machine; install the distribution's package chromium"
 # Seconds. On a busy machine a first page takes its time.
 _PATIENCE = 120
-_KEYS = {"Enter": ("\r", 13), "Tab": ("", 9), " ": (" ", 32), "ArrowDown": ("", 40)}
+# The text that a key types, and its number.
+_KEYS = {"Enter": ("\r", 13), "Tab": ("", 9), "Space": (" ", 32), "ArrowRight": ("", 39)}
 
 
 class Browser:
@@ -32,9 +32,9 @@ class Browser:
 
     def __init__(self, send: int, receive: int) -> None:
         self._send, self._receive = send, receive
-        self._unread, self._number, self._session = b"", 0, None
+        self._unread, self._number, self._loaded = b"", 0, 0
+        self._session: str | None = None
         self.problems: list[str] = []
-        self._loaded = 0
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for part in ("Page", "Runtime", "Log", "Network"):
@@ -54,11 +54,12 @@ class Browser:
                 return dict(answer["result"])
 
     def open(self, address: str) -> None:
-        """Load a page, also where only its fragment changes, and wait until it is there."""
-        self.call("Page.navigate", url="about:blank")
-        loaded = self._loaded
-        self.call("Page.navigate", url=address)
-        self._until(lambda: self._loaded > loaded + (0 if loaded else 0))
+        """Load a page and wait until it is there; afresh also where only its fragment is another."""
+        for url in ("about:blank", address):
+            loaded = self._loaded
+            self.call("Page.navigate", url=url)
+            while self._loaded == loaded:
+                self._next()
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def run(self, expression: str) -> Any:
@@ -77,19 +78,18 @@ class Browser:
     def click(self, selector: str) -> None:
         """Press and release the mouse in the middle of the first element of a selector."""
         box = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect();"
+            f" return [b.x + b.width / 2, b.y + b.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     def press(self, key: str) -> None:
         """Press and release a key."""
-        text, code = _KEYS[key]
-        self.call(
-            "Input.dispatchKeyEvent", type="keyDown", key=key, text=text, windowsVirtualKeyCode=code, code=key or "Space"
-        )
-        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+        text, number = _KEYS[key]
+        named = {"key": text if key == "Space" else key, "code": key, "windowsVirtualKeyCode": number}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **named)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def resize(self, width: int, height: int = 900) -> None:
         """Give the page so many CSS pixels."""
@@ -106,9 +106,10 @@ class Browser:
         """Return what is to be seen, as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
-    def _until(self, done: Any) -> None:
-        while not done():
-            self._next()
+    def close(self) -> None:
+        """End the browser."""
+        self._session = None
+        self.call("Browser.close")
 
     def _next(self) -> dict[str, Any]:
         """Read one message; events that tell of a problem are kept."""
@@ -141,13 +142,13 @@ def chromium() -> Iterator[Browser]:
     """Start a browser with a profile of its own, and end it."""
     assert PROGRAM is not None, WHY_NOT
     to_browser, from_browser = os.pipe(), os.pipe()
-    with tempfile.TemporaryDirectory() as profile:
-        # The protocol's places are 3 and 4; a shell puts them there.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        # The protocol's places are 3 and 4; bash puts them there, others know no descriptor above 9.
         command = f'exec "$@" 3<&{to_browser[0]} 4>&{from_browser[1]}'
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         arguments = [PROGRAM, *options, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(
-            ["sh", "-c", command, "sh", *arguments],
+            ["bash", "-c", command, "bash", *arguments],
             pass_fds=(to_browser[0], from_browser[1]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -157,11 +158,9 @@ def chromium() -> Iterator[Browser]:
         try:
             browser = Browser(to_browser[1], from_browser[0])
             yield browser
-            browser._session = None
-            browser.call("Browser.close")
+            browser.close()
         finally:
-            process.terminate()
-            process.wait()
             os.close(to_browser[1])
             os.close(from_browser[0])
-            shutil.rmtree(Path(profile), ignore_errors=True)
+            process.terminate()
+            process.wait()

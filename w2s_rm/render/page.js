@@ -386,8 +386,7 @@ function explorer(place, runs) {
     pairField.hidden = pairs.length < 2;
     view[pairs[0].supervisor === null ? "all" : "gained"].input.checked = true;
     only = id;
-    await load(index);
-    draw();
+    await draw();
   }
 
   function again() {

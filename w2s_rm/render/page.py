@@ -156,10 +156,8 @@ def _table(table: Table) -> str:
     head = _line(table.header, "th", table.n_text)
     body = "\n".join(_line(line, "td", table.n_text) for line in table.lines)
     name = escape(", ".join(table.header))
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {name}"><table>\n<thead>\n{head}\n</thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
+    place = f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {name}">'
+    return f"{place}<table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
 
 
 def _line(cells: Sequence[Cell], tag: str, n_text: int) -> str:

@@ -12,11 +12,11 @@ from w2s_rm.errors import ArtifactError
 from w2s_rm.render.elements import Code, Heading, PageBlock, Paragraph, Table
 from w2s_rm.runs.plan import PlannedStage, Run, display_name, read_json, read_run
 
-_COMMANDS = """\
-w2s-rm run runs/{run}/recipe.yaml        # again; what is finished is not repeated
-w2s-rm plan runs/{run}/recipe.yaml       # the command of each stage
-w2s-rm report runs/{run}                 # this page
-"""
+_COMMANDS = (
+    ("run {}/recipe.yaml", "again; what is finished is not repeated"),
+    ("plan {}/recipe.yaml", "the stages, with the command of each"),
+    ("report {}", "this page"),
+)
 
 
 def provenance_blocks(run_dirs: Sequence[Path]) -> list[PageBlock]:
@@ -33,7 +33,7 @@ def provenance_blocks(run_dirs: Sequence[Path]) -> list[PageBlock]:
         run = read_run(run_dir)
         content.append(Heading(run.recipe, 3))
         content += [Code(text) for text in _recipe(run_dir / "recipe.yaml")]
-        content.append(Code(_COMMANDS.format(run=run_dir.resolve().name)))
+        content.append(Code(_commands(f"runs/{run_dir.resolve().name}")))
         content += [Paragraph(text) for text in _versions(run)]
         content.append(_stages(run.stages))
     return content
@@ -58,6 +58,12 @@ def _public(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("/", "~")):
         return display_name(value)
     return value
+
+
+def _commands(run: str) -> str:
+    commands = [(f"w2s-rm {command.format(run)}", what) for command, what in _COMMANDS]
+    width = max(len(command) for command, _ in commands)
+    return "\n".join(f"{command.ljust(width)}  # {what}" for command, what in commands)
 
 
 def _versions(run: Run) -> list[str]:

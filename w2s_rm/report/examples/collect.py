@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
@@ -17,7 +15,7 @@ from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 from w2s_rm.types import Example
 
-_NAMES = {WEAK: "supervisor", STUDENT: "student", CEILING: "ceiling", ZERO_SHOT: "untrained student"}
+_NAMES = {WEAK: "supervisor (weak label)", STUDENT: "student", CEILING: "ceiling", ZERO_SHOT: "untrained student"}
 Shares = Mapping[str, tuple[float, ...]]
 _Model = tuple[PlannedStage, ...]
 
@@ -100,7 +98,9 @@ def _mean_shares(stages: _Model, examples: Mapping[str, Example]) -> Shares:
                     "prepare; delete the folder and run the recipe again"
                 )
             found.setdefault(id, []).append(scores if as_they_are else _softmax(scores))
-    return {id: tuple(np.mean(rows, axis=0).tolist()) for id, rows in found.items()}
+    return {
+        id: tuple(math.fsum(shares) / len(rows) for shares in zip(*rows, strict=True)) for id, rows in found.items()
+    }
 
 
 def _softmax(scores: Sequence[float]) -> tuple[float, ...]:
