@@ -66,7 +66,7 @@ def address(write_run: MakeRun, tmp_path_factory: pytest.TempPathFactory) -> str
     moves = ("Kb1", "Qh8", "Kb2", "Qa1", "Qb1", "Qc1", "Qd1", "Qe1")
     prompts = ("w - - : Ka1 Qh1 kd8", "3k4/8/8/8/8/8/8/K6Q w - - 0 1", "1. e4 e5")
     positions = [Example(f"e{i:04d}", "g", prompt, moves, 1) for i, prompt in enumerate(prompts)]
-    models = {"weak": [[0.0] * 3], "students": {"naive": [[1.0] * 3]}, "ceiling": [[1.0] * 3]}
+    models = {"weak": [[-4.0] * 3], "students": {"naive": [[5.0] * 3]}, "ceiling": [[5.0] * 3]}
     chess = write_run("mates", root=root, **models, examples=positions, k=8)
     write_report([first, chess], root)
     return (root / "report.html").as_uri()
@@ -203,8 +203,10 @@ def test_a_board_is_drawn_and_told(browser: Browser, address: str) -> None:
         assert named == 7  # h8, where the right move leads
     sizes = browser.run("[...document.querySelectorAll('.board span')].map(e => e.getBoundingClientRect().height)")
     assert max(sizes) - min(sizes) < 1
-    # Of many candidates those that nobody thinks of are folded; -1 against 1 - answer and answer is not nothing.
-    assert texts(browser, ".example:first-child .candidates.many > li .badge")[1] == "Candidate 2, right"
+    # Of many candidates those are seen that are right, or not quite unlikely to somebody.
+    assert texts(browser, ".example:first-child .candidate .text") == ["Kb1", "Qh8"]
+    browser.click(".example:first-child details > summary")
+    browser.wait("document.querySelectorAll('.example:first-child .candidate').length === 8")
 
 
 def test_tables_sort_by_mouse_and_keyboard(browser: Browser, address: str) -> None:
