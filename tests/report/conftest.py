@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from w2s_rm.data.examples import write_examples
+from w2s_rm.types import Example
 
 Answers = Sequence[float]
 MakeRun = Callable[..., Path]
@@ -48,24 +52,26 @@ def write_manifest(folder: Path, counts: dict[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps({"counts": counts}))
 
 
-@pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
+@pytest.fixture(scope="session")
+def write_run() -> MakeRun:
     """Return a function that writes a run and gives its folder.
 
     `students` maps a method to answers for each seed; `weak` and `ceiling` hold answers for each seed, or are `None`;
-    `zero_shot` holds answers for all seeds. `greedy` maps a model to what it writes, `prepared` holds further counts.
+    `zero_shot` holds answers for all seeds. `greedy` maps a model to what it writes, `prepared` holds further counts,
+    `examples` the test split; `root` is the folder of the runs.
     """
 
     def make(
         name: str = "quickstart",
         *,
+        root: Path,
         weak: Sequence[Answers] | None,
         students: dict[str, Sequence[Answers]],
         ceiling: Sequence[Answers] | None,
         zero_shot: Answers | None = None,
         greedy: dict[str, Sequence[int]] | None = None,
         prepared: dict[str, float] | None = None,
-        root: Path = tmp_path / "runs",
+        examples: Sequence[Example] | None = None,
         gold: Sequence[int | None] | None = None,
         k: int = 2,
         label_accuracies: Sequence[float | None] | None = None,
@@ -83,7 +89,10 @@ def make_run(tmp_path: Path) -> MakeRun:
             write_predictions(add("evaluate", of, method, seed), given, gold=gold, k=k, greedy=(greedy or {}).get(of))
 
         counts = {"n_test": 100, "truncated": {"prompts": 3}, "note": "text", **(prepared or {})}
-        write_manifest(add("prepare", None, None, None), counts)
+        prepare = add("prepare", None, None, None)
+        write_manifest(prepare, counts)
+        if examples is not None:
+            write_examples(prepare / "examples" / "test.parquet", examples)
         if zero_shot is not None:
             scored("zero_shot", None, None, zero_shot)
         for seed in seeds:
@@ -113,6 +122,12 @@ def make_run(tmp_path: Path) -> MakeRun:
         return root / name
 
     return make
+
+
+@pytest.fixture
+def make_run(write_run: MakeRun, tmp_path: Path) -> MakeRun:
+    """The same, in the test's own folder."""
+    return partial(write_run, root=tmp_path / "runs")
 
 
 @pytest.fixture

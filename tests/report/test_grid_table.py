@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from w2s_rm.render.elements import Heading, Table
+from w2s_rm.render.elements import Heading, Hover, Table, plain_text
 from w2s_rm.report.content import blocks
 from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.rows import ReportRow
@@ -35,18 +35,22 @@ def tables(found: list[ReportRow]) -> list[Table]:
     return [block for block in grid_blocks(found) if isinstance(block, Table)]
 
 
+def lines(table: Table) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(map(plain_text, line)) for line in table.lines)
+
+
 def test_a_triangle(make_run: MakeRun, answers: Answers) -> None:
     pairs = [(50, 50), (50, 70), (50, 90), (70, 70), (70, 90), (90, 90)]
     accuracy, pgr, *others = tables(rows(make_run, answers, pairs))
     assert accuracy.header == ("world_preference, naive: student %", "m50", "m70", "m90")
-    assert accuracy.lines == (
+    assert lines(accuracy) == (
         ("m50", "55.0", "55.0", "55.0"),
         ("m70", "–", "75.0", "75.0"),
         ("m90", "–", "–", "95.0"),
     )
     assert pgr.header[0] == "world_preference, naive: PGR"
     # On the diagonal there is no gap to recover.
-    assert pgr.lines == (("m50", "–", "0.25", "0.13"), ("m70", "–", "–", "0.25"), ("m90", "–", "–", "–"))
+    assert lines(pgr) == (("m50", "–", "0.25", "0.13"), ("m70", "–", "–", "0.25"), ("m90", "–", "–", "–"))
     assert [table.header[0] for table in others] == [
         "world_preference, logconf: student %",
         "world_preference, logconf: PGR",
@@ -56,7 +60,14 @@ def test_a_triangle(make_run: MakeRun, answers: Answers) -> None:
 
 def test_a_pgr_that_is_not_reliable_says_so(make_run: MakeRun, answers: Answers) -> None:
     found = rows(make_run, answers, [(50, 70), (69, 70), (50, 90), (69, 90)])
-    assert tables(found)[1].lines == (("m50", "0.25", "0.13"), ("m69", "(5.00)", "0.24"))
+    accuracies, pgrs = tables(found)[:2]
+    assert lines(pgrs) == (("m50", "0.25", "0.13"), ("m69", "(5.00)", "0.24"))
+    # The pages say the intervals where a pointer rests.
+    row = found[0]
+    assert accuracies.lines[0][1] == Hover(
+        "55.0", f"95 % interval: {100 * row.student_low:.1f} to {100 * row.student_high:.1f}"
+    )
+    assert pgrs.lines[0][1] == Hover("0.25", f"95 % interval: [{row.pgr_low:.2f}, {row.pgr_high:.2f}]")
 
 
 def test_what_is_no_grid_has_no_matrix(make_run: MakeRun, answers: Answers) -> None:

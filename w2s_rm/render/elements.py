@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Hover:
+    """A `text` (`str`) of which a page says `more` (`str`) where a pointer rests on it; Markdown has the text alone."""
+
+    text: str
+    more: str
+
+
+Cell = str | Hover
+"""What stands in a table."""
+
+
+def plain_text(cell: Cell) -> str:
+    """What is always to be read of a cell.
+
+    Args:
+        cell (`str` or [`Hover`]): The cell.
+    """
+    return cell if isinstance(cell, str) else cell.text
 
 
 @dataclass(frozen=True)
@@ -15,9 +38,14 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph of plain `text` (`str`)."""
+    """A paragraph: its `words` (`str`, or a tuple of `str` and [`Hover`] that follow each other)."""
 
-    text: str
+    words: str | tuple[Cell, ...]
+
+    @property
+    def text(self) -> str:
+        """What is always to be read."""
+        return self.words if isinstance(self.words, str) else "".join(map(plain_text, self.words))
 
 
 @dataclass(frozen=True)
@@ -30,10 +58,10 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `header` (`tuple[str, ...]`), `lines` (tuples of cells); the first `n_text` columns are text."""
+    """A table: `header` (`tuple[str, ...]`), `lines` (tuples of [`Cell`]); the first `n_text` columns are text."""
 
     header: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[Cell, ...], ...]
     n_text: int = 1
 
 
@@ -45,4 +73,24 @@ class Figure:
     name: str = "plot"
 
 
+@dataclass(frozen=True)
+class Code:
+    """Text to be shown as it is, such as a file: `text` (`str`)."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The place where a page lets one look through examples.
+
+    Args:
+        runs (`tuple[Mapping[str, Any], ...]`): Plain data for the page's script, one for each run.
+    """
+
+    runs: tuple[Mapping[str, Any], ...]
+
+
 Block = Heading | Paragraph | Bullets | Table | Figure
+PageBlock = Block | Code | Examples
+"""What a page has besides is too long for Markdown, or needs its script."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table, plain_text
 
 
 def markdown(content: Sequence[Block]) -> str:
@@ -20,8 +20,8 @@ def _block(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {_escape(text)}"
-        case Paragraph(text):
-            return _escape(text)
+        case Paragraph():
+            return _escape(block.text)
         case Bullets(items):
             return "\n".join(f"- {_escape(item)}" for item in items)
         case Figure(description, name):
@@ -33,7 +33,7 @@ def _block(block: Block) -> str:
 
 def _table(table: Table) -> str:
     rule = [":--" if column < table.n_text else "--:" for column in range(len(table.header))]
-    lines = [[_escape(cell) for cell in line] for line in (table.header, *table.lines)]
+    lines = [[_escape(plain_text(cell)) for cell in line] for line in (table.header, *table.lines)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from w2s_rm.render.elements import Cell, Hover
+
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal, without the sign; a dash when there is none."""
@@ -19,9 +21,21 @@ def points_interval(value: float | None, low: float | None, high: float | None) 
     return "{} points with a 95 % interval from {} to {}".format(*texts)
 
 
+def percent_hover(value: float | None, low: float | None, high: float | None) -> Cell:
+    """A percentage, of which a page shows the interval where a pointer rests on it; a dash when there is none."""
+    if value is None or low is None or high is None:
+        return percent(value)
+    return Hover(percent(value), f"95 % interval: {percent(low)} to {percent(high)}")
+
+
 def ratio(value: float | None) -> str:
     """A PGR with two decimals, a true minus sign; a dash when there is none."""
     return "–" if value is None else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
+def ratio_hover(value: float | None, low: float | None, high: float | None, text: str) -> Cell:
+    """The same of a PGR that is written as `text`; an unbounded end is an infinity sign."""
+    return text if value is None else Hover(text, f"95 % interval: {ratio_interval(low, high)}")
 
 
 def ratio_interval(low: float | None, high: float | None) -> str:

@@ -1,66 +1,171 @@
-"""The report as one HTML page that needs nothing else."""
+"""The report as one HTML page that needs nothing else: no network, and of its script only what it does by itself.
+
+The page is whole without its script; this sorts and filters tables and shows examples (`page.js`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
-from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.render.elements import (
+    Bullets,
+    Cell,
+    Code,
+    Examples,
+    Figure,
+    Heading,
+    PageBlock,
+    Paragraph,
+    Table,
+    plain_text,
+)
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; margin: 2rem auto; max-width: 72rem;
-  padding: 0 1rem; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-figure { margin: 1.5rem 0; } figure svg { width: 100%; height: auto; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #e1e6eb; text-align: left; vertical-align: top; }
-th.number, td.number { text-align: right; white-space: nowrap; }
-ul.warning { background: #fff6e0; border-left: 4px solid #d99a1c; padding: .6rem 1rem .6rem 2rem; }
-"""
+_FOLDER = Path(__file__).parent
 
 
-def page(content: Sequence[Block], svgs: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class Drawing:
+    """A figure for a page: `svg` (`str`), and the numbers that it shows as `csv` (`bytes`)."""
+
+    svg: str
+    csv: bytes
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What follows a heading of level 1 or 2."""
+
+    heading: Heading
+    content: tuple[PageBlock, ...]
+
+    @property
+    def has_figure(self) -> bool:
+        return any(isinstance(block, Figure) for block in self.content)
+
+    @property
+    def warns(self) -> bool:
+        return any(isinstance(block, Bullets) and block.warning for block in self.content)
+
+
+def page(content: Sequence[PageBlock], drawings: Mapping[str, Drawing]) -> str:
     """Format a report as a self-contained HTML page.
 
+    Sections up to the first figure are open, so are those that warn; the others are folded.
+
     Args:
-        content (`Sequence[Block]`): Its elements, in their order.
-        svgs (`Mapping[str, str]`): Each figure as SVG by its name; they are put into the page.
+        content (`Sequence[PageBlock]`): Its elements, in their order, a heading first.
+        drawings (`Mapping[str, Drawing]`): Each figure by its name.
     """
-    body = "\n".join(_block(block, svgs) for block in content)
+    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    body = "\n".join(_body(content, drawings))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Weak-to-strong report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(_title(content))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
-def _block(block: Block, svgs: Mapping[str, str]) -> str:
+def _policy(script: str) -> str:
+    """Nothing from elsewhere, and no script but ours: what a text brings along would not run even unescaped."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # Figures have their styles in attributes, which have no hash.
+    styles = "style-src 'unsafe-inline'"
+    return f"default-src 'none'; script-src 'sha256-{digest}'; {styles}; base-uri 'none'; form-action 'none'"
+
+
+def _title(content: Sequence[PageBlock]) -> str:
+    return next(block.text for block in content if isinstance(block, Heading))
+
+
+def _body(content: Sequence[PageBlock], drawings: Mapping[str, Drawing]) -> Iterator[str]:
+    seen, figure_was = set[str](), False
+    for section in _sections(content):
+        name = _fresh(_slug(section.heading.text), seen)
+        heading = _block(section.heading, drawings)
+        inner = "\n".join(_block(block, drawings) for block in section.content)
+        if figure_was:
+            state = " open" if section.warns else ""
+            yield f'<details id="{name}"{state}>\n<summary>{heading}</summary>\n{inner}\n</details>'
+        else:
+            yield f'<section id="{name}">\n{heading}\n{inner}\n</section>'
+        figure_was = figure_was or section.has_figure
+
+
+def _sections(content: Sequence[PageBlock]) -> list[_Section]:
+    sections: list[_Section] = []
+    for block in content:
+        if isinstance(block, Heading) and block.level <= 2:
+            sections.append(_Section(block, ()))
+        else:
+            sections[-1] = _Section(sections[-1].heading, (*sections[-1].content, block))
+    return sections
+
+
+def _slug(text: str) -> str:
+    return "section-" + re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _fresh(name: str, seen: set[str]) -> str:
+    number = next(n for n in range(1, len(seen) + 2) if (name if n == 1 else f"{name}-{n}") not in seen)
+    seen.add(name if number == 1 else f"{name}-{number}")
+    return name if number == 1 else f"{name}-{number}"
+
+
+def _block(block: PageBlock, drawings: Mapping[str, Drawing]) -> str:
     match block:
         case Heading(text, level):
             return f"<h{level}>{escape(text)}</h{level}>"
-        case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
+        case Paragraph(words):
+            return f"<p>{''.join(map(_cell, (words,) if isinstance(words, str) else words))}</p>"
         case Bullets(items, warning):
             inner = "\n".join(f"<li>{escape(item)}</li>" for item in items)
             return f'<ul class="warning">\n{inner}\n</ul>' if warning else f"<ul>\n{inner}\n</ul>"
         case Figure(description, name):
-            # An XML declaration and a doctype are not allowed inside HTML.
-            svg = svgs[name][svgs[name].index("<svg") :]
-            return f'<figure role="img" aria-label="{escape(description, quote=True)}">\n{svg}\n</figure>'
+            return _figure(description, name, drawings[name])
         case Table():
             return _table(block)
+        case Code(text):
+            return f'<pre tabindex="0">{escape(text)}</pre>'
+        case Examples(runs):
+            # Inside a script only "<" can mean an end or another beginning.
+            data = json.dumps(runs, separators=(",", ":")).replace("<", "\\u003c")
+            note = "<noscript><p>Examples are shown by the page's script, which does not run here.</p></noscript>"
+            return f'<div id="examples">{note}</div>\n<script type="application/json" id="data">{data}</script>'
+
+
+def _figure(description: str, name: str, drawing: Drawing) -> str:
+    # An XML declaration and a doctype are not allowed inside HTML.
+    svg = drawing.svg[drawing.svg.index("<svg") :]
+    picture = f'<div class="scroll" tabindex="0" role="img" aria-label="{escape(description)}">\n{svg}\n</div>'
+    data = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(drawing.csv).decode()}"
+    link = f'<a download="{escape(name)}.csv" href="{data}">The figure’s data as CSV</a>'
+    return f"<figure>\n{picture}\n<figcaption>{link}</figcaption>\n</figure>"
 
 
 def _table(table: Table) -> str:
     head = _line(table.header, "th", table.n_text)
     body = "\n".join(_line(line, "td", table.n_text) for line in table.lines)
-    return f'<div class="scroll"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    name = escape(", ".join(table.header))
+    place = f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {name}">'
+    return f"{place}<table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
 
 
-def _line(cells: Sequence[str], tag: str, n_text: int) -> str:
-    parts = [
-        f"<{tag}>{escape(cell)}</{tag}>" if column < n_text else f'<{tag} class="number">{escape(cell)}</{tag}>'
-        for column, cell in enumerate(cells)
-    ]
-    return f"<tr>{''.join(parts)}</tr>"
+def _line(cells: Sequence[Cell], tag: str, n_text: int) -> str:
+    kinds = [tag if column < n_text else f'{tag} class="number"' for column in range(len(cells))]
+    return f"<tr>{''.join(f'<{kind}>{_cell(cell)}</{tag}>' for kind, cell in zip(kinds, cells, strict=True))}</tr>"
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(plain_text(cell))
+    # With a place in the order of the keyboard, because a finger cannot hover and a keyboard does not point.
+    return text if isinstance(cell, str) else f'<abbr tabindex="0" title="{escape(cell.more)}">{text}</abbr>'

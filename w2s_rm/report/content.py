@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
-from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.render.elements import Block, Bullets, Cell, Figure, Heading, PageBlock, Paragraph
+from w2s_rm.render.numbers import percent_hover, ratio, ratio_hover
+from w2s_rm.report.examples import RunExamples, example_blocks
 from w2s_rm.report.formats import by_run, pgr_text, run_name
 from w2s_rm.report.grid_table import grid_blocks
 from w2s_rm.report.notes import no_pgr_reason, notes
+from w2s_rm.report.provenance import provenance_blocks
 from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.sections import Collected
 from w2s_rm.report.tables import (
@@ -54,6 +57,33 @@ def blocks(rows: Sequence[ReportRow], sections: Sequence[Collected] = ()) -> lis
         rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
         sections (`Sequence[Collected]`, *optional*): What is said besides the results, in this order.
     """
+    return [*_opening(rows, sections), *_rest(rows, sections)]
+
+
+def page_blocks(
+    rows: Sequence[ReportRow],
+    sections: Sequence[Collected],
+    examples: Sequence[RunExamples],
+    run_dirs: Sequence[Path],
+) -> list[PageBlock]:
+    """Compose the page: the report, with the test examples and with how it came about.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows of any number of runs, those of a run together.
+        sections (`Sequence[Collected]`): What is said besides the results, in this order.
+        examples (`Sequence[RunExamples]`): The test examples of each run.
+        run_dirs (`Sequence[Path]`): The runs' folders.
+    """
+    return [
+        *_opening(rows, sections),
+        *example_blocks(examples),
+        *_rest(rows, sections),
+        *provenance_blocks(run_dirs),
+    ]
+
+
+def _opening(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[Block]:
+    """What came out, and what to know before believing it."""
     groups = by_run(rows)
     warnings = [*notes(rows), *(text for one in sections for text in one.section.warnings(one.rows))]
     content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows)]
@@ -63,7 +93,13 @@ def blocks(rows: Sequence[ReportRow], sections: Sequence[Collected] = ()) -> lis
     content.append(Figure(_description(rows)))
     if warnings:
         content += [Heading("Warnings", 2), Bullets(tuple(warnings), warning=True)]
-    content += [Heading("Results", 2), results_table(rows)]
+    return content
+
+
+def _rest(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[Block]:
+    """What a reader asks next."""
+    groups = by_run(rows)
+    content: list[Block] = [Heading("Results", 2), results_table(rows)]
     content += [Heading("Baselines", 2), baselines_table(groups)]
     written = [row for row in rows if row.student_no_candidate is not None]
     if written:
@@ -88,20 +124,26 @@ def _findings(rows: Sequence[ReportRow]) -> list[Block]:
     for group in by_run(rows):
         row = group[0]
         examples = f"{row.n_test:,} test examples, {_count(len(row.seeds), 'seed')}"
-        content.append(Paragraph(f"{run_name(row)} ({examples}). {_outcome(group)}"))
+        content.append(Paragraph((f"{run_name(row)} ({examples}). ", *_outcome(group))))
     return content
 
 
-def _outcome(group: Sequence[ReportRow]) -> str:
+def _outcome(group: Sequence[ReportRow]) -> tuple[Cell, ...]:
     reliable = [row for row in group if row.reliable and row.pgr is not None]
     if not reliable:
-        return no_pgr_reason(group[0]) or "The gap is too small for a reliable PGR (see the warnings)."
+        return (no_pgr_reason(group[0]) or "The gap is too small for a reliable PGR (see the warnings).",)
     best = max(reliable, key=lambda row: row.pgr or 0.0)
-    weak, student, ceiling = map(percent, (best.weak_accuracy, best.student_accuracy, best.ceiling_accuracy))
     subject = f"The best student of {len(group)} methods" if len(group) > 1 else "The student"
     return (
-        f"The supervisor is right on {weak} % and the ceiling on {ceiling} %. "
-        f"{subject}, {best.method}, reaches {student} % and recovers {ratio(best.pgr)} of the gap."
+        "The supervisor is right on ",
+        percent_hover(best.weak_accuracy, best.weak_low, best.weak_high),
+        " % and the ceiling on ",
+        percent_hover(best.ceiling_accuracy, best.ceiling_low, best.ceiling_high),
+        f" %. {subject}, {best.method}, reaches ",
+        percent_hover(best.student_accuracy, best.student_low, best.student_high),
+        " % and recovers ",
+        ratio_hover(best.pgr, best.pgr_low, best.pgr_high, ratio(best.pgr)),
+        " of the gap.",
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from w2s_rm.render.elements import Block, Heading, Paragraph, Table
-from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.render.elements import Block, Cell, Heading, Paragraph, Table
+from w2s_rm.render.numbers import percent_hover, ratio, ratio_hover
 from w2s_rm.report.formats import supervisor_name
 from w2s_rm.report.rows import ReportRow
 
@@ -31,16 +31,21 @@ def grid_blocks(rows: Sequence[ReportRow]) -> list[Block]:
         sizes = [len({pair[side] for pair in cells}) for side in (0, 1)]
         # Runs that differ in something else as well are no grid: which of them a cell shows would be chance.
         if min(sizes) > 1 and len(cells) == len(group):
-            tables.append(_table(f"{task}, {method}: student %", cells, lambda row: percent(row.student_accuracy)))
+            tables.append(_table(f"{task}, {method}: student %", cells, _student))
             tables.append(_table(f"{task}, {method}: PGR", cells, _pgr))
     return [Heading("Weak model by strong model", 2), Paragraph(_HOW_TO_READ), *tables] if tables else []
 
 
-def _pgr(row: ReportRow) -> str:
-    return ratio(row.pgr) if row.reliable or row.pgr is None else f"({ratio(row.pgr)})"
+def _student(row: ReportRow) -> Cell:
+    return percent_hover(row.student_accuracy, row.student_low, row.student_high)
 
 
-def _table(title: str, cells: dict[tuple[str, str], ReportRow], text: Callable[[ReportRow], str]) -> Table:
+def _pgr(row: ReportRow) -> Cell:
+    text = ratio(row.pgr) if row.reliable or row.pgr is None else f"({ratio(row.pgr)})"
+    return ratio_hover(row.pgr, row.pgr_low, row.pgr_high, text)
+
+
+def _table(title: str, cells: dict[tuple[str, str], ReportRow], text: Callable[[ReportRow], Cell]) -> Table:
     weak, strong = (list(dict.fromkeys(pair[side] for pair in cells)) for side in (0, 1))
     lines = [
         (name, *(text(cells[name, other]) if (name, other) in cells else "–" for other in strong)) for name in weak

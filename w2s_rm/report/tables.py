@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from w2s_rm.render.elements import Table
-from w2s_rm.render.numbers import percent, percent_interval, ratio
+from w2s_rm.render.numbers import percent, percent_hover, percent_interval, ratio
 from w2s_rm.report.formats import baselines, exact_match_pgr_text, pgr_text, task_names
 from w2s_rm.report.rows import ReportRow
 
@@ -46,9 +46,9 @@ def side_by_side_table(groups: Sequence[Sequence[ReportRow]]) -> Table:
             name,
             row.method,
             percent(row.chance),
-            percent(row.weak_accuracy),
-            percent(row.student_accuracy),
-            percent(row.ceiling_accuracy),
+            percent_hover(row.weak_accuracy, row.weak_low, row.weak_high),
+            percent_hover(row.student_accuracy, row.student_low, row.student_high),
+            percent_hover(row.ceiling_accuracy, row.ceiling_low, row.ceiling_high),
             pgr_text(row),
         )
         for name, group in zip(task_names(groups), groups, strict=True)

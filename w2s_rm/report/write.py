@@ -12,8 +12,9 @@ from typing import Any
 from w2s_rm.errors import ConfigError
 from w2s_rm.files import write_bytes
 from w2s_rm.render.markdown import markdown
-from w2s_rm.render.page import page
-from w2s_rm.report.content import blocks
+from w2s_rm.render.page import Drawing, page
+from w2s_rm.report.content import blocks, page_blocks
+from w2s_rm.report.examples import collect_examples
 from w2s_rm.report.rows import row_record
 from w2s_rm.report.sections import ReportedRun, collect_sections
 from w2s_rm.report.table import collect
@@ -25,7 +26,8 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
     """Write `report.md`, `.csv`, `.json`, `.html`, `plot.png` and `plot.svg` over one or several runs.
 
     Each section that has something to say adds `<name>.csv` and `<name>.json`, and perhaps `<name>.png` and `.svg`. The
-    files depend on the runs' results alone: same results, same bytes.
+    files depend on the runs' results alone: same results, same bytes. The page also shows test examples with what the
+    models say of them, and the recipe, versions and stages as the runs recorded them.
 
     Args:
         run_dirs (`Sequence[Path]`): Folders of finished runs, shown in this order.
@@ -46,19 +48,22 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
     collected = collect_sections(runs, sections)
     drawn = {one.name: one.section.figure(one.rows) for one in collected}
     figures = {"plot": plot(rows), **{name: images for name, images in drawn.items() if images is not None}}
-    content = blocks(rows, collected)
     records = [row_record(row) for row in rows]
     files = {
-        "report.md": markdown(content).encode(),
+        "report.md": markdown(blocks(rows, collected)).encode(),
         "report.csv": _csv([{k: v for k, v in record.items() if k not in _NOT_FLAT} for record in records]),
         "report.json": _json(records),
-        "report.html": page(content, {name: images.svg.decode() for name, images in figures.items()}).encode(),
     }
     for name, section, found in ((one.name, one.section, one.rows) for one in collected):
         files[f"{name}.csv"] = _csv([section.flat_record(row) for row in found])
         files[f"{name}.json"] = _json([section.record(row) for row in found])
     for name, images in figures.items():
         files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}
+    # The first figure shows the rows of the report.
+    shown = {name: files["report.csv" if name == "plot" else f"{name}.csv"] for name in figures}
+    drawings = {name: Drawing(images.svg.decode(), shown[name]) for name, images in figures.items()}
+    examples = [collect_examples(run_dir) for run_dir in run_dirs]
+    files["report.html"] = page(page_blocks(rows, collected, examples, run_dirs), drawings).encode()
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         write_bytes(output_dir / name, data)

@@ -140,7 +140,7 @@ def test_html_holds_both_figures(two_trainers: Path, tmp_path: Path) -> None:
     write_report([two_trainers], tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert text.count("<svg") == 2 and "<?xml" not in text and "<!DOCTYPE" not in text
-    labels = re.findall(r'<figure role="img" aria-label="([A-Z][a-z ]+)', text)
+    labels = re.findall(r'<div class="scroll" tabindex="0" role="img" aria-label="([A-Z][a-z ]+)', text)
     assert [label.split()[0] for label in labels] == ["Accuracy", "True"]
     for name in ("plot", "policy"):
         svg = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph
-from w2s_rm.render.numbers import percent, ratio
+from w2s_rm.render.elements import Block, Bullets, Cell, Figure, Heading, Paragraph
+from w2s_rm.render.numbers import percent, percent_hover, ratio, ratio_hover
 from w2s_rm.report.policy.notes import no_policy_pgr_reason
 from w2s_rm.report.policy.rows import PolicyRow, policies_by_run
 from w2s_rm.report.policy.tables import policies_table, policy_pgr_text, policy_seeds_table, training_table
@@ -56,28 +56,43 @@ def policy_findings(rows: Sequence[PolicyRow]) -> list[Block]:
     for group in groups:
         run = f"{group[0].recipe}: " if len(groups) > 1 else ""
         for trainer in dict.fromkeys(row.trainer for row in group):
-            findings.append(Paragraph(run + _finding([row for row in group if row.trainer == trainer])))
+            findings.append(Paragraph((run, *_finding([row for row in group if row.trainer == trainer]))))
     return findings
 
 
-def _finding(rows: Sequence[PolicyRow]) -> str:
+def _finding(rows: Sequence[PolicyRow]) -> tuple[Cell, ...]:
     first = rows[0]
     start = f"Optimised with {first.trainer}, a policy that is right in {percent(first.start_success)} % at the start"
     reliable = [row for row in rows if row.policy_reliable and row.policy_pgr is not None]
     if not reliable:
-        reached = ", ".join(f"{percent(row.student_success)} % against the student of {row.method}" for row in rows)
+        reached = [(", ", _student(row), f" % against the student of {row.method}") for row in rows]
         reason = no_policy_pgr_reason(first) or "The gap is too small for a reliable policy PGR (see the warnings)."
-        return f"{start} reaches {reached}. {reason}"
+        return (f"{start} reaches ", *[cell for cells in reached for cell in cells][1:], f". {reason}")
     best = max(reliable, key=lambda row: row.policy_pgr or 0.0)
-    weak, student, ceiling = map(percent, (best.weak_success, best.student_success, best.ceiling_success))
     which = (
         f"the best student of {len(rows)} methods, {best.method}" if len(rows) > 1 else f"the student ({best.method})"
     )
-    beside = f", its reward model {ratio(best.reward_model_pgr)}" if best.reward_model_reliable else ""
+    beside: tuple[Cell, ...] = ()
+    if best.reward_model_reliable:
+        own = (best.reward_model_pgr, best.reward_model_pgr_low, best.reward_model_pgr_high)
+        beside = (", its reward model ", ratio_hover(*own, ratio(best.reward_model_pgr)))
     return (
-        f"{start} reaches {weak} % against the weak reward model, {ceiling} % against the ceiling's and {student} % "
-        f"against that of {which}: the policy recovers {ratio(best.policy_pgr)} of the gap{beside}."
+        f"{start} reaches ",
+        percent_hover(best.weak_success, best.weak_success_low, best.weak_success_high),
+        " % against the weak reward model, ",
+        percent_hover(best.ceiling_success, best.ceiling_success_low, best.ceiling_success_high),
+        " % against the ceiling's and ",
+        _student(best),
+        f" % against that of {which}: the policy recovers ",
+        ratio_hover(best.policy_pgr, best.policy_pgr_low, best.policy_pgr_high, ratio(best.policy_pgr)),
+        " of the gap",
+        *beside,
+        ".",
     )
+
+
+def _student(row: PolicyRow) -> Cell:
+    return percent_hover(row.student_success, row.student_success_low, row.student_success_high)
 
 
 def _description(rows: Sequence[PolicyRow]) -> str:
