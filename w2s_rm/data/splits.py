@@ -367,7 +367,11 @@ def _scaled(sizes: SplitSizes, factor: float) -> SplitSizes | None:
     n_train = None if sizes.n_train is None else int(sizes.n_train * factor)
     n_test = None if sizes.n_test is None else int(sizes.n_test * factor)
     n_validation = int(sizes.n_validation * factor)
-    if (sizes.n_train and n_train is not None and n_train < 2) or n_test == 0 or (sizes.n_validation and not n_validation):
+    if (
+        (sizes.n_train and n_train is not None and n_train < 2)
+        or n_test == 0
+        or (sizes.n_validation and not n_validation)
+    ):
         return None
     return replace(sizes, n_train=n_train, n_validation=n_validation, n_test=n_test)
 

@@ -83,10 +83,10 @@ def read_task(
     checker.report(path, options.option_mistakes(SplitSizes, sizes, "task"))
     named = {name: value for name, value in data.items() if name not in (*SIZES, NAMED_AS)}
     checker.component(path, "tasks", named, beside=(*SIZES, NAMED_AS))
-    label = checker.text((*path, NAMED_AS), data.get(NAMED_AS))
-    if label is not None and not label.strip():
-        checker.problem((*path, NAMED_AS), "is empty")
-    return label or str(data.get("name")), {k: v for k, v in named.items() if k != "name"}, sizes
+    label = data.get(NAMED_AS, data.get("name"))
+    if NAMED_AS in data and not (isinstance(label, str) and label.strip()):
+        checker.problem((*path, NAMED_AS), f"{label!r} is no name; write text")
+    return str(label), {k: v for k, v in named.items() if k != "name"}, sizes
 
 
 def _read(checker: Checker, path: KeyPath, data: Mapping[str, Any]) -> FurtherTask:

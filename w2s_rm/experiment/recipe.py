@@ -260,7 +260,9 @@ class Checker:
         if not is_mapping:
             return "", {}, {}
         if task.get("n_train") == 0:
-            self.problem(("task", "n_train"), "is 0, and weak model and student would be trained on nothing; use 2 or more")
+            self.problem(
+                ("task", "n_train"), "is 0, and weak model and student would be trained on nothing; use 2 or more"
+            )
         return read_task(self, ("task",), task)
 
     def head(self, value: Any, task_name: Any) -> str | None:

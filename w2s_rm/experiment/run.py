@@ -11,8 +11,8 @@ from pathlib import Path
 from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.executors import Launches, run_inline
-from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.further_route import form_problems
+from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.files import write_yaml
 from w2s_rm.render.numbers import share
