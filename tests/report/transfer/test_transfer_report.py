@@ -136,8 +136,8 @@ def test_section_files_and_words(run: Path, tmp_path: Path) -> None:
     written = {path.name: path for path in write_report([run], tmp_path / "out")}
     assert {f"transfer.{end}" for end in ("csv", "json", "png", "svg")} <= set(written)
     text = written["report.md"].read_text()
-    assert "## Transfer" in text and "Trained on home, naive: the student gains 0.1 points with" in text
-    assert "on its supervisor on 2 other tasks, +10.0 at home." in text
+    assert "## Transfer" in text and "Trained on home, naive: student minus supervisor is 0.1 points with" in text
+    assert "on 2 other tasks, +10.0 at home." in text
     assert "| home | far | naive | 100 | 50.0 [" in text
     records = json.loads(written["transfer.json"].read_text())
     assert [(record["tested_on"], record["home"]) for record in records[:2]] == [("home", True), ("near", False)]

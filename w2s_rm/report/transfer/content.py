@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Table
 from w2s_rm.render.numbers import percent, percent_interval, points_interval
 from w2s_rm.report.formats import recovered
 from w2s_rm.report.transfer.rows import MatrixLine, TransferRow, columns_of, lines_of
@@ -31,7 +31,7 @@ def transfer_blocks(rows: Sequence[TransferRow]) -> list[Block]:
     lines = lines_of(rows)
     return [
         Heading("Transfer", 2),
-        *(Paragraph(sentence) for sentence in map(_words, lines) if sentence),
+        Bullets(tuple(filter(None, map(_words, lines)))),
         _matrix("Student − weak, points", rows, _gain, ("Mean of the others", _mean)),
         _matrix("PGR", rows, _pgr),
         _accuracies(lines),
@@ -47,8 +47,8 @@ def _words(line: MatrixLine) -> str:
     there = (row.out_of_distribution_gain, row.out_of_distribution_gain_low, row.out_of_distribution_gain_high)
     tasks = f"{row.n_other_tasks} other task{'s' if row.n_other_tasks > 1 else ''}"
     return (
-        f"Trained on {line.name}, {line.method}: the student gains {points_interval(*there)} on its supervisor on "
-        f"{tasks}, {points(row.gain)} at home."
+        f"Trained on {line.name}, {line.method}: student minus supervisor is {points_interval(*there)} on {tasks}, "
+        f"{points(row.gain)} at home."
     )
 
 

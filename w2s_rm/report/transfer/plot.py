@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LOSS, _NONE, _GAIN = "#c0504d", "#ffffff", "#3f8fc4"
+# Pale enough for the text on them.
+_LOSS, _NONE, _GAIN = "#e3a29f", "#ffffff", "#8fc1e3"
 _CELL_WIDE, _CELL_HIGH = 1.75, 0.9
 # Points at which a color is full where nothing gains or loses more.
 _LEAST = 0.02
@@ -50,7 +51,9 @@ def _figure(rows: Sequence[TransferRow]) -> Figure:
                 if column in line.cells:
                     row = line.cells[column]
                     _draw_cell(axes, x, y, row, colors(scale(row.gain)) if row.gain is not None else GRID)
-    grid[-1].set_xlabel("tested on; in bold: student − weak, points; framed: the models' own task", color=MUTED)
+    grid[-1].set_xlabel(
+        "tested on\nbold: student − weak, points; below: weak · student · ceiling, %; framed: own task", color=MUTED
+    )
     return figure
 
 
