@@ -100,7 +100,7 @@ def read_models(run: Run, method: str, read: Read, further: str | None = None) -
     Raises:
         ArtifactError: Only some seeds were evaluated, or the student was scored on nothing.
     """
-    models, judged = {}, _judged_by_labels(run, method)
+    models, judged = {}, judged_by_labels(run, method)
     for of in JUDGED:
         stages = run.find_all("evaluate", of, method, further=further)
         if of == WEAK and further is None and judged and judged["n_labelled"] < judged["examples"]:
@@ -147,12 +147,17 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
 
 def _test_labels(run: Run, method: str) -> dict[str, Any]:
     """How many of the test examples a supervisor's labels cover, and how well."""
-    counts = _judged_by_labels(run, method)
+    counts = judged_by_labels(run, method)
     return {"test_labelled": counts.get("n_labelled"), "test_label_accuracy": counts.get("label_accuracy")}
 
 
-def _judged_by_labels(run: Run, method: str) -> Mapping[str, Any]:
-    """What was counted when a supervisor's labels were compared with the test examples; empty for models."""
+def judged_by_labels(run: Run, method: str) -> Mapping[str, Any]:
+    """Return what was counted when a supervisor's labels were compared with the test examples; empty for models.
+
+    Args:
+        run ([`~w2s_rm.runs.plan.Run`]): The run.
+        method (`str`): The method.
+    """
     stage = run.find("evaluate", WEAK, method, run.seeds[0])
     counts = read_counts(stage) if stage else {}
     return counts if "n_labelled" in counts else {}
