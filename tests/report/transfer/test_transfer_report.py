@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from matplotlib.colors import same_color
 
+from w2s_rm.data.examples import write_examples
 from w2s_rm.metrics.bootstrap import difference_interval
 from w2s_rm.report import collect, write_report
 from w2s_rm.report.fields import credits_of
@@ -19,6 +20,7 @@ from w2s_rm.report.transfer.content import points
 from w2s_rm.report.transfer.plot import _figure
 from w2s_rm.report.transfer.rows import columns_of, lines_of
 from w2s_rm.runs.plan import read_run
+from w2s_rm.types import Example
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
@@ -147,6 +149,29 @@ def test_section_files_and_words(run: Path, tmp_path: Path) -> None:
     before = {name: path.read_bytes() for name, path in written.items()}
     write_report([run], tmp_path / "out")
     assert before == {name: path.read_bytes() for name, path in written.items()}
+
+
+def put_examples(run: Path, further: str | None, **splits: list[int]) -> None:
+    """Write the numbered examples of some splits beside the results of a prepare stage; others are empty."""
+    stage = read_run(run).find("prepare", None, None, 0, further=further)
+    assert stage is not None
+    for split in ("weak", "relabel", "validation", "test"):
+        numbers = splits.get(split, [])
+        # The order of candidates is of no matter.
+        examples = [Example(f"{further}{n}", "g", f"p{n}", ("a", "b")[:: 1 if further else -1], 0) for n in numbers]
+        write_examples(stage.folder / "examples" / f"{split}.parquet", examples)
+
+
+def test_examples_that_models_learned_from_are_counted(run: Path, tmp_path: Path) -> None:
+    assert all(row.n_seen is None for row in collect_transfer([run]))
+    put_examples(run, None, weak=[1, 2], relabel=[3], validation=[4], test=[5, 6])
+    put_examples(run, "near", test=[7, 8, 9])
+    put_examples(run, "far", test=[2, 4, 5, 9])
+    assert [row.n_seen for row in collect_transfer([run])] == [0, 0, 2] * 2
+    write_report([run], tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert text.count("one: 2 of 100 test examples of far are among those that its models learned from") == 1
+    assert "of near are among" not in text
 
 
 def test_the_figure_colors_cells_by_the_gain_and_frames_the_own_task(run: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from w2s_rm.render.elements import Block
 from w2s_rm.report.sections._base import ReportedRun, Section
-from w2s_rm.report.transfer.content import transfer_blocks
+from w2s_rm.report.transfer.content import transfer_blocks, transfer_notes
 from w2s_rm.report.transfer.rows import TransferRow
 from w2s_rm.report.transfer.table import collect_transfer
 
@@ -27,6 +27,10 @@ class Transfer(Section[TransferRow]):
     def blocks(self, rows: Sequence[TransferRow]) -> list[Block]:
         """Compose the section."""
         return transfer_blocks(rows)
+
+    def warnings(self, rows: Sequence[TransferRow]) -> list[str]:
+        """Say which tests are no transfer."""
+        return transfer_notes(rows)
 
     def figure(self, rows: Sequence[TransferRow]) -> Images | None:
         """Draw the matrix of train by test."""

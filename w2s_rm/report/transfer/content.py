@@ -40,6 +40,20 @@ def transfer_blocks(rows: Sequence[TransferRow]) -> list[Block]:
     ]
 
 
+def transfer_notes(rows: Sequence[TransferRow]) -> list[str]:
+    """Say which tests are no transfer, because models have learned from their examples.
+
+    Args:
+        rows (`Sequence[TransferRow]`): Rows of any number of runs.
+    """
+    seen = {(row.recipe, row.tested_on): row for row in rows if row.n_seen}
+    return [
+        f"{recipe}: {row.n_seen:,} of {row.n_scored:,} test examples of {task} are among those that its models learned "
+        "from or were chosen by: what is right there need not transfer."
+        for (recipe, task), row in seen.items()
+    ]
+
+
 def _words(line: MatrixLine) -> str:
     row = line.first
     if row.out_of_distribution_gain is None:

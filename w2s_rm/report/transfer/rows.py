@@ -23,6 +23,8 @@ class TransferRow:
         method (`str`): The method.
         seeds (`tuple[int, ...]`): Seeds that the numbers are means over.
         n_scored (`int`): Test examples with ground truth.
+        n_seen (`int` or `None`): Test examples, prompt and candidates, that stand in the splits that the run's models
+            were trained or chosen on; `None` where examples were not kept beside the results.
         weak_accuracy (`float` or `None`): Of the weak supervisor; `None` where it is a file of labels, which says
             nothing of other tasks.
         weak_low (`float` or `None`): Lower end.
@@ -62,6 +64,7 @@ class TransferRow:
     method: str
     seeds: tuple[int, ...]
     n_scored: int
+    n_seen: int | None
     weak_accuracy: float | None
     weak_low: float | None
     weak_high: float | None
