@@ -113,7 +113,7 @@ def columns_of(rows: Sequence[TransferRow]) -> dict[Column, str]:
         rows (`Sequence[TransferRow]`): Rows of any number of runs.
     """
     ordered = [row for row in rows if row.home] + [row for row in rows if not row.home]
-    first = {}
+    first: dict[Column, TransferRow] = {}
     for row in ordered:
         first.setdefault(column_of(row), row)
     labels = [column[0] for column in first]
