@@ -81,6 +81,10 @@ def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("W2S_RM_CACHE", str(tmp_path / "cache"))
     drawn = setting == "classification"
     draws = ["task.draw=by_seed"] if drawn else []
+    if setting == "reward_modeling":
+        draws.append(
+            "also_evaluate=[{name: world_preference, as: elsewhere, n_entities: 20, world_seed: 1, n_test: 40}]"
+        )
     plan = planned(tmp_path, setting, *draws)
     run_plan(plan, lambda line: None)
     rows = json.loads((plan.run_folder / "report.json").read_text(encoding="utf-8"))
@@ -102,6 +106,12 @@ def test_from_a_recipe_to_its_report(setting: str, tmp_path: Path, monkeypatch: 
         if stage.kind == "evaluate":
             chosen = [one for one in counts["path"] if (one["layer"], one["l2"]) == (counts["layer"], counts["l2"])]
             assert len(chosen) == 1 and 0 <= chosen[0]["accuracy"] <= 1
+    if setting == "reward_modeling":
+        found = json.loads((plan.run_folder / "transfer.json").read_text(encoding="utf-8"))
+        tests = {(row["tested_on"], row["n_scored"], row["home"]) for row in found}
+        assert tests == {("world_preference", 60, True), ("elsewhere", 40, False)} and len(found) == 2 * len(rows)
+        assert [row["student_accuracy"] for row in found if row["home"]] == [row["student_accuracy"] for row in rows]
+        assert all(0 <= row["ceiling_accuracy"] <= 1 for row in found)
     # Nothing is left to do, and a further method reads no features anew.
     again: list[str] = []
     run_plan(plan, again.append)

@@ -149,6 +149,7 @@ LOADS_TORCH = {
         "training_record",
     },
     "training": {
+        "anchor",
         "batching",
         "candidate_rows",
         "config",

@@ -42,6 +42,20 @@ def test_which_examples_fall_where():
     }
 
 
+@pytest.mark.parametrize("n_classes", [None, 2])
+@pytest.mark.parametrize("draw", [None, 3])
+def test_with_nothing_to_train_on_all_groups_may_be_tested(n_classes, draw):
+    balanced = [example(i, gold=i % 2) for i in range(60)]
+    alone = split_examples(balanced, SplitSizes(n_train=0, n_test=60, draw=draw), "t", n_classes)
+    assert [len(getattr(alone, name)) for name in NAMES] == [0, 0, 0, 60]
+    everything = split_examples(balanced, SplitSizes(n_train=0, draw=draw), "t", n_classes)
+    assert {one.id for one in everything.test} == {one.id for one in balanced}
+    few = split_examples(balanced, SplitSizes(n_train=0, n_test=8), "t", n_classes)
+    assert len(few.test) == 8 and not few.weak and not few.relabel
+    with pytest.raises(DataError, match=r"test: .* 70 needed(.|\n)*these sizes fit: n_train: 0, .*n_test: 60"):
+        split_examples(balanced, SplitSizes(n_train=0, n_test=70), "t", n_classes)
+
+
 def test_another_draw_divides_what_is_not_tested_anew():
     sizes = SplitSizes(n_train=1000, n_validation=100, n_test=200)
     fixed, *draws = (split_examples(examples(3000), replace(sizes, draw=draw), "t") for draw in (None, 0, 1))

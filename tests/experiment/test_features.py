@@ -177,6 +177,11 @@ def test_steps_in_batches_take_the_usual_options(plan: Callable[..., Plan]) -> N
         ([*ALL, "strong.train.layer=[0, 4, 3]", "task.n_validation=4"], "strong: layer 4, 3: the model has 1"),
         ([*ALL, "train.l2=[0.1, 1]"], "weak: several values of layer or l2 .*; set task.n_validation"),
         ([*ALL, "strong.use_peft=true"], "strong: use_peft: on: features trains nothing in the model"),
+        ([*ALL, "train.anchor_coefficient=1"], "weak: anchor_coefficient: in a frozen model nothing drifts"),
+        (
+            [*ALL, "methods.logconf.train={anchor_coefficient: 1.0}"],
+            "line .*: methods.logconf: strong: anchor_coefficient: in a frozen model nothing drifts",
+        ),
         ([*ALL, "methods.naive.before=[{name: freeze, layers: 1}]"], "on: features: freeze and head_first train"),
     ],
 )

@@ -22,6 +22,8 @@ from w2s_rm.experiment.values import value_problems
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
+        ("anchor_coefficient", -1, "is -1; use 0 or more"),
+        ("anchor_tolerance", -0.5, "is -0.5; use 0 or more"),
         ("layout", "sharedprefix", "did you mean 'shared_prefix'"),
         ("dtype", "bf16", "did you mean|known: auto"),
         ("dtype", "float23", "did you mean 'float32'"),

@@ -58,7 +58,8 @@ def write_run() -> MakeRun:
 
     `students` maps a method to answers for each seed; `weak` and `ceiling` hold answers for each seed, or are `None`;
     `zero_shot` holds answers for all seeds. `greedy` maps a model to what it writes, `prepared` holds further counts,
-    `examples` the test split; `root` is the folder of the runs.
+    `examples` the test split; `root` is the folder of the runs. `further` maps the label of a further task to what
+    `weak`, `ceiling` and each method answer there for each seed.
     """
 
     def make(
@@ -75,14 +76,16 @@ def write_run() -> MakeRun:
         gold: Sequence[int | None] | None = None,
         k: int = 2,
         label_accuracies: Sequence[float | None] | None = None,
+        further: dict[str, dict[str, Sequence[Answers]]] | None = None,
         **plan: Any,
     ) -> Path:
         seeds = list(range(len(next(iter(students.values())))))
         stages: list[dict[str, Any]] = []
 
-        def add(stage: str, of: str | None, method: str | None, seed: int | None) -> Path:
-            folder = root / "stages" / f"{stage}-{name}-{of}-{method}-{seed}"
-            stages.append({"stage": stage, "of": of, "method": method, "seed": seed, "folder": str(folder)})
+        def add(stage: str, of: str | None, method: str | None, seed: int | None, label: str | None = None) -> Path:
+            folder = root / "stages" / "-".join(map(str, [stage, name, of, method, seed, *filter(None, [label])]))
+            planned = {"stage": stage, "of": of, "method": method, "seed": seed, "folder": str(folder)}
+            stages.append(planned if label is None else {**planned, "further": label})
             return folder
 
         def scored(of: str, method: str | None, seed: int | None, given: Answers) -> None:
@@ -104,6 +107,12 @@ def write_run() -> MakeRun:
                 scored("ceiling", None, seed, ceiling[seed])
             for method, answers in students.items():
                 scored("student", method, seed, answers[seed])
+        for label, models in (further or {}).items():
+            write_manifest(add("prepare", None, None, None, label), {"n_test": 100})
+            for model, answers in models.items():
+                of, method = (model, None) if model in ("weak", "ceiling") else ("student", model)
+                for seed in seeds:
+                    write_predictions(add("evaluate", of, method, seed, label), answers[seed])
         content = {
             "recipe": name,
             "setting": "reward_modeling",
@@ -117,6 +126,11 @@ def write_run() -> MakeRun:
             "stages": stages,
             **plan,
         }
+        if further is not None:
+            labels = (content["task"], *further)
+            content["tested"] = [
+                {"label": label, "name": "preference", "source": f"rows of {label}"} for label in labels
+            ]
         (root / name).mkdir(parents=True, exist_ok=True)
         (root / name / "plan.json").write_text(json.dumps(content))
         return root / name

@@ -50,6 +50,8 @@ for head in heads:
                 save_strategy="no", bf16=False, gradient_checkpointing=False, disable_tqdm=True, use_cpu=True,
                 max_length=64, per_device_train_batch_size=micro, gradient_accumulation_steps=accumulation,
                 max_tokens_per_batch=budget,
+                # A copy of the model takes part in every pass, and is no part of what is wrapped.
+                anchor_coefficient=2.0 if head == "reward" else None,
             )
             given = {"args": config, "callbacks": [record]}
             if head == "reward":

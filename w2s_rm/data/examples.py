@@ -92,6 +92,26 @@ def read_examples(path: Path) -> list[Example]:
     return [_example(row) for row in rows]
 
 
+def read_contents(path: Path) -> list[tuple[str, ...]]:
+    """Read prompt and candidates of what [`write_examples`] wrote, as JSON and candidates sorted: only to compare them.
+
+    Args:
+        path (`Path`): File to read.
+
+    Raises:
+        DataError: The file is missing or was not written by [`write_examples`].
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(path).read(["prompt", "candidates"])
+        prompts, candidates = (table.column(name).to_pylist() for name in ("prompt", "candidates"))
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
+    return [(prompt, *sorted(texts)) for prompt, texts in zip(prompts, candidates, strict=True)]
+
+
 def write_parquet(path: Path, table: pyarrow.Table) -> None:
     """Write a table beside its place and rename it, so that the file is whole or not there.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from w2s_rm.data.cues import CHANCE, with_cue
@@ -13,7 +13,7 @@ from w2s_rm.data.examples import content_id, hash_order, read_examples, write_ex
 from w2s_rm.errors import DataError, OptionError, join_problems
 from w2s_rm.types import Example, content_hash, hash_fraction, text_hash
 
-__all__ = ["SplitSizes", "Splits", "hash_order", "read_examples", "split_examples", "write_examples"]
+__all__ = ["SIZES", "SplitSizes", "Splits", "hash_order", "read_examples", "split_examples", "write_examples"]
 
 # In the order of their intervals: in another one, examples would change splits.
 NAMES = ("test", "validation", "weak", "relabel")
@@ -28,7 +28,7 @@ class SplitSizes:
 
     Args:
         n_train (`int`, *optional*): Pool for both halves: the weak supervisor trains on `n_train // 2`, the student and
-            the ceiling on the rest. `None` takes all there are.
+            the ceiling on the rest. `None` takes all there are, 0 leaves all groups to the other splits.
         n_validation (`int`, *optional*, defaults to `0`): Held out for tuning.
         n_test (`int`, *optional*): Held out for the report. `None` takes all there are.
         draw (`int` or `str`, *optional*): Which of many ways to divide what is not tested; `"by_seed"`, another one for
@@ -53,7 +53,7 @@ class SplitSizes:
         """Check the sizes."""
         problems = {
             option: f"is {value}; use at least {least}, or null for all there is"
-            for option, value, least in (("n_train", self.n_train, 2), ("n_test", self.n_test, 1))
+            for option, value, least in (("n_train", self.n_train or None, 2), ("n_test", self.n_test, 1))
             if value is not None and value < least
         }
         if self.n_validation < 0:
@@ -82,11 +82,15 @@ class SplitSizes:
         size is a tenth of the rest. So widths never depend on how many rows there are.
         """
         test = self.n_test or (self.n_train / _TRAIN_PER_TEST if self.n_train else 0.2)
-        train = self.n_train or test * _TRAIN_PER_TEST
+        train = test * _TRAIN_PER_TEST if self.n_train is None else self.n_train
         validation = float(self.n_validation)
         if self.n_train is None and self.n_test is None:
             validation = 0.1 if self.n_validation else 0.0
         return {"test": test, "validation": validation, "weak": train / 2, "relabel": train / 2}
+
+
+SIZES = tuple(option.name for option in fields(SplitSizes))
+"""The keys of a task that are no options of it."""
 
 
 def drawn_by(sizes: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -363,7 +367,11 @@ def _scaled(sizes: SplitSizes, factor: float) -> SplitSizes | None:
     n_train = None if sizes.n_train is None else int(sizes.n_train * factor)
     n_test = None if sizes.n_test is None else int(sizes.n_test * factor)
     n_validation = int(sizes.n_validation * factor)
-    if (n_train is not None and n_train < 2) or n_test == 0 or (sizes.n_validation and not n_validation):
+    if (
+        (sizes.n_train and n_train is not None and n_train < 2)
+        or n_test == 0
+        or (sizes.n_validation and not n_validation)
+    ):
         return None
     return replace(sizes, n_train=n_train, n_validation=n_validation, n_test=n_test)
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.examples import write_examples
 from w2s_rm.data.predictions import read_predictions
-from w2s_rm.data.splits import SplitSizes
+from w2s_rm.data.splits import SIZES, SplitSizes
 from w2s_rm.errors import ConfigError, DataError, join_problems
-from w2s_rm.experiment.recipe import SIZES
 from w2s_rm.experiment.selection import select_task
 from w2s_rm.files import write_yaml
 from w2s_rm.report.evaluation import Evaluation, judge

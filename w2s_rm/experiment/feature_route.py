@@ -53,6 +53,10 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
     part, base = str(training.part), training.model_name_or_path
     if training.trainable_layers is not None or isinstance(base.maker, Train):
         raise ConfigError("on: features: freeze and head_first train the model itself; remove one of the two")
+    if training.options.get("anchor_coefficient") is not None:
+        raise ConfigError(
+            f"{part}: anchor_coefficient: in a frozen model nothing drifts; remove it, or train the model itself"
+        )
     count = _layers(route, part)
     lacking = [layer for layer in features.layers if count is not None and layer > count]
     if lacking:

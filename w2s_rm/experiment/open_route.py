@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, W2SError, join_problems
+from w2s_rm.experiment.further_route import Further, find_further, refuse_twice
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route
 from w2s_rm.heads import HEADS
@@ -38,7 +39,16 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
     """
     task, problems = recipe.task(), _Problems()
     encoding: dict[str, Any] = problems.attempt(functools.partial(_encoding, recipe, task), {})
-    prepared = problems.attempt(functools.partial(_prepare, recipe, task, runs), None)
+    prepare = functools.partial(_prepare, recipe, runs)
+    named = recipe.task_name, recipe.task_options, recipe.sizes
+    prepared = problems.attempt(functools.partial(prepare, task, *named), None)
+    further: list[Further] = []
+    for number in range(len(recipe.also_evaluate)):
+        # What is wrong with the recipe's own task is said once.
+        if encoding and prepared is not None:
+            found = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
+            further += filter(None, [problems.attempt(found, None)])
+    problems.attempt(functools.partial(refuse_twice, recipe, further), None)
     bases: dict[str, Model] = {}
     launches: dict[str, Launch] = {}
     for part, spec in recipe.models().items():
@@ -51,7 +61,17 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
             bases |= {} if base is None else {part: base}
     if problems.messages or prepared is None:
         raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
-    return Route(recipe, runs, prepared, prepared, encoding, bases, launches, task.has_ground_truth)
+    return Route(
+        recipe=recipe,
+        runs=runs,
+        prepared=prepared,
+        tested=prepared,
+        further=tuple(further),
+        encoding=encoding,
+        bases=bases,
+        launches=launches,
+        has_truth=task.has_ground_truth,
+    )
 
 
 class _Problems:
@@ -73,14 +93,16 @@ def _launch(recipe: Recipe, spec: ModelSpec) -> Launch:
     return Launch(find_accelerate_config(name) if name else None, spec.gpus)
 
 
-def _prepare(recipe: Recipe, task: Task, runs: Path) -> Prepare:
-    named = {"name": recipe.task_name, **recipe.task_options}
+def _prepare(
+    recipe: Recipe, runs: Path, task: Task, name: str, task_options: Mapping[str, Any], sizes: Mapping[str, Any]
+) -> Prepare:
+    named = {"name": name, **task_options}
     local = Path(resolve_path(str(named.get("path", ""))))
     if "path" in named and local.exists():
         named["path"] = str(local.resolve())
     # Of several draws one has the test split of all. Not the first that is named, or the order of seeds would tell.
-    sizes = drawn_by(recipe.sizes, min(recipe.seeds))
-    return Prepare(runs=runs, task=named, sizes=sizes, source=task.content_version())
+    drawn = drawn_by(sizes, min(recipe.seeds))
+    return Prepare(runs=runs, task=named, sizes=drawn, source=task.content_version())
 
 
 def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:

@@ -12,6 +12,7 @@ from typing import Any
 
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.further_route import evaluated_on
 from w2s_rm.experiment.open_route import open_route
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route
@@ -20,8 +21,10 @@ from w2s_rm.heads import HEADS
 from w2s_rm.labels import LabelTransform, check_transforms
 from w2s_rm.labels.agree import Agree
 from w2s_rm.roles import CEILING, INTERMEDIATE, LABELS, STUDENT, WEAK, ZERO_SHOT
-from w2s_rm.runs.plan import PlannedStage, Policies, Run
+from w2s_rm.runs.plan import PlannedStage, Policies, Run, TestedTask
 from w2s_rm.stages import Examples, Labels, Stage
+from w2s_rm.stages.evaluate import Evaluate
+from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.transform import Transform
 from w2s_rm.supervisors import Supervision, Supervisor
 from w2s_rm.training.pretraining import Pretraining
@@ -49,7 +52,7 @@ class Plan:
         return Run(
             recipe=recipe.name,
             setting=recipe.task().setting,
-            task=recipe.task_name,
+            task=recipe.task_label,
             head=self.head,
             weak_model=model_label(recipe.weak),
             strong_model=model_label(recipe.strong),
@@ -58,13 +61,19 @@ class Plan:
             methods=tuple(recipe.methods),
             compare_to=recipe.compare_to,
             stages=tuple(
-                PlannedStage(stage.kind, stage.of, stage.method, stage.seed, stage.folder, stage.policy)
+                PlannedStage(stage.kind, stage.of, stage.method, stage.seed, stage.folder, stage.policy, stage.further)
                 for stage in self.stages
             ),
             policies=None
             if policy is None
             else Policies(model_label(policy.model), tuple(policy.methods), policy.samples),
+            tested=self._tested(),
         )
+
+    def _tested(self) -> tuple[TestedTask, ...]:
+        sources = {stage.further: stage.source for stage in self.stages if isinstance(stage, Prepare)}
+        own = TestedTask(self.recipe.task_label, self.recipe.task_name, sources[None])
+        return (own, *(TestedTask(task.label, task.name, sources[task.label]) for task in self.recipe.also_evaluate))
 
 
 def model_label(spec: ModelSpec) -> str:
@@ -101,7 +110,7 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
         )
     route = open_route(recipe, runs_folder.resolve())
     # Mistakes in data and label files show before anything slow begins.
-    stages = sorted(in_order(_goals(route)), key=lambda stage: stage.follows_model)
+    stages = sorted(in_order(_with_further(route, _goals(route))), key=lambda stage: stage.follows_model)
     return Plan(recipe, stages, route.runs / recipe.name, route.encoding["head"])
 
 
@@ -141,6 +150,15 @@ def _goals(common: Route) -> Iterator[Stage]:
             ceiling = route.train(CEILING, seed).model
             yield route.evaluate(CEILING, ceiling, seed=seed)
             yield from route.policies(CEILING, ceiling, seed=seed)
+
+
+def _with_further(route: Route, goals: Iterable[Stage]) -> Iterator[Stage]:
+    """The same evaluations on each further task of the recipe, after each."""
+    for stage in goals:
+        yield stage
+        if isinstance(stage, Evaluate):
+            elsewhere = (evaluated_on(stage, route.examples("test"), further) for further in route.further)
+            yield from filter(None, elsewhere)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm import bundled, catalog, options
-from w2s_rm.data.splits import SplitSizes
+from w2s_rm.data.splits import SIZES
 from w2s_rm.errors import ConfigError, join_problems, nearest
 from w2s_rm.experiment.fields import model_fields, training_fields
+from w2s_rm.experiment.further_recipe import FurtherTask, read_further, read_task
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.experiment.values import value_problems
@@ -21,7 +22,6 @@ from w2s_rm.options import Mistake
 from w2s_rm.settings import find_setting
 from w2s_rm.types import Task
 
-SIZES = tuple(option.name for option in dataclasses.fields(SplitSizes))
 # Folders of the toolkit itself below `runs/`.
 _TAKEN_NAMES = ("stages", "report", "launched")
 _AT_LEAST_ONE = (
@@ -34,7 +34,7 @@ _AT_LEAST_ONE = (
 _MANY = 25
 _MODELS = ("weak", "strong", "policy")
 _TOP = (
-    *("name", "task", "head", *_MODELS, "models", "methods", "compare_to"),
+    *("name", "task", "also_evaluate", "head", *_MODELS, "models", "methods", "compare_to"),
     *("train", "seeds", "accelerate_config", "ceiling_split"),
 )
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config", "gpus")
@@ -108,6 +108,7 @@ class Recipe:
     Args:
         name (`str`): Folder of the run below `runs/`.
         task_name (`str`): Registered task.
+        task_label (`str`): Its name for display.
         task_options (`Mapping`): Fields of the task.
         sizes (`Mapping`): Fields of [`~w2s_rm.data.splits.SplitSizes`], as far as they are given.
         head (`str`, *optional*): How candidates are scored; `None` takes the setting's first that fits the task.
@@ -122,12 +123,14 @@ class Recipe:
         ceiling_split (`str`): What the ceiling trains on: `relabel`, the student's examples, or `weak`, as if it were a
             weak model.
         policy ([`~w2s_rm.experiment.policy_recipe.PolicySpec`], *optional*): Optimised against the reward models.
+        also_evaluate (`tuple[FurtherTask, ...]`): Further tasks on which its models are scored.
         content (`Mapping`): What was read, overrides applied.
         places (`Mapping`): The line of each key.
     """
 
     name: str
     task_name: str
+    task_label: str
     task_options: Mapping[str, Any]
     sizes: Mapping[str, Any]
     head: str | None
@@ -141,6 +144,7 @@ class Recipe:
     accelerate_config: str | None
     ceiling_split: str
     policy: PolicySpec | None
+    also_evaluate: tuple[FurtherTask, ...]
     content: Mapping[str, Any]
     places: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -206,10 +210,11 @@ class Checker:
             if data.get(name) is None:
                 self.problem((name,), "is missing")
         task = self.mapping(("task",), data.get("task"))
-        task_options, sizes = self.task(task, is_mapping=isinstance(data.get("task"), dict))
+        label, task_options, sizes = self.task(task, is_mapping=isinstance(data.get("task"), dict))
         return Recipe(
             name=self.run_name(data.get("name")),
             task_name=str(task.get("name")),
+            task_label=label,
             task_options=task_options,
             sizes=sizes,
             head=self.head(data.get("head"), task.get("name")),
@@ -223,6 +228,7 @@ class Checker:
             accelerate_config=self.text(("accelerate_config",), data.get("accelerate_config")),
             ceiling_split=self.ceiling_split(data.get("ceiling_split", "relabel")),
             policy=read_policy(self, data.get("policy")),
+            also_evaluate=read_further(self, data.get("also_evaluate")),
             content=data,
             places=self.marked.lines,
         )
@@ -253,13 +259,14 @@ class Checker:
             self.problem(("name",), f"{value!r} cannot name a run; use letters, digits and _ ({taken} are taken)")
         return str(value)
 
-    def task(self, task: Mapping[str, Any], is_mapping: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        sizes = {name: task[name] for name in SIZES if task.get(name) is not None}
-        self.report(("task",), options.option_mistakes(SplitSizes, sizes, "task"))
-        named = {name: value for name, value in task.items() if name not in SIZES}
-        if is_mapping:
-            self.component(("task",), "tasks", named, beside=SIZES)
-        return {name: value for name, value in named.items() if name != "name"}, sizes
+    def task(self, task: Mapping[str, Any], is_mapping: bool) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+        if not is_mapping:
+            return "", {}, {}
+        if task.get("n_train") == 0:
+            self.problem(
+                ("task", "n_train"), "is 0, and weak model and student would be trained on nothing; use 2 or more"
+            )
+        return read_task(self, ("task",), task)
 
     def head(self, value: Any, task_name: Any) -> str | None:
         if value is None or not catalog.knows("tasks", str(task_name)):

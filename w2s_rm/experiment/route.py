@@ -15,6 +15,7 @@ from w2s_rm import options
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, read_alike
+from w2s_rm.experiment.further_route import Further
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
 from w2s_rm.features.options import ANNOTATIONS, part_features
 from w2s_rm.preparations import Preparation
@@ -45,6 +46,7 @@ class Route:
         runs (`Path`): Where runs are kept.
         prepared ([`~w2s_rm.stages.prepare.Prepare`]): The stage that makes the examples.
         tested ([`~w2s_rm.stages.prepare.Prepare`]): The one whose test split is that of all seeds.
+        further (`tuple[Further, ...]`): The tasks on which models are scored besides.
         encoding (`Mapping`): `setting`, `head` and `classes`: how examples become scores.
         bases (`Mapping[str, Model]`): What each part of the recipe starts from: `weak`, `strong`, `policy` and
             each of its `models`.
@@ -56,6 +58,7 @@ class Route:
     runs: Path
     prepared: Prepare
     tested: Prepare
+    further: tuple[Further, ...]
     encoding: Mapping[str, Any]
     bases: Mapping[str, Model]
     launches: Mapping[str, Launch]

@@ -11,6 +11,7 @@ from pathlib import Path
 from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.executors import Launches, run_inline
+from w2s_rm.experiment.further_route import form_problems
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.files import write_yaml
@@ -147,6 +148,7 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
             problems += hardware_problems(stage.launch.accelerate_config)
     problems += hub_problems([stage.config() for stage in trained])
     problems += model_problems(plan, missing, here)
+    problems += form_problems(plan)
     rendering = any(stage.encodes or isinstance(stage, Policy) for stage in missing)
     # With models that do not load their tokenizers would only fail once more.
     problems += _rendering_problems(plan) if rendering and not problems else []

@@ -8,10 +8,9 @@ from typing import Any
 
 from w2s_rm import catalog
 from w2s_rm.checks.result import Thresholds
-from w2s_rm.data.splits import SplitSizes, drawn_by
+from w2s_rm.data.splits import SIZES, SplitSizes, drawn_by
 from w2s_rm.errors import ConfigError, join_problems, nearest
 from w2s_rm.experiment.marked_yaml import parse_value
-from w2s_rm.experiment.recipe import SIZES
 from w2s_rm.options import option_mistakes
 from w2s_rm.types import Task
 

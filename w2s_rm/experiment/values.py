@@ -136,6 +136,10 @@ def _template(value: Any) -> str | None:
     return f"{value!r}: no such file; name a template file, or a tokenizer whose template is taken"
 
 
+def _not_negative(value: Any) -> str | None:
+    return None if not isinstance(value, int | float) or value >= 0 else f"is {value}; use 0 or more"
+
+
 def _no_evaluation(value: Any) -> str | None:
     return None if value in ("no", False) else f"{value!r} needs data for evaluation during training; {_WITHOUT_DATA}"
 
@@ -152,6 +156,8 @@ def _enumeration(package: str, file: str, name: str) -> tuple[str, ...]:
 
 
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "anchor_coefficient": _not_negative,
+    "anchor_tolerance": _not_negative,
     "attn_implementation": _attention,
     "chat_template_path": _template,
     "dtype": functools.partial(_one_of, _DTYPES),

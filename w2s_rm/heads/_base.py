@@ -1,6 +1,6 @@
 """What a head is. No torch at import: recipes, plans and reports ask heads too.
 
-Shape suffixes: B examples, K candidates.
+Shape suffixes: B examples, K candidates, R rows fed to the model, T tokens, D width, F places that are read, M of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from w2s_rm.types import Encoded, Example
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedTokenizerBase
 
     from w2s_rm.heads.scores import Scored
@@ -146,6 +146,22 @@ class Head(ABC):
             model (`nn.Module`): The model, wrapped or not; see [`~w2s_rm.heads.attention.read_branches`] for shared
                 prefixes.
             inputs (`Mapping`): What the collator of either layout made.
+        """
+
+    @abstractmethod
+    def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:
+        """Return the hidden states of which [`score`] makes scores, and which example of the batch each is of.
+
+        They are the same in both layouts.
+
+        Args:
+            entered (`Tensor` of shape `(R, T, D)` or `(F, D)`): What entered the model's output layer: the states of
+                all tokens, or only those that are read.
+            inputs (`Mapping`): What the collator of either layout made.
+            pad_token_id (`int`): What the model takes for padding.
+
+        Returns:
+            `tuple[Tensor, Tensor]`: Of shape `(M, D)` and `(M,)`.
         """
 
     @abstractmethod

@@ -12,7 +12,7 @@ from w2s_rm.heads.encoding import encode_prompts
 from w2s_rm.types import Encoded, Example
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedTokenizerBase
 
     from w2s_rm.heads.scores import Scored
@@ -75,6 +75,14 @@ class Classification(Head):
         from w2s_rm.heads.scores import Scored, classify
 
         return Scored(classify(model, inputs))
+
+    def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:
+        """The state at each prompt's end."""
+        import torch
+
+        from w2s_rm.heads.scores import row_ends
+
+        return row_ends(entered, inputs, pad_token_id), torch.arange(len(inputs["mask"]), device=entered.device)
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The classifier's last layer."""

@@ -12,7 +12,7 @@ from w2s_rm.heads.candidates import encode_candidates, refuse_bare, refuse_indis
 from w2s_rm.types import Encoded, Example
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedTokenizerBase
 
     from w2s_rm.heads.scores import Scored
@@ -82,6 +82,11 @@ class Lm(Head):
         from w2s_rm.heads.scores import score_tokens
 
         return score_tokens(model, inputs)
+
+    def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:
+        """The state at the place that predicts each token of each candidate."""
+        owner_M = inputs["mask"].nonzero()[:, 0][inputs["token_candidates"]]
+        return entered.reshape(-1, entered.shape[-1])[inputs["token_places"]], owner_M
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The unembedding."""

@@ -11,7 +11,7 @@ from w2s_rm.heads.candidates import encode_candidates, refuse_indistinct
 from w2s_rm.types import Encoded, Example
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedTokenizerBase
 
     from w2s_rm.heads.scores import Scored
@@ -82,6 +82,12 @@ class Reward(Head):
         from w2s_rm.heads.scores import Scored, classify, scatter, tie
 
         return Scored(tie(scatter(classify(model, inputs).squeeze(-1), inputs["mask"]), inputs))
+
+    def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:
+        """The state at each candidate's last token."""
+        from w2s_rm.heads.scores import row_ends
+
+        return row_ends(entered, inputs, pad_token_id), inputs["mask"].nonzero()[:, 0]
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:
         """The score layer, whatever its name."""

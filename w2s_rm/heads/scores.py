@@ -1,7 +1,8 @@
 """From what a model puts out to the scores of candidates, in float32.
 
 Shape suffixes: B examples, K candidates, R rows fed to the model, L positions whose logits are kept, F places that are
-read, in one flat row, O outputs of the model, V words of the vocabulary, M tokens of all candidates, in one flat row.
+read, in one flat row, O outputs of the model, V words of the vocabulary, M tokens of all candidates, in one flat row,
+T tokens, D width.
 """
 
 from __future__ import annotations
@@ -94,6 +95,23 @@ def classify(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
     logits_RO: Tensor = outputs.logits.float()
     return logits_RO
+
+
+def row_ends(entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> Tensor:
+    """Return the hidden states that a sequence classifier reads, shape `(F, D)`.
+
+    Args:
+        entered (`Tensor` of shape `(R, T, D)` or `(F, D)`): What entered its output layer: the states of all tokens, of
+            which it takes the outputs at the rows' ends, or of what it reads.
+        inputs (`Mapping`): A batch of either layout.
+        pad_token_id (`int`): What the model takes for padding.
+    """
+    if entered.dim() == 2:
+        return entered
+    # As transformers does, by the token and not by the mask.
+    real_RT = inputs["input_ids"] != pad_token_id
+    last_R = (real_RT * torch.arange(real_RT.shape[1], device=real_RT.device)).argmax(dim=1)
+    return entered[torch.arange(len(entered), device=entered.device), last_R]
 
 
 def _write(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:

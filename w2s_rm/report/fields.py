@@ -185,6 +185,16 @@ def interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str,
     return fields
 
 
+def interval_ends(name: str, interval: Interval | None) -> dict[str, Any]:
+    """An estimate with its ends, as `<name>`, `<name>_low` and `<name>_high`; `None` where there is none.
+
+    Args:
+        name (`str`): What is estimated.
+        interval ([`~w2s_rm.metrics.bootstrap.Interval`], *optional*): The estimate.
+    """
+    return _three(name, name, interval)
+
+
 def _three(value: str, ends: str, interval: Interval | None) -> dict[str, Any]:
     return {
         value: interval.value if interval else None,

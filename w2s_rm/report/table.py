@@ -42,18 +42,22 @@ def collect(run_dir: Path) -> list[ReportRow]:
         ArtifactError: The run is not finished or its files are broken.
         DataError: The models were not all scored on identical test examples.
     """
-    run = read_run(run_dir)
+    run, read = read_run(run_dir), reading_once()
+    return [_row(run, method, read) for method in run.methods]
 
-    # Methods share supervisor and ceiling: each file is read once.
+
+def reading_once() -> Read:
+    """Return what reads the predictions of an evaluation, each file once: methods share supervisor and ceiling."""
+
     @cache
     def read(stage: PlannedStage) -> Predictions:
         return read_predictions(stage.folder / "predictions.parquet")
 
-    return [_row(run, method, read) for method in run.methods]
+    return read
 
 
 def _row(run: Run, method: str, read: Read) -> ReportRow:
-    models = _predictions(run, method, read)
+    models = read_models(run, method, read)
     student = models[STUDENT][0]
     known = [row for row, gold in enumerate(student.gold) if gold is not None]
     credits = credits_of(models)
@@ -88,12 +92,22 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
     )
 
 
-def _predictions(run: Run, method: str, read: Read) -> dict[str, list[Predictions]]:
-    """Predictions of each model, one for each seed; a model that was evaluated for no seed is left out."""
-    models, judged = {}, _judged_by_labels(run, method)
+def read_models(run: Run, method: str, read: Read, further: str | None = None) -> dict[str, list[Predictions]]:
+    """Read the predictions of each model, one for each seed; a model that was evaluated for no seed is left out.
+
+    Args:
+        run ([`~w2s_rm.runs.plan.Run`]): The run.
+        method (`str`): The method.
+        read (`Callable`): What [`reading_once`] returned.
+        further (`str`, *optional*): The label of a further task; by default the run's own.
+
+    Raises:
+        ArtifactError: Only some seeds were evaluated, or the student was scored on nothing.
+    """
+    models, judged = {}, judged_by_labels(run, method)
     for of in JUDGED:
-        stages = run.find_all("evaluate", of, method)
-        if of == WEAK and judged and judged["n_labelled"] < judged["examples"]:
+        stages = run.find_all("evaluate", of, method, further=further)
+        if of == WEAK and further is None and judged and judged["n_labelled"] < judged["examples"]:
             # What is known of some examples cannot stand beside what models say of all.
             continue
         if stages:
@@ -141,12 +155,17 @@ def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
 
 def _test_labels(run: Run, method: str) -> dict[str, Any]:
     """How many of the test examples a supervisor's labels cover, and how well."""
-    counts = _judged_by_labels(run, method)
+    counts = judged_by_labels(run, method)
     return {"test_labelled": counts.get("n_labelled"), "test_label_accuracy": counts.get("label_accuracy")}
 
 
-def _judged_by_labels(run: Run, method: str) -> Mapping[str, Any]:
-    """What was counted when a supervisor's labels were compared with the test examples; empty for models."""
+def judged_by_labels(run: Run, method: str) -> Mapping[str, Any]:
+    """Return what was counted when a supervisor's labels were compared with the test examples; empty for models.
+
+    Args:
+        run ([`~w2s_rm.runs.plan.Run`]): The run.
+        method (`str`): The method.
+    """
     stage = run.find("evaluate", WEAK, method, run.seeds[0])
     counts = read_counts(stage) if stage else {}
     return counts if "n_labelled" in counts else {}

@@ -28,6 +28,7 @@ class PlannedStage:
         seed (`int` or `None`): The seed it belongs to; `None` when all seeds share it.
         folder (`Path`): Where its results are.
         policy (`str`, *optional*): What optimised a policy against the model's rewards, such as `"dpo"`.
+        further (`str`, *optional*): The label of the further task that it belongs to; `None` for the run's own.
     """
 
     stage: str
@@ -36,6 +37,7 @@ class PlannedStage:
     seed: int | None
     folder: Path
     policy: str | None = None
+    further: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,28 @@ class Policies:
 
 
 @dataclass(frozen=True)
+class TestedTask:
+    """A task on which the models of a run are scored. It is the same task in two runs where all of this is the same.
+
+    Args:
+        label (`str`): Its name for display.
+        name (`str`): Registered task.
+        source (`str`): Identifies the content of its data.
+    """
+
+    label: str
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run consists of.
 
     Args:
         recipe (`str`): Name of the recipe.
         setting (`str`): The setting.
-        task (`str`): The task.
+        task (`str`): The task's name for display.
         head (`str`): How the models score candidates.
         weak_model (`str` or `None`): Name for display.
         strong_model (`str`): Name for display.
@@ -70,6 +87,7 @@ class Run:
         stages (`tuple[PlannedStage, ...]`): All stages.
         policies ([`Policies`], *optional*): What was optimised against the reward models.
         compare_to (`str`, *optional*): The method that the others are compared with; the first where none is named.
+        tested (`tuple[TestedTask, ...]`, *optional*): Its own task and the further ones, in the recipe's order.
     """
 
     recipe: str
@@ -84,6 +102,7 @@ class Run:
     stages: tuple[PlannedStage, ...]
     policies: Policies | None = None
     compare_to: str | None = None
+    tested: tuple[TestedTask, ...] = ()
 
     @property
     def baseline(self) -> str:
@@ -96,7 +115,13 @@ class Run:
         return {**dataclasses.asdict(self), "stages": stages}
 
     def find(
-        self, stage: str | None, of: str | None, method: str | None, seed: int | None, policy: str | None = None
+        self,
+        stage: str | None,
+        of: str | None,
+        method: str | None,
+        seed: int | None,
+        policy: str | None = None,
+        further: str | None = None,
     ) -> PlannedStage | None:
         """Return the stage that serves a method and seed: its own if there is one, otherwise one shared by all.
 
@@ -106,12 +131,14 @@ class Run:
             method (`str` or `None`): The method.
             seed (`int` or `None`): The seed.
             policy (`str`, *optional*): What optimised it, for a policy.
+            further (`str`, *optional*): The label of a further task, for what belongs to that.
         """
         fitting = [
             candidate
             for candidate in self.stages
             if stage in (None, candidate.stage)
             and candidate.policy == policy
+            and candidate.further == further
             and of in (None, candidate.of)
             and candidate.method in (None, method)
             and candidate.seed in (None, seed)
@@ -121,7 +148,9 @@ class Run:
             fitting, key=lambda candidate: (candidate.method is not None, candidate.seed is not None), default=None
         )
 
-    def find_all(self, stage: str, of: str, method: str, policy: str | None = None) -> list[PlannedStage]:
+    def find_all(
+        self, stage: str, of: str, method: str, policy: str | None = None, further: str | None = None
+    ) -> list[PlannedStage]:
         """Return the stages of one model, one for each seed, or none when there is none for any seed.
 
         Args:
@@ -129,17 +158,19 @@ class Run:
             of (`str`): Whose model.
             method (`str`): The method.
             policy (`str`, *optional*): What optimised it, for a policy.
+            further (`str`, *optional*): The label of a further task, for evaluations on that.
 
         Raises:
             ArtifactError: Only some seeds have one, or the student has none.
         """
-        stages = {seed: self.find(stage, of, method, seed, policy) for seed in self.seeds}
+        stages = {seed: self.find(stage, of, method, seed, policy, further) for seed in self.seeds}
         existing = [candidate for candidate in stages.values() if candidate is not None]
         absent = [seed for seed, candidate in stages.items() if candidate is None]
         if (existing or of == STUDENT) and absent:
             work = f"optimises no policy with {policy} against" if policy else "evaluates no"
+            where = "" if further is None else f" on {further}"
             raise ArtifactError(
-                f"run {self.recipe!r}, method {method!r}: the plan {work} {of} for seeds {absent}; "
+                f"run {self.recipe!r}, method {method!r}: the plan {work} {of}{where} for seeds {absent}; "
                 f"write the plan again with `w2s-rm run`"
             )
         return existing
@@ -158,11 +189,13 @@ def read_run(run_dir: Path) -> Run:
     if not path.is_file():
         raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
     plan = _read_object(path)
-    policy, stages = plan.get("policies"), plan.get("stages", [])
+    policy, stages, tested = plan.get("policies"), plan.get("stages", []), plan.get("tested", [])
     missing = _missing(Run, plan, "")
     for number, entry in enumerate(stages):
         missing += _missing(PlannedStage, entry, f"stage {number}: ")
     missing += _missing(Policies, policy, "policies: ") if policy is not None else []
+    for number, entry in enumerate(tested):
+        missing += _missing(TestedTask, entry, f"task {number}: ")
     if missing:
         raise ArtifactError(join_problems(f"{path}: not a whole plan; write it again with `w2s-rm run`:", missing))
     read = {
@@ -174,6 +207,7 @@ def read_run(run_dir: Path) -> Run:
             PlannedStage(**{**entry, "folder": _locate(run_dir, Path(entry["folder"]))}) for entry in stages
         ),
         "policies": _policies(policy),
+        "tested": tuple(TestedTask(**entry) for entry in tested),
     }
     run = Run(**{**plan, **read})
     _check_finished(run, path)
@@ -260,7 +294,8 @@ def _check_finished(run: Run, plan_path: Path) -> None:
         stage for stage in run.stages if stage.stage in _READ_STAGES and not (stage.folder / "manifest.json").is_file()
     ]
     problems = [
-        f"{' '.join(filter(None, (stage.stage, stage.policy, stage.of, stage.method)))}, seed {stage.seed}: "
+        f"{' '.join(filter(None, (stage.stage, stage.policy, stage.of, stage.method, stage.further)))}, "
+        f"seed {stage.seed}: "
         f"no manifest in {stage.folder}"
         for stage in unfinished
     ]

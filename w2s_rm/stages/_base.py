@@ -105,6 +105,7 @@ class Stage:
         part (`str`, *optional*): The part of the recipe that describes its model: `weak`, `strong`, `policy`, or a name
             among its `models`.
         seed (`int`, *optional*): The repetition that it belongs to; `None` where all share it.
+        further (`str`, *optional*): The further task that it belongs to; `None` for the recipe's own.
     """
 
     version: ClassVar[int]
@@ -126,6 +127,7 @@ class Stage:
     note: str | None = held(None)
     part: str | None = held(None)
     seed: int | None = held(None)
+    further: str | None = held(None)
 
     @property
     def kind(self) -> str:
@@ -256,7 +258,8 @@ class Stage:
     def title(self) -> str:
         """A short description for a progress line."""
         role = None if self.of in (LABELS, INTERMEDIATE) else self.of
-        words = [None if self.trains else self.kind, role, self.method, self.policy, self.note]
+        task = None if self.further is None else f"on {self.further}"
+        words = [None if self.trains else self.kind, role, self.method, self.policy, self.note, task]
         return " ".join(word for word in words if word) + (f" seed {self.seed}" if self.seed is not None else "")
 
     def write_config(self) -> Path:

@@ -32,6 +32,11 @@ class W2SRewardConfig(RewardConfig):
             candidates with each other and say nothing about other texts, so that a model may come to write none of
             them. With 1 and hard labels, cross-entropy is ordinary language-model training on the right candidate, as
             long as no candidate begins another.
+        anchor_coefficient (`float`, *optional*):
+            Weight of the drift of hidden states from those of the model before training, beyond `anchor_tolerance`: see
+            [`~w2s_rm.training.anchor.Anchor`]. 0 measures the drift and changes nothing. The log has it as `drift`.
+        anchor_tolerance (`float`, *optional*, defaults to `0.0`):
+            Drift of an example that is free: squared distance over squared length, without unit.
         layout (`str`, *optional*, defaults to `"auto"`):
             How examples become rows. `padded` feeds every candidate with its prompt, `shared_prefix` the prompt once
             with the candidates as branches after it; scores are the same to rounding. `auto` takes `shared_prefix`
@@ -58,6 +63,14 @@ class W2SRewardConfig(RewardConfig):
         default=None,
         metadata={"help": "Head lm: weight of -log of the probability that all candidates have together."},
     )
+    anchor_coefficient: float | None = field(
+        default=None,
+        metadata={"help": "Weight of the drift of hidden states from those of the model before training."},
+    )
+    anchor_tolerance: float = field(
+        default=0.0,
+        metadata={"help": "Drift of an example that is free: squared distance over squared length."},
+    )
     layout: str = field(
         default="auto",
         metadata={"help": "How examples become rows: auto, shared_prefix or padded."},
@@ -73,6 +86,14 @@ class W2SRewardConfig(RewardConfig):
             problems.append(f"layout is {self.layout!r}; {nearest(str(self.layout), LAYOUTS)}")
         if self.max_tokens_per_batch is not None and self.max_tokens_per_batch < 1:
             problems.append(f"max_tokens_per_batch is {self.max_tokens_per_batch}; use 1 or more")
+        for name, value in (
+            ("anchor_coefficient", self.anchor_coefficient),
+            ("anchor_tolerance", self.anchor_tolerance),
+        ):
+            if value is not None and not value >= 0:
+                problems.append(f"{name} is {value}; use 0 or more")
+        if self.anchor_tolerance and self.anchor_coefficient is None:
+            problems.append("anchor_tolerance does nothing without anchor_coefficient; set both or none")
         if problems:
             raise ConfigError("; ".join(problems))
         # Under an accelerate config of DeepSpeed's, the arguments begin its communication.

@@ -5,6 +5,7 @@ Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sized
@@ -21,6 +22,7 @@ from transformers.integrations.deepspeed import deepspeed_init
 from w2s_rm.errors import ConfigError, NonFiniteError
 from w2s_rm.heads import Head
 from w2s_rm.heads.scores import Scored
+from w2s_rm.training.anchor import Anchor, excess
 from w2s_rm.training.batching import GlobalBatchLoader, GlobalBatchSampler, Order, PassCollator, SlotDataset
 from w2s_rm.training.config import W2SRewardConfig
 from w2s_rm.training.layouts import Layout, feeds, lay_out, max_tokens, refuse_long_rows, row_lengths
@@ -49,6 +51,7 @@ class WeakToStrongMixin(Trainer):
     head: Head
     w2s_loss: Loss
     layout: Layout
+    _anchor: Anchor | None = None
     _examples_in_step: float = 1.0
     _statistics: Tensor | None = None
 
@@ -57,11 +60,14 @@ class WeakToStrongMixin(Trainer):
         # Accelerate would slice batches of a stream by their first tensor: one example has several rows.
         self.accelerator.dataloader_config.dispatch_batches = False
         refuse_long_rows(self.model, (self.train_dataset, self.eval_dataset))
-        if data_collator is not None:
-            self.layout = Layout("padded", "a data collator is given")
-            return
         pad_token_id = int(self.processing_class.pad_token_id)
-        self.layout, self.data_collator = lay_out(self.head, self.model, self.args, pad_token_id)
+        if data_collator is None:
+            self.layout, self.data_collator = lay_out(self.head, self.model, self.args, pad_token_id)
+        else:
+            self.layout = Layout("padded", "a data collator is given")
+        if isinstance(self.args, W2SRewardConfig) and self.args.anchor_coefficient is not None:
+            # Last, so that a copy reads the layout too; and before training, or a checkpoint would be its start.
+            self._anchor = Anchor(self.head, self.model, pad_token_id)
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
@@ -231,13 +237,16 @@ class WeakToStrongMixin(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Score the candidates and apply the loss; raises `NonFiniteError` naming the step and the batch's ids."""
-        scores_BK, greedy_B = self.score(model, inputs)
+        (scores_BK, greedy_B), drift_B = self._score_and_drift(model, inputs)
         targets_BK, mask_BK, weights_B = inputs["targets"], inputs["mask"], inputs["weights"]
         # An evaluation before any training has no last step.
         progress = self.state.global_step / self.state.max_steps if self.state.max_steps > 0 else 0.0
         compared_BK = less_margins(scores_BK, inputs.get("margins"))
         output = self.w2s_loss(compared_BK, targets_BK, mask_BK, progress=progress, statistics=self._statistics)
         per_example_B = output.per_example_B + self.regularizer(scores_BK, mask_BK)
+        if drift_B is not None:
+            per_example_B = per_example_B + excess(drift_B, self.args.anchor_coefficient, self.args.anchor_tolerance)
+            output = dataclasses.replace(output, metrics={**output.metrics, "drift": drift_B})
         self._check_finite(scores_BK, mask_BK, per_example_B, inputs["ids"])
         total = (per_example_B * weights_B).sum()
         if model.training:
@@ -247,6 +256,12 @@ class WeakToStrongMixin(Trainer):
         else:
             loss = total / weights_B.sum()
         return (loss, {"scores": scores_BK, "greedy": greedy_B, "targets": targets_BK}) if return_outputs else loss
+
+    def _score_and_drift(self, model: nn.Module, inputs: dict[str, Any]) -> tuple[Scored, Tensor | None]:
+        """Scores, and in training the drift of each example where it is asked for."""
+        if self._anchor is None or not model.training:
+            return self.score(model, inputs), None
+        return self._anchor.score(self.score, model, inputs)
 
     def regularizer(self, scores_BK: Tensor, mask_BK: Tensor) -> Tensor | float:
         """Terms of each example's loss besides the label.
