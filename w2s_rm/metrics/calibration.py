@@ -124,12 +124,13 @@ def calibration_error(
     With `gap_sm` the summed difference of credit and confidence in bin m of seed s, divided by N, `E(gap) = mean_s
     sum_m |gap_sm|` is the error. In resample r it is `E(gap_r)`, which has the noise of the measurement twice, so
 
-        noise = mean_r E(gap_r - gap)
+        noise = mean_r E(noise_r)
         value = 2 E(gap) - mean_r E(gap_r)
         low, high = 2 E(gap) - the 97.5th and the 2.5th percentile of E(gap_r)
 
-    where `low` is 0 if `E(gap)` is not above the 97.5th percentile of `E(gap_r - gap)`: a calibrated model would show
-    as much. Bins stay those of the examples that there are.
+    where `noise_r` is `gap_r` with the mean gap of each bin taken off its examples, and `low` is 0 if `E(gap)` is not
+    above the 97.5th percentile of `E(noise_r)`: a calibrated model would show as much. Bins stay those of the examples
+    that there are.
 
     Source: the basic bootstrap interval and the bootstrap's correction of bias, Davison and Hinkley 1997, "Bootstrap
     Methods and their Application", chapters 2 and 5; that the plain error is too high, in Kumar, Liang and Ma 2019,
@@ -140,33 +141,54 @@ def calibration_error(
         drawn_S (`Sequence` of S [`~w2s_rm.metrics.resampling.Resampling`]): Of the examples of each.
         n_bins (`int`, *optional*, defaults to `15`): Number of bins M.
     """
-    bins_S = [equal_mass(said.confidence_B, n_bins) for said in said_S]
-    gaps_S, resampled_S = [], []
-    for said, bins_B, drawn in zip(said_S, bins_S, drawn_S, strict=True):
-        gaps_BM = _binned(said.credit_B - said.confidence_B, bins_B, n_bins)
-        gaps_S.append(gaps_BM.sum(axis=0) / len(bins_B))
-        resampled_S.append(drawn.sums(gaps_BM) / len(bins_B))
-    gaps_SM, gaps_RSM = np.stack(gaps_S), np.stack(resampled_S, axis=1)
-    error_S, error_RS = np.abs(gaps_SM).sum(axis=1), np.abs(gaps_RSM).sum(axis=2)
-    noise_R = np.abs(gaps_RSM - gaps_SM).sum(axis=2).mean(axis=1)
+    binned_S = [_resampled_gaps(said, drawn, n_bins) for said, drawn in zip(said_S, drawn_S, strict=True)]
+    mass_SM, confidence_SM, gap_SM = (np.stack([getattr(one, name) for one in binned_S]) for name in _SUMS)
+    gap_RSM, noise_RSM = (np.stack([getattr(one, name) for one in binned_S], axis=1) for name in _RESAMPLED)
+    error_S, error_RS = np.abs(gap_SM).sum(axis=1), np.abs(gap_RSM).sum(axis=2)
+    noise_R = np.abs(noise_RSM).sum(axis=2).mean(axis=1)
     plain = float(error_S.mean())
     low, high = (max(0.0, 2 * plain - end) for end in reversed(percentile_interval(over_seeds(error_S, error_RS))))
-    shares_SM = np.stack([np.bincount(bins_B, minlength=n_bins) / len(bins_B) for bins_B in bins_S])
-    confidences_SM = np.stack(
-        [_binned(said.confidence_B, bins_B, n_bins).mean(axis=0) for said, bins_B in zip(said_S, bins_S, strict=True)]
-    )
-    filled_M = shares_SM.sum(axis=0) > 0
-    mass_M = shares_SM.mean(axis=0)[filled_M]
+    filled_M = mass_SM.sum(axis=0) > 0
+    mass_M = mass_SM.mean(axis=0)[filled_M]
     return CalibrationError(
         plain=plain,
         noise=float(noise_R.mean()),
         value=max(0.0, 2 * plain - float(error_RS.mean())),
         low=0.0 if plain <= percentile_interval(noise_R)[1] else low,
         high=high,
-        confidence_M=_numbers(confidences_SM.mean(axis=0)[filled_M] / mass_M),
-        gap_M=_numbers(gaps_SM.mean(axis=0)[filled_M] / mass_M),
-        error_M=_numbers(gaps_RSM.mean(axis=1).std(axis=0, ddof=1)[filled_M] / mass_M),
+        confidence_M=_numbers(confidence_SM.mean(axis=0)[filled_M] / mass_M),
+        gap_M=_numbers(gap_SM.mean(axis=0)[filled_M] / mass_M),
+        error_M=_numbers(noise_RSM.mean(axis=1).std(axis=0, ddof=1)[filled_M] / mass_M),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Gaps:
+    """Of one seed, of each bin: its share of the examples, and what it adds to their mean confidence and gap.
+
+    `gap_RM` is the latter in each resample, `noise_RM` what of that is not explained by how many of the bin are drawn.
+    """
+
+    mass_M: Floats
+    confidence_M: Floats
+    gap_M: Floats
+    gap_RM: Floats
+    noise_RM: Floats
+
+
+_SUMS, _RESAMPLED = ("mass_M", "confidence_M", "gap_M"), ("gap_RM", "noise_RM")
+
+
+def _resampled_gaps(said: Forecasts, drawn: Resampling, n_bins: int) -> _Gaps:
+    bins_B, gap_B = equal_mass(said.confidence_B, n_bins), said.credit_B - said.confidence_B
+    inside_BM, gap_BM, confidence_BM = (
+        _binned(values_B, bins_B, n_bins) for values_B in (np.ones_like(gap_B), gap_B, said.confidence_B)
+    )
+    mass_M, gap_M = inside_BM.mean(axis=0), gap_BM.mean(axis=0)
+    means_M = np.divide(gap_M, mass_M, out=np.zeros_like(gap_M), where=mass_M > 0)
+    sums_RC = drawn.sums(np.hstack([inside_BM, gap_BM - inside_BM * means_M])) / len(bins_B)
+    masses_RM, noise_RM = sums_RC[:, :n_bins], sums_RC[:, n_bins:]
+    return _Gaps(mass_M, confidence_BM.mean(axis=0), gap_M, masses_RM * means_M + noise_RM, noise_RM)
 
 
 def _binned(values_B: Floats, bins_B: NDArray[np.int64], n_bins: int) -> Floats:

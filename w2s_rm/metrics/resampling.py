@@ -109,14 +109,14 @@ def _drawn(stream: int, n_groups: int, first: int, n_resamples: int) -> Floats:
 
 
 def over_seeds(observed_S: Floats, resampled_RS: Floats) -> Floats:
-    """Resamples of the mean over seeds of some figure: each is the mean of its resamples, moved by what seeds leave open.
+    """Resamples of the mean over seeds of some figure: the mean of those of each, moved by what seeds leave open.
 
         mean_s(resampled_rs) + t_r * sqrt(sum_s (observed_s - mean)^2 / (S (S - 1)))
 
     with `t_r` from Student's distribution with S - 1 degrees of freedom. To draw seeds with replacement instead would
     give intervals far too short for the three seeds that one usually has: their spread comes out smaller by
-    `sqrt((S - 1) / S)`, and that it is itself known from three numbers alone would be forgotten. One seed has no spread,
-    and the interval says nothing about other seeds.
+    `sqrt((S - 1) / S)`, and that it is itself known from three numbers alone would be forgotten. One seed has no
+    spread, and the interval says nothing about other seeds.
 
     Source: the distribution of a mean of few values of unknown spread, Student 1908 (Biometrika 6(1), 1-25); added to
     an independent one as in Behrens 1929 and Fisher 1935 (Annals of Eugenics 6(4), 391-398).
@@ -135,18 +135,22 @@ def over_seeds(observed_S: Floats, resampled_RS: Floats) -> Floats:
     return means_R + t_R * observed_S.std(ddof=1) / np.sqrt(n_seeds)
 
 
-def mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> Interval:
-    """Mean over examples, then over seeds, with its 95 % percentile interval.
+def mean_intervals(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> list[Interval]:
+    """Means over examples, then over seeds, with their 95 % percentile intervals.
 
     Args:
-        values_S (`Sequence` of S `ndarray` of shape `(N,)`): A finite value for each example, for each seed.
+        values_S (`Sequence` of S `ndarray` of shape `(N, C)`): C finite values for each example, for each seed.
         drawn_S (`Sequence` of S [`Resampling`]): Of the examples of each seed: the same one where they are the same.
+
+    Returns:
+        `list[Interval]`: One for each column.
     """
-    observed_S = np.array([values_N.mean() for values_N in values_S])
-    pairs = zip(drawn_S, values_S, strict=True)
-    resampled_RS = np.hstack([drawn.means(values_N[:, None]) for drawn, values_N in pairs])
-    low, high = percentile_interval(over_seeds(observed_S, resampled_RS))
-    return Interval(float(observed_S.mean()), low, high)
+    observed_SC = np.stack([values_NC.mean(axis=0) for values_NC in values_S])
+    resampled_RSC = np.stack(
+        [drawn.means(values_NC) for drawn, values_NC in zip(drawn_S, values_S, strict=True)], axis=1
+    )
+    columns = zip(observed_SC.T, np.moveaxis(resampled_RSC, 2, 0), strict=True)
+    return [_interval(observed_S, resampled_RS) for observed_S, resampled_RS in columns]
 
 
 def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> Interval:
@@ -162,5 +166,9 @@ def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling
     ]
     observed_S = np.array([parts_N.sum() for parts_N in parts_S])
     resampled_RS = np.hstack([drawn.sums(parts_N[:, None]) for drawn, parts_N in zip(drawn_S, parts_S, strict=True)])
+    return _interval(observed_S, resampled_RS)
+
+
+def _interval(observed_S: Floats, resampled_RS: Floats) -> Interval:
     low, high = percentile_interval(over_seeds(observed_S, resampled_RS))
     return Interval(float(observed_S.mean()), low, high)

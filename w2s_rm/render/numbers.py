@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal, without the sign; a dash when there is none."""
@@ -17,6 +19,16 @@ def points_interval(value: float | None, low: float | None, high: float | None) 
     """A difference of shares in a sentence, with its interval and true minus signs."""
     texts = (percent(number).replace("-", "−") for number in (value, low, high))
     return "{} points with a 95 % interval from {} to {}".format(*texts)
+
+
+def points(value: float) -> str:
+    """A difference of shares in points with one decimal, a true minus sign."""
+    return percent(value).replace("-0.0", "0.0").replace("-", "−")
+
+
+def bracketed(write: Callable[[float], str], value: float, low: float | None, high: float | None) -> str:
+    """Any number with its interval, where it has one: `0.431 [0.402, 0.460]`."""
+    return write(value) + ("" if low is None or high is None else f" [{write(low)}, {write(high)}]")
 
 
 def ratio(value: float | None) -> str:
