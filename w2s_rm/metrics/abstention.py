@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from w2s_rm.metrics.bootstrap import Interval, percentile_interval
+from w2s_rm.metrics.bootstrap import Interval
 from w2s_rm.metrics.calibration import equal_mass
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.forecasts import Forecasts
-from w2s_rm.metrics.resampling import Resampling, over_seeds
+from w2s_rm.metrics.resampling import Resampling, interval
 
 _BLOCKS = 20
 
@@ -57,8 +57,7 @@ def answered_interval(said_S: Sequence[Forecasts], drawn_S: Sequence[Resampling]
     resampled_RS = np.stack(
         [_resampled(said, drawn, share) for said, drawn in zip(said_S, drawn_S, strict=True)], axis=1
     )
-    low, high = percentile_interval(over_seeds(observed_S, resampled_RS))
-    return Interval(float(observed_S.mean()), low, high)
+    return interval(observed_S, resampled_RS, (0.0, 1.0))
 
 
 def _resampled(said: Forecasts, drawn: Resampling, share: float) -> Floats:

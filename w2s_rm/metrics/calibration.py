@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.metrics.bootstrap import percentile_interval
 from w2s_rm.metrics.choices import Floats, Scores
 from w2s_rm.metrics.forecasts import Forecasts, forecasts
-from w2s_rm.metrics.resampling import Resampling, over_seeds
+from w2s_rm.metrics.resampling import Resampling, ends, over_seeds
 
 N_BINS = 15
 """Bins of the calibration error, of equal mass: each has the same number of examples."""
@@ -141,45 +140,32 @@ def calibration_error(
         drawn_S (`Sequence` of S [`~w2s_rm.metrics.resampling.Resampling`]): Of the examples of each.
         n_bins (`int`, *optional*, defaults to `15`): Number of bins M.
     """
-    binned_S = [_resampled_gaps(said, drawn, n_bins) for said, drawn in zip(said_S, drawn_S, strict=True)]
-    mass_SM, confidence_SM, gap_SM = (np.stack([getattr(one, name) for one in binned_S]) for name in _SUMS)
-    gap_RSM, noise_RSM = (np.stack([getattr(one, name) for one in binned_S], axis=1) for name in _RESAMPLED)
-    error_S, error_RS = np.abs(gap_SM).sum(axis=1), np.abs(gap_RSM).sum(axis=2)
-    noise_R = np.abs(noise_RSM).sum(axis=2).mean(axis=1)
+    pairs = zip(said_S, drawn_S, strict=True)
+    parts = zip(*(_gaps(said, drawn, n_bins) for said, drawn in pairs), strict=True)
+    mass_SM, confidence_SM, gap_SM, gap_SRM, noise_SRM = map(np.stack, parts)
+    error_S, error_RS = np.abs(gap_SM).sum(axis=1), np.abs(gap_SRM).sum(axis=2).T
+    noise_R = np.abs(noise_SRM).sum(axis=2).mean(axis=0)
     plain = float(error_S.mean())
-    low, high = (max(0.0, 2 * plain - end) for end in reversed(percentile_interval(over_seeds(error_S, error_RS))))
+    low, high = np.clip([2 * plain - end for end in reversed(ends(over_seeds(error_S, error_RS)))], 0.0, 1.0)
     filled_M = mass_SM.sum(axis=0) > 0
     mass_M = mass_SM.mean(axis=0)[filled_M]
     return CalibrationError(
         plain=plain,
         noise=float(noise_R.mean()),
         value=max(0.0, 2 * plain - float(error_RS.mean())),
-        low=0.0 if plain <= percentile_interval(noise_R)[1] else low,
-        high=high,
+        low=0.0 if plain <= ends(noise_R)[1] else float(low),
+        high=float(high),
         confidence_M=_numbers(confidence_SM.mean(axis=0)[filled_M] / mass_M),
         gap_M=_numbers(gap_SM.mean(axis=0)[filled_M] / mass_M),
-        error_M=_numbers(noise_RSM.mean(axis=1).std(axis=0, ddof=1)[filled_M] / mass_M),
+        error_M=_numbers(noise_SRM.mean(axis=0).std(axis=0, ddof=1)[filled_M] / mass_M),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Gaps:
-    """Of one seed, of each bin: its share of the examples, and what it adds to their mean confidence and gap.
+def _gaps(said: Forecasts, drawn: Resampling, n_bins: int) -> tuple[Floats, ...]:
+    """Of one seed, for each bin: its share of the examples, what it adds to their mean confidence, and to their gap.
 
-    `gap_RM` is the latter in each resample, `noise_RM` what of that is not explained by how many of the bin are drawn.
+    Then, of shape `(R, M)`: the last in each resample, and what of that is not for how many of the bin are drawn.
     """
-
-    mass_M: Floats
-    confidence_M: Floats
-    gap_M: Floats
-    gap_RM: Floats
-    noise_RM: Floats
-
-
-_SUMS, _RESAMPLED = ("mass_M", "confidence_M", "gap_M"), ("gap_RM", "noise_RM")
-
-
-def _resampled_gaps(said: Forecasts, drawn: Resampling, n_bins: int) -> _Gaps:
     bins_B, gap_B = equal_mass(said.confidence_B, n_bins), said.credit_B - said.confidence_B
     inside_BM, gap_BM, confidence_BM = (
         _binned(values_B, bins_B, n_bins) for values_B in (np.ones_like(gap_B), gap_B, said.confidence_B)
@@ -188,7 +174,7 @@ def _resampled_gaps(said: Forecasts, drawn: Resampling, n_bins: int) -> _Gaps:
     means_M = np.divide(gap_M, mass_M, out=np.zeros_like(gap_M), where=mass_M > 0)
     sums_RC = drawn.sums(np.hstack([inside_BM, gap_BM - inside_BM * means_M])) / len(bins_B)
     masses_RM, noise_RM = sums_RC[:, :n_bins], sums_RC[:, n_bins:]
-    return _Gaps(mass_M, confidence_BM.mean(axis=0), gap_M, masses_RM * means_M + noise_RM, noise_RM)
+    return mass_M, confidence_BM.mean(axis=0), gap_M, masses_RM * means_M + noise_RM, noise_RM
 
 
 def _binned(values_B: Floats, bins_B: NDArray[np.int64], n_bins: int) -> Floats:

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.bootstrap import Interval, percentile_interval
+from w2s_rm.metrics.bootstrap import Interval
 from w2s_rm.metrics.choices import Floats
 
 N_RESAMPLES = 1000
+_OUTSIDE = 0.025
 _RNG_SEED = 0
 # Numbers drawn at a time: 32 MB, however many groups there are.
 _CHUNK_NUMBERS = 4_000_000
@@ -149,8 +150,10 @@ def mean_intervals(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) ->
     resampled_RSC = np.stack(
         [drawn.means(values_NC) for drawn, values_NC in zip(drawn_S, values_S, strict=True)], axis=1
     )
-    columns = zip(observed_SC.T, np.moveaxis(resampled_RSC, 2, 0), strict=True)
-    return [_interval(observed_S, resampled_RS) for observed_S, resampled_RS in columns]
+    # A mean lies between the least and the greatest of what it is of.
+    bounds_C = zip(*(pick([pick(values_NC, axis=0) for values_NC in values_S], axis=0) for pick in (np.min, np.max)))
+    columns = zip(observed_SC.T, np.moveaxis(resampled_RSC, 2, 0), bounds_C, strict=True)
+    return [interval(observed_S, resampled_RS, bounds) for observed_S, resampled_RS, bounds in columns]
 
 
 def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> Interval:
@@ -166,9 +169,27 @@ def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling
     ]
     observed_S = np.array([parts_N.sum() for parts_N in parts_S])
     resampled_RS = np.hstack([drawn.sums(parts_N[:, None]) for drawn, parts_N in zip(drawn_S, parts_S, strict=True)])
-    return _interval(observed_S, resampled_RS)
+    bounds = (min(map(np.min, values_S)), max(map(np.max, values_S)))
+    return interval(observed_S, resampled_RS, bounds)
 
 
-def _interval(observed_S: Floats, resampled_RS: Floats) -> Interval:
-    low, high = percentile_interval(over_seeds(observed_S, resampled_RS))
-    return Interval(float(observed_S.mean()), low, high)
+def interval(observed_S: Floats, resampled_RS: Floats, bounds: tuple[float, float]) -> Interval:
+    """Mean over seeds of some figure, with its 95 % percentile interval.
+
+    Args:
+        observed_S (`ndarray` of shape `(S,)`): The figure of each seed.
+        resampled_RS (`ndarray` of shape `(R, S)`): The same in each resample of the examples.
+        bounds (`tuple[float, float]`): Between which it must lie: what few seeds leave open reaches far.
+    """
+    low, high = np.clip(ends(over_seeds(observed_S, resampled_RS)), *bounds)
+    return Interval(float(observed_S.mean()), float(low), float(high))
+
+
+def ends(samples_R: Floats) -> tuple[float, float]:
+    """Return the ends of the middle 95 % of samples.
+
+    Args:
+        samples_R (`ndarray` of shape `(R,)`): Finite samples.
+    """
+    low, high = np.quantile(samples_R, (_OUTSIDE, 1 - _OUTSIDE))
+    return float(low), float(high)

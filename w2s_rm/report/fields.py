@@ -82,9 +82,9 @@ def gain_fields(credits: Credits) -> dict[str, Any]:
         credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
     """
     if not {STUDENT, ZERO_SHOT} <= credits.keys():
-        return _three("zero_shot_gain", "zero_shot_gain", None)
+        return three("zero_shot_gain", None)
     gain = difference_interval(credits[STUDENT], credits[ZERO_SHOT])
-    return _three("zero_shot_gain", "zero_shot_gain", gain)
+    return three("zero_shot_gain", gain)
 
 
 def greedy_fields(models: Models) -> dict[str, Any]:
@@ -165,11 +165,19 @@ def interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str,
     """
     fields: dict[str, Any] = {}
     for (value, ends), credits_SN in named.items():
-        fields |= _three(value, ends, None if credits_SN is None else accuracy_interval(credits_SN))
+        fields |= three(value, None if credits_SN is None else accuracy_interval(credits_SN), ends)
     return fields
 
 
-def _three(value: str, ends: str, interval: Interval | None) -> dict[str, Any]:
+def three(value: str, interval: Interval | None, ends: str | None = None) -> dict[str, Any]:
+    """Return an interval as fields: `<value>`, `<ends>_low` and `<ends>_high`; all `None` where there is none.
+
+    Args:
+        value (`str`): Name of the value.
+        interval ([`~w2s_rm.metrics.bootstrap.Interval`], *optional*): The interval.
+        ends (`str`, *optional*): Start of the names of its ends, where it is another.
+    """
+    ends = value if ends is None else ends
     return {
         value: interval.value if interval else None,
         f"{ends}_low": interval.low if interval else None,

@@ -16,6 +16,7 @@ from w2s_rm.metrics.calibration import CalibrationError, calibration_error
 from w2s_rm.metrics.resampling import mean_intervals
 from w2s_rm.metrics.temperature import Tempered, cross_fitted
 from w2s_rm.report.calibration.rows import Bin, CalibrationRow
+from w2s_rm.report.fields import three
 from w2s_rm.report.scored import Scored, read_labels, read_models
 from w2s_rm.runs.plan import Run, read_run
 
@@ -57,11 +58,11 @@ def _row(run: Run, scored: Scored) -> CalibrationRow:
         n_seeds=len(said_S),
         accuracy=accuracy,
         confidence=accuracy + means[0].value,
-        **_three("overconfidence", means[0]),
+        **three("overconfidence", means[0]),
         n_excluded=excluded,
-        **_three("nll", None if excluded else means[2]),
-        **_three("brier", means[1]),
-        **_three("ece", Interval(error.value, error.low, error.high)),
+        **three("nll", None if excluded else means[2]),
+        **three("brier", means[1]),
+        **three("ece", Interval(error.value, error.low, error.high)),
         ece_plain=error.plain,
         ece_noise=error.noise,
         **_tempered(scored),
@@ -75,13 +76,13 @@ def _tempered(scored: Scored) -> dict[str, Any]:
     tempered_S = [one for one in fitted if one is not None]
     if len(tempered_S) < len(fitted):
         names = ("temperature", "tempered_nll", "tempered_brier", "tempered_ece_plain")
-        return {**dict.fromkeys(names), **_three("tempered_ece", None), "tempered_bins": ()}
+        return {**dict.fromkeys(names), **three("tempered_ece", None), "tempered_bins": ()}
     error = calibration_error([one.said for one in tempered_S], scored.drawn_S)
     return {
         "temperature": float(np.exp(np.mean(np.log([one.temperatures for one in tempered_S])))),
         "tempered_nll": _mean(tempered_S, "loss_B"),
         "tempered_brier": _mean(tempered_S, "brier_B"),
-        **_three("tempered_ece", Interval(error.value, error.low, error.high)),
+        **three("tempered_ece", Interval(error.value, error.low, error.high)),
         "tempered_ece_plain": error.plain,
         "tempered_bins": _bins(error),
     }
@@ -94,11 +95,3 @@ def _mean(tempered_S: Sequence[Tempered], name: str) -> float:
 def _bins(error: CalibrationError) -> tuple[Bin, ...]:
     parts = zip(error.confidence_M, error.gap_M, error.error_M, strict=True)
     return tuple(Bin(confidence, confidence + gap, spread) for confidence, gap, spread in parts)
-
-
-def _three(name: str, interval: Interval | None) -> dict[str, float | None]:
-    return {
-        name: interval.value if interval else None,
-        f"{name}_low": interval.low if interval else None,
-        f"{name}_high": interval.high if interval else None,
-    }
