@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from w2s_rm.metrics.bootstrap import Interval
-from w2s_rm.metrics.calibration import equal_mass
+from w2s_rm.metrics.calibration import equal_mass, levels
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.forecasts import Forecasts
 from w2s_rm.metrics.resampling import Resampling, interval
@@ -35,9 +35,9 @@ def accuracy_answered(confidence_B: Floats, credit_B: Floats, shares: Sequence[f
     Returns:
         `ndarray` with an accuracy for each share.
     """
-    _, inverse_B = np.unique(-confidence_B, return_inverse=True)
-    answered = np.concatenate([[0.0], np.cumsum(np.bincount(inverse_B))])
-    right = np.concatenate([[0.0], np.cumsum(np.bincount(inverse_B, weights=credit_B))])
+    level_B = levels(-confidence_B)
+    answered = np.concatenate([[0.0], np.cumsum(np.bincount(level_B))])
+    right = np.concatenate([[0.0], np.cumsum(np.bincount(level_B, weights=credit_B))])
     wanted = np.asarray(shares) * len(credit_B)
     return np.interp(wanted, answered, right) / wanted
 

@@ -20,6 +20,7 @@ from w2s_rm.metrics.resampling import Resampling, ends, over_seeds
 
 N_BINS = 15
 """Bins of the calibration error, of equal mass: each has the same number of examples."""
+_DIGITS = 12
 
 
 def negative_log_likelihood(scores: Scores, gold: Sequence[int | None]) -> float:
@@ -85,9 +86,20 @@ def equal_mass(values_B: Floats, n_bins: int = N_BINS) -> NDArray[np.int64]:
     Returns:
         `ndarray` of shape `(B,)`: The bin of each, from 0 for the lowest to M - 1.
     """
-    _, inverse_B, counts = np.unique(values_B, return_inverse=True, return_counts=True)
+    level_B = levels(values_B)
+    counts = np.bincount(level_B)
     middles = np.cumsum(counts) - counts / 2
-    return (n_bins * middles / len(values_B)).astype(np.int64)[inverse_B]
+    return (n_bins * middles / len(values_B)).astype(np.int64)[level_B]
+
+
+def levels(values_B: Floats) -> NDArray[np.int64]:
+    """Number the different values, the lowest first.
+
+    Args:
+        values_B (`ndarray` of shape `(B,)`): Probabilities. Those that differ by rounding alone, as they do when
+            candidates are added up in another order, are equal.
+    """
+    return np.unique(np.round(values_B, _DIGITS), return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,10 @@ def mean_intervals(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) ->
         [drawn.means(values_NC) for drawn, values_NC in zip(drawn_S, values_S, strict=True)], axis=1
     )
     # A mean lies between the least and the greatest of what it is of.
-    bounds_C = zip(*(pick([pick(values_NC, axis=0) for values_NC in values_S], axis=0) for pick in (np.min, np.max)))
-    columns = zip(observed_SC.T, np.moveaxis(resampled_RSC, 2, 0), bounds_C, strict=True)
+    least_C, greatest_C = (
+        pick([pick(values_NC, axis=0) for values_NC in values_S], axis=0) for pick in (np.min, np.max)
+    )
+    columns = zip(observed_SC.T, np.moveaxis(resampled_RSC, 2, 0), zip(least_C, greatest_C, strict=True), strict=True)
     return [interval(observed_S, resampled_RS, bounds) for observed_S, resampled_RS, bounds in columns]
 
 
