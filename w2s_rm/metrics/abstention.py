@@ -13,7 +13,7 @@ from w2s_rm.metrics.bootstrap import Interval
 from w2s_rm.metrics.calibration import equal_mass, levels
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.forecasts import Forecasts
-from w2s_rm.metrics.resampling import Resampling, interval
+from w2s_rm.metrics.resampling import Resampling, interval, sums_each
 
 _BLOCKS = 20
 
@@ -54,17 +54,19 @@ def answered_interval(said_S: Sequence[Forecasts], drawn_S: Sequence[Resampling]
         share (`float`): Share that is answered, in (0, 1].
     """
     observed_S = np.array([accuracy_answered(said.confidence_B, said.credit_B, [share])[0] for said in said_S])
-    resampled_RS = np.stack(
-        [_resampled(said, drawn, share) for said, drawn in zip(said_S, drawn_S, strict=True)], axis=1
-    )
+    blocks_S = [_in_blocks(said) for said in said_S]
+    resampled_RS = np.stack([_accuracies(sums_RC, share) for sums_RC in sums_each(blocks_S, drawn_S)], axis=1)
     return interval(observed_S, resampled_RS, (0.0, 1.0))
 
 
-def _resampled(said: Forecasts, drawn: Resampling, share: float) -> Floats:
+def _in_blocks(said: Forecasts) -> Floats:
+    """Whether each example is in a block, the surest first, and its credit there: of shape `(B, 2 M)`."""
+    inside_BM = (equal_mass(-said.confidence_B, _BLOCKS)[:, None] == np.arange(_BLOCKS)).astype(np.float64)
+    return np.hstack([inside_BM, inside_BM * said.credit_B[:, None]])
+
+
+def _accuracies(sums_RC: Floats, share: float) -> Floats:
     """The accuracy in each resample, of shape `(R,)`."""
-    blocks_B = equal_mass(-said.confidence_B, _BLOCKS)
-    inside_BM = (blocks_B[:, None] == np.arange(_BLOCKS)).astype(np.float64)
-    sums_RC = drawn.sums(np.hstack([inside_BM, inside_BM * said.credit_B[:, None]]))
     counts_RM, right_RM = sums_RC[:, :_BLOCKS], sums_RC[:, _BLOCKS:]
     wanted_R = share * counts_RM.sum(axis=1)
     before_RM = np.cumsum(counts_RM, axis=1) - counts_RM

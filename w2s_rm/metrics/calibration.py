@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from w2s_rm.metrics.choices import Floats, Scores
 from w2s_rm.metrics.forecasts import Forecasts, forecasts
-from w2s_rm.metrics.resampling import Resampling, ends, over_seeds
+from w2s_rm.metrics.resampling import Resampling, ends, over_seeds, sums_each
 
 N_BINS = 15
 """Bins of the calibration error, of equal mass: each has the same number of examples."""
@@ -152,9 +152,11 @@ def calibration_error(
         drawn_S (`Sequence` of S [`~w2s_rm.metrics.resampling.Resampling`]): Of the examples of each.
         n_bins (`int`, *optional*, defaults to `15`): Number of bins M.
     """
-    pairs = zip(said_S, drawn_S, strict=True)
-    parts = zip(*(_gaps(said, drawn, n_bins) for said, drawn in pairs), strict=True)
-    mass_SM, confidence_SM, gap_SM, gap_SRM, noise_SRM = map(np.stack, parts)
+    binned_S = [_in_bins(said, n_bins) for said in said_S]
+    mass_SM, confidence_SM, gap_SM, mean_SM = map(np.stack, zip(*(means for means, _ in binned_S), strict=True))
+    sums_SRC = np.stack(sums_each([columns_BC for _, columns_BC in binned_S], drawn_S))
+    masses_SRM, noise_SRM = np.split(sums_SRC / [[[len(drawn.group_N)]] for drawn in drawn_S], 2, axis=2)
+    gap_SRM = masses_SRM * mean_SM[:, None] + noise_SRM
     error_S, error_RS = np.abs(gap_SM).sum(axis=1), np.abs(gap_SRM).sum(axis=2).T
     noise_R = np.abs(noise_SRM).sum(axis=2).mean(axis=0)
     plain = float(error_S.mean())
@@ -173,20 +175,19 @@ def calibration_error(
     )
 
 
-def _gaps(said: Forecasts, drawn: Resampling, n_bins: int) -> tuple[Floats, ...]:
-    """Of one seed, for each bin: its share of the examples, what it adds to their mean confidence, and to their gap.
+def _in_bins(said: Forecasts, n_bins: int) -> tuple[tuple[Floats, Floats, Floats, Floats], Floats]:
+    """Of each bin its share of the examples, what it adds to their mean confidence and gap, and the mean gap in it.
 
-    Then, of shape `(R, M)`: the last in each resample, and what of that is not for how many of the bin are drawn.
+    Then the columns to add up, of shape `(B, 2 M)`: whether an example is in the bin, and by how much its gap is there
+    above the mean.
     """
     bins_B, gap_B = equal_mass(said.confidence_B, n_bins), said.credit_B - said.confidence_B
     inside_BM, gap_BM, confidence_BM = (
         _binned(values_B, bins_B, n_bins) for values_B in (np.ones_like(gap_B), gap_B, said.confidence_B)
     )
     mass_M, gap_M = inside_BM.mean(axis=0), gap_BM.mean(axis=0)
-    means_M = np.divide(gap_M, mass_M, out=np.zeros_like(gap_M), where=mass_M > 0)
-    sums_RC = drawn.sums(np.hstack([inside_BM, gap_BM - inside_BM * means_M])) / len(bins_B)
-    masses_RM, noise_RM = sums_RC[:, :n_bins], sums_RC[:, n_bins:]
-    return mass_M, confidence_BM.mean(axis=0), gap_M, masses_RM * means_M + noise_RM, noise_RM
+    mean_M = np.divide(gap_M, mass_M, out=np.zeros_like(gap_M), where=mass_M > 0)
+    return (mass_M, confidence_BM.mean(axis=0), gap_M, mean_M), np.hstack([inside_BM, gap_BM - inside_BM * mean_M])
 
 
 def _binned(values_B: Floats, bins_B: NDArray[np.int64], n_bins: int) -> Floats:

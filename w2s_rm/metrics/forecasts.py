@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -16,7 +17,7 @@ from w2s_rm.metrics.accuracy import correctness
 from w2s_rm.metrics.choices import Floats, Scores, choices, refuse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forecasts:
     """What a model says of examples whose right candidate is known. All logarithms are natural.
 
@@ -37,17 +38,17 @@ class Forecasts:
     credit_B: Floats
     tied_B: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def confidence_B(self) -> Floats:
         """Probability, of shape `(B,)`, of the most probable candidate: from 1/K to 1, so from 0.5 for two."""
         return np.exp(np.maximum.reduceat(self.logs_F, self.starts_B))
 
-    @property
+    @cached_property
     def loss_B(self) -> Floats:
         """Negative log-likelihood, of shape `(B,)`, in nats: `-log p_gold`; infinite where that has probability 0."""
         return -self.logs_F[self.starts_B + self.gold_B]
 
-    @property
+    @cached_property
     def brier_B(self) -> Floats:
         """Brier score, of shape `(B,)`: `sum_k (p_k - [k is gold])^2`, from 0 to 2; for two candidates `2 (1 - p)^2`.
 

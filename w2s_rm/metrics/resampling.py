@@ -68,16 +68,6 @@ class Resampling:
             [_drawn(self.stream, self.n_groups, i, min(step, self.n_resamples - i)) @ sums_GC for i in firsts]
         )
 
-    def means(self, values_NC: Floats) -> Floats:
-        """Return the mean of each column over the examples of each resample, of shape `(R, C)`.
-
-        Args:
-            values_NC (`ndarray` of shape `(N, C)`): Finite values.
-        """
-        sums_RC = self.sums(np.column_stack([np.ones(len(values_NC)), values_NC]))
-        # Groups differ in size, so resamples do in their number of examples.
-        return sums_RC[:, 1:] / sums_RC[:, :1]
-
 
 def resampling(groups: Sequence[str], *, n_resamples: int = N_RESAMPLES, stream: int = 0) -> Resampling:
     """Say which examples belong together.
@@ -107,6 +97,21 @@ def _drawn(stream: int, n_groups: int, first: int, n_resamples: int) -> Floats:
     counts_RG = counts.reshape(n_resamples, n_groups).astype(np.float64)
     counts_RG.setflags(write=False)
     return counts_RG
+
+
+def sums_each(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> list[Floats]:
+    """Add up the columns of each seed over the examples of each resample, at once where seeds have the same examples.
+
+    Args:
+        values_S (`Sequence` of S `ndarray` of shape `(N, C)`): Finite values.
+        drawn_S (`Sequence` of S [`Resampling`]): Of the examples of each seed.
+
+    Returns:
+        `list[ndarray]`: S tables of shape `(R, C)`.
+    """
+    if any(drawn is not drawn_S[0] for drawn in drawn_S):
+        return [drawn.sums(values_NC) for drawn, values_NC in zip(drawn_S, values_S, strict=True)]
+    return np.split(drawn_S[0].sums(np.hstack(values_S)), len(values_S), axis=1)
 
 
 def over_seeds(observed_S: Floats, resampled_RS: Floats) -> Floats:
@@ -147,9 +152,9 @@ def mean_intervals(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) ->
         `list[Interval]`: One for each column.
     """
     observed_SC = np.stack([values_NC.mean(axis=0) for values_NC in values_S])
-    resampled_RSC = np.stack(
-        [drawn.means(values_NC) for drawn, values_NC in zip(drawn_S, values_S, strict=True)], axis=1
-    )
+    # Groups differ in size, so resamples do in their number of examples.
+    counted_S = [np.column_stack([values_NC, np.ones(len(values_NC))]) for values_NC in values_S]
+    resampled_RSC = np.stack([sums[:, :-1] / sums[:, -1:] for sums in sums_each(counted_S, drawn_S)], axis=1)
     # A mean lies between the least and the greatest of what it is of.
     least_C, greatest_C = (
         pick([pick(values_NC, axis=0) for values_NC in values_S], axis=0) for pick in (np.min, np.max)
@@ -170,7 +175,7 @@ def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling
         for values_N, drawn in zip(values_S, drawn_S, strict=True)
     ]
     observed_S = np.array([parts_N.sum() for parts_N in parts_S])
-    resampled_RS = np.hstack([drawn.sums(parts_N[:, None]) for drawn, parts_N in zip(drawn_S, parts_S, strict=True)])
+    resampled_RS = np.hstack(sums_each([parts_N[:, None] for parts_N in parts_S], drawn_S))
     bounds = (min(map(np.min, values_S)), max(map(np.max, values_S)))
     return interval(observed_S, resampled_RS, bounds)
 

@@ -13,11 +13,17 @@ from w2s_rm.data.predictions import write_predictions
 from w2s_rm.report import write_report
 from w2s_rm.report.breakdown import BreakdownRow, collect_breakdown
 from w2s_rm.report.breakdown.plot import _figure
+from w2s_rm.report.scored import read_models
+from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
 Put = Callable[..., Path]
+
+
+def rows_of(run: Path) -> list[BreakdownRow]:
+    return collect_breakdown(run, read_models(read_run(run)))
 
 
 def put_scores(run: Path, scores: Sequence[Sequence[float]], gold: Sequence[int | None]) -> None:
@@ -37,7 +43,7 @@ def test_groups_and_examples_weigh_differently(make_run: MakeRun, put_examples: 
     credits = [1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
     run = student(make_run, [[float(credit), 0.5] for credit in credits], [0] * 10)
     put_examples(run, ["a"] * 6 + ["b"] * 3 + ["c"], [0] * 10)
-    (row,) = collect_breakdown(run)
+    (row,) = rows_of(run)
     assert (row.n_examples, row.n_groups, row.largest_group, row.grouped) == (10, 3, 6, True)
     assert row.accuracy == pytest.approx(0.7)
     assert row.group_accuracy == pytest.approx((1 + 1 / 3 + 0) / 3)
@@ -48,10 +54,10 @@ def test_groups_and_examples_weigh_differently(make_run: MakeRun, put_examples: 
 
 def test_without_groups_nothing_is_said_of_them(make_run: MakeRun, answers: Answers, put_examples: Put) -> None:
     run = make_run(weak=None, students={"naive": [answers(70)]}, ceiling=None)
-    (row,) = collect_breakdown(run)
+    (row,) = rows_of(run)
     assert (row.n_groups, row.largest_group, row.group_accuracy, row.grouped) == (None, None, None, False)
     put_examples(run, [str(i) for i in range(100)], [1] * 100)
-    (alone,) = collect_breakdown(run)
+    (alone,) = rows_of(run)
     assert (alone.n_groups, alone.grouped) == (100, False) and alone.group_accuracy == pytest.approx(alone.accuracy)
     assert (alone.accuracy_low, alone.accuracy_high) == pytest.approx((row.accuracy_low, row.accuracy_high), abs=0.02)
     text = next(path for path in write_report([run], run) if path.name == "report.md").read_text()
@@ -63,7 +69,7 @@ def test_ties_by_hand(make_run: MakeRun) -> None:
     # Right; a tie of two with the right one; a tie of three without it; a tie of three with it; wrong.
     scores = [[1.0, 0.0], [1.0, 1.0], [1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.0]]
     run = student(make_run, scores, [0, 0, 3, 1, 1])
-    (row,) = collect_breakdown(run)
+    (row,) = rows_of(run)
     assert row.tied == 3
     assert row.accuracy == pytest.approx((1 + 1 / 2 + 1 / 3) / 5)
     assert row.accuracy_ties_wrong == pytest.approx(1 / 5)
@@ -76,11 +82,11 @@ def test_the_surest_are_answered_first(make_run: MakeRun) -> None:
     # Ten examples, ever surer: the five surest are right, and of the others one.
     scores = [[0.1 * (place + 1), 0.0] for place in range(10)]
     run = student(make_run, scores, [0, 1, 1, 1, 1, 0, 0, 0, 0, 0])
-    (row,) = collect_breakdown(run)
+    (row,) = rows_of(run)
     assert row.answered == pytest.approx([1, 1, 1, 1, 1, 5 / 6, 5 / 7, 5 / 8, 5 / 9, 6 / 10])
     assert row.half_accuracy == 1.0 and row.half_accuracy_low < 1.0 == row.half_accuracy_high
     # The other way round nothing is gained by asking the surest.
-    (wrong,) = collect_breakdown(student(make_run, scores, [1, 0, 0, 0, 0, 1, 1, 1, 1, 1], "other"))
+    (wrong,) = rows_of(student(make_run, scores, [1, 0, 0, 0, 0, 1, 1, 1, 1, 1], "other"))
     assert wrong.answered[4] == 0.0 and wrong.answered[9] == 0.4
 
 
@@ -93,7 +99,7 @@ def test_order_of_examples_and_candidates_does_not_matter(make_run: MakeRun) -> 
     rows = [(f"e{i:04d}", tuple(scores[i][::-1]), len(scores[i]) - 1 - gold[i]) for i in reversed(range(40))]
     ids, back, right = zip(*rows, strict=True)
     write_predictions(file, [Predictions(ids, back, right)])
-    (one,), (other,) = collect_breakdown(run), collect_breakdown(turned)
+    (one,), (other,) = rows_of(run), rows_of(turned)
     assert one.answered == pytest.approx(other.answered)
     names = ("accuracy", "accuracy_low", "accuracy_high", "half_accuracy", "half_accuracy_low", "tied")
     assert [getattr(one, name) for name in names] == pytest.approx([getattr(other, name) for name in names])
@@ -126,17 +132,17 @@ def test_the_report_and_its_files(run: Path, tmp_path: Path) -> None:
 
 def test_without_ground_truth_there_is_no_section(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
     run = make_run(weak=None, students={"naive": [answers(75)]}, ceiling=None, gold=[None] * 100)
-    assert collect_breakdown(run) == []
+    assert rows_of(run) == []
     assert not [path for path in write_report([run], tmp_path) if path.stem == "breakdown"]
 
 
 def test_the_figure_has_a_line_for_each_model(run: Path, make_run: MakeRun, answers: Answers) -> None:
-    rows = collect_breakdown(run)
+    rows = rows_of(run)
     (axes,) = _figure(rows).axes
     lines = [line for line in axes.lines if len(line.get_xdata()) == 10]
     assert [list(line.get_ydata()) for line in lines] == [list(row.answered) for row in rows]
     many = make_run("many", weak=None, students={f"m{i}": [answers(50 + i)] for i in range(14)}, ceiling=[answers(90)])
-    both = [*rows, *collect_breakdown(many)]
+    both = [*rows, *rows_of(many)]
     figure = _figure(both)
     assert [axes.get_title() for axes in figure.axes] == ["quickstart", "many"]
     assert len(figure.legends[0].get_texts()) == len({row.title for row in both})

@@ -28,6 +28,10 @@ N = 300
 Scores = list[list[float]]
 
 
+def rows_of(run: Path) -> list[CalibrationRow]:
+    return collect_calibration(run, read_models(read_run(run)))
+
+
 def said(sharpness: float, seed: int, k: Sequence[int] = (2,)) -> tuple[Scores, list[int]]:
     """Scores, and right candidates from a model that says the same less sharply; `k` candidates in turn."""
     rng = np.random.default_rng(seed)
@@ -59,7 +63,7 @@ def make(
 @pytest.mark.parametrize("k", [(2,), (2, 3, 5)])
 def test_rows_have_the_metrics_of_the_scores(make_run: MakeRun, k: Sequence[int]) -> None:
     run, models, gold = make(make_run, k=k)
-    rows = {row.role: row for row in collect_calibration(run)}
+    rows = {row.role: row for row in rows_of(run)}
     assert list(rows) == ["weak", "student", "ceiling"]
     for role, row in rows.items():
         assert row.nll == pytest.approx(negative_log_likelihood(models[role], gold))
@@ -83,7 +87,7 @@ def test_a_temperature_is_never_judged_by_its_own_fit(make_run: MakeRun) -> None
     run, _, _ = make(make_run)
     scored = read_models(read_run(run))[0]
     tempered = cross_fitted(scored.said_S[0], scored.samples_S[0].second_N)
-    row = collect_calibration(run)[0]
+    row = rows_of(run)[0]
     assert tempered is not None and row.tempered_nll == pytest.approx(tempered.said.loss_B.mean())
     assert row.temperature == pytest.approx(math.sqrt(math.prod(tempered.temperatures)))
 
@@ -100,7 +104,7 @@ def test_neither_the_order_of_examples_nor_of_candidates_matters(make_run: MakeR
         )
         write_predictions(folder / "predictions.parquet", [parts])
     numbers = ("nll", "nll_low", "nll_high", "brier_high", "ece", "ece_low", "ece_high", "temperature", "tempered_nll")
-    for row, other in zip(collect_calibration(run), collect_calibration(turned), strict=True):
+    for row, other in zip(rows_of(run), rows_of(turned), strict=True):
         assert [getattr(row, n) for n in numbers] == pytest.approx([getattr(other, n) for n in numbers])
 
 
@@ -112,7 +116,7 @@ def test_groups_that_are_alike_widen_the_interval(make_run: MakeRun, put_example
         put_examples(each, groups, gold)
         for of, scores in models.items():
             put_scores(each, of, 0, [scores[i // 10] for i in range(N)], [gold[i // 10] for i in range(N)])
-    alone, together = collect_calibration(run)[0], collect_calibration(grouped)[0]
+    alone, together = rows_of(run)[0], rows_of(grouped)[0]
     assert (alone.nll, alone.n_groups, together.n_groups) == (together.nll, 300, 30)
     assert (together.nll_high - together.nll_low) / (alone.nll_high - alone.nll_low) == pytest.approx(10**0.5, rel=0.2)
 
@@ -120,7 +124,7 @@ def test_groups_that_are_alike_widen_the_interval(make_run: MakeRun, put_example
 def test_seeds_widen_the_interval(make_run: MakeRun, answers: Answers) -> None:
     def row(second: int) -> CalibrationRow:
         students = {"naive": [answers(60), answers(second), answers(60)]}
-        return collect_calibration(make_run(str(second), weak=None, students=students, ceiling=None))[0]
+        return rows_of(make_run(str(second), weak=None, students=students, ceiling=None))[0]
 
     alike, apart = row(60), row(90)
     assert (alike.n_seeds, alike.accuracy, apart.accuracy) == pytest.approx((3, 0.6, 0.7))
@@ -132,7 +136,7 @@ def test_impossible_truths_have_no_likelihood(make_run: MakeRun) -> None:
     run, models, gold = make(make_run)
     excluded = [[-math.inf if k == gold[0] else s for k, s in enumerate(models["weak"][0])], *models["weak"][1:]]
     put_scores(run, "weak", 0, excluded, gold)
-    row = collect_calibration(run)[0]
+    row = rows_of(run)[0]
     assert (row.n_excluded, row.nll, row.nll_low, row.temperature, row.tempered_bins) == (1, None, None, None, ())
     files = {path.name: path for path in write_report([run], run)}
     line = next(x for x in files["report.md"].read_text().splitlines() if "| weak |" in x and "∞" in x)
@@ -145,7 +149,7 @@ def test_one_class_and_nothing_but_ties(make_run: MakeRun, scores: list[float]) 
     run, _, _ = make(make_run)
     for of in ("weak", "student", "ceiling"):
         put_scores(run, of, 0, [scores] * N, [0] * N)
-    for row in collect_calibration(run):
+    for row in rows_of(run):
         assert row.temperature is None and len(row.bins) == 1
         assert (row.nll_low, row.nll_high, row.brier_low) == pytest.approx((row.nll, row.nll, row.brier))
     assert write_report([run], run)
@@ -158,7 +162,7 @@ def test_the_report_and_its_files(make_run: MakeRun, tmp_path: Path) -> None:
     text = files["report.md"].read_text()
     section = text[text.index("## Calibration") :].split("\n## ")[0]
     assert len([line for line in section.splitlines() if line.startswith("|")]) == 2 + 3
-    (weak, _, _) = collect_calibration(run)
+    (weak, _, _) = rows_of(run)
     assert f"| quickstart | weak | {100 * weak.overconfidence:.1f} [" in section
     assert f" | {weak.temperature:.2f} | {weak.tempered_nll:.3f} | " in section
     records = json.loads(files["calibration.json"].read_text())
@@ -171,14 +175,14 @@ def test_the_report_and_its_files(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_without_ground_truth_there_is_no_section(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
     run = make_run(weak=None, students={"naive": [answers(75)]}, ceiling=None, gold=[None] * 100)
-    assert collect_calibration(run) == []
+    assert rows_of(run) == []
     assert not [path for path in write_report([run], tmp_path) if path.stem == "calibration"]
     assert "Calibration" not in (tmp_path / "report.md").read_text()
 
 
 def test_the_figure_has_a_panel_for_each_row(make_run: MakeRun) -> None:
     run, _, _ = make(make_run)
-    rows = collect_calibration(run)
+    rows = rows_of(run)
     figure = _figure(rows)
     assert [axes.get_title() for axes in figure.axes] == ["weak", "student naive", "ceiling"]
     for axes, row in zip(figure.axes, rows, strict=True):
@@ -187,5 +191,5 @@ def test_the_figure_has_a_panel_for_each_row(make_run: MakeRun) -> None:
         assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
         assert list(plain.get_xdata()) == [one.confidence for one in row.bins]
         assert list(tempered.get_ydata()) == [one.accuracy for one in row.tempered_bins]
-    several = _figure([*rows, *collect_calibration(make(make_run, "second")[0])])
+    several = _figure([*rows, *rows_of(make(make_run, "second")[0])])
     assert several.axes[3].get_title() == "second\nweak" and len(several.axes) == 6

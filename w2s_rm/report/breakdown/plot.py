@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow
-from w2s_rm.report.drawing import CEILING, STUDENTS, WEAK, Images, new_figure, prepare, render
+from w2s_rm.report.drawing import CEILING, STUDENTS, WEAK, Images, new_figure, prepare, render, shortened
 from w2s_rm.roles import STUDENT as STUDENT_ROLE
 from w2s_rm.roles import WEAK as WEAK_ROLE
 
@@ -37,7 +37,7 @@ def _figure(rows: Sequence[BreakdownRow]) -> Figure:
     for axes, run in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
         _draw_run(axes, [row for row in rows if row.recipe == run], styles)
         if len(runs) > 1:
-            axes.set_title(run, fontsize=10, fontweight="bold")
+            axes.set_title(shortened(run, 40), fontsize=10, fontweight="bold")
     _add_legend(figure, styles)
     return figure
 
@@ -79,5 +79,5 @@ def _draw_run(axes: Axes, rows: Sequence[BreakdownRow], styles: Mapping[str, Map
 def _add_legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], linewidth=1.8, label=name, **style) for name, style in styles.items()]
+    lines = [Line2D([], [], linewidth=1.8, label=shortened(name, 30), **style) for name, style in styles.items()]
     figure.legend(handles=lines, loc="outside right upper", frameon=False, fontsize=9)

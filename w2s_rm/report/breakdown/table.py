@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,16 @@ from w2s_rm.metrics.bootstrap import Interval
 from w2s_rm.metrics.resampling import group_mean_interval, mean_intervals
 from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow
 from w2s_rm.report.fields import three
-from w2s_rm.report.scored import Scored, read_models
+from w2s_rm.report.scored import Scored
 from w2s_rm.runs.plan import Run, read_run
 
 
-def collect_breakdown(run_dir: Path) -> list[BreakdownRow]:
+def collect_breakdown(run_dir: Path, models: Sequence[Scored]) -> list[BreakdownRow]:
     """Compute the rows of one run: supervisors, students, ceilings.
 
     Args:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
+        models (`Sequence[Scored]`): What [`~w2s_rm.report.scored.read_models`] read of it.
 
     Returns:
         `list[BreakdownRow]`: Empty without ground truth.
@@ -28,7 +30,7 @@ def collect_breakdown(run_dir: Path) -> list[BreakdownRow]:
         ArtifactError: The run is not finished or its files are broken.
     """
     run = read_run(run_dir)
-    return [_row(run, scored) for scored in read_models(run)]
+    return [_row(run, scored) for scored in models]
 
 
 def _row(run: Run, scored: Scored) -> BreakdownRow:

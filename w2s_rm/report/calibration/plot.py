@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from w2s_rm.render.numbers import percent
 from w2s_rm.report.calibration.rows import Bin, CalibrationRow
-from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENT, WEAK, Images, new_figure, prepare, render
+from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENT, WEAK, Images, new_figure, prepare, render, shortened
 from w2s_rm.roles import CEILING as CEILING_ROLE
 from w2s_rm.roles import STUDENT as STUDENT_ROLE
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _COLORS = {STUDENT_ROLE: STUDENT, CEILING_ROLE: CEILING}
 _COLUMNS = 5
+# What there is room for above a panel.
+_CHARACTERS = 26
 # Inches: of a panel, between panels, and around them all.
 _PANEL, _ACROSS, _ABOVE, _LEFT, _BOTTOM, _TOP, _RIGHT = 1.9, 0.2, 0.45, 0.65, 0.55, 0.75, 0.15
 
@@ -50,7 +52,8 @@ def _figure(rows: Sequence[CalibrationRow]) -> Figure:
         axes = figure.add_axes((left / width, bottom / height, _PANEL / width, _PANEL / height))
         _draw(axes, row, low)
         axes.tick_params(labelsize=8, labelleft=column == 0, labelbottom=place + columns >= len(rows))
-        axes.set_title(f"{row.recipe}\n{row.title}" if several else row.title, fontsize=9, fontweight="bold", pad=4)
+        names = [shortened(name, _CHARACTERS) for name in ((row.recipe, row.title) if several else (row.title,))]
+        axes.set_title("\n".join(names), fontsize=9, fontweight="bold", pad=4)
     figure.text(_LEFT / width, 0.12 / height, "confidence, %", fontsize=10)
     figure.text(0.12 / width, 1 - _TOP / height, "accuracy, %", fontsize=10, rotation=90, va="top")
     _add_legend(figure)

@@ -17,15 +17,16 @@ from w2s_rm.metrics.resampling import mean_intervals
 from w2s_rm.metrics.temperature import Tempered, cross_fitted
 from w2s_rm.report.calibration.rows import Bin, CalibrationRow
 from w2s_rm.report.fields import three
-from w2s_rm.report.scored import Scored, read_labels, read_models
+from w2s_rm.report.scored import Scored, read_labels
 from w2s_rm.runs.plan import Run, read_run
 
 
-def collect_calibration(run_dir: Path) -> list[CalibrationRow]:
+def collect_calibration(run_dir: Path, models: Sequence[Scored]) -> list[CalibrationRow]:
     """Compute the rows of one run: labels, supervisors, students, ceilings.
 
     Args:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
+        models (`Sequence[Scored]`): What [`~w2s_rm.report.scored.read_models`] read of it.
 
     Returns:
         `list[CalibrationRow]`: Empty without ground truth.
@@ -35,7 +36,7 @@ def collect_calibration(run_dir: Path) -> list[CalibrationRow]:
         DataError: Files of labels or examples are broken.
     """
     run = read_run(run_dir)
-    return [_row(run, scored) for scored in (*read_labels(run), *read_models(run))]
+    return [_row(run, scored) for scored in (*read_labels(run), *models)]
 
 
 def _row(run: Run, scored: Scored) -> CalibrationRow:

@@ -22,7 +22,7 @@ class Breakdown(Section[BreakdownRow]):
 
     def rows(self, runs: Sequence[ReportedRun]) -> list[BreakdownRow]:
         """Look at accuracy by group, with ties, and where models are sure."""
-        return [row for run in runs for row in collect_breakdown(run.folder)]
+        return [row for run in runs for row in collect_breakdown(run.folder, run.models)]
 
     def blocks(self, rows: Sequence[BreakdownRow]) -> list[Block]:
         """Compose the section."""

@@ -22,7 +22,7 @@ class Calibration(Section[CalibrationRow]):
 
     def rows(self, runs: Sequence[ReportedRun]) -> list[CalibrationRow]:
         """Measure calibration, before and after a temperature."""
-        return [row for run in runs for row in collect_calibration(run.folder)]
+        return [row for run in runs for row in collect_calibration(run.folder, run.models)]
 
     def blocks(self, rows: Sequence[CalibrationRow]) -> list[Block]:
         """Compose the section."""
