@@ -82,7 +82,8 @@ def title(role: str, method: str | None, transforms: Sequence[str] = ()) -> str:
         method (`str`, *optional*): The method that it belongs to.
         transforms (`Sequence[str]`, *optional*): What was done to labels.
     """
-    return " ".join(filter(None, [role, method, transforms and f"after {', '.join(transforms)}"]))
+    after = f"after {', '.join(transforms)}" if transforms else None
+    return " ".join(word for word in (role, method, after) if word is not None)
 
 
 def read_models(run: Run) -> list[Scored]:
