@@ -7,7 +7,14 @@ from itertools import permutations
 
 import pytest
 
-from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples, write_parquet
+from w2s_rm.data.examples import (
+    content_id,
+    hash_order,
+    read_examples,
+    read_truth,
+    write_examples,
+    write_parquet,
+)
 from w2s_rm.errors import DataError
 from w2s_rm.types import Example, content_hash, text_hash
 
@@ -67,6 +74,15 @@ def test_round_trip_is_exact(tmp_path):
     write_examples(tmp_path / "new" / "examples.parquet", examples)
     assert read_examples(tmp_path / "new" / "examples.parquet") == examples
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["examples.parquet"]
+
+
+def test_truth_alone_is_read_without_texts(tmp_path):
+    path = tmp_path / "test.parquet"
+    one, other = Example("1", "g", "p", ("a", "b"), 1), Example("2", "h", "p", ("a", "b"), None)
+    write_examples(path, [one, other])
+    assert read_truth(path) == {"1": ("g", 1), "2": ("h", None)}
+    with pytest.raises(DataError, match="not a file of examples"):
+        read_truth(tmp_path / "absent.parquet")
 
 
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -2,10 +2,11 @@
 
 import csv
 import json
+import math
 
 import pytest
 
-from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, write_labels
+from w2s_rm.data.label_files import WeakLabel, loose_ids, read_labels, read_log_probabilities, write_labels
 from w2s_rm.errors import DataError
 
 LABELS = [WeakLabel("1", ("a", "b"), (0.25, 0.75)), WeakLabel("2", ("c", "d"), (1.0, 0.0))]
@@ -32,6 +33,20 @@ def test_round_trip_is_exact(tmp_path):
     write_labels(tmp_path / "weak_labels.parquet", labels)
     assert read_labels(tmp_path / "weak_labels.parquet") == labels
     assert [path.name for path in tmp_path.iterdir()] == ["weak_labels.parquet"]
+
+
+def test_log_probabilities_come_from_scores_where_there_are_any(tmp_path):
+    path = tmp_path / "weak_labels.parquet"
+    labels = [WeakLabel("1", ("a", "b"), (1.0, 0.0), (900.0, -900.0)), WeakLabel("2", ("a", "b"), (0.25, 0.75))]
+    write_labels(path, [*labels, WeakLabel("3", ("a", "b"), (1.0, 0.0))])
+    assert read_log_probabilities(path) == {
+        "1": (900.0, -900.0),
+        "2": (math.log(0.25), math.log(0.75)),
+        "3": (0.0, -math.inf),
+    }
+    for broken in (tmp_path / "absent.parquet", write_jsonl(tmp_path / "rows.jsonl", [{"id": 1}])):
+        with pytest.raises(DataError, match="not labels of a stage"):
+            read_log_probabilities(broken)
 
 
 def test_many_labels_are_written_as_they_come(tmp_path):

@@ -1,11 +1,12 @@
 """The `evaluate` forms: offline, in batches and combined, the same numbers as the functions."""
 
+import math
 from pathlib import Path
 
 import evaluate
 import pytest
 
-from w2s_rm.metrics.modules import Accuracy, Agreement, ExactMatch, PerformanceGapRecovered
+from w2s_rm.metrics.modules import Accuracy, Agreement, Calibration, ExactMatch, PerformanceGapRecovered
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,18 @@ def test_agreement(tmp_path: Path) -> None:
         references=[0, 0, 0],
     )
     assert result == {"agreement": pytest.approx(2 / 3), "agreement_when_right": 1.0, "agreement_when_wrong": 0.5}
+
+
+def test_calibration(tmp_path: Path) -> None:
+    result = Calibration(cache_dir=str(tmp_path)).compute(
+        predictions=[[math.log(3), 0.0], [0.0, 0.0]], references=[0, 1]
+    )
+    # Says 3/4 and is right; says 1/2, which is a tie.
+    assert result == {
+        "negative_log_likelihood": pytest.approx((math.log(4 / 3) + math.log(2)) / 2),
+        "brier_score": pytest.approx((0.125 + 0.5) / 2),
+        "expected_calibration_error": pytest.approx(0.25 / 2),
+    }
 
 
 def test_pgr_groups_rows_by_seed(tmp_path: Path) -> None:

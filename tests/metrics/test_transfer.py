@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.bootstrap import difference_interval
+from w2s_rm.metrics.intervals import difference_interval
 from w2s_rm.metrics.transfer import mean_gain
 
 

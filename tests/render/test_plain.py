@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from w2s_rm.render.numbers import percent_interval, ratio, ratio_interval, share, share_interval
+from w2s_rm.render.numbers import (
+    bracketed,
+    percent,
+    percent_interval,
+    points,
+    ratio,
+    ratio_interval,
+    share,
+    share_interval,
+)
 from w2s_rm.render.plain import aligned
 
 
@@ -24,3 +33,8 @@ def test_numbers() -> None:
     assert percent_interval(0.775, 0.756, 0.793) == "77.5 [75.6, 79.3]" and percent_interval(None, None, None) == "–"
     assert share(0.1234) == "12.3 %" and share_interval(0.1234, 0.101, 0.1454) == "12.3 % [10.1, 14.5]"
     assert ratio(-0.004) == "0.00" and ratio_interval(None, -0.5) == "[−∞, −0.50]"
+
+
+def test_points_and_intervals_of_any_number() -> None:
+    assert [points(value) for value in (0.123, -0.0001, -0.05)] == ["12.3", "0.0", "−5.0"]
+    assert bracketed(percent, 0.5, 0.25, 0.75) == "50.0 [25.0, 75.0]" and bracketed(points, -0.1, None, None) == "−10.0"

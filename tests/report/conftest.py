@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from w2s_rm.data.examples import write_examples
 from w2s_rm.types import Example
@@ -148,3 +149,28 @@ def make_run(write_run: MakeRun, tmp_path: Path) -> MakeRun:
 def answers() -> Callable[..., list[float]]:
     """The function `right`, for tests (modules cannot import a conftest)."""
     return right
+
+
+@pytest.fixture
+def put_examples() -> Callable[..., Path]:
+    """Return a function that puts the examples of a made run on file: `e0000` and so on, in the groups given.
+
+    `gold` holds the right candidates, of which there are two unless `k` says otherwise. Stages are told where they are.
+    """
+
+    def put(run: Path, groups: Sequence[str], gold: Sequence[int | None], *, split: str = "test", k: int = 2) -> Path:
+        stages = json.loads((run / "plan.json").read_text())["stages"]
+        (prepared,) = (Path(stage["folder"]) for stage in stages if stage["stage"] == "prepare")
+        examples = [
+            Example(f"e{i:04d}", group, "p", tuple(f"c{place}" for place in range(k)), index)
+            for i, (group, index) in enumerate(zip(groups, gold, strict=True))
+        ]
+        path = prepared / "examples" / f"{split}.parquet"
+        write_examples(path, examples)
+        for stage in stages:
+            if stage["stage"] == {"test": "evaluate", "relabel": "relabel"}[split]:
+                config = yaml.safe_dump({"stage": stage["stage"], "examples": str(path)})
+                (Path(stage["folder"]) / "config.yaml").write_text(config)
+        return path
+
+    return put

@@ -26,7 +26,8 @@ MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
 FILES = [
     *("report.md", "report.csv", "report.json", "report.html", "comparison.csv", "comparison.json"),
-    *("plot.png", "plot.svg"),
+    *("calibration.csv", "calibration.json", "breakdown.csv", "breakdown.json", "plot.png", "plot.svg"),
+    *("calibration.png", "calibration.svg", "breakdown.png", "breakdown.svg"),
 ]
 DESIGN_KEYS = {
     *("setting", "task", "weak_model", "strong_model", "method", "seeds", "n_test", "chance", "weak_accuracy"),
@@ -138,10 +139,12 @@ def test_baselines_and_greedy_answers_are_tables(make_run: MakeRun, answers: Ans
     )
     write_report([run], tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert [line for line in text.splitlines() if line.startswith("## ")][:4] == [
+    assert [line for line in text.splitlines() if line.startswith("## ")][:6] == [
         "## Results",
         "## Baselines",
         "## Greedy answers",
+        "## Calibration",
+        "## Accuracy more closely",
         "## How to read this",
     ]
     for line in (

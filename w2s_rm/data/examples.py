@@ -112,6 +112,26 @@ def read_contents(path: Path) -> list[tuple[str, ...]]:
     return [(prompt, *sorted(texts)) for prompt, texts in zip(prompts, candidates, strict=True)]
 
 
+def read_truth(path: Path) -> dict[str, tuple[str, int | None]]:
+    """Read of each example only its group and the index of its right candidate, by id: no texts.
+
+    Args:
+        path (`Path`): What [`write_examples`] wrote.
+
+    Raises:
+        DataError: The file is missing or was not written by [`write_examples`].
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(path).read(["id", "group", "gold"])
+        ids, groups, golds = (table.column(name).to_pylist() for name in ("id", "group", "gold"))
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
+    return dict(zip(ids, zip(groups, golds, strict=True), strict=True))
+
+
 def write_parquet(path: Path, table: pyarrow.Table) -> None:
     """Write a table beside its place and rename it, so that the file is whole or not there.
 

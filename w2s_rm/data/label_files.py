@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -132,6 +133,35 @@ def read_labels(path: str | Path) -> list[WeakLabel]:
             return read(rows)
     known_forms = " or ".join(f"({', '.join(names)})" for names, _ in forms)
     raise DataError(f"{path}: not a file of labels; needs the columns {known_forms}, has {', '.join(sorted(columns))}")
+
+
+def read_log_probabilities(path: Path) -> dict[str, tuple[float, ...]]:
+    """Read what [`write_labels`] wrote as log-probabilities up to a constant, in the order of each label's candidates.
+
+    They are a label's scores where it has any, which know what probabilities have lost, else `log p`.
+
+    Args:
+        path (`Path`): The Parquet file.
+
+    Returns:
+        `dict[str, tuple[float, ...]]`: By example id.
+
+    Raises:
+        DataError: The file is missing or was not written by [`write_labels`].
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = ["id", "probabilities", "scores"]
+    try:
+        table = pyarrow.parquet.ParquetFile(path).read(columns)
+        ids, probabilities, scores = (table.column(name).to_pylist() for name in columns)
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not labels of a stage ({error}); run the stage that writes them again") from error
+    return {
+        id: tuple(math.log(p) if p > 0 else -math.inf for p in values) if raw is None else tuple(raw)
+        for id, values, raw in zip(ids, probabilities, scores, strict=True)
+    }
 
 
 def _each(path: str | Path, rows: Sequence[Row], parse: Callable[[Row], Any]) -> list[Any]:

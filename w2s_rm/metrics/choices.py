@@ -32,6 +32,11 @@ class Choices:
     starts_B: NDArray[np.int64]
     lengths_B: NDArray[np.int64]
 
+    @property
+    def tied_B(self) -> NDArray[np.bool_]:
+        """Whether several candidates, of shape `(B,)`, share the top."""
+        return np.maximum.reduceat(self.shares_F, self.starts_B) < 1
+
     def of_candidate(self, index_B: NDArray[np.int64]) -> Floats:
         """Return the probability, of shape `(B,)`, that the candidate at `index_B` is chosen."""
         return self.shares_F[self.starts_B + index_B]

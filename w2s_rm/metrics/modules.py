@@ -15,6 +15,7 @@ import evaluate
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.accuracy import accuracy
 from w2s_rm.metrics.agreement import agreement
+from w2s_rm.metrics.calibration import brier_score, expected_calibration_error, negative_log_likelihood
 from w2s_rm.metrics.exact_match import exact_matches, no_candidate_share
 from w2s_rm.metrics.pgr import pgr_from_predictions
 from w2s_rm.types import Predictions
@@ -77,6 +78,26 @@ class Agreement(evaluate.Metric):
             "agreement": result.overall,
             "agreement_when_right": result.when_right,
             "agreement_when_wrong": result.when_wrong,
+        }
+
+
+class Calibration(evaluate.Metric):
+    """Likelihood, Brier score and expected calibration error; see [`~w2s_rm.metrics.calibration`].
+
+    `compute(predictions=scores, references=gold)`: `predictions` holds K scores for each example, K may differ.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info(
+            "Negative log-likelihood, Brier score and expected calibration error of the softmax of ragged scores.",
+            {"predictions": _SCORES, "references": datasets.Value("int64")},
+        )
+
+    def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, Any]:
+        return {
+            "negative_log_likelihood": negative_log_likelihood(predictions, references),
+            "brier_score": brier_score(predictions, references),
+            "expected_calibration_error": expected_calibration_error(predictions, references),
         }
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.bootstrap import Interval, difference_interval
 from w2s_rm.metrics.choices import Floats
+from w2s_rm.metrics.intervals import Interval, difference_interval
 
 
 def mean_gain(correct_TSN: Sequence[Floats], other_TSN: Sequence[Floats]) -> Interval:
@@ -20,7 +20,7 @@ def mean_gain(correct_TSN: Sequence[Floats], other_TSN: Sequence[Floats]) -> Int
         gain = 1/T sum_t (accuracy of the model on t - accuracy of the other on t)
 
     Both models were trained elsewhere, and the seeds are the same ones on all tasks. The interval is that of
-    [`~w2s_rm.metrics.bootstrap.difference_interval`] over the examples of all tasks, where a credit on task t weighs
+    [`~w2s_rm.metrics.intervals.difference_interval`] over the examples of all tasks, where a credit on task t weighs
     `min_u(N_u) / N_t`, which keeps it in [0, 1], and the result is stretched by `sum_u(N_u) / (T min_u(N_u))`: so the
     mean is that of the tasks, whatever their sizes. Examples are drawn from all tasks together, so that how far the
     tasks' gains lie apart adds a little to the width.

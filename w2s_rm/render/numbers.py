@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from w2s_rm.render.elements import Cell, Hover
 
 
@@ -26,6 +28,16 @@ def percent_hover(value: float | None, low: float | None, high: float | None) ->
     if value is None or low is None or high is None:
         return percent(value)
     return Hover(percent(value), f"95 % interval: {percent(low)} to {percent(high)}")
+
+
+def points(value: float) -> str:
+    """A difference of shares in points with one decimal, a true minus sign."""
+    return percent(value).replace("-0.0", "0.0").replace("-", "−")
+
+
+def bracketed(write: Callable[[float], str], value: float, low: float | None, high: float | None) -> str:
+    """Any number with its interval, where it has one: `0.431 [0.402, 0.460]`."""
+    return write(value) + ("" if low is None or high is None else f" [{write(low)}, {write(high)}]")
 
 
 def ratio(value: float | None) -> str:

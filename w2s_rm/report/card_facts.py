@@ -11,6 +11,7 @@ import yaml
 
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
+from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import display_name, read_json
 
 WITH_CARDS = ("train", "assemble")
@@ -86,11 +87,11 @@ def gather(folder: Path, manifest: Mapping[str, Any], uses: tuple[Use, ...] = ()
         uses (`tuple[Use, ...]`, *optional*): What runs say.
     """
     config = _read_yaml(folder / "config.yaml")
-    prepared = _beside(folder, Path(config["examples"]).absolute().parents[1]) / "config.yaml"
+    prepared = beside(folder, Path(config["examples"]).absolute().parents[1]) / "config.yaml"
     task = _read_yaml(prepared).get("task", {}) if prepared.is_file() else {}
     supervisor, label_accuracy = None, None
     if config.get("labels") is not None:
-        supervisor, label_accuracy = _supervisor(_beside(folder, Path(config["labels"]).parent), config["labels"])
+        supervisor, label_accuracy = _supervisor(beside(folder, Path(config["labels"]).parent), config["labels"])
     return CardFacts(
         folder=folder.name,
         config=config,
@@ -153,7 +154,7 @@ def _words(maker: Path, path: str) -> str:
     config = _read_yaml(maker / "config.yaml")
 
     def words(path: str) -> str:
-        return _words(_beside(maker, Path(path).parent), path)
+        return _words(beside(maker, Path(path).parent), path)
 
     text: str = catalog.lookup("stages", config["stage"]).describe(config, words, maker.name)
     return text
@@ -166,12 +167,6 @@ def _dataset(task: Mapping[str, Any]) -> str | None:
     options = {name: value for name, value in task.items() if name != "name"}
     path = vars(catalog.lookup("tasks", task["name"])(**options)).get("path")
     return path if isinstance(path, str) and "/" in path and is_hub_id(path) else None
-
-
-def _beside(folder: Path, planned: Path) -> Path:
-    """A stage's folder, also where `runs/` was moved."""
-    moved = folder.parent / planned.name
-    return moved if moved.is_dir() else planned
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -102,3 +102,16 @@ def prepare(axes: Axes, *, grid: Literal["x", "y", "both"]) -> None:
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
+
+
+def shortened(text: str, length: int) -> str:
+    """Leave out the middle of a text that is too long: the ends of names tell models apart.
+
+    Args:
+        text (`str`): A name.
+        length (`int`): Most characters.
+    """
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[-(length - 1 - head) :]}"

@@ -82,9 +82,9 @@ def gain_fields(credits: Credits) -> dict[str, Any]:
         credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
     """
     if not {STUDENT, ZERO_SHOT} <= credits.keys():
-        return _three("zero_shot_gain", "zero_shot_gain", None)
+        return interval_ends("zero_shot_gain", None)
     gain = difference_interval(credits[STUDENT], credits[ZERO_SHOT])
-    return _three("zero_shot_gain", "zero_shot_gain", gain)
+    return interval_ends("zero_shot_gain", gain)
 
 
 def difference_fields(students: Models, method: str, baseline: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def difference_fields(students: Models, method: str, baseline: str) -> dict[str,
     """
     credits = {} if method == baseline else credits_of(students)
     found = difference_interval(credits[method], credits[baseline]) if credits else None
-    return {**_three("difference", "difference", found), "difference_to": baseline if found else None}
+    return {**interval_ends("difference", found), "difference_to": baseline if found else None}
 
 
 def greedy_fields(models: Models) -> dict[str, Any]:
@@ -181,23 +181,21 @@ def interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str,
     """
     fields: dict[str, Any] = {}
     for (value, ends), credits_SN in named.items():
-        fields |= _three(value, ends, None if credits_SN is None else accuracy_interval(credits_SN))
+        fields |= interval_ends(value, None if credits_SN is None else accuracy_interval(credits_SN), ends)
     return fields
 
 
-def interval_ends(name: str, interval: Interval | None) -> dict[str, Any]:
-    """An estimate with its ends, as `<name>`, `<name>_low` and `<name>_high`; `None` where there is none.
+def interval_ends(name: str, interval: Interval | None, ends: str | None = None) -> dict[str, Any]:
+    """Return an interval as fields: `<name>`, `<ends>_low` and `<ends>_high`; all `None` where there is none.
 
     Args:
         name (`str`): What is estimated.
-        interval ([`~w2s_rm.metrics.bootstrap.Interval`], *optional*): The estimate.
+        interval ([`~w2s_rm.metrics.intervals.Interval`], *optional*): The estimate.
+        ends (`str`, *optional*): Start of the names of its ends, where it is another.
     """
-    return _three(name, name, interval)
-
-
-def _three(value: str, ends: str, interval: Interval | None) -> dict[str, Any]:
+    ends = name if ends is None else ends
     return {
-        value: interval.value if interval else None,
+        name: interval.value if interval else None,
         f"{ends}_low": interval.low if interval else None,
         f"{ends}_high": interval.high if interval else None,
     }

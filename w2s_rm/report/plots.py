@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.render.numbers import percent
 from w2s_rm.report.accuracy_panel import draw_accuracies
-from w2s_rm.report.drawing import BAND, MUTED, Images, Line, new_figure, prepare, render
+from w2s_rm.report.drawing import BAND, MUTED, Images, Line, new_figure, prepare, render, shortened
 from w2s_rm.report.formats import by_run, supervisor_name
 from w2s_rm.report.pgr_panel import draw_pgr
 from w2s_rm.report.rows import ReportRow
@@ -48,7 +48,7 @@ def _figure(rows: Sequence[ReportRow]) -> Figure:
         _draw_header(left, right, group[0], alone=tasks.count(task) == 1)
     left.set_yticks(
         [line.y for group in groups for line in group],
-        ["\n".join(textwrap.wrap(_short(line.row.method, 52), 26)) for group in groups for line in group],
+        ["\n".join(textwrap.wrap(shortened(line.row.method, 52), 26)) for group in groups for line in group],
     )
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), frameon=False, handletextpad=0.5)
@@ -75,18 +75,10 @@ def _draw_header(left: Axes, right: Axes, first: Line, *, alone: bool) -> None:
     for axes in (left, right):
         axes.axhspan(y - 0.31, y + 0.31, color=BAND, zorder=2, linewidth=0)
     task = _task_of(first)
-    title = task if alone else f"{_short(row.recipe, max(10, 50 - len(task)))}: {task}"
-    models = f"weak: {_short(supervisor_name(row), 38)}\nstrong: {_short(row.strong_model, 38)}"
+    title = task if alone else f"{shortened(row.recipe, max(10, 50 - len(task)))}: {task}"
+    models = f"weak: {shortened(supervisor_name(row), 38)}\nstrong: {shortened(row.strong_model, 38)}"
     common: dict[str, Any] = {"va": "center", "fontsize": 9, "zorder": 3}
-    left.text(0.01, y, _short(title, 52), transform=left.get_yaxis_transform(), fontweight="bold", **common)
+    left.text(0.01, y, shortened(title, 52), transform=left.get_yaxis_transform(), fontweight="bold", **common)
     chance = f"chance {percent(row.chance)} %"
     left.text(0.99, y, chance, transform=left.get_yaxis_transform(), ha="right", color=MUTED, **common)
     right.text(0.01, y, models, transform=right.get_yaxis_transform(), **common)
-
-
-def _short(text: str, length: int) -> str:
-    """Leave out the middle of a text that is too long: the ends of names tell models apart."""
-    if len(text) <= length:
-        return text
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[-(length - 1 - head) :]}"

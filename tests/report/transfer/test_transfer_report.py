@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from w2s_rm.data.examples import write_examples
-from w2s_rm.metrics.bootstrap import difference_interval
+from w2s_rm.metrics.intervals import difference_interval
 from w2s_rm.report import collect, write_report
 from w2s_rm.report.fields import credits_of
 from w2s_rm.report.table import read_models, reading_once

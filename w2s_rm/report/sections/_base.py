@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from w2s_rm import catalog
 from w2s_rm.render.elements import Block
 from w2s_rm.report.rows import ReportRow, plain
+from w2s_rm.report.scored import Scored, read_models
+from w2s_rm.runs.plan import read_run
 
 if TYPE_CHECKING:
     from w2s_rm.report.drawing import Images
@@ -29,6 +32,11 @@ class ReportedRun:
 
     folder: Path
     rows: tuple[ReportRow, ...]
+
+    @functools.cached_property
+    def models(self) -> list[Scored]:
+        """What [`~w2s_rm.report.scored.read_models`] reads of it: once, for all sections."""
+        return read_models(read_run(self.folder))
 
 
 class Section(Generic[Row]):

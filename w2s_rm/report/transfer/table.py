@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.data.examples import read_contents
-from w2s_rm.metrics.bootstrap import difference_interval
+from w2s_rm.metrics.intervals import difference_interval
 from w2s_rm.metrics.transfer import mean_gain
 from w2s_rm.report.fields import Credits, accuracy_fields, credits_of, interval_ends, pgr_fields
 from w2s_rm.report.table import Read, read_models, reading_once

@@ -1,0 +1,76 @@
+"""What the report says about accuracy more closely, as elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
+from w2s_rm.render.numbers import bracketed, percent
+from w2s_rm.report.breakdown.rows import SHARES, BreakdownRow
+
+FIGURE = "breakdown"
+_GROUPS = (
+    "Over groups, each group counts the same: the examples of one prompt, or what else a task keeps in one split. All "
+    "intervals here are over groups, since the examples of a group tend to be right or wrong together, and over seeds."
+)
+_NO_GROUPS = "Intervals are of 95 %, over test examples and seeds."
+_SURE = (
+    "Surest half: accuracy on the half of the test examples for which the model's most probable candidate is most "
+    "probable. The figure has other shares; a model that knows what it does not know rises to the left."
+)
+_TIES = "A tie counts as its chance of being right everywhere else; here also as wrong, and as half right."
+
+
+def breakdown_blocks(rows: Sequence[BreakdownRow]) -> list[Block]:
+    """Compose the section about accuracy by group, with ties, and where models are sure.
+
+    Args:
+        rows (`Sequence[BreakdownRow]`): At least one; those of a run together.
+    """
+    grouped, tied = any(row.grouped for row in rows), any(row.tied for row in rows)
+    reading = [_GROUPS if grouped else _NO_GROUPS, _SURE, *([_TIES] if tied else [])]
+    return [
+        Heading("Accuracy more closely", 2),
+        *_examples(rows),
+        _table(rows, grouped=grouped, tied=tied),
+        Figure(_description(rows), FIGURE),
+        Bullets(tuple(reading)),
+    ]
+
+
+def _examples(rows: Sequence[BreakdownRow]) -> list[Paragraph]:
+    """How many examples form how many groups, where some belong together."""
+    first = {row.recipe: row for row in reversed(rows) if row.grouped}
+    return [
+        Paragraph(
+            f"{row.recipe}: {row.n_examples:,} test examples in {row.n_groups:,} groups, at most {row.largest_group:,} "
+            "in one."
+        )
+        for row in reversed(first.values())
+    ]
+
+
+def _table(rows: Sequence[BreakdownRow], *, grouped: bool, tied: bool) -> Table:
+    header = ["Run", "Model", "Over examples %"]
+    header += ["Over groups %"] if grouped else []
+    header += ["Surest half %"]
+    header += ["Tied examples", "Ties wrong %", "Ties half %"] if tied else []
+    lines = []
+    for row in rows:
+        line = [row.recipe, row.title, bracketed(percent, row.accuracy, row.accuracy_low, row.accuracy_high)]
+        if grouped:
+            ends = (row.group_accuracy_low, row.group_accuracy_high)
+            line.append("–" if row.group_accuracy is None else bracketed(percent, row.group_accuracy, *ends))
+        line.append(bracketed(percent, row.half_accuracy, row.half_accuracy_low, row.half_accuracy_high))
+        if tied:
+            line += [f"{row.tied:,.1f}", percent(row.accuracy_ties_wrong), percent(row.accuracy_ties_half)]
+        lines.append(tuple(line))
+    return Table(tuple(header), tuple(lines), n_text=2)
+
+
+def _description(rows: Sequence[BreakdownRow]) -> str:
+    parts = []
+    for row in rows:
+        each = ", ".join(f"{percent(share)} %: {percent(a)} %" for share, a in zip(SHARES, row.answered, strict=True))
+        parts.append(f"{row.recipe}, {row.title}: {each}")
+    return "Accuracy on the surest share of the test examples. " + "; ".join(parts)

@@ -1,0 +1,226 @@
+"""What the models and labels of a run say, example by example, and which examples belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from w2s_rm.data.examples import read_truth
+from w2s_rm.data.label_files import read_log_probabilities
+from w2s_rm.data.predictions import read_predictions
+from w2s_rm.metrics.forecasts import Forecasts, forecasts
+from w2s_rm.metrics.resampling import Resampling, resampling
+from w2s_rm.roles import LABELS, TRAINED
+from w2s_rm.runs.places import beside
+from w2s_rm.runs.plan import PlannedStage, Run, read_counts
+from w2s_rm.types import hash_fraction
+
+_LABELS_FILE = "weak_labels.parquet"
+_TEMPERATURE = "temperature"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Examples with ground truth, in the order of their ids.
+
+    Args:
+        grouped (`bool`): Whether it is known which of them share a prompt; if not, none does.
+        drawn ([`~w2s_rm.metrics.resampling.Resampling`]): Draws whole groups of them.
+        second_N (`ndarray` of shape `(N,)`): Which are in the second of two halves; a hash puts a group into one.
+    """
+
+    grouped: bool
+    drawn: Resampling
+    second_N: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A model, or labels, of a run.
+
+    Args:
+        role (`str`): A word of [`w2s_rm.roles`].
+        method (`str`, *optional*): The method that it belongs to; `None` where methods share it.
+        said_S (`tuple[Forecasts, ...]`): What it says, for each seed.
+        samples_S (`tuple[Sample, ...]`): Of which examples, for each seed: the same object where they are the same.
+        transforms (`tuple[str, ...]`): Of labels: what was done to those that the supervisor gave.
+    """
+
+    role: str
+    method: str | None
+    said_S: tuple[Forecasts, ...]
+    samples_S: tuple[Sample, ...]
+    transforms: tuple[str, ...] = ()
+
+    @property
+    def n_examples(self) -> int:
+        """Examples of a seed."""
+        return len(self.said_S[0].gold_B)
+
+    @property
+    def n_groups(self) -> int | None:
+        """Groups that they form; `None` where that is not known."""
+        return self.samples_S[0].drawn.n_groups if self.samples_S[0].grouped else None
+
+    @property
+    def drawn_S(self) -> tuple[Resampling, ...]:
+        """How the examples of each seed are drawn."""
+        return tuple(sample.drawn for sample in self.samples_S)
+
+
+def title(role: str, method: str | None, transforms: Sequence[str] = ()) -> str:
+    """Name a model or labels in a table or a figure.
+
+    Args:
+        role (`str`): A word of [`w2s_rm.roles`].
+        method (`str`, *optional*): The method that it belongs to.
+        transforms (`Sequence[str]`, *optional*): What was done to labels.
+    """
+    after = f"after {', '.join(transforms)}" if transforms else None
+    return " ".join(word for word in (role, method, after) if word is not None)
+
+
+def read_models(run: Run) -> list[Scored]:
+    """Read what supervisors, students and ceilings say of the test examples with ground truth.
+
+    Args:
+        run ([`~w2s_rm.runs.plan.Run`]): A finished run.
+
+    Returns:
+        `list[Scored]`: Each model once, though methods may share it: supervisors, then students, then ceilings.
+
+    Raises:
+        ArtifactError: A file is broken.
+    """
+    samples, seen, models = _Samples(), set[tuple[Path, ...]](), list[Scored]()
+    for role in TRAINED:
+        for method in run.methods:
+            stages = run.find_all("evaluate", role, method)
+            folders = tuple(stage.folder for stage in stages)
+            if stages and folders not in seen:
+                seen.add(folders)
+                models += samples.scored(role, stages[0].method, [_predictions(stage) for stage in stages])
+    return models
+
+
+def read_labels(run: Run) -> list[Scored]:
+    """Read the labels that students are trained on, where these and their examples are on file.
+
+    Of labels that transforms changed, `temperature` among them, those that are left are read as they were given, too.
+    What other transforms make of a supervisor's labels is not read: it is not meant for a probability.
+
+    Args:
+        run ([`~w2s_rm.runs.plan.Run`]): A finished run.
+
+    Returns:
+        `list[Scored]`: Each once, though methods may share them.
+
+    Raises:
+        DataError: A file is broken.
+    """
+    samples, folders, given, sets = _Samples(), set[tuple[Path, ...]](), set[tuple[object, ...]](), list[Scored]()
+    for method in (None, *run.methods):
+        stages = [stage for seed in run.seeds if (stage := run.find(None, LABELS, method, seed)) is not None]
+        found = tuple(stage.folder for stage in stages)
+        if len(found) < len(run.seeds) or found in folders:
+            continue
+        folders.add(found)
+        transforms = tuple(str(entry["name"]) for entry in _config(stages[0]).get("transforms", ()))
+        if transforms and _TEMPERATURE not in transforms:
+            continue
+        said = [_labels(stage) for stage in stages]
+        before = [_given(stage, made) for stage, made in zip(stages, said, strict=True)] if transforms else said
+        named = stages[0].method
+        if (key := tuple((one.file, len(one.rows)) for one in before)) not in given:
+            given.add(key)
+            sets += samples.scored(LABELS, named, before)
+        if transforms:
+            sets += samples.scored(LABELS, named, said, transforms)
+    return sets
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What one file says of each example, in scores or probabilities, and the stage that knows the examples."""
+
+    file: Path
+    rows: Mapping[str, tuple[Sequence[float], int | None]]
+    probabilities: bool
+    stage: PlannedStage
+
+
+def _predictions(stage: PlannedStage) -> _Said:
+    file = stage.folder / "predictions.parquet"
+    read = read_predictions(file)
+    rows = dict(zip(read.ids, zip(read.scores, read.gold, strict=True), strict=True))
+    # Labels that stand for a supervisor are written as they are.
+    return _Said(file, rows, "n_labelled" in read_counts(stage), stage)
+
+
+def _labels(stage: PlannedStage) -> _Said:
+    """The labels that a stage made; none where it is not on file what they are of."""
+    file, examples = stage.folder / _LABELS_FILE, _examples(stage)
+    if examples is None or not file.is_file():
+        return _Said(file, {}, False, stage)
+    truth = read_truth(examples)
+    rows = {id: (logs, truth[id][1]) for id, logs in read_log_probabilities(file).items()}
+    return _Said(file, rows, False, stage)
+
+
+def _given(stage: PlannedStage, made: _Said) -> _Said:
+    """The labels that a stage was given of the examples that it left."""
+    file = beside(stage.folder, Path(_config(stage)["labels"]))
+    if not file.is_file():
+        return _Said(file, {}, False, stage)
+    given = read_log_probabilities(file)
+    return _Said(file, {id: (given[id], gold) for id, (_, gold) in made.rows.items()}, False, stage)
+
+
+def _examples(stage: PlannedStage) -> Path | None:
+    """The examples of a stage, where they are on file."""
+    config = _config(stage)
+    path = beside(stage.folder, Path(config["examples"])) if "examples" in config else None
+    return path if path is not None and path.is_file() else None
+
+
+def _config(stage: PlannedStage) -> Mapping[str, Any]:
+    path = stage.folder / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+class _Samples:
+    """Makes one sample of the same examples, however many models say something of them."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, ...], Sample] = {}
+
+    def scored(
+        self, role: str, method: str | None, said_S: Sequence[_Said], transforms: tuple[str, ...] = ()
+    ) -> list[Scored]:
+        """Of the examples with ground truth; nothing where there are none for a seed."""
+        known_S = [sorted(id for id, (_, gold) in said.rows.items() if gold is not None) for said in said_S]
+        if not all(known_S):
+            return []
+        read_S = []
+        for said, ids in zip(said_S, known_S, strict=True):
+            scores, gold = zip(*(said.rows[id] for id in ids), strict=True)
+            read_S.append(forecasts(scores, gold, ids, probabilities=said.probabilities))
+        samples_S = [self._sample(tuple(ids), said.stage) for said, ids in zip(said_S, known_S, strict=True)]
+        return [Scored(role, method, tuple(read_S), tuple(samples_S), transforms)]
+
+    def _sample(self, ids: tuple[str, ...], stage: PlannedStage) -> Sample:
+        if ids not in self._made:
+            examples = _examples(stage)
+            truth = {} if examples is None else read_truth(examples)
+            groups = [truth[id][0] if id in truth else id for id in ids]
+            halves = {group: hash_fraction("half", group) >= 0.5 for group in set(groups)}
+            # Seeds may draw their examples anew; those are independent.
+            drawn = resampling(groups, stream=len(self._made))
+            self._made[ids] = Sample(examples is not None, drawn, np.array([halves[group] for group in groups]))
+        return self._made[ids]
