@@ -134,6 +134,7 @@ LOADS_TORCH = {
     "programs": {
         "assemble",
         "convert",
+        "curve",
         "features",
         "finetune",
         "policy",

@@ -15,12 +15,14 @@ from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.files import put_in_place
+from w2s_rm.programs.curve import Curve, held_out
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, recorded, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
 from w2s_rm.runs.folder import StageFolder, package_versions
 from w2s_rm.runs.hub import hub_problems, push_model
+from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
 from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
 from w2s_rm.types import Example
@@ -53,6 +55,7 @@ def train(argv: Sequence[str], kind: Configured) -> None:
             freeze_all_but(stage_args.head, trainer.model, layers, checkpointing=again)
         # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
+        curve = _add_curve(trainer, folder, stage_args, args, tokenizer)
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
         scale = _scale(trainer, rows)
@@ -65,12 +68,23 @@ def train(argv: Sequence[str], kind: Configured) -> None:
                 "steps": trainer.state.global_step,
                 "reload_difference": difference,
                 **scale,
+                **({} if curve is None else curve.join()),
             }
             clean(folder)
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:
                 push_model(output / "model", pushed)
+
+
+def _add_curve(trainer: Any, folder: StageFolder, stage_args: Any, args: Any, tokenizer: Any) -> Curve | None:
+    """Let a trainer score held-out splits between its steps, where the stage says so."""
+    if stage_args.evaluations is None:
+        return None
+    evaluations = Evaluations(stage_args.evaluations, stage_args.evaluation_spacing, stage_args.keep)
+    curve = Curve(trainer, folder, evaluations, held_out(stage_args, args, tokenizer))
+    trainer.add_callback(curve)
+    return curve
 
 
 def _take_push(args: Any) -> dict[str, Any]:
