@@ -1,4 +1,4 @@
-"""What a recipe says of scoring held-out examples during a training: `train: {evaluations: 10, keep: end}`. No torch."""
+"""What a recipe says of scoring held-out examples during a training: `train: {evaluations: 10}`. No torch."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def too_many(evaluations: int, steps: int) -> str:
         evaluations (`int`): How many are asked for.
         steps (`int`): How many steps there are.
     """
-    return f"evaluations is {evaluations}, and the training has {steps} steps; use {steps} or fewer, or train longer"
+    has = f"{steps} step{'' if steps == 1 else 's'}"
+    return f"evaluations is {evaluations}, and the training has {has}; use {steps} or fewer, or train longer"
 
 
 EVALUATION_OPTIONS = {option.name: str(option.type) for option in fields(Evaluations)}
@@ -109,13 +110,11 @@ def part_evaluations(train: Mapping[str, Any]) -> tuple[Evaluations | None, dict
         train (`Mapping`): Training options of a model.
 
     Raises:
-        ConfigError: Options of evaluations without their number.
+        ConfigError: A value out of range, or options without the number of evaluations.
     """
     others = {name: value for name, value in train.items() if name not in EVALUATION_OPTIONS}
     own = {name: train[name] for name in EVALUATION_OPTIONS if train.get(name) is not None}
     if not own:
         return None, others
-    if "evaluations" not in own:
-        raise ConfigError(f"train: {', '.join(own)}: only with evaluations; say how many, or leave it out")
     options: Evaluations = build_options(Evaluations, own, "evaluations")
     return options, others
