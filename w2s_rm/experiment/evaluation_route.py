@@ -36,13 +36,14 @@ def evaluated(training: Train, route: Route, evaluations: Evaluations, validatio
     Raises:
         ConfigError: The validation split shall choose, and nothing there tells better from worse.
     """
-    held_out = bool(route.recipe.sizes.get("n_validation"))
     labelled = training.labels is not None
     if evaluations.chooses and labelled and validation is None:
         raise ConfigError(
             "keep: weak_validation: the model is chosen by labels of the validation split, and what labels the "
             "examples here does not label those; keep: end"
         )
+    # What is trained on labels is stopped by labels: without these the split would tell the truth.
+    held_out = bool(route.recipe.sizes.get("n_validation")) and not (labelled and validation is None)
     return dataclasses.replace(
         training,
         evaluations=evaluations.evaluations,

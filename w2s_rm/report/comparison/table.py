@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from w2s_rm.data.predictions import read_predictions
 from w2s_rm.metrics.bootstrap import bootstrap_means, percentile_interval
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.simultaneous import simultaneous_intervals
 from w2s_rm.report.comparison.rows import BASELINE, ComparisonRow
+from w2s_rm.report.curves.read import at_the_end, curve_of
 from w2s_rm.report.fields import credits_of
 from w2s_rm.roles import STUDENT
 from w2s_rm.runs.plan import Run, read_run
@@ -58,8 +58,7 @@ def _resampled(run: Run, number: int) -> _Compared:
         return nothing
     evaluations = {method: run.find_all("evaluate", STUDENT, method) for method in (BASELINE, *methods)}
     students = {
-        method: [read_predictions(stage.folder / "predictions.parquet") for stage in stages]
-        for method, stages in evaluations.items()
+        method: [at_the_end(stage, curve_of(stage)) for stage in stages] for method, stages in evaluations.items()
     }
     credits = credits_of(students)
     if not credits:
