@@ -137,6 +137,7 @@ LOADS_TORCH = {
         "curve",
         "features",
         "finetune",
+        "keeping",
         "policy",
         "policy_parts",
         "pretrain",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ from transformers import TrainerCallback
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.curves import CURVE_FILE, CurvePart, read_curve, write_curve
-from w2s_rm.data.examples import write_examples
+from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.data.label_files import WeakLabel, write_labels
-from w2s_rm.errors import ConfigError
+from w2s_rm.data.predictions import read_predictions
+from w2s_rm.errors import ArtifactError, ConfigError
 from w2s_rm.programs import curve
+from w2s_rm.programs.evaluate import evaluate
+from w2s_rm.programs.keeping import Keeper
 from w2s_rm.programs.train import train
+from w2s_rm.runs.folder import StageFolder
+from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.train import Train
 from w2s_rm.types import Example
 
@@ -113,20 +119,24 @@ def test_training_is_untouched_and_everything_is_scored_once_each_time(stage: Ca
     assert [line["eval_validation_agreement"] for line in live] == [_agreement(part) for part in parts[::2]]
 
 
+def killed_at(name: str) -> Callable[..., None]:
+    def killed(path: Path, parts: Iterable[CurvePart]) -> None:
+        write_curve(path, parts)
+        if path.name == name:
+            raise KeyboardInterrupt
+
+    return killed
+
+
 def test_a_curve_is_whole_after_a_kill(stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     saving: dict[str, Any] = {"save_strategy": "steps", "save_steps": 3, "evaluation_spacing": "even", "evaluations": 4}
     # A loss without thresholds: those of the first step after a checkpoint are taken before its chance is put back.
     saving["loss"] = {"name": "cross_entropy"}
     whole = stage("whole", **saving)
 
-    def killed(path: Path, parts: Iterable[CurvePart]) -> None:
-        write_curve(path, parts)
-        if path.name == "step-6.parquet":
-            raise KeyboardInterrupt
-
     # After an evaluation, before the checkpoint of the same step: what it scored is not to stand twice.
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(curve, "write_curve", killed)
+        patch.setattr(curve, "write_curve", killed_at("step-6.parquet"))
         stage("killed", **saving)
     folder = whole.parent / "killed"
     assert {path.name for path in (folder / "curve").iterdir()} == {f"step-{step}.parquet" for step in (0, 2, 4, 6)}
@@ -135,6 +145,94 @@ def test_a_curve_is_whole_after_a_kill(stage: Callable[..., Path], monkeypatch: 
     assert read_curve(folder / CURVE_FILE) == read_curve(whole / CURVE_FILE)
     assert [part.step for part in read_curve(folder / CURVE_FILE)] == [0, 0, 2, 2, 4, 4, 6, 6, 8, 8]
     assert [line["step"] for line in lines(folder) if "eval_test_accuracy" in line] == [0, 2, 4, 6, 8]
+
+
+KEEP: dict[str, Any] = {
+    "keep": "weak_validation",
+    "loss": {"name": "cross_entropy"},
+    "learning_rate": 1e-2,
+    "evaluation_spacing": "even",
+    "evaluations": 8,
+    "max_steps": 16,
+}
+
+
+def agreements(folder: Path) -> list[float]:
+    return [_agreement(part) for part in read_curve(folder / CURVE_FILE) if part.split == "validation"]
+
+
+@pytest.mark.parametrize("adapter", [{}, {"use_peft": True, "lora_target_modules": ["q_proj", "v_proj"]}])
+def test_the_first_of_the_best_models_is_saved(
+    stage: Callable[..., Path], scoring_stage: Callable[..., list[str]], tmp_path: Path, adapter: dict[str, Any]
+) -> None:
+    folder = stage("kept", **KEEP, **adapter)
+    values, found = agreements(folder), counts(folder)
+    kept = found["evaluated_steps"][values.index(max(values))]
+    # Neither the first nor the last: otherwise this would show little.
+    assert 0 < kept < 16 and found["kept_step"] == kept
+    assert not (folder / "kept").exists() and found["reload_difference"] < 1e-5
+    examples = read_examples(tmp_path / "test.parquet")
+    evaluate(scoring_stage("evaluate", str(folder / "model"), examples, "judged"), Evaluate)
+    saved = read_predictions(tmp_path / "judged" / "predictions.parquet").scores
+    by_step = {part.step: part.predictions.scores for part in read_curve(folder / CURVE_FILE) if part.split == "test"}
+    close = {
+        step: all(one == pytest.approx(other, rel=1e-4, abs=1e-5) for one, other in zip(saved, scores, strict=True))
+        for step, scores in by_step.items()
+    }
+    assert [step for step, is_close in close.items() if is_close] == [kept]
+
+
+def test_the_best_model_outlives_a_kill(stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {**KEEP, "save_strategy": "steps", "save_steps": 5}
+    whole = stage("whole", **options)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(curve, "write_curve", killed_at("step-14.parquet"))
+        stage("killed", **options)
+    folder = whole.parent / "killed"
+    assert same_weights(stage("killed", **options), whole)
+    assert counts(folder)["kept_step"] == counts(whole)["kept_step"]
+
+
+def test_what_was_best_at_a_checkpoint_is_there_although_a_better_one_came_and_went(
+    tiny_model: Callable[..., str], pairs: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    class Offering(TrainerCallback):
+        def __init__(self, values: dict[int, float], killed_at: int | None = None) -> None:
+            self.values, self.killed_at = values, killed_at
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step in self.values:
+                with trainer.between_steps():
+                    keeper.offer(state.global_step, self.values[state.global_step])
+            if state.global_step == self.killed_at:
+                raise KeyboardInterrupt
+
+    def begin(offering: Offering) -> tuple[W2SRewardTrainer, Keeper]:
+        saving = {"max_steps": 7, "save_strategy": "steps", "save_steps": 3}
+        config = W2SRewardConfig(str(tmp_path / "trainer"), **{**COMMON, **saving})
+        trainer = W2SRewardTrainer(model=tiny_model(), args=config, train_dataset=datasets.Dataset.from_list(pairs(24)))
+        keeper = Keeper(trainer, StageFolder(tmp_path), trainer.train_dataset)
+        for callback in (keeper, offering):
+            trainer.add_callback(callback)
+        return trainer, keeper
+
+    trainer, keeper = begin(Offering({1: 0.5, 2: 0.9, 4: 0.95, 5: 0.97}, killed_at=5))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"step-2", "step-5"}
+    expected = load_file(tmp_path / "kept" / "step-2" / "model" / "model.safetensors")
+    # On another machine the same steps came out otherwise.
+    trainer, keeper = begin(Offering({4: 0.7, 6: 0.9}))
+    trainer.train(resume_from_checkpoint=True)
+    assert keeper.take(tmp_path / "model").step == 2
+    taken = load_file(tmp_path / "model" / "model.safetensors")
+    assert all(torch.equal(value, expected[name]) for name, value in taken.items())
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["step-2"]
+
+    shutil.rmtree(tmp_path / "kept")
+    trainer, keeper = begin(Offering({}))
+    with pytest.raises(ArtifactError, match="kept: is gone"):
+        trainer.train(resume_from_checkpoint=True)
 
 
 def test_more_evaluations_than_steps_are_refused(stage: Callable[..., Path]) -> None:

@@ -44,8 +44,8 @@ _HOW_TO_READ = (
 _STOPPING = (
     "The student was scored several times during its training. Two of the columns are results: the end, and where it "
     "agreed most with the supervisor's labels of the validation split (the earliest among equals), which needs no "
-    "truth. The third chooses by the very truth that it is measured with, and is too high by that: it says what a better rule "
-    "could gain at the most."
+    "truth. The third chooses by the very truth that it is measured with, and is too high by that: it says what a "
+    "better rule could gain at the most."
 )
 _GREEDY = (
     "Exact match is the share of test examples for which the model, decoding greedily, writes the right candidate. "
