@@ -65,6 +65,7 @@ def _draw_run(group: Sequence[CurveRow], upper: Axes, lower: Axes, colors: Mappi
         upper.set_xscale("symlog", linthresh=first, linscale=0.5)
         upper.set_xticks(_ticks(first))
     upper.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
+    upper.minorticks_off()
     upper.set_xlim(0.0, 1.03)
     for points in by_training(group).values():
         color = colors[training_name(points[0])]
