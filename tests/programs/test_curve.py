@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from safetensors.torch import load_file
 from training_helpers import COMMON
 from transformers import TrainerCallback
 
+import w2s_rm
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.curves import CURVE_FILE, CurvePart, read_curve, write_curve
 from w2s_rm.data.examples import read_examples, write_examples
@@ -66,10 +69,15 @@ def stage(
         "test": str(tmp_path / "test.parquet"),
     }
 
-    def run(name: str, evaluated: bool = True, **changes: Any) -> Path:
+    def run(name: str, evaluated: bool = True, launcher: Sequence[str] = (), **changes: Any) -> Path:
         labels = {"labels": str(tmp_path / "train_labels.parquet")}
         options = {**OPTIONS, **labels, **(held_out if evaluated else {}), **changes}
-        train(scoring_stage("train", model, pieces["train"], name, **options), Train)
+        options = {option: value for option, value in options.items() if value is not None}
+        arguments = scoring_stage("train", model, pieces["train"], name, **options)
+        if launcher:
+            subprocess.run([*launcher, "-m", "w2s_rm.stages.train", *arguments], check=True)
+        else:
+            train(arguments, Train)
         return tmp_path / name
 
     return run
@@ -147,6 +155,7 @@ def test_a_curve_is_whole_after_a_kill(stage: Callable[..., Path], monkeypatch: 
     assert [line["step"] for line in lines(folder) if "eval_test_accuracy" in line] == [0, 2, 4, 6, 8]
 
 
+CURVE_OPTIONS = ("evaluations", "evaluation_spacing", "keep")
 KEEP: dict[str, Any] = {
     "keep": "weak_validation",
     "loss": {"name": "cross_entropy"},
@@ -171,15 +180,7 @@ def test_the_first_of_the_best_models_is_saved(
     # Neither the first nor the last: otherwise this would show little.
     assert 0 < kept < 16 and found["kept_step"] == kept
     assert not (folder / "kept").exists() and found["reload_difference"] < 1e-5
-    examples = read_examples(tmp_path / "test.parquet")
-    evaluate(scoring_stage("evaluate", str(folder / "model"), examples, "judged"), Evaluate)
-    saved = read_predictions(tmp_path / "judged" / "predictions.parquet").scores
-    by_step = {part.step: part.predictions.scores for part in read_curve(folder / CURVE_FILE) if part.split == "test"}
-    close = {
-        step: all(one == pytest.approx(other, rel=1e-4, abs=1e-5) for one, other in zip(saved, scores, strict=True))
-        for step, scores in by_step.items()
-    }
-    assert [step for step, is_close in close.items() if is_close] == [kept]
+    assert saved_step(folder, scoring_stage, tmp_path) == [kept]
 
 
 def test_the_best_model_outlives_a_kill(stage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +284,49 @@ def test_weights_of_an_optimizer_with_two_sets_are_put_back(
         results.append(trainer.model.state_dict())
     assert judged == [True] * 4
     assert all(torch.equal(value, results[1][name]) for name, value in results[0].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["cpu_zero2", "cpu_zero3"])
+def test_two_processes_score_and_keep_alike(
+    stage: Callable[..., Path], scoring_stage: Callable[..., list[str]], tmp_path: Path, engine: str
+) -> None:
+    config = Path(w2s_rm.__file__).parents[1] / "deepspeed_configs" / f"{engine}.yaml"
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    # Each process has a chance of its own.
+    options = {**KEEP, "model_init_kwargs": {}}
+    alone = stage("alone", **options)
+    options["per_device_train_batch_size"] = 2
+    plain, folder = (
+        stage(name, evaluated=name == "evaluated", launcher=launcher, **{**options, **without})
+        for name, without in (("plain", dict.fromkeys(CURVE_OPTIONS)), ("evaluated", {}))
+    )
+    logged = [[line["loss"], line["grad_norm"]] for line in lines(plain) if "loss" in line]
+    assert logged == [[line["loss"], line["grad_norm"]] for line in lines(folder) if "loss" in line]
+    assert len(logged) == KEEP["max_steps"]
+
+    parts, expected = read_curve(folder / CURVE_FILE), read_curve(alone / CURVE_FILE)
+    assert [(part.step, part.split) for part in parts] == [(part.step, part.split) for part in expected]
+    for part, other in zip(parts, expected, strict=True):
+        assert part.predictions.ids == other.predictions.ids
+        for scores, others in zip(part.predictions.scores, other.predictions.scores, strict=True):
+            assert scores == pytest.approx(others, abs=1e-3)
+    values, kept = agreements(folder), counts(folder)["kept_step"]
+    assert kept == counts(folder)["evaluated_steps"][values.index(max(values))] < KEEP["max_steps"]
+    assert saved_step(folder, scoring_stage, tmp_path) == [kept]
+
+
+def saved_step(folder: Path, scoring_stage: Callable[..., list[str]], tmp_path: Path) -> list[int]:
+    """The steps after which the model scored the test examples as the saved one does, loaded afresh."""
+    examples = read_examples(tmp_path / "test.parquet")
+    evaluate(scoring_stage("evaluate", str(folder / "model"), examples, f"{folder.name}_judged"), Evaluate)
+    saved = read_predictions(tmp_path / f"{folder.name}_judged" / "predictions.parquet").scores
+    by_step = {part.step: part.predictions.scores for part in read_curve(folder / CURVE_FILE) if part.split == "test"}
+    return [
+        step
+        for step, scores in by_step.items()
+        if all(one == pytest.approx(other, rel=1e-4, abs=1e-5) for one, other in zip(saved, scores, strict=True))
+    ]
 
 
 def _agreement(part: CurvePart) -> float:
