@@ -236,6 +236,11 @@ def test_what_was_best_at_a_checkpoint_is_there_although_a_better_one_came_and_w
         trainer.train(resume_from_checkpoint=True)
 
 
+def test_nothing_to_choose_by_is_refused(stage: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match="keep weak_validation: give evaluations and a validation split"):
+        stage("unseen", **{**KEEP, "validation": None, "validation_labels": None})
+
+
 def test_more_evaluations_than_steps_are_refused(stage: Callable[..., Path]) -> None:
     with pytest.raises(ConfigError, match="evaluations is 9, and the training has 8 steps; use 8 or fewer"):
         stage("many", evaluations=9)

@@ -113,9 +113,12 @@ class Curve(TrainerCallback):
     def join(self) -> dict[str, Any]:
         """Put the files of all times into one, on the first rank; return what the manifest says of them."""
         join_curves(self.folder.path / CURVE_FILE, [self.folder.path / self._part(step) for step in self.steps])
-        self.folder.remove(_PARTS)
         rows = len(self.steps) * sum(len(split.examples) for split in self.splits)
         return {"evaluated_steps": self.steps, "evaluated_rows": rows}
+
+    def clean(self) -> None:
+        """Remove what was joined, once no checkpoint is left from which a run could go on and ask for it."""
+        self.folder.remove(_PARTS)
 
     def _part(self, step: int) -> str:
         return f"{_PARTS}/step-{step}.parquet"

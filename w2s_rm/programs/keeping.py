@@ -140,7 +140,7 @@ class Keeper(TrainerCallback):
         return Saved(step, facts["probe"], facts["scale"])
 
     def clean(self) -> None:
-        """Remove what was kept, once the stage is about to finish."""
+        """Remove what was kept, once no checkpoint is left from which a run could go on and ask for it."""
         self.folder.remove(_KEPT)
 
     def _path(self, step: int) -> Path:

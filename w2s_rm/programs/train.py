@@ -53,7 +53,7 @@ def train(argv: Sequence[str], kind: Configured) -> None:
             freeze_all_but(stage_args.head, trainer.model, layers, checkpointing=again)
         # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
-        keeper = Keeper(trainer, folder, rows) if stage_args.keep != END else None
+        keeper = _keeper(trainer, folder, stage_args, rows)
         curve = _add_curve(trainer, folder, keeper, stage_args, tokenizer)
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         place = folder.path / ("adapter" if model_args.use_peft else _WRITTEN)
@@ -71,12 +71,25 @@ def train(argv: Sequence[str], kind: Configured) -> None:
                 **({} if curve is None else {**curve.join(), "kept_step": saved.step}),
             }
             clean(folder)
-            if keeper is not None:
-                keeper.clean()
+            for of_evaluations in filter(None, (curve, keeper)):
+                of_evaluations.clean()
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:
                 push_model(output / "model", pushed)
+
+
+def _keeper(trainer: Any, folder: StageFolder, stage_args: Any, rows: datasets.Dataset) -> Keeper | None:
+    """What keeps the best model, where it is not the last one that is saved.
+
+    Raises:
+        ConfigError: Nothing is there to choose it by; a plan says so before.
+    """
+    if stage_args.keep == END:
+        return None
+    if stage_args.evaluations is None or stage_args.validation is None:
+        raise ConfigError(f"keep {stage_args.keep}: give evaluations and a validation split, or keep {END}")
+    return Keeper(trainer, folder, rows)
 
 
 def _add_curve(

@@ -213,8 +213,8 @@ def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:
 def _seed_result(seed: int, index: int, credits: Credits, stopped: Mapping[str, Credits]) -> SeedResult:
     means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
     weak, student, ceiling = (means.get(of) for of in TRAINED)
-    known = not (weak is None or student is None or ceiling is None)
-    recovered = gap_recovered(weak, student, ceiling) if known else None
+    known = None if weak is None or student is None or ceiling is None else (weak, student, ceiling)
+    recovered = None if known is None else gap_recovered(*known)
     by_rule = {
         f"student_{rule}": float(stopped[rule][STUDENT][index].mean()) if stopped.get(rule) else None for rule in RULES
     }

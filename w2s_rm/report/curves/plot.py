@@ -89,15 +89,20 @@ def _ticks(first: float) -> list[float]:
 
 def _draw_accuracy(axes: Axes, points: Sequence[CurveRow], color: str) -> None:
     """A line in its band, with a ring where validation says to stop and a cross where the test split would."""
-    known = [(row, row.test_accuracy, row.test_low, row.test_high) for row in points if row.test_accuracy is not None]
-    shares, values = [row.share for row, *_ in known], [value for _, value, *_ in known]
-    axes.fill_between(shares, [low for *_, low, _ in known], [high for *_, high in known], color=color, alpha=0.12,
-                      linewidth=0, zorder=2)  # fmt: skip
+    known = [
+        (row, row.test_accuracy, row.test_low, row.test_high)
+        for row in points
+        if row.test_accuracy is not None and row.test_low is not None and row.test_high is not None
+    ]
+    shares, values = [row.share for row, *_ in known], [value for _, value, _, _ in known]
+    lows, highs = [low for _, _, low, _ in known], [high for _, _, _, high in known]
+    axes.fill_between(shares, lows, highs, color=color, alpha=0.12, linewidth=0, zorder=2)
     axes.plot(shares, values, color=color, linewidth=2, marker=".", zorder=3)
     for measure, marker in (("stopped", "o"), ("best", "x")):
-        most = max((row for row, *_ in known), key=lambda row: getattr(row, measure), default=None)
-        if most is not None and getattr(most, measure):
-            axes.plot([most.share], [most.test_accuracy], color=color, **_mark(marker))
+        marked = [(getattr(row, measure), -row.evaluation, row.share, value) for row, value, _, _ in known]
+        seeds, _, share, value = max(marked, default=(0, 0, 0.0, 0.0))
+        if seeds:
+            axes.plot([share], [value], color=color, **_mark(marker))
 
 
 def _mark(marker: str) -> dict[str, Any]:

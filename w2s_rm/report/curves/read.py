@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -116,6 +117,6 @@ def at_the_end(evaluation: PlannedStage, curve: Curve | None) -> Predictions:
     return curve.end
 
 
-def _config(folder: Path) -> dict[str, object]:
+def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     return dict(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
