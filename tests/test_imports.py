@@ -138,8 +138,10 @@ LOADS_TORCH = {
     "programs": {
         "assemble",
         "convert",
+        "curve",
         "features",
         "finetune",
+        "keeping",
         "policy",
         "policy_parts",
         "pretrain",

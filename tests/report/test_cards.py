@@ -125,6 +125,26 @@ def test_a_student_with_its_run(run: Path) -> None:
     assert "hf_secret" not in text and "/home/me" not in text and str(run.parent) not in text
 
 
+def test_a_model_that_was_stopped_says_where_and_by_what(run: Path) -> None:
+    stages = run.parent / "stages"
+    for name in ("student-0", "ceiling-0"):
+        config = yaml.safe_load((stages / name / "config.yaml").read_text(encoding="utf-8"))
+        counts = {**COUNTS, "steps": 94, "kept_step": 20}
+        add_stage(run.parent, name, {**config, "keep": "weak_validation"}, {**MANIFEST, "counts": counts})
+    (row,) = json.loads((run / "report.json").read_text())
+    row["per_seed"][0]["student_weak_validation"] = 0.83
+    (run / "report.json").write_text(json.dumps([row]))
+    update_cards(run)
+    where = "| saved | after step 20 of 94, the first where it "
+    text = card(run, "student")
+    assert f"{where}agreed most with the supervisor's labels on the validation split |" in text
+    assert "students at the end of their training; this model is the one named above" in text
+    # The table keeps to the end of training, and the line of this model to what is in the folder.
+    assert "(demo, student logconf, seed 0): accuracy 83.0 %" in text and "80.0" in text
+    assert f"{where}was right most often on the validation split |" in card(run, "ceiling")
+    assert "| saved |" not in card(run, "weak")
+
+
 def test_accuracies_are_those_of_the_model_itself(
     run: Path, make_run: MakeRun, answers: Callable[..., list[float]]
 ) -> None:

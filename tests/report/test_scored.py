@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from w2s_rm.data.label_files import WeakLabel, write_labels
-from w2s_rm.report.scored import read_labels, read_models, title
+from w2s_rm.report.scored import read_labels, read_scored, title
 from w2s_rm.runs.plan import read_run
 
 MakeRun = Callable[..., Path]
@@ -32,7 +32,7 @@ def run(make_run: MakeRun, answers: Answers, put_examples: Put) -> Path:
 
 
 def test_each_model_once_though_methods_share_it(run: Path) -> None:
-    models = read_models(read_run(run))
+    models = read_scored(read_run(run))
     assert [(one.role, one.method) for one in models] == [
         ("weak", None),
         ("student", "naive"),
@@ -51,29 +51,29 @@ def test_each_model_once_though_methods_share_it(run: Path) -> None:
 
 def test_examples_that_are_gone_are_groups_of_their_own(run: Path) -> None:
     shutil.rmtree(next((run.parent / "stages").glob("prepare-*")) / "examples")
-    (one, *_) = read_models(read_run(run))
+    (one, *_) = read_scored(read_run(run))
     assert one.n_groups is None and one.drawn_S[0].n_groups == 100
 
 
 def test_runs_that_were_moved_are_read_where_they_are(run: Path, tmp_path: Path) -> None:
     shutil.move(run.parent, tmp_path / "elsewhere")
-    models = read_models(read_run(tmp_path / "elsewhere" / run.name))
+    models = read_scored(read_run(tmp_path / "elsewhere" / run.name))
     assert {one.n_groups for one in models} == {20}
 
 
 def test_only_examples_with_ground_truth(make_run: MakeRun, answers: Answers) -> None:
     gold = [1, None] * 50
     some = make_run("some", weak=None, students={"naive": [answers(75)]}, ceiling=None, gold=gold)
-    (one,) = read_models(read_run(some))
+    (one,) = read_scored(read_run(some))
     assert one.n_examples == 50
     none = make_run("none", weak=None, students={"naive": [answers(75)]}, ceiling=None, gold=[None] * 100)
-    assert read_models(read_run(none)) == []
+    assert read_scored(read_run(none)) == []
 
 
 def test_labels_that_stand_for_a_supervisor_are_probabilities(run: Path) -> None:
     for folder in (run.parent / "stages").glob("evaluate-*-weak-*"):
         (folder / "manifest.json").write_text(json.dumps({"counts": {"n_labelled": 100, "examples": 100}}))
-    (weak, *_) = read_models(read_run(run))
+    (weak, *_) = read_scored(read_run(run))
     # 1 and 0 are certain, not scores.
     assert weak.said_S[0].confidence_B.tolist() == [1.0] * 100
     assert sorted(set(weak.said_S[0].loss_B.tolist())) == [0.0, math.inf]

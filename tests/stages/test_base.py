@@ -25,7 +25,7 @@ from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.programs.launched import parse_model_stage
 from w2s_rm.runs.launch import Launch
-from w2s_rm.stages import Examples, Labels, Model, Scores, Stage, held, recorded
+from w2s_rm.stages import Examples, Labels, Model, Scores, Stage, extra, held, recorded
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.prepare import Prepare
@@ -136,6 +136,16 @@ def test_what_enters_the_hash(tmp_path: Path) -> None:
         version: ClassVar[int] = 2
 
     assert Later(runs=tmp_path, examples=split()).hash != stage.hash
+
+    @dataclass(frozen=True, kw_only=True, eq=False)
+    class Besides(Maker):
+        measured: int | None = extra(None)
+        by: Labels | None = extra(None)
+
+    # What a stage can do besides is nothing where it is not asked for.
+    assert Besides(runs=tmp_path, examples=split()).hash == stage.hash
+    besides = [{"measured": 3}, {"by": Labels("x", "y")}]
+    assert len({stage.hash, *(Besides(runs=tmp_path, examples=split(), **one).hash for one in besides)}) == 3
     # What is made by another stage is another thing, although its path ends alike.
     readers = [Reader(runs=one.runs, model_name_or_path=one.model) for one in (stage, maker(tmp_path / "moved"))]
     assert (

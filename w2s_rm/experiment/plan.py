@@ -12,6 +12,7 @@ from typing import Any
 
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.evaluation_route import refuse_evaluations
 from w2s_rm.experiment.further_route import evaluated_on
 from w2s_rm.experiment.open_route import open_route
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
@@ -98,7 +99,8 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
         runs_folder (`Path`): Where runs are kept, usually `runs`.
 
     Raises:
-        ConfigError: A path of the recipe does not exist, or the recipe needs ground truth that its task lacks.
+        ConfigError: A path of the recipe does not exist, the recipe needs ground truth that its task lacks, or a
+            training has fewer steps than evaluations.
     """
     if runs_folder.exists() and not runs_folder.is_dir():
         raise ConfigError(f"--runs {runs_folder}: is a file; name a folder")
@@ -111,6 +113,7 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
     route = open_route(recipe, runs_folder.resolve())
     # Mistakes in data and label files show before anything slow begins.
     stages = sorted(in_order(_with_further(route, _goals(route))), key=lambda stage: stage.follows_model)
+    refuse_evaluations(recipe, stages)
     return Plan(recipe, stages, route.runs / recipe.name, route.encoding["head"])
 
 

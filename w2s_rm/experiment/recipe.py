@@ -12,6 +12,7 @@ from typing import Any
 from w2s_rm import bundled, catalog, options
 from w2s_rm.data.splits import SIZES
 from w2s_rm.errors import ConfigError, join_problems, nearest
+from w2s_rm.experiment.evaluation_route import evaluation_problems
 from w2s_rm.experiment.fields import model_fields, training_fields
 from w2s_rm.experiment.further_recipe import FurtherTask, read_further, read_task
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
@@ -20,6 +21,7 @@ from w2s_rm.experiment.values import value_problems
 from w2s_rm.features.options import ANNOTATIONS, feature_mistakes
 from w2s_rm.options import Mistake
 from w2s_rm.settings import find_setting
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS, evaluation_mistakes
 from w2s_rm.types import Task
 
 # Folders of the toolkit itself below `runs/`.
@@ -161,6 +163,22 @@ class Recipe:
         """
         return f"{self.places.get(keys, 'recipe')}: {'.'.join(keys)}"
 
+    def keys_of_option(self, option: str, value: Any, part: str, method: str | None) -> tuple[str, ...]:
+        """Return the keys under which a training option of a model has a value.
+
+        Args:
+            option (`str`): Its name.
+            value (`Any`): Its value, which the recipe gives for this model.
+            part (`str`): The part of the recipe that describes the model.
+            method (`str`, *optional*): The method that it belongs to.
+        """
+        model = ("models", part) if part in self.more else (part,)
+        own = {} if method is None else {("methods", method): self.methods[method].train}
+        by_keys = {**own, model: self.models()[part].train, (): self.train}
+        # The nearest that says so: a model may belong to a method and not have its options.
+        keys = next(keys for keys, train in by_keys.items() if train.get(option) == value)
+        return (*keys, "train", option)
+
     def task(self) -> Task:
         """Build the task from its options."""
         task: Task = options.build("tasks", {**self.task_options, "name": self.task_name})
@@ -182,6 +200,9 @@ def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml
     marked = load_marked(path, list(overrides), replacing)
     checker = Checker(marked)
     recipe = checker.recipe()
+    if not checker.problems:
+        for keys, wrong in evaluation_problems(recipe):
+            checker.problem(keys, wrong)
     if checker.problems:
         count = len(checker.problems)
         heading = f"{path}: {count} mistake{'s' if count > 1 else ''}:"
@@ -401,8 +422,9 @@ class Checker:
 
     def train(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
         data = self.mapping(path, value)
-        self.known(path, data, {**training_fields(), **ANNOTATIONS}, _RESERVED)
+        self.known(path, data, {**training_fields(), **ANNOTATIONS, **EVALUATION_OPTIONS}, _RESERVED)
         self.report(path, feature_mistakes(data))
+        self.report(path, evaluation_mistakes(data))
         for name in _AT_LEAST_ONE:
             if isinstance(data.get(name), int) and data[name] < 1:
                 self.problem((*path, name), f"is {data[name]}; use 1 or more")

@@ -14,6 +14,7 @@ from typing import Any
 from w2s_rm import options
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, nearest
+from w2s_rm.experiment.evaluation_route import evaluated
 from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, read_alike
 from w2s_rm.experiment.further_route import Further
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
@@ -29,6 +30,7 @@ from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
+from w2s_rm.training.evaluations import part_evaluations
 from w2s_rm.training.pretraining import Pretraining
 from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
 
@@ -129,6 +131,7 @@ class Route:
         # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
         of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
         features, others = part_features({**self.training_options(part), **of_method, **training_method.train})
+        evaluations, others = part_evaluations(others)
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
             **self.part_fields(part),
@@ -148,6 +151,9 @@ class Route:
         for entry in named.before if strong else ():
             preparation: Preparation = options.build("preparations", entry)
             training = preparation.prepare(self, training)
+        if evaluations is not None:
+            # Of what prepares a model nothing is reported.
+            training = evaluated(training, self, evaluations, validation)
         return training if features is None else probe_in_place_of(training, self, features, validation)
 
     def relabel(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,20 @@ from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.files import put_in_place
+from w2s_rm.programs.curve import Curve, held_out
+from w2s_rm.programs.keeping import Keeper, Saved, probe_of, save
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, recorded, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
 from w2s_rm.runs.folder import StageFolder, package_versions
 from w2s_rm.runs.hub import hub_problems, push_model
+from w2s_rm.training.evaluations import END, Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
 from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
 from w2s_rm.types import Example
 
-_PROBE_EXAMPLES = 8
-# Their candidates give mean and deviation of the scores to a few hundredths of the deviation.
-_SCALE_EXAMPLES = 500
+_WRITTEN = "model.tmp"
 
 
 def train(argv: Sequence[str], kind: Configured) -> None:
@@ -53,10 +53,13 @@ def train(argv: Sequence[str], kind: Configured) -> None:
             freeze_all_but(stage_args.head, trainer.model, layers, checkpointing=again)
         # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
+        keeper = _keeper(trainer, folder, stage_args, rows)
+        curve = _add_curve(trainer, folder, keeper, stage_args, tokenizer)
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-        probe = rows.select(range(min(_PROBE_EXAMPLES, len(rows))))
-        scale = _scale(trainer, rows)
-        difference = _save(trainer, probe, folder, stage_args, model_args, kind_of(examples[0].candidates[0]))
+        place = folder.path / ("adapter" if model_args.use_peft else _WRITTEN)
+        saved = save(trainer, rows, place) if keeper is None else keeper.take(place)
+        trained_on = kind_of(examples[0].candidates[0])
+        difference = _publish(trainer, probe_of(rows), saved, place, folder, stage_args, model_args, trained_on)
         if is_main_process():
             counts = {
                 **encoding_counts(encoded),
@@ -64,13 +67,44 @@ def train(argv: Sequence[str], kind: Configured) -> None:
                 "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
                 "steps": trainer.state.global_step,
                 "reload_difference": difference,
-                **scale,
+                **saved.scale,
+                **({} if curve is None else {**curve.join(), "kept_step": saved.step}),
             }
             clean(folder)
+            for of_evaluations in filter(None, (curve, keeper)):
+                of_evaluations.clean()
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:
                 push_model(output / "model", pushed)
+
+
+def _keeper(trainer: Any, folder: StageFolder, stage_args: Any, rows: datasets.Dataset) -> Keeper | None:
+    """What keeps the best model, where it is not the last one that is saved.
+
+    Raises:
+        ConfigError: Nothing is there to choose it by; a plan says so before.
+    """
+    if stage_args.keep == END:
+        return None
+    if stage_args.evaluations is None or stage_args.validation is None:
+        raise ConfigError(f"keep {stage_args.keep}: give evaluations and a validation split, or keep {END}")
+    return Keeper(trainer, folder, rows)
+
+
+def _add_curve(
+    trainer: Any, folder: StageFolder, keeper: Keeper | None, stage_args: Any, tokenizer: Any
+) -> Curve | None:
+    """Let a trainer score held-out splits between its steps, where the stage says so, and keep the best model."""
+    if stage_args.evaluations is None:
+        return None
+    evaluations = Evaluations(stage_args.evaluations, stage_args.evaluation_spacing, stage_args.keep)
+    splits = held_out(stage_args, trainer.args, tokenizer)
+    curve = Curve(trainer, folder, evaluations, splits, keeper.offer if keeper is not None else None)
+    # The keeper first: what was kept must be known before anything is judged.
+    for callback in filter(None, (keeper, curve)):
+        trainer.add_callback(callback)
+    return curve
 
 
 def _take_push(args: Any) -> dict[str, Any]:
@@ -88,14 +122,6 @@ def _take_push(args: Any) -> dict[str, Any]:
     if problems:
         raise ConfigError("; ".join(problems))
     return config
-
-
-def _scale(trainer: Any, rows: datasets.Dataset) -> dict[str, float]:
-    """Measure the scale of the scores on some of the training examples, evenly spaced, on all ranks."""
-    sample = rows.select(range(0, len(rows), -(-len(rows) // _SCALE_EXAMPLES)))
-    scores = [score for part in trainer.score_rows(sample) for row in part for score in row.scores]
-    mean, spread = statistics.fmean(scores), statistics.pstdev(scores)
-    return {"scored_examples": len(sample), "score_mean": mean, "score_std": spread}
 
 
 def training_margins(examples: Sequence[Example], labels: str | None) -> list[float] | None:
@@ -135,25 +161,26 @@ def training_targets(examples: Sequence[Example], labels: str | None, source: st
     return [truth for truth in truths if truth is not None]
 
 
-def _save(
-    trainer: Any, probe: datasets.Dataset, folder: StageFolder, stage_args: Any, model_args: Any, kind: str
+def _publish(
+    trainer: Any,
+    probe: datasets.Dataset,
+    saved: Saved,
+    place: Path,
+    folder: StageFolder,
+    stage_args: Any,
+    model_args: Any,
+    trained_on: str,
 ) -> float:
-    """Save `model/` as an ordinary folder and compare its scores on the probe with the trainer's."""
-    # Before saving, and on all ranks: under ZeRO-3 none has the whole model to score with.
-    scored = [row for part in trainer.score_rows(probe) for row in part]
-    written = folder.path / "model.tmp"
-    saved = folder.path / "adapter" if model_args.use_peft else written
-    trainer.save_model(str(saved))
-    trainer.accelerator.wait_for_everyone()
-    difference = 0.0
+    """Make `model/` of what was saved, an ordinary folder, and compare its scores on the probe with the trainer's."""
+    written, difference = folder.path / _WRITTEN, 0.0
     if is_main_process():
         from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
         # Else what is loaded from here on would be sharded over ranks that do not take part.
         unset_hf_deepspeed_config()
         if model_args.use_peft:
-            merge_adapter(stage_args.head, model_args, trainer.args, saved, written, stage_args.classes)
-        for output in (written, saved):
+            merge_adapter(stage_args.head, model_args, trainer.args, place, written, stage_args.classes)
+        for output in (written, place):
             # A pickle: it names folders of this machine, and to load it is to run what it says.
             (output / "training_args.bin").unlink(missing_ok=True)
         args, batch = trainer.args, trainer.data_collator(list(probe))
@@ -161,13 +188,13 @@ def _save(
             stage_args.head,
             written,
             batch,
-            [row.scores for row in scored],
+            saved.probe,
             args.device,
             bool(args.bf16),
             args.trust_remote_code,
         )
         if trainer.head.gives_rewards:
-            facts = ScoringFacts(kind, stage_args.head, args.max_length, bool(args.bf16))
+            facts = ScoringFacts(trained_on, stage_args.head, args.max_length, bool(args.bf16))
             write_facts(written, facts)
         put_in_place(written, folder.path / "model")
     # No rank leaves while the first one still merges, compares and writes.

@@ -31,7 +31,8 @@ class StageRecord(TrainerCallback):
         """Drop what an interrupted run logged after the checkpoint from which this one goes on."""
         if not state.is_world_process_zero:
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        goes_on = state.global_step > 0 and self.path.is_file()
+        lines = self.path.read_text(encoding="utf-8").splitlines() if goes_on else []
         # A process that was killed may have left half of a line.
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= state.global_step]
         write_text(self.path, "".join(f"{line}\n" for line in kept))

@@ -11,9 +11,12 @@ import yaml
 
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
+from w2s_rm.roles import STUDENT
 from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import display_name, read_json
 
+# What a training says of the model that it saved.
+WEAK_VALIDATION = "weak_validation"
 WITH_CARDS = ("train", "assemble")
 """The stages whose models have cards."""
 
@@ -30,6 +33,8 @@ class Use:
         rows (`tuple[Mapping, ...]`): Rows of the report in which the model has that role: of a method's own model that
             method's, of one that methods share those that have no other.
         judged (`bool`): Whether it was evaluated in its role: a member of an ensemble, say, was not.
+        stopped (`bool`, *optional*, defaults to `False`): Whether the validation split chose it among the models of its
+            training.
     """
 
     recipe: Mapping[str, Any]
@@ -38,12 +43,15 @@ class Use:
     seed: int | None
     rows: tuple[Mapping[str, Any], ...]
     judged: bool
+    stopped: bool = False
 
     @property
     def accuracy(self) -> float | None:
         """Accuracy of this very model on the run's test examples; `None` without ground truth or evaluation."""
         results = [result for row in self.rows[:1] for result in row["per_seed"] if result["seed"] == self.seed]
-        return results[0].get(self.role) if results and self.judged else None
+        # Of students a row tells what they are at the end of training, whichever is saved.
+        name = f"{STUDENT}_{WEAK_VALIDATION}" if self.role == STUDENT and self.stopped else self.role
+        return results[0].get(name) if results and self.judged else None
 
 
 @dataclass(frozen=True)
@@ -123,11 +131,20 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
         for stage in stages:
             # By name, which holds the hash: `runs/` may have been moved since it was planned.
             if stage["stage"] in WITH_CARDS and Path(stage["folder"]).name == folder.name:
-                uses.append(_use(plan.parent, stage, stages))
+                uses.append(_use(plan.parent, stage, stages, was_stopped(_read_yaml(folder / "config.yaml"))))
     return tuple(uses)
 
 
-def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Use:
+def was_stopped(config: Mapping[str, Any]) -> bool:
+    """Whether the validation split chose which model of a training was saved.
+
+    Args:
+        config (`Mapping`): The config of the training's stage.
+    """
+    return config.get("keep") == WEAK_VALIDATION
+
+
+def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]], stopped: bool) -> Use:
     recipe, role, method = _read_yaml(run / "recipe.yaml"), stage["of"], stage["method"]
     rows = [row for row in read_json(run / "report.json") if row["recipe"] == recipe["name"]]
     evaluated = [
@@ -137,7 +154,7 @@ def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]
     ]
     others = {name for name, _ in evaluated if name is not None}
     own_rows = [row for row in rows if row["method"] == method or (method is None and row["method"] not in others)]
-    return Use(recipe, role, method, stage["seed"], tuple(own_rows), (method, stage["seed"]) in evaluated)
+    return Use(recipe, role, method, stage["seed"], tuple(own_rows), (method, stage["seed"]) in evaluated, stopped)
 
 
 def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:

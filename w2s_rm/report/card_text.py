@@ -12,7 +12,7 @@ from w2s_rm.heads import HEADS
 from w2s_rm.render.elements import Table
 from w2s_rm.render.markdown import markdown
 from w2s_rm.render.numbers import percent, percent_interval, ratio, ratio_interval
-from w2s_rm.report.card_facts import CardFacts, Use
+from w2s_rm.report.card_facts import CardFacts, Use, was_stopped
 from w2s_rm.roles import CEILING, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import display_name
 
@@ -87,9 +87,18 @@ def _opening(facts: CardFacts) -> Iterator[str]:
         ("loss", _loss(config.get("loss", {"name": "cross_entropy"}))),
         ("seed", str(config.get("seed", "–"))),
     ]
+    if was_stopped(config):
+        lines.append(("saved", _stopping(facts)))
     if facts.supervisor is None:
         lines = [line for line in lines if line[0] != "right labels"]
     yield markdown([Table(("", ""), tuple(lines), 2)]).rstrip()
+
+
+def _stopping(facts: CardFacts) -> str:
+    """Say which of the models of a training this is, and by which rule."""
+    most = "was right most often" if facts.supervisor is None else "agreed most with the supervisor's labels"
+    counts = facts.counts
+    return f"after step {counts['kept_step']} of {counts['steps']}, the first where it {most} on the validation split"
 
 
 def _loss(loss: Any) -> str:
@@ -110,6 +119,8 @@ def _results(facts: CardFacts) -> Iterator[str]:
         "PGR = (student − weak) / (ceiling − weak), the performance gap recovered. Means over seeds; agreement is with "
         "the supervisor on the test examples."
     )
+    if was_stopped(facts.config) and facts.supervisor is not None:
+        yield "The table has students at the end of their training; this model is the one named above."
     for use in facts.uses:
         if use.accuracy is not None:
             role = " ".join(filter(None, (use.role, use.method)))

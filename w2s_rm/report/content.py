@@ -23,6 +23,7 @@ from w2s_rm.report.tables import (
     results_table,
     seeds_table,
     side_by_side_table,
+    stopping_table,
 )
 
 _HOW_TO_READ = (
@@ -42,6 +43,12 @@ _HOW_TO_READ = (
     "candidates or the prompt are, the bag of words only which words occur: where they come near the supervisor, it "
     "may have learned no more than that. The untrained student is the strong model as it was before training "
     "(zero-shot), where it can score candidates then: what it already knows was not learned from the supervisor.",
+)
+_STOPPING = (
+    "The student was scored several times during its training. Two of the columns are results: the end, and where it "
+    "agreed most with the supervisor's labels of the validation split (the earliest among equals), which needs no "
+    "truth. The third chooses by the very truth that it is measured with, and is too high by that: it says what a "
+    "better rule could gain at the most."
 )
 _GREEDY = (
     "Exact match is the share of test examples for which the model, decoding greedily, writes the right candidate. "
@@ -100,6 +107,9 @@ def _rest(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[Bloc
     """What a reader asks next."""
     groups = by_run(rows)
     content: list[Block] = [Heading("Results", 2), results_table(rows)]
+    evaluated = [row for row in rows if row.student_accuracy_best is not None]
+    if evaluated:
+        content += [Heading("Early stopping", 2), stopping_table(evaluated), Paragraph(_STOPPING)]
     content += [Heading("Baselines", 2), baselines_table(groups)]
     written = [row for row in rows if row.student_no_candidate is not None]
     if written:

@@ -16,6 +16,10 @@ from w2s_rm.metrics.pgr import PGR, pgr
 from w2s_rm.roles import JUDGED, STUDENT, TRAINED, WEAK, ZERO_SHOT
 from w2s_rm.types import Predictions
 
+BY_WEAK_LABELS, BY_TRUTH = "weak_validation", "best"
+RULES = (BY_WEAK_LABELS, BY_TRUTH)
+"""What would have stopped a student's training: the supervisor's labels of the validation split, and the truth of the
+test split, which chooses by what it is measured with."""
 Models = Mapping[str, Sequence[Predictions]]
 Credits = Mapping[str, Floats]
 
@@ -73,6 +77,23 @@ def pgr_fields(credits: Credits) -> dict[str, Any]:
         "pgr_high": result.high,
         "reliable": result.reliable,
     }
+
+
+def stopping_fields(credits: Mapping[str, Credits]) -> dict[str, Any]:
+    """Accuracy and PGR of the students that each rule of [`RULES`] would have stopped, with their intervals.
+
+    Args:
+        credits (`Mapping[str, Mapping[str, ndarray]]`): By rule what [`credits_of`] returned, with these students.
+    """
+    fields: dict[str, Any] = {}
+    for rule in RULES:
+        known = credits.get(rule, {})
+        fields |= interval_fields({(f"student_accuracy_{rule}",) * 2: known.get(STUDENT)})
+        result = _pgr(known)
+        ends = ("value", "low", "high")
+        names = (f"pgr_{rule}", f"pgr_{rule}_low", f"pgr_{rule}_high")
+        fields |= {name: getattr(result, end) if result else None for name, end in zip(names, ends, strict=True)}
+    return fields
 
 
 def gain_fields(credits: Credits) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class SeedResult:
         student (`float` or `None`): Accuracy of the student.
         ceiling (`float` or `None`): Accuracy of the ceiling.
         pgr (`float` or `None`): Performance gap recovered.
+        student_weak_validation (`float` or `None`): Accuracy of the student where the supervisor's labels of the
+            validation split would have stopped it; `None` without evaluations on its way.
+        student_best (`float` or `None`): The same where the truth of the test split would have.
     """
 
     seed: int
@@ -32,6 +35,8 @@ class SeedResult:
     student: float | None
     ceiling: float | None
     pgr: float | None
+    student_weak_validation: float | None = None
+    student_best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class ReportRow:
         weak_accuracy (`float` or `None`): Mean over seeds; `None` without weak predictions or ground truth.
         weak_low (`float` or `None`): Lower end.
         weak_high (`float` or `None`): Upper end.
-        student_accuracy (`float` or `None`): Mean over seeds; `None` without ground truth.
+        student_accuracy (`float` or `None`): Mean over seeds, at the end of training, whichever model was saved; `None`
+            without ground truth.
         student_low (`float` or `None`): Lower end.
         student_high (`float` or `None`): Upper end.
         ceiling_accuracy (`float` or `None`): Mean over seeds; `None` without ceiling or ground truth. Where a method
@@ -77,6 +83,20 @@ class ReportRow:
         pgr_low (`float` or `None`): Lower end; `None` also when unbounded.
         pgr_high (`float` or `None`): Upper end; `None` also when unbounded.
         reliable (`bool` or `None`): Whether the interval of the gap is above zero; `None` when there is no gap.
+        student_accuracy_weak_validation (`float` or `None`): The student's where the supervisor's labels of the
+            validation split would have stopped its training; `None` without evaluations on its way.
+        student_accuracy_weak_validation_low (`float` or `None`): Lower end.
+        student_accuracy_weak_validation_high (`float` or `None`): Upper end.
+        pgr_weak_validation (`float` or `None`): Performance gap recovered there.
+        pgr_weak_validation_low (`float` or `None`): Lower end; `None` also when unbounded.
+        pgr_weak_validation_high (`float` or `None`): Upper end; `None` also when unbounded.
+        student_accuracy_best (`float` or `None`): The student's where the truth of the test split would have: chosen by
+            what it is measured with, and so too high, of which its interval knows nothing.
+        student_accuracy_best_low (`float` or `None`): Lower end.
+        student_accuracy_best_high (`float` or `None`): Upper end.
+        pgr_best (`float` or `None`): Performance gap recovered there.
+        pgr_best_low (`float` or `None`): Lower end; `None` also when unbounded.
+        pgr_best_high (`float` or `None`): Upper end; `None` also when unbounded.
         agreement (`float` or `None`): Share of test examples on which the student chooses as its supervisor does.
         agreement_when_right (`float` or `None`): The same where the supervisor is right.
         agreement_when_wrong (`float` or `None`): The same where the supervisor is wrong.
@@ -152,6 +172,18 @@ class ReportRow:
     pgr_low: float | None
     pgr_high: float | None
     reliable: bool | None
+    student_accuracy_weak_validation: float | None
+    student_accuracy_weak_validation_low: float | None
+    student_accuracy_weak_validation_high: float | None
+    pgr_weak_validation: float | None
+    pgr_weak_validation_low: float | None
+    pgr_weak_validation_high: float | None
+    student_accuracy_best: float | None
+    student_accuracy_best_low: float | None
+    student_accuracy_best_high: float | None
+    pgr_best: float | None
+    pgr_best_low: float | None
+    pgr_best_high: float | None
     agreement: float | None
     agreement_when_right: float | None
     agreement_when_wrong: float | None

@@ -86,7 +86,7 @@ def title(role: str, method: str | None, transforms: Sequence[str] = ()) -> str:
     return " ".join(word for word in (role, method, after) if word is not None)
 
 
-def read_models(run: Run) -> list[Scored]:
+def read_scored(run: Run) -> list[Scored]:
     """Read what supervisors, students and ceilings say of the test examples with ground truth.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ import numpy as np
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.pgr import gap_recovered
+from w2s_rm.report.curves.read import Curve, at_the_end, curve_of
 from w2s_rm.report.fields import (
+    BY_TRUTH,
+    BY_WEAK_LABELS,
+    RULES,
     Credits,
     accuracy_fields,
     agreement_fields,
@@ -21,6 +25,7 @@ from w2s_rm.report.fields import (
     gain_fields,
     greedy_fields,
     pgr_fields,
+    stopping_fields,
 )
 from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
 from w2s_rm.roles import CEILING, JUDGED, LABELS, STUDENT, TRAINED, WEAK
@@ -42,22 +47,33 @@ def collect(run_dir: Path) -> list[ReportRow]:
         ArtifactError: The run is not finished or its files are broken.
         DataError: The models were not all scored on identical test examples.
     """
-    run, read = read_run(run_dir), reading_once()
-    return [_row(run, method, read) for method in run.methods]
+    curve = cache(curve_of)
+    run, read = read_run(run_dir), reading_once(curve)
+    return [_row(run, method, read, curve) for method in run.methods]
 
 
-def reading_once() -> Read:
-    """Return what reads the predictions of an evaluation, each file once: methods share supervisor and ceiling."""
+def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Read:
+    """Return what reads the predictions of an evaluation, each file once: methods share supervisor and ceiling.
+
+    On the run's own task students are as they were at the end of their training, also where another one was saved.
+
+    Args:
+        curve (`Callable`, *optional*): Finds the curve of a student's training.
+    """
 
     @cache
     def read(stage: PlannedStage) -> Predictions:
+        if stage.of == STUDENT and stage.further is None:
+            return at_the_end(stage, curve(stage))
         return read_predictions(stage.folder / "predictions.parquet")
 
     return read
 
 
-def _row(run: Run, method: str, read: Read) -> ReportRow:
+def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curve | None]) -> ReportRow:
     models = read_models(run, method, read)
+    stopped = _stopped([curve(stage) for stage in run.find_all("evaluate", STUDENT, method)])
+    credits_stopped = {rule: credits_of({**models, STUDENT: students}) for rule, students in stopped.items()}
     student = models[STUDENT][0]
     known = [row for row, gold in enumerate(student.gold) if gold is not None]
     credits = credits_of(models)
@@ -79,6 +95,7 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
         **gain_fields(credits),
         **_baselines(run),
         **pgr_fields(credits),
+        **stopping_fields(credits_stopped),
         **agreement_fields(models),
         **greedy_fields(models),
         label_accuracy=label_accuracy,
@@ -88,8 +105,19 @@ def _row(run: Run, method: str, read: Read) -> ReportRow:
             {name: _students(run, name, read) for name in (method, run.baseline)}, method, run.baseline
         ),
         counts=_counts(run),
-        per_seed=tuple(_seed_result(seed, index, credits) for index, seed in enumerate(run.seeds)),
+        per_seed=tuple(_seed_result(seed, n, credits, credits_stopped) for n, seed in enumerate(run.seeds)),
     )
+
+
+def _stopped(curves: Sequence[Curve | None]) -> dict[str, list[Predictions]]:
+    """By rule what the students say that it stops, one for each seed; without the rules that say nothing."""
+    known = [curve for curve in curves if curve is not None]
+    places = {BY_WEAK_LABELS: [curve.stopped for curve in known], BY_TRUTH: [curve.best for curve in known]}
+    return {
+        rule: [curve.test[place].predictions for curve, place in zip(known, found, strict=True) if place is not None]
+        for rule, found in places.items()
+        if len(known) == len(curves) and None not in found
+    }
 
 
 def read_models(run: Run, method: str, read: Read, further: str | None = None) -> dict[str, list[Predictions]]:
@@ -214,9 +242,12 @@ def _flat(prefix: str, counts: Mapping[str, object]) -> list[tuple[str, float]]:
     return pairs
 
 
-def _seed_result(seed: int, index: int, credits: Credits) -> SeedResult:
+def _seed_result(seed: int, index: int, credits: Credits, stopped: Mapping[str, Credits]) -> SeedResult:
     means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
     weak, student, ceiling = (means.get(of) for of in TRAINED)
-    if weak is None or student is None or ceiling is None:
-        return SeedResult(seed, weak, student, ceiling, None)
-    return SeedResult(seed, weak, student, ceiling, gap_recovered(weak, student, ceiling))
+    known = None if weak is None or student is None or ceiling is None else (weak, student, ceiling)
+    recovered = None if known is None else gap_recovered(*known)
+    by_rule = {
+        f"student_{rule}": float(stopped[rule][STUDENT][index].mean()) if stopped.get(rule) else None for rule in RULES
+    }
+    return SeedResult(seed, weak, student, ceiling, recovered, **by_rule)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Table
 from w2s_rm.render.numbers import percent, percent_hover, percent_interval, ratio
-from w2s_rm.report.formats import baselines, exact_match_pgr_text, pgr_text, task_names
+from w2s_rm.report.formats import baselines, exact_match_pgr_text, pgr_text, recovered, task_names
 from w2s_rm.report.rows import ReportRow
 
 
@@ -65,6 +65,40 @@ def baselines_table(groups: Sequence[Sequence[ReportRow]]) -> Table:
     """
     lines = [(group[0].recipe, name, text) for group in groups for name, text in baselines(group[0])]
     return Table(("Run", "Baseline", "Accuracy %"), tuple(lines), n_text=2)
+
+
+def stopping_table(rows: Sequence[ReportRow]) -> Table:
+    """The student at the end of training, and where each rule would have stopped it.
+
+    Args:
+        rows (`Sequence[ReportRow]`): Rows whose trainings were evaluated on their way.
+    """
+    header = (
+        *("Run", "Method", "End of training %", "Stopped by weak labels %", "Best by test truth (cheating) %"),
+        *("PGR at the end", "PGR stopped", "PGR best (cheating)"),
+    )
+    lines = [
+        (
+            row.recipe,
+            row.method,
+            percent_interval(row.student_accuracy, row.student_low, row.student_high),
+            percent_interval(
+                row.student_accuracy_weak_validation,
+                row.student_accuracy_weak_validation_low,
+                row.student_accuracy_weak_validation_high,
+            ),
+            percent_interval(row.student_accuracy_best, row.student_accuracy_best_low, row.student_accuracy_best_high),
+            pgr_text(row),
+            _stopped_pgr(row, row.pgr_weak_validation, row.pgr_weak_validation_low, row.pgr_weak_validation_high),
+            _stopped_pgr(row, row.pgr_best, row.pgr_best_low, row.pgr_best_high),
+        )
+        for row in rows
+    ]
+    return Table(header, tuple(lines), n_text=2)
+
+
+def _stopped_pgr(row: ReportRow, value: float | None, low: float | None, high: float | None) -> str:
+    return recovered(value, low, high, None if value is None else row.reliable)
 
 
 def exact_match_table(rows: Sequence[ReportRow]) -> Table:

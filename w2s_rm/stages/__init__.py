@@ -10,6 +10,7 @@ from w2s_rm.stages._base import (
     Scores,
     Stage,
     enters_config,
+    extra,
     held,
     recorded,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Scores",
     "Stage",
     "enters_config",
+    "extra",
     "held",
     "recorded",
 ]

@@ -21,6 +21,8 @@ from w2s_rm.types import content_hash
 Made = TypeVar("Made", bound="Reference")
 # Ways to mark a field that does not enter the hash: written into the config, for whoever reads it, or not even that.
 _RECORDED, _HELD = "recorded", "held"
+# And one that enters it only where it says something.
+_EXTRA = "extra"
 
 
 def recorded(default: Any = dataclasses.MISSING) -> Any:
@@ -39,6 +41,15 @@ def held(default: Any = dataclasses.MISSING) -> Any:
         default (`Any`, *optional*): The field's default; without one it must be given.
     """
     return field(default=default, metadata={"enters": _HELD})
+
+
+def extra(default: Any) -> Any:
+    """Declare a field for something that a stage does besides: at its default the hash is that of a stage without it.
+
+    Args:
+        default (`Any`): The field's default, at which nothing is done.
+    """
+    return field(default=default, metadata={"enters": _EXTRA})
 
 
 def enters_config(option: dataclasses.Field[Any]) -> bool:
@@ -199,7 +210,7 @@ class Stage:
 
     def content(self) -> dict[str, Any]:
         """What the result depends on, beside the inputs."""
-        entering = {option.name: value for option, value in self._own_fields() if not option.metadata.get("enters")}
+        entering = {option.name: value for option, value in self._own_fields() if _enters_hash(option, value)}
         return {name: _identified(_plain(value)) for name, value in entering.items()}
 
     def config(self) -> dict[str, Any]:
@@ -315,6 +326,11 @@ class Stage:
             argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`, and what it takes besides.
         """
         raise NotImplementedError
+
+
+def _enters_hash(option: dataclasses.Field[Any], value: Any) -> bool:
+    mark = option.metadata.get("enters")
+    return mark is None or (mark == _EXTRA and value != option.default)
 
 
 def _restored(name: str, values: dict[str, Any]) -> Stage:

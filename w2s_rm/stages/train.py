@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Labels, recorded
+from w2s_rm.stages._base import Examples, Labels, extra, recorded
 from w2s_rm.stages._options import Training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Train(Training):
-    """A model trained to score candidates. It makes `model/`, with LoRA `adapter/` too.
+    """A model trained to score candidates. It makes `model/`, with LoRA `adapter/` too, with evaluations a curve.
 
     Args:
         examples ([`~w2s_rm.stages.Examples`]): What to train on.
@@ -27,6 +27,13 @@ class Train(Training):
         loss (`Mapping`, *optional*): `name` and options of the loss; cross-entropy if it is not given.
         seed (`int`): Of the order of examples, and of the weights of a new head.
         trainable_layers (`int`, *optional*): Train only so many of the last layers, and a new head; by default all.
+        evaluations (`int`, *optional*): How often held-out splits are scored during training, beside once before it.
+        evaluation_spacing (`str`, *optional*, defaults to `"log"`): How these lie over the steps; see
+            [`~w2s_rm.training.evaluations.Evaluations`].
+        keep (`str`, *optional*, defaults to `"end"`): Which of the evaluated models is saved.
+        validation ([`~w2s_rm.stages.Examples`], *optional*): Held out, scored in evaluations.
+        validation_labels ([`Labels`], *optional*): What the supervisor says of them.
+        test ([`~w2s_rm.stages.Examples`], *optional*): Held out, scored in evaluations; chooses nothing.
         run_name (`str`, *optional*): Names the training where it is watched.
         options (`Mapping`, *optional*): Fields of `TrainingArguments`, `RewardConfig` and TRL's `ModelConfig`.
     """
@@ -41,6 +48,12 @@ class Train(Training):
     classes: list[str] | None = None
     loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
     trainable_layers: int | None = None
+    evaluations: int | None = extra(None)
+    evaluation_spacing: str = extra("log")
+    keep: str = extra("end")
+    validation: Examples | None = extra(None)
+    validation_labels: Labels | None = extra(None)
+    test: Examples | None = extra(None)
     # Weights know no name, so that recipes which train the same model share it.
     run_name: str | None = recorded(None)
 

@@ -5,6 +5,7 @@ Shape suffixes: B examples of a micro-batch, N of the global batch, K candidates
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections import defaultdict
@@ -114,6 +115,35 @@ class WeakToStrongMixin(Trainer):
         model.eval()
         ready: nn.Module = model
         return ready
+
+    @contextlib.contextmanager
+    def between_steps(self) -> Iterator[None]:
+        """Let a training go on afterwards as if nothing had been, whatever is scored and logged between two steps.
+
+        Put back are the modes of all modules, what was about to be logged, and the weights of an optimizer that keeps
+        two sets of them: to turn one into the other and back rounds. They wait in main memory, not on the device.
+        """
+        modes = [(module, module.training) for module in self.model.modules()]
+        log_is_due, two_sets = self.control.should_log, self._optimizer_of_two_sets()
+        weights = [] if two_sets is None else [weight for group in two_sets.param_groups for weight in group["params"]]
+        copies = [weight.detach().to("cpu", copy=True) for weight in weights]
+        yield
+        if two_sets is not None:
+            two_sets.train()
+            with torch.no_grad():
+                for weight, copied in zip(weights, copies, strict=True):
+                    weight.copy_(copied)
+        for module, mode in modes:
+            module.training = mode
+        # To log is to have logged: what training has gathered for the same step would be passed over.
+        self.control.should_log = log_is_due
+
+    def _optimizer_of_two_sets(self) -> Any | None:
+        """The optimizer, where it is schedule-free: it has weights to train, and others to judge."""
+        inner = getattr(self.optimizer, "optimizer", None)
+        # DeepSpeed's wraps another one.
+        wrapped = (inner, getattr(inner, "optimizer", None))
+        return next((one for one in wrapped if callable(getattr(one, "eval", None))), None)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load micro-batches as lists of passes; a step's examples depend on seed, epoch and global batch size only.

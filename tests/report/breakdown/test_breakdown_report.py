@@ -13,7 +13,7 @@ from w2s_rm.data.predictions import write_predictions
 from w2s_rm.report import write_report
 from w2s_rm.report.breakdown import BreakdownRow, collect_breakdown
 from w2s_rm.report.breakdown.plot import _figure
-from w2s_rm.report.scored import read_models
+from w2s_rm.report.scored import read_scored
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
 
@@ -23,7 +23,7 @@ Put = Callable[..., Path]
 
 
 def rows_of(run: Path) -> list[BreakdownRow]:
-    return collect_breakdown(run, read_models(read_run(run)))
+    return collect_breakdown(run, read_scored(read_run(run)))
 
 
 def put_scores(run: Path, scores: Sequence[Sequence[float]], gold: Sequence[int | None]) -> None:

@@ -17,7 +17,7 @@ from w2s_rm.metrics.temperature import cross_fitted
 from w2s_rm.report import write_report
 from w2s_rm.report.calibration import CalibrationRow, collect_calibration
 from w2s_rm.report.calibration.plot import _figure
-from w2s_rm.report.scored import read_models
+from w2s_rm.report.scored import read_scored
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
 
@@ -29,7 +29,7 @@ Scores = list[list[float]]
 
 
 def rows_of(run: Path) -> list[CalibrationRow]:
-    return collect_calibration(run, read_models(read_run(run)))
+    return collect_calibration(run, read_scored(read_run(run)))
 
 
 def said(sharpness: float, seed: int, k: Sequence[int] = (2,)) -> tuple[Scores, list[int]]:
@@ -85,7 +85,7 @@ def test_rows_have_the_metrics_of_the_scores(make_run: MakeRun, k: Sequence[int]
 
 def test_a_temperature_is_never_judged_by_its_own_fit(make_run: MakeRun) -> None:
     run, _, _ = make(make_run)
-    scored = read_models(read_run(run))[0]
+    scored = read_scored(read_run(run))[0]
     tempered = cross_fitted(scored.said_S[0], scored.samples_S[0].second_N)
     row = rows_of(run)[0]
     assert tempered is not None and row.tempered_nll == pytest.approx(tempered.said.loss_B.mean())

@@ -21,7 +21,7 @@ def collect_breakdown(run_dir: Path, models: Sequence[Scored]) -> list[Breakdown
 
     Args:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
-        models (`Sequence[Scored]`): What [`~w2s_rm.report.scored.read_models`] read of it.
+        models (`Sequence[Scored]`): What [`~w2s_rm.report.scored.read_scored`] read of it.
 
     Returns:
         `list[BreakdownRow]`: Empty without ground truth.

@@ -26,7 +26,7 @@ def collect_calibration(run_dir: Path, models: Sequence[Scored]) -> list[Calibra
 
     Args:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
-        models (`Sequence[Scored]`): What [`~w2s_rm.report.scored.read_models`] read of it.
+        models (`Sequence[Scored]`): What [`~w2s_rm.report.scored.read_scored`] read of it.
 
     Returns:
         `list[CalibrationRow]`: Empty without ground truth.

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from w2s_rm.data.predictions import read_predictions
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.intervals import Estimate, Means, means_of
 from w2s_rm.metrics.simultaneous import correlations, holm, joint_error
 from w2s_rm.report.comparison.rows import ComparisonRow
 from w2s_rm.report.fields import credits_of
+from w2s_rm.report.table import reading_once
 from w2s_rm.roles import STUDENT
 from w2s_rm.runs.plan import Run, read_run
 
@@ -58,10 +58,9 @@ def students(run: Run, methods: Sequence[str]) -> Means | None:
     Raises:
         DataError: The students were scored on different test examples.
     """
+    read = reading_once()
     stages = {method: run.find_all("evaluate", STUDENT, method) for method in methods}
-    credits = credits_of(
-        {name: [read_predictions(stage.folder / "predictions.parquet") for stage in of] for name, of in stages.items()}
-    )
+    credits = credits_of({method: [read(stage) for stage in of] for method, of in stages.items()})
     return means_of([credits[method] for method in methods]) if credits else None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from w2s_rm import catalog
 from w2s_rm.render.elements import Block
 from w2s_rm.report.rows import ReportRow, plain
-from w2s_rm.report.scored import Scored, read_models
+from w2s_rm.report.scored import Scored, read_scored
 from w2s_rm.runs.plan import read_run
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class ReportedRun:
 
     @functools.cached_property
     def models(self) -> list[Scored]:
-        """What [`~w2s_rm.report.scored.read_models`] reads of it: once, for all sections."""
-        return read_models(read_run(self.folder))
+        """What [`~w2s_rm.report.scored.read_scored`] reads of it: once, for all sections."""
+        return read_scored(read_run(self.folder))
 
 
 class Section(Generic[Row]):
