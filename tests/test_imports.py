@@ -84,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "heads",
         "integrations",
         "labels",
+        "metrics.trials",
         "policies",
         "preparations",
         "programs",

@@ -58,8 +58,8 @@ def test_numbers_of_candidates_may_differ() -> None:
     np.testing.assert_allclose(losses, 0.0, atol=1e-12)
     third = [[1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0]]
     losses = fitted_losses(third, [[1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0]])
-    # The sum 2 log(1 + e^-a) + log(1 + 2 e^-a) + a is lowest, with x = e^-a, where 2x/(1 + x) + 2x/(1 + 2x) = 1, that is,
-    # 4x^2 + x - 1 = 0.
+    # The sum 2 log(1 + e^-a) + log(1 + 2 e^-a) + a is lowest, with x = e^-a, where 2x/(1 + x) + 2x/(1 + 2x) = 1, that
+    # is, 4x^2 + x - 1 = 0.
     x = (-1 + math.sqrt(17)) / 8
     assert 2 * x / (1 + x) + 2 * x / (1 + 2 * x) == pytest.approx(1)
     np.testing.assert_allclose(losses, [math.log(1 + x), math.log(1 + 2 * x), math.log(1 + x) - math.log(x)])
@@ -76,7 +76,8 @@ def test_the_half_width_is_that_of_a_paired_test() -> None:
     one, other = generator.random(5000), generator.random(5000)
     interval = ttest_rel(one, other).confidence_interval(0.95)
     assert paired_half_width(one, other) == pytest.approx((interval.high - interval.low) / 2, rel=1e-3)
-    assert paired_half_width(np.ones(1), np.zeros(1)) == math.inf
+    with pytest.raises(DataError, match="1 examples: trials are told apart by two or more"):
+        paired_half_width(np.ones(1), np.zeros(1))
 
 
 def test_what_a_split_can_show() -> None:

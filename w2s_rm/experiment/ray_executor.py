@@ -15,7 +15,7 @@ from w2s_rm.experiment.executors import run_inline
 from w2s_rm.experiment.jobs import Job, Schedule, unite
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.ray_worker import MAX_RETRIES, STARTED, Outcome, run_in_worker
-from w2s_rm.experiment.run import Say, check_before, record, run_stage
+from w2s_rm.experiment.run import Say, check_before, record, run_stage, to_check
 from w2s_rm.runs.folder import lock
 from w2s_rm.runs.launch import read_accelerate_config
 from w2s_rm.stages import Stage
@@ -125,7 +125,7 @@ def resource_problems(jobs: Sequence[Job], largest: Resources) -> list[str]:
 def _check(plans: Sequence[Plan]) -> None:
     problems: dict[str, None] = {}
     for plan in plans:
-        missing = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
+        missing = to_check(plan)
         try:
             if missing:
                 check_before(plan, missing, here=_address() is None)

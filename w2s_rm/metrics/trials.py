@@ -13,6 +13,8 @@ import numpy as np
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
 
+LEAST, FEW = 50, 500
+"""Validation examples below which nothing is chosen by them, and below which a reader is warned."""
 DIFFERING = 0.1
 """Share of examples on which two trials are supposed to choose differently, before anything is trained."""
 # Two-sided, 95 %, of the normal distribution.
@@ -97,10 +99,13 @@ def paired_half_width(values_B: Floats, others_B: Floats) -> float:
     Args:
         values_B (`ndarray` of shape `(B,)`): Of one trial, an example each.
         others_B (`ndarray` of shape `(B,)`): Of another, on the same examples.
+
+    Raises:
+        DataError: Fewer than two examples.
     """
     differences_B = values_B - others_B
     if len(differences_B) < 2:
-        return math.inf
+        raise DataError(f"{len(differences_B)} examples: trials are told apart by two or more; take a larger split")
     return float(_Z * differences_B.std(ddof=1) / math.sqrt(len(differences_B)))
 
 

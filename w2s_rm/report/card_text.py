@@ -87,9 +87,18 @@ def _opening(facts: CardFacts) -> Iterator[str]:
         ("loss", _loss(config.get("loss", {"name": "cross_entropy"}))),
         ("seed", str(config.get("seed", "–"))),
     ]
+    if "trials" in facts.counts:
+        lines.append(("chosen", _choice(facts.counts)))
     if facts.supervisor is None:
         lines = [line for line in lines if line[0] != "right labels"]
     yield markdown([Table(("", ""), tuple(lines), 2)]).rstrip()
+
+
+def _choice(counts: Mapping[str, Any]) -> str:
+    trials = counts["trials"]
+    values = ", ".join(f"{name} {value}" for name, value in trials[counts["chosen"]]["values"].items())
+    split = f"the {counts['chosen_by']} of {counts['n_validation']} validation examples"
+    return f"{values}; of {len(trials)} trials, by {split}"
 
 
 def _loss(loss: Any) -> str:
