@@ -74,10 +74,10 @@ def too_few(n: int) -> str:
 
 
 def _entries(checker: Checker, at: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str, Any]]:
-    """Place, name and value of each entry; what stands inside `loss` has that before its name."""
+    """Place, name and value of each entry; inside a mapping it begins with the mapping's and a dot."""
     for name, values in checker.mapping(at, value).items():
-        if f"{name}." == LOSS and isinstance(values, dict):
-            yield from (((*at, name, str(field)), f"{LOSS}{field}", inside) for field, inside in values.items())
+        if isinstance(values, dict):
+            yield from (((*at, str(name), str(field)), f"{name}.{field}", inside) for field, inside in values.items())
         else:
             yield (*at, str(name)), str(name), values
 
@@ -103,6 +103,8 @@ def _fits(checker: Checker, path: KeyPath, name: str, values: Sequence[Any], met
         _check_loss(checker, path, name.removeprefix(LOSS), values, methods)
     elif name.partition(".")[0] in _DATA:
         checker.problem(path, f"changes the data, which must be the same for all; {_ONLY_THESE}")
+    elif "." in name:
+        checker.problem(path, f"unknown option; {_ONLY_THESE}, of one model alone under its own tune")
     elif name in ANNOTATIONS:
         remedy = "several of layer and l2 are written as a list under train, and chosen from there"
         checker.problem(path, f"is an option of features, not of their training; {remedy}")
@@ -155,17 +157,16 @@ def _inside(checker: Checker, path: KeyPath) -> Mapping[str, Any]:
 
 def _check_fixed(checker: Checker, tune: Values, methods: Mapping[str, Method]) -> None:
     """Refuse one value beside several: neither could be meant without the other being of no account."""
-    of_methods = [("methods", name) for name in methods]
-    trained = [("train",), *((*path, "train") for path in (*_parts(checker), *of_methods))]
-    places = {(*path, name): name for path in trained for name in tune if name in _inside(checker, path)}
-    for path in of_methods:
-        fixed = _inside(checker, (*path, "loss"))
-        places |= {
-            (*path, "loss", name.removeprefix(LOSS)): name
-            for name in tune
-            if name.startswith(LOSS) and name.removeprefix(LOSS) in fixed
-        }
-    for path, name in places.items():
+    of_methods: list[KeyPath] = [("methods", name) for name in methods]
+    trained: list[KeyPath] = [("train",), *((*path, "train") for path in (*_parts(checker), *of_methods))]
+    places = [((*path, name), name) for path in trained for name in tune]
+    places += [
+        ((*path, "loss", name.removeprefix(LOSS)), name)
+        for path in of_methods
+        for name in tune
+        if name.startswith(LOSS)
+    ]
+    for path, name in ((path, name) for path, name in places if path[-1] in _inside(checker, path[:-1])):
         where = checker.marked.place(("tune", name))
         checker.problem(path, f"has one value here and several under tune ({where}); keep one of the two")
 

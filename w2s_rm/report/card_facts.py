@@ -163,7 +163,7 @@ def _trained_with(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
         }
     if config.get("stage") != "choice":
         return config
-    own = {name: config[name] for name in ("of", "run_name") if name in config}
+    own: dict[str, Any] = {name: config[name] for name in ("of", "run_name") if name in config}
     return {**_read_yaml(_chosen(folder, config, counts) / "config.yaml"), **own}
 
 

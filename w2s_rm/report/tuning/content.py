@@ -18,8 +18,8 @@ _HOW_TO_READ = (
     "cross-entropy at the temperature at which it is lowest, with the truth for weak model and ceiling, with the "
     "supervisor's labels for students. No trial that was not chosen has seen a test example.",
     "Loss, agreement with those labels and accuracy are means over seeds, of the chosen trials and, in brackets, from "
-    "the lowest to the highest of all trials. Accuracy is by the truth of the validation split, for reference: it chose "
-    "nothing where labels did.",
+    "the lowest to the highest of all trials and seeds. Accuracy is by the truth of the validation split, for "
+    "reference: it chose nothing where labels did.",
     "Within the noise are the other trials that do not fit visibly worse than the chosen one: the 95 % interval of "
     "their paired difference reaches 0. Which of these is best, validation does not say.",
 )
