@@ -155,12 +155,10 @@ def _trained_with(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
     """
     config = _read_yaml(folder / "config.yaml")
     linear_model = config.get("linear_model")
-    if linear_model is not None:
-        # It may have been chosen among several, and then nobody knew with which loss when this one was planned.
-        return {
-            **config,
-            "loss": _read_yaml(_trained(_beside(folder, Path(linear_model).parent)) / "config.yaml")["loss"],
-        }
+    maker = None if linear_model is None else _beside(folder, Path(linear_model).parent)
+    if maker is not None and (maker / "config.yaml").is_file():
+        # Where it was chosen among several, nobody knew its loss yet when this stage was planned.
+        return {**config, "loss": _read_yaml(_trained(maker) / "config.yaml")["loss"]}
     if config.get("stage") != "choice":
         return config
     own: dict[str, Any] = {name: config[name] for name in ("of", "run_name") if name in config}
