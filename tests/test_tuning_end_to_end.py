@@ -26,6 +26,7 @@ from w2s_rm.integrations.rewards import reward_function
 from w2s_rm.report import write_report
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages.choice import Choice
+from w2s_rm.stages.evaluate import Evaluate
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +122,7 @@ def test_from_a_recipe_to_its_report(
     assert set(counts) == {"weak seed 0", "student naive seed 0", "student logconf seed 0", "ceiling seed 0"}
 
     folder = plan.run_folder
-    (naive, logconf) = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    naive, _ = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert naive["student_accuracy"] is not None and "cut_prompts (weak)" in naive["counts"]
     rows = json.loads((folder / "tuning.json").read_text(encoding="utf-8"))
     assert len(rows) == 2 + 2 + 4 + 2 and sum(row["chosen"] for row in rows) == 4
@@ -131,8 +132,9 @@ def test_from_a_recipe_to_its_report(
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "## Tuning" in report and "not all models were chosen from as many trials: 2 for" in report
     # Of the trials only the chosen ones are tested: as many evaluations of the test split as there are models.
-    tested = [stage for stage in plan.stages if stage.kind == "evaluate" and "test" in stage.examples.path]  # type: ignore[attr-defined]
-    assert len(tested) == 4
+    judged = [stage for stage in plan.stages if isinstance(stage, Evaluate)]
+    tested = [stage for stage in judged if Path(stage.examples.path).stem == "test"]
+    assert len(tested) == 4 and len(judged) == 4 + len(rows)
 
     # Nothing is left to do, and a further value trains what it adds and no more.
     again: list[str] = []
@@ -159,7 +161,10 @@ def test_from_a_recipe_to_its_report(
     assert rewards == pytest.approx([row[0] for row in read_predictions(file).scores[:5]], abs=1e-5)
     card = (model / "README.md").read_text(encoding="utf-8")
     assert "of 2 trials, by the labels of 60 validation examples" in card and "## Results\n\n| " in card
-    assert "student" in card.partition("\n---\n")[0]
+    # Its labels are those of the weak trial that was chosen.
+    weak = next(stage for stage in plan.stages if isinstance(stage, Choice) and stage.of == "weak")
+    supervisor = Path(weak.trials[counts["weak seed 0"]["chosen"]].path).parent.name
+    assert f"trained on the ground truth ({supervisor})" in card and "- student\n" in card.partition("\n---\n")[0]
 
 
 def test_losses_on_frozen_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
