@@ -14,7 +14,7 @@ from trl import RewardConfig, RewardTrainer
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.examples import hash_order
 from w2s_rm.programs.scoring import encode, to_rows
-from w2s_rm.programs.train import training_margins
+from w2s_rm.programs.targets import training_margins
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Row
 

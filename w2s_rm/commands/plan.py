@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print every stage once, however many recipes share it, and how many there are of each kind."""
     from w2s_rm.experiment.jobs import count_kinds, unite
     from w2s_rm.experiment.power import power_lines
+    from w2s_rm.experiment.tuning import tuning_lines
 
     suites, plans = make_plans(arguments)
     jobs = unite(plans)
@@ -40,6 +41,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{number:3d}  {'cached ' if job.stage.cached else 'missing'}  {job.title}")
         print(f"     {shlex.join(job.stage.command())}")
     print(count_kinds([job.stage for job in jobs]))
+    for line in (line for plan in plans for line in tuning_lines(plan)):
+        print(line)
     for line in power_lines(plans, gap=arguments.gap / 100, spread=arguments.spread / 100):
         print(line)
     reports = [*joint_folders(suites, arguments.runs)] or [plan.run_folder for plan in plans]

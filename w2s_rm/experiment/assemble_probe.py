@@ -42,9 +42,9 @@ def assemble_probe(folder: Path) -> Path:
     probe = _planned(Probe, folder, config)
     # The identity is that under which it was trained, whatever the version of this code is.
     trained = Model(str(folder / LINEAR_MODEL), f"{config['stage_hash']}/{LINEAR_MODEL}")
-    planned = assembled(dataclasses.replace(probe, features=dataclasses.replace(probe.features, maker=reading)))
-    assert isinstance(planned.maker, Assemble)
-    stage = dataclasses.replace(planned.maker, linear_model=trained)
+    read = dataclasses.replace(probe, features=dataclasses.replace(probe.features, maker=reading))
+    stage = assembled(trained, read).maker
+    assert isinstance(stage, Assemble)
     if not stage.cached:
         stage.write_config()
         run_inline(stage)

@@ -20,6 +20,7 @@ from w2s_rm.heads import HEADS
 from w2s_rm.runs.places import model_layers
 from w2s_rm.stages import Examples, Features, Labels, Model
 from w2s_rm.stages.assemble import Assemble
+from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.features import Features as Reading
 from w2s_rm.stages.probe import Probe
@@ -102,11 +103,26 @@ def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     return dataclasses.replace(reading, **_whole_split(route, examples)).features
 
 
-def assembled(probe: Probe) -> Model:
+def probe_of(model: Model) -> Probe | None:
+    """Return the training of a linear model, `None` for any other; of one that was chosen among several, the first's.
+
+    These differ in losses and steps, not in the features that they read; the role is that of the chosen one.
+
+    Args:
+        model ([`~w2s_rm.stages.Model`]): A model that was trained here, or not.
+    """
+    maker = model.maker
+    if isinstance(maker, Choice) and isinstance(first := maker.trials[0].maker, Probe):
+        return dataclasses.replace(first, of=maker.of, note=maker.note)
+    return maker if isinstance(maker, Probe) else None
+
+
+def assembled(model: Model, probe: Probe) -> Model:
     """Plan a model that reads texts, of a linear model and that whose hidden states it reads.
 
     Args:
-        probe ([`~w2s_rm.stages.probe.Probe`]): The training of the linear model.
+        model ([`~w2s_rm.stages.Model`]): The linear model.
+        probe ([`~w2s_rm.stages.probe.Probe`]): Its training.
 
     Raises:
         ConfigError: Its features are not those of a row of tokens.
@@ -116,7 +132,7 @@ def assembled(probe: Probe) -> Model:
     assert isinstance(reading, Reading)
     return Assemble(
         **{name: getattr(probe, name) for name in _OF_PROBE},
-        linear_model=probe.model,
+        linear_model=model,
         model_name_or_path=reading.model_name_or_path,
         setting=reading.setting,
         options=reading.options,

@@ -111,7 +111,7 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
     data = _without_sharing(data)
     replacing = replacing or MarkedYaml("", {}, {})
     for key, value in replacing.data.items():
-        path_of_key = tuple(key.split("."))
+        path_of_key = _path(key, data)
         place = f"{replacing.source}: {replacing.place((key,))}"
         _put(path_of_key, _without_sharing(value), data, lines, place, key)
         lines |= {
@@ -121,7 +121,7 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
         }
     for override in overrides:
         key, equals, text = override.partition("=")
-        path_of_key = tuple(key.split("."))
+        path_of_key = _path(key, data)
         if not equals or not all(path_of_key):
             raise ConfigError(
                 f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
@@ -169,6 +169,19 @@ def _without_sharing(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_sharing(item) for key, item in value.items()}
     return [_without_sharing(item) for item in value] if isinstance(value, list) else value
+
+
+def _path(key: str, data: dict[str, Any]) -> KeyPath:
+    """Take a key that replaces a value apart at its dots, but for one that has dots and stands in the file."""
+    names, inner = key.split("."), data
+    for depth, name in enumerate(names):
+        rest = ".".join(names[depth:])
+        if rest in inner:
+            return (*names[:depth], rest)
+        if not isinstance(inner.get(name), dict):
+            break
+        inner = inner[name]
+    return tuple(names)
 
 
 def _put(path: KeyPath, value: Any, data: dict[str, Any], lines: dict[KeyPath, str], place: str, said: str) -> None:

@@ -24,6 +24,7 @@ from w2s_rm.labels.agree import Agree
 from w2s_rm.roles import CEILING, INTERMEDIATE, LABELS, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.plan import PlannedStage, Policies, Run, TestedTask
 from w2s_rm.stages import Examples, Labels, Stage
+from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.transform import Transform
@@ -113,6 +114,11 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
     route = open_route(recipe, runs_folder.resolve())
     # Mistakes in data and label files show before anything slow begins.
     stages = sorted(in_order(_with_further(route, _goals(route))), key=lambda stage: stage.follows_model)
+    if recipe.tune and not any(isinstance(stage, Choice) for stage in stages):
+        raise ConfigError(
+            f"{recipe.place('tune')}: chooses nothing: with all values of {', '.join(recipe.tune)} every model is the "
+            "same; on features, give lists of layer and l2 under train, or tune fields of losses"
+        )
     refuse_evaluations(recipe, stages)
     return Plan(recipe, stages, route.runs / recipe.name, route.encoding["head"])
 

@@ -15,7 +15,8 @@ from w2s_rm.experiment.executors import run_inline
 from w2s_rm.experiment.jobs import Job, Schedule, unite
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.ray_worker import MAX_RETRIES, STARTED, Outcome, run_in_worker
-from w2s_rm.experiment.run import Say, check_before, record, run_stage
+from w2s_rm.experiment.run import Say, check_before, record, run_stage, to_check
+from w2s_rm.experiment.tuning import tuning_lines
 from w2s_rm.runs.folder import lock
 from w2s_rm.runs.launch import read_accelerate_config
 from w2s_rm.stages import Stage
@@ -63,6 +64,8 @@ def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
         for plan in plans:
             held.enter_context(lock(plan.run_folder))
             record(plan)
+            for line in tuning_lines(plan):
+                say(line)
         jobs = unite(plans)
         titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
         for job in jobs:
@@ -125,7 +128,7 @@ def resource_problems(jobs: Sequence[Job], largest: Resources) -> list[str]:
 def _check(plans: Sequence[Plan]) -> None:
     problems: dict[str, None] = {}
     for plan in plans:
-        missing = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
+        missing = to_check(plan)
         try:
             if missing:
                 check_before(plan, missing, here=_address() is None)

@@ -17,6 +17,7 @@ from w2s_rm.experiment.fields import model_fields, training_fields
 from w2s_rm.experiment.further_recipe import FurtherTask, read_further, read_task
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
+from w2s_rm.experiment.tune_recipe import Values, part_values, read_tune
 from w2s_rm.experiment.values import value_problems
 from w2s_rm.features.options import ANNOTATIONS, feature_mistakes
 from w2s_rm.options import Mistake
@@ -37,10 +38,11 @@ _MANY = 25
 _MODELS = ("weak", "strong", "policy")
 _TOP = (
     *("name", "task", "also_evaluate", "head", *_MODELS, "models", "methods", "compare_to"),
-    *("train", "seeds", "accelerate_config", "ceiling_split"),
+    *("train", "tune", "seeds", "accelerate_config", "ceiling_split"),
 )
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config", "gpus")
-_WEAK = (*_MODEL, "labels", "trained")
+_TRAINED = (*_MODEL, "tune")
+_WEAK = (*_TRAINED, "labels", "trained")
 _CEILING_SPLITS = ("relabel", "weak")
 # What the toolkit sets itself, with where the user says it instead.
 _RESERVED = {
@@ -64,6 +66,7 @@ class ModelSpec:
         trained (`bool`, *optional*, defaults to `False`): Only for `weak`: the model is a reward model already.
         options (`Mapping`): Fields of TRL's `ModelConfig`: LoRA, quantisation, dtype, attention.
         train (`Mapping`): Fields of `TrainingArguments` and `RewardConfig` for this model only.
+        tune (`Mapping[str, tuple]`): Values to choose from in place of the recipe's own.
         accelerate_config (`str`, *optional*): Name in `deepspeed_configs/` or a path.
         gpus (`float`, *optional*): GPUs of a stage on Ray without an accelerate config for GPUs; below 1 a share.
     """
@@ -74,6 +77,7 @@ class ModelSpec:
     trained: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
+    tune: Values = field(default_factory=dict)
     accelerate_config: str | None = None
     gpus: float | None = None
 
@@ -120,6 +124,7 @@ class Recipe:
         methods (`Mapping[str, Method]`): By name.
         compare_to (`str`): The method whose students the report sets those of the others beside.
         train (`Mapping`): Training options of all models.
+        tune (`Mapping[str, tuple]`): Values to choose from, by training option or `loss.<field>`.
         seeds (`tuple[int, ...]`): Each is a whole repetition of the training.
         accelerate_config (`str`, *optional*): For both models.
         ceiling_split (`str`): What the ceiling trains on: `relabel`, the student's examples, or `weak`, as if it were a
@@ -142,6 +147,7 @@ class Recipe:
     methods: Mapping[str, Method]
     compare_to: str
     train: Mapping[str, Any]
+    tune: Values
     seeds: tuple[int, ...]
     accelerate_config: str | None
     ceiling_split: str
@@ -232,7 +238,7 @@ class Checker:
                 self.problem((name,), "is missing")
         task = self.mapping(("task",), data.get("task"))
         label, task_options, sizes = self.task(task, is_mapping=isinstance(data.get("task"), dict))
-        return Recipe(
+        recipe = Recipe(
             name=self.run_name(data.get("name")),
             task_name=str(task.get("name")),
             task_label=label,
@@ -245,6 +251,7 @@ class Checker:
             methods=(methods := self.methods(data.get("methods", {"naive": {"loss": {"name": "cross_entropy"}}}))),
             compare_to=self.compare_to(data.get("compare_to"), list(methods)),
             train=self.train(("train",), data.get("train")),
+            tune={},
             seeds=self.seeds(data.get("seeds", [0])),
             accelerate_config=self.text(("accelerate_config",), data.get("accelerate_config")),
             ceiling_split=self.ceiling_split(data.get("ceiling_split", "relabel")),
@@ -253,6 +260,8 @@ class Checker:
             content=data,
             places=self.marked.lines,
         )
+        # Last, for it asks what the methods' losses are.
+        return dataclasses.replace(recipe, tune=read_tune(self, data.get("tune"), recipe.methods))
 
     def keys(self, path: KeyPath, data: Mapping[str, Any], known: Iterable[str]) -> None:
         known = list(known)
@@ -321,7 +330,7 @@ class Checker:
     def model(self, role: str, value: Any, at: KeyPath | None = None) -> ModelSpec:
         path = at or (role,)
         data = self.mapping(path, value)
-        own_keys = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _MODEL)
+        own_keys = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _TRAINED)
         known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
         self.keys(path, data, [*own_keys, *known])
         config = {name: data[name] for name in data if name in known}
@@ -344,6 +353,7 @@ class Checker:
             trained=bool(trained),
             options=config,
             train=self.train((*path, "train"), data.get("train")),
+            tune=part_values(data.get("tune")),
             accelerate_config=self.text((*path, "accelerate_config"), data.get("accelerate_config")),
             gpus=self.gpus((*path, "gpus"), data.get("gpus")),
         )

@@ -15,15 +15,17 @@ from w2s_rm import options
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.evaluation_route import evaluated
-from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, read_alike
+from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, probe_of, read_alike
 from w2s_rm.experiment.further_route import Further
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
+from w2s_rm.experiment.tuning import Trial, choose, trials
 from w2s_rm.features.options import ANNOTATIONS, part_features
 from w2s_rm.preparations import Preparation
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.launch import Launch
 from w2s_rm.runs.places import model_size
 from w2s_rm.stages import Examples, Labels, Model
+from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.prepare import Prepare
@@ -105,8 +107,11 @@ class Route:
         labels: Labels | None = None,
         validation: Labels | None = None,
         note: str | None = None,
-    ) -> Train | Probe:
+    ) -> Train | Probe | Choice:
         """Plan a training, and what prepares it; on the features of a frozen model where the recipe says so.
+
+        Where the recipe tunes, each combination of values is planned as a recipe would be that has it, preparations
+        included, and what comes back is the choice among them.
 
         Args:
             of (`str`): What the model is; it decides what it is trained on where nothing else is said.
@@ -126,27 +131,51 @@ class Route:
         """
         strong = of in (STUDENT, CEILING)
         part = part or ("strong" if strong else WEAK)
-        base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
-        training_method = named if of == STUDENT else _PLAIN
-        # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
-        of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
-        features, others = part_features({**self.training_options(part), **of_method, **training_method.train})
-        evaluations, others = part_evaluations(others)
+        named = self.recipe.methods[method] if method is not None else _PLAIN
+        own = named if of == STUDENT else _PLAIN
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
             **self.part_fields(part),
             **self.encoding,
             examples=examples or self.examples("weak" if on_weak else "relabel"),
-            model_name_or_path=base,
+            model_name_or_path=self.base(part),
             labels=labels,
-            loss=dict(training_method.loss),
             seed=seed,
             of=of,
             method=method,
             note=note,
             # It names a repository on the hub, which takes no blanks.
             run_name="-".join(filter(None, [self.recipe.name, of, method, note, f"seed{seed}"])).replace(" ", "_"),
-            options={**others, **self.spec(part).options},
+        )
+        # What is tuned may be of no account to some: what computes the same is one trial.
+        planned: dict[str, tuple[Train | Probe, Trial]] = {}
+        for trial in trials({**self.recipe.tune, **self.spec(part).tune}, own.loss):
+            one = self._trained(training, named, own, trial, validation)
+            planned.setdefault(one.hash, (one, trial))
+        trainings, tried = zip(*planned.values(), strict=True)
+        return choose(self, trainings, tried, validation) if len(tried) > 1 else trainings[0]
+
+    def _trained(
+        self, training: Train, named: Method, own: Method, trial: Trial, validation: Labels | None
+    ) -> Train | Probe:
+        """A training with loss and options, prepared, or on features.
+
+        Args:
+            training: The rest of it.
+            named: The method that it belongs to.
+            own: That whose loss and options it has: of a student the same.
+            trial: What is tuned.
+            validation: What gave its labels says of the validation split.
+        """
+        part, strong = str(training.part), training.of in (STUDENT, CEILING)
+        # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
+        of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
+        features, others = part_features({**self.training_options(part), **of_method, **own.train})
+        evaluations, others = part_evaluations(others)
+        training = dataclasses.replace(
+            training,
+            loss={**own.loss, **trial.loss},
+            options={**others, **trial.train, **self.spec(part).options},
         )
         for entry in named.before if strong else ():
             preparation: Preparation = options.build("preparations", entry)
@@ -192,8 +221,10 @@ class Route:
         part: str | None = None,
         method: str | None = None,
         as_given: bool = False,
+        split: str = "test",
+        note: str | None = None,
     ) -> Evaluate:
-        """Plan the scoring of the test split.
+        """Plan the scoring of a split.
 
         Args:
             of (`str`): What the model is.
@@ -202,10 +233,12 @@ class Route:
             part (`str`, *optional*): The part of the recipe that describes it; `weak` for a supervisor, else `strong`.
             method (`str`, *optional*): The method that it belongs to.
             as_given (`bool`, *optional*, defaults to `False`): Whether the model was not trained here.
+            split (`str`, *optional*, defaults to `"test"`): Which one.
+            note (`str`, *optional*): Tells it from others in lines of progress.
         """
         part = part or (WEAK if of == WEAK else "strong")
-        scored = self._scored(part, model, self.examples("test"), as_given, whole=of == ZERO_SHOT)
-        return Evaluate(**scored, of=of, method=method, seed=seed)
+        scored = self._scored(part, model, self.examples(split), as_given, whole=of == ZERO_SHOT)
+        return Evaluate(**scored, of=of, method=method, seed=seed, note=note)
 
     def evaluate_labels(self, labels: Labels, *, seed: int, method: str | None = None) -> Evaluate:
         """Plan the judgement of a supervisor by its labels of the test split.
@@ -233,14 +266,16 @@ class Route:
         return model_size(self.base(part).path, layers)
 
     def batch_size(self, part: str, method: str | None = None) -> int:
-        """Return the number of examples in an optimizer step.
+        """Return the number of examples in an optimizer step; where that is tuned, the largest.
 
         Args:
             part (`str`): The part of the recipe that describes the model.
             method (`str`, *optional*): The method whose students are trained so.
         """
-        method_options = self.recipe.methods[method].train if method is not None else {}
-        return batch_size({**self.training_options(part), **method_options}, self.launches[part].processes)
+        of_method = self.recipe.methods[method].train if method is not None else {}
+        given = {**self.training_options(part), **of_method}
+        tried = trials({**self.recipe.tune, **self.spec(part).tune}, _PLAIN.loss)
+        return max(batch_size({**given, **trial.train}, self.launches[part].processes) for trial in tried)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.
@@ -274,7 +309,8 @@ class Route:
         if policy is None:
             return []
         # Rewards are of new texts, of which nobody has read features.
-        reward_model = assembled(model.maker) if isinstance(model.maker, Probe) else model
+        probe = probe_of(model)
+        reward_model = model if probe is None else assembled(model, probe)
         return [
             Policy(
                 **self.part_fields("policy"),
@@ -313,11 +349,11 @@ class Route:
     def _scored(
         self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False
     ) -> dict[str, Any]:
-        if isinstance(model.maker, Probe):
+        if (probe := probe_of(model)) is not None:
             inputs = {
                 "examples": examples,
                 "model_name_or_path": model,
-                "features": read_alike(model.maker, self, examples),
+                "features": read_alike(probe, self, examples),
             }
             return {**self.part_fields(part), **self.encoding, **inputs}
         model_options = self.spec(part).options

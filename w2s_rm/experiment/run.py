@@ -14,6 +14,7 @@ from w2s_rm.experiment.executors import Launches, run_inline
 from w2s_rm.experiment.further_route import form_problems
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
+from w2s_rm.experiment.tuning import tuning_lines
 from w2s_rm.files import write_yaml
 from w2s_rm.render.numbers import share
 from w2s_rm.runs.folder import StageFolder, lock
@@ -45,7 +46,9 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
 
     with lock(plan.run_folder):
         record(plan)
-        unchecked = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
+        unchecked = to_check(plan)
+        for line in tuning_lines(plan):
+            say(line)
         with Launches() as launches:
             execute = launches.run if uses_accelerate(plan) else run_inline
             for number, stage in enumerate(plan.stages, start=1):
@@ -57,6 +60,15 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
         files = write_report([plan.run_folder], plan.run_folder)
         update_cards(plan.run_folder)
         return files
+
+
+def to_check(plan: Plan) -> list[Stage]:
+    """Return the stages that [`check_before`] must see: those that load a model or make one, and are not finished.
+
+    Args:
+        plan ([`~w2s_rm.experiment.plan.Plan`]): The plan.
+    """
+    return [stage for stage in plan.stages if (stage.loads_model or stage.trains) and not stage.cached]
 
 
 def record(plan: Plan) -> None:
@@ -135,7 +147,7 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
 
     Args:
         plan ([`~w2s_rm.experiment.plan.Plan`]): The plan.
-        missing (`list[Stage]`): Its stages that load a model and are not finished.
+        missing (`list[Stage]`): What [`to_check`] returned.
         here (`bool`, *optional*, defaults to `True`): Whether they run on this machine, so that its hardware counts.
 
     Raises:

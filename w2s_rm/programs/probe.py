@@ -24,9 +24,8 @@ from w2s_rm.features.linear_model import LinearModel, load_models, save_models, 
 from w2s_rm.features.options import column, parse_column
 from w2s_rm.features.store import FeatureTable, read_features
 from w2s_rm.heads import HEADS
-from w2s_rm.metrics.accuracy import accuracy
 from w2s_rm.programs.launched import held, read_config, refuse_finished
-from w2s_rm.programs.train import training_margins, training_targets
+from w2s_rm.programs.targets import known_accuracy, training_margins, training_targets
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.places import LINEAR_MODEL
 from w2s_rm.training.config import build_loss
@@ -175,17 +174,6 @@ def cross_entropy(scores: Sequence[Sequence[float]], targets: Sequence[Sequence[
         -sum(share * log for share, log in zip(target, log_softmax(row), strict=True))
         for row, target in zip(scores, targets, strict=True)
     )
-
-
-def known_accuracy(scores: Sequence[Sequence[float]], examples: Sequence[Example]) -> float | None:
-    """Return the accuracy on those examples whose right candidate is known; `None` if there are none.
-
-    Args:
-        scores (`Sequence[Sequence[float]]`): Of the candidates of each.
-        examples (`Sequence[Example]`): All of them.
-    """
-    known = [(row, example.gold) for row, example in zip(scores, examples, strict=True) if example.gold is not None]
-    return accuracy([row for row, _ in known], [gold for _, gold in known]) if known else None
 
 
 def score_features(

@@ -10,14 +10,13 @@ import datasets
 from transformers import PrinterCallback
 
 from w2s_rm.data.examples import read_examples
-from w2s_rm.data.label_files import read_labels
-from w2s_rm.data.label_store import join_labels
-from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.errors import ConfigError
 from w2s_rm.files import put_in_place
 from w2s_rm.programs.curve import Curve, held_out
 from w2s_rm.programs.keeping import Keeper, Saved, probe_of, save
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, recorded, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
+from w2s_rm.programs.targets import training_margins, training_targets
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
 from w2s_rm.runs.folder import StageFolder, package_versions
@@ -25,7 +24,6 @@ from w2s_rm.runs.hub import hub_problems, push_model
 from w2s_rm.training.evaluations import END, Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
 from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
-from w2s_rm.types import Example
 
 _WRITTEN = "model.tmp"
 
@@ -122,43 +120,6 @@ def _take_push(args: Any) -> dict[str, Any]:
     if problems:
         raise ConfigError("; ".join(problems))
     return config
-
-
-def training_margins(examples: Sequence[Example], labels: str | None) -> list[float] | None:
-    """Margins for [`to_rows`], which the trainer takes off the first candidate; `None` where there are none.
-
-    Args:
-        examples (`Sequence[Example]`): Comparisons, in an order of candidates that knows no truth.
-        labels (`str`, *optional*): What is trained on in place of the ground truth, of which margins are a part.
-    """
-    if labels is not None or all(example.margin is None for example in examples):
-        return None
-    # The trainer takes a margin off the first candidate: where the second is the better one, it is added.
-    signs = [0.0 if example.gold is None else 1.0 - 2.0 * example.gold for example in examples]
-    return [sign * (example.margin or 0.0) for sign, example in zip(signs, examples, strict=True)]
-
-
-def training_targets(examples: Sequence[Example], labels: str | None, source: str) -> list[tuple[float, ...]]:
-    """Return what is trained on: a distribution over the candidates of each example.
-
-    Args:
-        examples (`Sequence[Example]`): What is trained on.
-        labels (`str`, *optional*): File of labels; without it, the ground truth.
-        source (`str`): Where the examples are from, for messages.
-
-    Raises:
-        DataError: Labels do not fit, or an example has no truth.
-    """
-    if labels is not None:
-        return join_labels(examples, read_labels(Path(labels)), source=labels)
-    truths = [example.targets for example in examples]
-    unknown = [example.id for example, truth in zip(examples, truths, strict=True) if truth is None]
-    if unknown:
-        raise DataError(
-            f"{source}: {len(unknown)} examples have no ground truth, the first {unknown[:3]}; "
-            "training needs it, or a file of labels"
-        )
-    return [truth for truth in truths if truth is not None]
 
 
 def _publish(

@@ -17,7 +17,7 @@ from w2s_rm.runs.plan import display_name, read_json
 
 # What a training says of the model that it saved.
 WEAK_VALIDATION = "weak_validation"
-WITH_CARDS = ("train", "assemble")
+WITH_CARDS = ("train", "choice", "assemble")
 """The stages whose models have cards."""
 
 
@@ -94,7 +94,7 @@ def gather(folder: Path, manifest: Mapping[str, Any], uses: tuple[Use, ...] = ()
         manifest (`Mapping`): Its manifest, or what will be in it: `counts` and `packages`.
         uses (`tuple[Use, ...]`, *optional*): What runs say.
     """
-    config = _read_yaml(folder / "config.yaml")
+    config = _trained_with(folder, manifest["counts"])
     prepared = beside(folder, Path(config["examples"]).absolute().parents[1]) / "config.yaml"
     task = _read_yaml(prepared).get("task", {}) if prepared.is_file() else {}
     supervisor, label_accuracy = None, None
@@ -164,10 +164,46 @@ def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
     return _words(maker, labels), read_json(maker / "manifest.json")["counts"].get("label_accuracy")
 
 
+def _trained_with(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a stage that makes a model; of a choice, that of the training which was chosen, in its own role.
+
+    Args:
+        folder: The stage's folder.
+        counts: Of its manifest, which a model that is just being saved does not have yet.
+    """
+    config = _read_yaml(folder / "config.yaml")
+    linear_model = config.get("linear_model")
+    maker = None if linear_model is None else beside(folder, Path(linear_model).parent)
+    if maker is not None and (maker / "config.yaml").is_file():
+        # Where it was chosen among several, nobody knew its loss yet when this stage was planned.
+        return {**config, "loss": _read_yaml(training_of(maker) / "config.yaml")["loss"]}
+    if config.get("stage") != "choice":
+        return config
+    own: dict[str, Any] = {name: config[name] for name in ("of", "run_name") if name in config}
+    return {**_read_yaml(_chosen(folder, config, counts) / "config.yaml"), **own}
+
+
+def training_of(folder: Path) -> Path:
+    """Return the folder of the training of a model: another one where the model was chosen among several.
+
+    Args:
+        folder (`Path`): The folder of the stage that made the model, or of a model that no stage made.
+    """
+    config = _read_yaml(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
+    if config.get("stage") != "choice":
+        return folder
+    return _chosen(folder, config, read_json(folder / "manifest.json")["counts"])
+
+
+def _chosen(folder: Path, config: Mapping[str, Any], counts: Mapping[str, Any]) -> Path:
+    return beside(folder, Path(config["trials"][counts["chosen"]]).parent)
+
+
 def _words(maker: Path, path: str) -> str:
     """Describe what a stage made, by the stage's own class; what no stage made by its name."""
     if not (maker / "config.yaml").is_file():
         return display_name(path)
+    maker = training_of(maker)
     config = _read_yaml(maker / "config.yaml")
 
     def words(path: str) -> str:

@@ -89,6 +89,8 @@ def _opening(facts: CardFacts) -> Iterator[str]:
     ]
     if was_stopped(config):
         lines.append(("saved", _stopping(facts)))
+    if "trials" in facts.counts:
+        lines.append(("chosen", _choice(facts.counts)))
     if facts.supervisor is None:
         lines = [line for line in lines if line[0] != "right labels"]
     yield markdown([Table(("", ""), tuple(lines), 2)]).rstrip()
@@ -99,6 +101,13 @@ def _stopping(facts: CardFacts) -> str:
     most = "was right most often" if facts.supervisor is None else "agreed most with the supervisor's labels"
     counts = facts.counts
     return f"after step {counts['kept_step']} of {counts['steps']}, the first where it {most} on the validation split"
+
+
+def _choice(counts: Mapping[str, Any]) -> str:
+    trials = counts["trials"]
+    values = ", ".join(f"{name} {value}" for name, value in trials[counts["chosen"]]["values"].items())
+    split = f"the {counts['chosen_by']} of {counts['n_validation']} validation examples"
+    return f"{values}; of {len(trials)} trials, by {split}"
 
 
 def _loss(loss: Any) -> str:

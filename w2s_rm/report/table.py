@@ -208,12 +208,19 @@ def _counts(run: Run) -> dict[str, float]:
         ("relabel", "train", STUDENT, method),
         ("test", "evaluate", STUDENT, method),
     ):
-        stage = run.find(name, of, stage_method, seed)
-        stage_counts = read_counts(stage) if stage else {}
+        stage_counts = _made(run, name, of, stage_method, seed)
         counts |= {
             f"{key} ({data})": stage_counts[key] for key in ("cut_prompts", "cut_candidates") if key in stage_counts
         }
     return counts | _alike(run)
+
+
+def _made(run: Run, name: str, of: str | None, method: str | None, seed: int) -> Mapping[str, Any]:
+    """What a stage counted; of a training among several, what that counted which was chosen. Empty without one."""
+    stage = run.find(name, of, method, seed)
+    if stage is None and name == "train":
+        stage = run.find("choice", of, method, seed)
+    return read_counts(stage) if stage else {}
 
 
 def _alike(run: Run) -> dict[str, float]:
@@ -226,8 +233,7 @@ def _alike(run: Run) -> dict[str, float]:
         ("test", "evaluate", STUDENT, method),
         ("test for the supervisor", "evaluate", WEAK, None),
     ):
-        stage = run.find(name, of, stage_method, seed)
-        number = read_counts(stage).get("candidates_alike", 0) if stage else 0
+        number = _made(run, name, of, stage_method, seed).get("candidates_alike", 0)
         counts |= {f"{ALIKE} ({data})": number} if number else {}
     return counts
 

@@ -14,7 +14,7 @@ from w2s_rm.files import write_json
 from w2s_rm.roles import STUDENT
 
 # Stages whose results reports read.
-_READ_STAGES = ("prepare", "relabel", "evaluate", "policy")
+_READ_STAGES = ("prepare", "relabel", "choice", "evaluate", "policy")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ bf16 fp16 bf16_full_eval fp16_full_eval tf32 use_cpu use_liger_kernel
 trust_remote_code pad_to_multiple_of chat_template_path eos_token pad_token model_init_kwargs disable_tqdm
 """
 _SCORING = _SCORING_WORDS.split()
+_SEEDS = ("seed", "data_seed")
+_OF_BATCH_SIZE = ("per_device_train_batch_size", "gradient_accumulation_steps")
 # Of a model that was trained here: in which precision and how it is computed; the rest is merged into its weights.
 _MERGED = ("dtype", "attn_implementation")
 WHOLE = ("model_revision", *_MERGED)
@@ -44,6 +46,21 @@ def computing(options: Mapping[str, Any], *, keep: tuple[str, ...] = ()) -> dict
     if template.is_file():
         kept["chat_template_path"] = hashlib.sha256(template.read_bytes()).hexdigest()
     return kept
+
+
+def untunable(name: str) -> str | None:
+    """Say why trainings of which one is chosen cannot differ in an option; `None` where they can.
+
+    Args:
+        name (`str`): A field of `TrainingArguments` or of `RewardConfig`.
+    """
+    if name in _SCORING:
+        return "says how examples are read, also by whoever labels and scores later: make it a recipe of its own"
+    if name in _SEEDS:
+        return "is a seed, and the best of several seeds is luck: seeds are repetitions"
+    if name in _LAUNCH_ONLY and name not in _OF_BATCH_SIZE:
+        return "changes no result"
+    return None
 
 
 def batch_size(options: Mapping[str, Any], processes: int) -> int:

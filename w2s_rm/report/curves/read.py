@@ -14,6 +14,8 @@ from w2s_rm.data.curves import CURVE_FILE, CurvePart, read_curve
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.stopping import earliest_best, stopping_credits
+from w2s_rm.report.card_facts import training_of
+from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import PlannedStage
 from w2s_rm.types import Predictions
 
@@ -93,8 +95,7 @@ def curve_of(evaluation: PlannedStage) -> Curve | None:
     if model is None:
         # Labels were judged, and no model.
         return None
-    # By name, which holds the hash: `runs/` may have been moved since.
-    folder = evaluation.folder.parent / Path(model).parent.name
+    folder = training_of(beside(evaluation.folder, Path(model).parent))
     path = folder / CURVE_FILE
     if not path.is_file():
         return None
