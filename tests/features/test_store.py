@@ -40,6 +40,17 @@ def test_examples_without_features_are_named(tmp_path: Path) -> None:
         read_features(tmp_path, "mean.1", ["x", "a", "y"])
 
 
+@pytest.mark.parametrize("place", [0.1, 0.3, 0.6, 0.99])
+def test_a_shard_with_a_flipped_bit_is_made_again(tmp_path: Path, place: float) -> None:
+    write(tmp_path)
+    path = shard_path(tmp_path, 0)
+    flipped = bytearray(path.read_bytes())
+    flipped[int(len(flipped) * place)] ^= 2
+    path.write_bytes(flipped)
+    # It may have been the key.
+    assert shard_key(path) != "key-0" and shard_key(shard_path(tmp_path, 1)) == "key-1"
+
+
 def test_a_broken_shard_or_another_column_is_one_message(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(ArtifactError, match=r"shard-00000.safetensors: cannot be read .*mean\.9"):

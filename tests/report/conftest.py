@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from w2s_rm.files import write_signed
+from w2s_rm.runs.folder import StageFolder
 
 Answers = Sequence[float]
 MakeRun = Callable[..., Path]
@@ -45,7 +47,7 @@ def write_predictions(
 
 def write_manifest(folder: Path, counts: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_text(json.dumps({"counts": counts}))
+    StageFolder(folder).seal({"counts": counts})
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             **plan,
         }
         (root / name).mkdir(parents=True, exist_ok=True)
-        (root / name / "plan.json").write_text(json.dumps(content))
+        write_signed(root / name / "plan.json", content)
         return root / name
 
     return make

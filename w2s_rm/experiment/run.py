@@ -11,6 +11,7 @@ from pathlib import Path
 from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.executors import Launches, run_inline
+from w2s_rm.experiment.intact import set_aside_changed
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.files import write_yaml
@@ -44,6 +45,7 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
 
     with lock(plan.run_folder):
         record(plan)
+        set_aside_changed(plan.stages, say)
         unchecked = [stage for stage in plan.stages if stage.loads_model and not stage.cached]
         with Launches() as launches:
             execute = launches.run if uses_accelerate(plan) else run_inline

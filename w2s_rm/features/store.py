@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from w2s_rm.errors import ArtifactError, DataError, join_problems
-from w2s_rm.files import replacing
+from w2s_rm.files import digest, replacing
 
 _COUNTS = "counts"
 
@@ -58,7 +58,16 @@ def write_shard(path: Path, ids: Sequence[str], counts: Sequence[int], columns: 
     """
     tensors = {name: _halved(values_FD).contiguous().cpu() for name, values_FD in columns.items()}
     with replacing(path) as unfinished:
-        save_file({_COUNTS: torch.tensor(counts), **tensors}, unfinished, {"ids": json.dumps(list(ids)), "key": key})
+        named, content = json.dumps(list(ids)), {_COUNTS: torch.tensor(counts), **tensors}
+        save_file(content, unfinished, {"ids": named, "key": key, "sha256": _digest(named, content)})
+
+
+def _digest(ids: str, tensors: Mapping[str, Tensor]) -> str:
+    parts = [ids.encode()]
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        parts += [f"{name} {tensor.dtype} {list(tensor.shape)} ".encode(), tensor.view(torch.uint8).numpy().tobytes()]
+    return digest(b"".join(parts))
 
 
 def _halved(values_FD: Tensor) -> Tensor:
@@ -67,14 +76,15 @@ def _halved(values_FD: Tensor) -> Tensor:
 
 
 def shard_key(path: Path) -> str | None:
-    """Return what identifies the content of a shard; `None` if it is not there or cannot be read.
+    """Return what identifies the content of a shard; `None` if it is not there, or not as it was written.
 
     Args:
         path (`Path`): From [`shard_path`].
     """
     try:
         with safe_open(path, "pt") as shard:
-            return str(shard.metadata()["key"])
+            known, tensors = shard.metadata(), {name: shard.get_tensor(name) for name in shard.offset_keys()}
+            return str(known["key"]) if known["sha256"] == _digest(known["ids"], tensors) else None
     except (OSError, SafetensorError, KeyError, TypeError):
         return None
 

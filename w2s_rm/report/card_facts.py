@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,11 @@ import yaml
 
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
-from w2s_rm.runs.plan import display_name, read_json
+from w2s_rm.errors import ArtifactError
+from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.plan import display_name, read_json, read_plan
 
+logger = logging.getLogger(__name__)
 WITH_CARDS = ("train", "assemble")
 """The stages whose models have cards."""
 
@@ -112,13 +116,18 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
         runs (`Path`): Where runs are kept.
 
     Raises:
-        ArtifactError: A plan or a report does not parse.
+        ArtifactError: A report does not parse.
     """
     uses = []
     for plan in sorted(runs.glob("*/plan.json")):
         if not (plan.parent / "report.json").is_file():
             continue
-        stages = read_json(plan)["stages"]
+        try:
+            stages = read_plan(plan.parent)["stages"]
+        except ArtifactError as error:
+            # Another run's, and no reason to end this one.
+            logger.warning("%s; no card tells of this run", error)
+            continue
         for stage in stages:
             # By name, which holds the hash: `runs/` may have been moved since it was planned.
             if stage["stage"] in WITH_CARDS and Path(stage["folder"]).name == folder.name:
@@ -143,7 +152,7 @@ def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
     """Say what gave labels, and how many of them are right, from the folder of the stage that made them."""
     if not (maker / "config.yaml").is_file():
         return display_name(labels), None
-    return _words(maker, labels), read_json(maker / "manifest.json")["counts"].get("label_accuracy")
+    return _words(maker, labels), StageFolder(maker).manifest()["counts"].get("label_accuracy")
 
 
 def _words(maker: Path, path: str) -> str:
