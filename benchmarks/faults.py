@@ -4,9 +4,9 @@
     python -m benchmarks.faults --only kill:7        # one round again, by its number
 
 A fault is lost when the same command does not finish the run afterwards, and wrong when what comes out is not, to the
-byte, what the undisturbed run made. It is found when the run names it, and survived when it has no effect. Faults are drawn
-from the seed, the fault's name and the number of the round, so that each comes again alone, with the same `--kills`. Exit
-code 1 where anything was lost or wrong.
+byte, what the undisturbed run made. It is found when the run names it, and survived when it has no effect. Faults are
+drawn from the seed, the fault's name and the number of the round, so that each comes again with the same `--kills`.
+Exit code 1 where anything was lost or wrong.
 """
 
 from __future__ import annotations

@@ -292,7 +292,10 @@ def test_one_failure_stops_its_branch_only(bench: Bench) -> None:
     lost = [relabel, student, *(path for path in read if student.name in read[path].get("model_name_or_path", ""))]
     for path in [*lost, other]:
         shutil.rmtree(path)
+    manifest = StageFolder(weak.parent).manifest()
     (weak / "config.json").rename(weak / "mislaid.json")
+    # As if it had been made so: a run would make again what has changed since.
+    StageFolder(weak.parent).seal(manifest)
     run = bench.start("broken", "--executor", "ray")
     output = finish(run)
     assert run.returncode == 2, output
