@@ -1,7 +1,7 @@
-"""A place for a campaign of faults: a recipe with many kinds of stages, what an undisturbed run of it makes, and runs.
+"""A place for a campaign of faults: a recipe, what an undisturbed run of it makes, and runs that are disturbed.
 
-Each run is a process of its own, forked from one that has imported the libraries: it works at once, and is killed as any
-other process is.
+Each run is a process of its own, forked from one that has imported the libraries: it works at once, and is killed as
+any other process is.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ RECIPE: Mapping[str, Any] = {
     "policy": {
         "pretrain": {**MODEL, "corpus": {"name": "answers", "n_entities": 12}, "hidden_size": 16, "steps": 12},
         "max_completion_length": 2,
-        "samples": 2,
+        "samples": 1,
         "evaluations": 2,
         "methods": {"dpo": {"trainer": "dpo", "train": {"per_device_train_batch_size": 8, "num_train_epochs": 1}}},
         "train": {"bf16": False, "gradient_checkpointing": False, "save_steps": 1},
@@ -313,19 +313,20 @@ def _become(argv: Sequence[str], log: Path, before: Callable[[], None] | None) -
 
 
 def _import_all() -> None:
-    """Import what any stage imports, once: a process that is forked has it."""
+    """Import what any stage imports, once; a process that is forked has it, and the code as it was then."""
     import importlib
+    import pkgutil
 
     import deepspeed  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
     import torch
     from trl import DPOTrainer, RewardTrainer, SFTTrainer  # noqa: F401
 
+    import w2s_rm
+
     torch.set_num_threads(1)
-    programs = ("prepare", "pretrain", "train", "relabel", "transform", "evaluate", "features", "probe", "finetune")
-    for name in (*programs, "policy", "assemble"):
-        importlib.import_module(f"w2s_rm.programs.{name}")
-    for name in ("w2s_rm.report.write", "w2s_rm.report.plots", "w2s_rm.report.policy.plot", "sklearn.linear_model"):
-        importlib.import_module(name)
+    for module in pkgutil.walk_packages(w2s_rm.__path__, "w2s_rm."):
+        importlib.import_module(module.name)
     from w2s_rm.training import language_model
 
     # Pretraining here takes a second: it shall have checkpoints from which to go on.

@@ -64,6 +64,15 @@ def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
     assert names(path) == [] and names(tmp_path) == ["model"]
 
 
+def test_an_error_of_writing_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as raised, replacing(tmp_path / "a.parquet"):
+        raise OSError(28, "no space left")
+    assert raised.value.filename == str(tmp_path / "a.parquet")
+    with pytest.raises(OSError) as raised, replacing(tmp_path / "a.parquet"):
+        raise OSError(28, "no space left", "elsewhere")
+    assert raised.value.filename == "elsewhere"
+
+
 def test_nothing_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"):
         pass

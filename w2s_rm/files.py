@@ -29,12 +29,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path (`Path`): File or folder to write; the folder it lies in is made.
+
+    Raises:
+        OSError: Of whatever writes; it names the path where it named none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         yield unfinished
         put_in_place(unfinished, path)
+    except OSError as error:
+        # Libraries that write say what failed, and not where.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         _remove(unfinished)
 
