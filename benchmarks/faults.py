@@ -35,6 +35,7 @@ _MOST = 26
 """Tries of the faults that are no kills: more show nothing new."""
 _TRAINED = ("truth", "student", "finetune", "pretrain", "policy", "features")
 _DISK_MB = 512
+_OPERATION = "deepspeed_shm_comm"
 _PAGE = 4096
 # Of a score, against the run in one process: sums come in another order, and a step that was lost is 100 times as much.
 _OTHER_ORDER = 1e-4
@@ -221,16 +222,14 @@ def kill_rank_zero3(bench: Bench, rng: random.Random, count: int) -> Tally:
 
 def _stale_build_locks(bench: Bench) -> None:
     """What builds that were killed have left, in a copy of this user's: other processes wait at these locks."""
-    from torch.utils.cpp_extension import get_default_build_root
+    from torch.utils.cpp_extension import _get_build_directory
 
     folder = bench.root / "extensions"
     if not folder.exists():
-        if Path(get_default_build_root()).is_dir():
-            shutil.copytree(get_default_build_root(), folder, ignore=shutil.ignore_patterns("lock"))
-        os.environ["TORCH_EXTENSIONS_DIR"] = str(folder)
-        (folder / "deepspeed_shm_comm").mkdir(parents=True, exist_ok=True)
-    for built in {folder / "deepspeed_shm_comm", *(path.parent for path in folder.rglob("build.ninja"))}:
-        (built / "lock").touch()
+        built = Path(_get_build_directory(_OPERATION, False))
+        shutil.copytree(built, folder / _OPERATION, ignore=shutil.ignore_patterns("lock"))
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(folder)
+    (folder / _OPERATION / "lock").touch()
 
 
 def _weights_differ(one: Path, other: Path) -> float:
