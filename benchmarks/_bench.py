@@ -68,7 +68,6 @@ HUNG = "did not end"
 # Times, and what depends on how often a stage was interrupted: of no result.
 _INCIDENTAL_FILES = ("metrics.jsonl",)
 _INCIDENTAL_COUNTS = ("seconds", "kept_shards")
-_BEGIN = "] {title} …"
 _DONE = re.compile(r"^\[\d+/\d+\] (.*): done in ([\d.]+) s$", re.MULTILINE)
 _PATIENCE_S = 900.0
 _POLL_S = 0.004
@@ -126,6 +125,16 @@ class Process:
                 return False
             time.sleep(_POLL_S)
         return True
+
+    def wait_to_say(self, text: str) -> bool:
+        """Wait until it has printed something; whether it did before it ended."""
+        return self.wait_for(lambda: text in self.said())
+
+    def kill_within(self, seconds: float, end: str) -> None:
+        """Kill it after a time, or as soon as it has printed something."""
+        until = time.monotonic() + seconds
+        self.wait_for(lambda: time.monotonic() >= until or end in self.said())
+        self.kill()
 
     def wait(self, patience_s: float = _PATIENCE_S) -> int:
         """Wait for its end and return its exit code; one that outlasts the patience is killed and counts as hung."""
@@ -251,8 +260,7 @@ class Bench:
 
     def begun(self, process: Process, entry: Entry) -> bool:
         """Wait until a run has begun a stage; `False` if it ended before."""
-        begin = _BEGIN.format(title=entry.title)
-        return process.wait_for(lambda: begin in process.said())
+        return process.wait_to_say(f"] {entry.title} …")
 
     def differences(self) -> list[str]:
         """Say what of the runs is not what the undisturbed run made: files of stages, counts, the report, cards."""

@@ -103,12 +103,12 @@ def _end_of(process: Process) -> str:
     return f"{process.log}: {' | '.join(process.said().splitlines()[-3:])}"
 
 
-def _refused(process: Process, words: str) -> str | None:
+def _refused(process: Process, words: str, *, tracebacks: bool = False) -> str | None:
     """What is wrong with how a run ended that was to end with a message; `None` if nothing is."""
     said = process.said()
     if HUNG in said:
         return f"hung: {_end_of(process)}"
-    if process.code != 2 or words.lower() not in said.lower() or "Traceback" in said:
+    if process.code != 2 or words.lower() not in said.lower() or ("Traceback" in said and not tracebacks):
         return f"ended with {process.code}, without a message of {words!r}: {_end_of(process)}"
     return None
 
@@ -118,10 +118,8 @@ def _killed(bench: Bench, rng: random.Random, entries: Sequence[Entry], *argumen
     for entry in entries:
         process = bench.run(*arguments)
         if bench.begun(process, entry):
-            until = time.monotonic() + rng.uniform(0.0, 1.1 * entry.seconds)
-            while process.running() and time.monotonic() < until:
-                time.sleep(0.002)
-            process.kill()
+            # Not later than its end, or what comes after would be done before it can be killed itself.
+            process.kill_within(rng.uniform(0.0, entry.seconds), f"] {entry.title}: done in")
             yield entry
         else:
             process.wait()
@@ -145,11 +143,8 @@ def kill_report(bench: Bench, rng: random.Random, count: int) -> Tally:
     last = f"{bench.entries[-1].title}: cached"
     for _ in range(count):
         process = bench.run()
-        process.wait_for(lambda process=process: last in process.said())  # type: ignore[misc]
-        until = time.monotonic() + rng.uniform(0.0, 6.0)
-        while process.running() and time.monotonic() < until:
-            time.sleep(0.002)
-        process.kill()
+        process.wait_to_say(last)
+        process.kill_within(rng.uniform(0.0, 6.0), "report.md")
         tally.tries += 1
         tally.survived += 1
     _finish(bench, tally, "killed in the report")
@@ -195,7 +190,8 @@ def _kill_rank(bench: Bench, rng: random.Random, engine: str) -> Tally:
     victim = rng.choice(sorted(ranks, key=lambda child: child.environ()["LOCAL_RANK"])[-2:])
     victim.send_signal(signal.SIGKILL)
     process.wait()
-    if problem := _refused(process, "failed with exit code"):
+    # A launcher tells with tracebacks of its own which rank has ended how.
+    if problem := _refused(process, "failed with exit code", tracebacks=True):
         tally.lost.append(f"{engine}: a rank was killed and the run {problem}")
         return tally
     process = bench.run(*arguments)
