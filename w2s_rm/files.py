@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 _CHECKSUM = "checksum"
+_BLOCK = 1 << 20
 DIGITS = 32
 """Length of what [`digest`] returns."""
 
@@ -137,8 +138,11 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _file_digest(path: Path) -> str:
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()[:DIGITS]
 
 
 def changes(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, content: bool) -> list[str]:
