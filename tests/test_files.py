@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from w2s_rm.files import put_in_place, replacing, write_bytes, write_json, write_text
+from w2s_rm.files import (
+    changes,
+    checksums,
+    digest,
+    put_in_place,
+    read_signed,
+    replacing,
+    set_aside,
+    write_bytes,
+    write_json,
+    write_signed,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -51,6 +64,15 @@ def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
     assert names(path) == [] and names(tmp_path) == ["model"]
 
 
+def test_an_error_of_writing_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as raised, replacing(tmp_path / "a.parquet"):
+        raise OSError(28, "no space left")
+    assert raised.value.filename == str(tmp_path / "a.parquet")
+    with pytest.raises(OSError) as raised, replacing(tmp_path / "a.parquet"):
+        raise OSError(28, "no space left", "elsewhere")
+    assert raised.value.filename == "elsewhere"
+
+
 def test_nothing_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"):
         pass
@@ -63,6 +85,68 @@ def test_json_is_refused_where_others_could_not_read_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "a.json", float("nan"))
     assert names(tmp_path) == ["a.json"]
+
+
+def test_every_change_of_a_file_is_found_by_its_name(tmp_path: Path) -> None:
+    whole = bytes(range(256)) * 3
+    for name in ("a.bin", "b.bin", "deep/c.bin"):
+        write_bytes(tmp_path / name, whole)
+    made = checksums(tmp_path, ["a.bin", "b.bin", "deep/c.bin"])
+    assert made["deep/c.bin"] == {"bytes": 768, "sha256": hashlib.sha256(whole).hexdigest()[:32]}
+    assert digest(whole) == made["a.bin"]["sha256"]
+    assert changes(tmp_path, made, content=True) == []
+    flipped = bytearray(whole)
+    flipped[700] ^= 4
+    write_bytes(tmp_path / "a.bin", bytes(flipped))
+    write_bytes(tmp_path / "deep" / "c.bin", whole[:-1])
+    # The size says nothing of a flipped bit.
+    assert changes(tmp_path, made, content=False) == ["deep/c.bin has 767 bytes, 768 were written"]
+    (tmp_path / "b.bin").unlink()
+    assert changes(tmp_path, made, content=True) == [
+        "a.bin is not what was written (its checksum is another)",
+        "b.bin is gone",
+        "deep/c.bin has 767 bytes, 768 were written",
+    ]
+
+
+def test_no_bit_of_a_signed_record_can_change(tmp_path: Path) -> None:
+    path, record = tmp_path / "a.json", {"é": [1, 2.5, None], "counts": {"n": 3}, "pair": (1, 2)}
+    write_signed(path, record)
+    written = path.read_bytes()
+    read = read_signed(path)
+    assert read == {"é": [1, 2.5, None], "counts": {"n": 3}, "pair": [1, 2]}
+    for bit in range(8 * len(written)):
+        flipped = bytearray(written)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            # What a flipped bit leaves readable must say the same.
+            assert read_signed(path) == read, bit
+        except ValueError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "does not parse"),
+        ("[1]", "holds no JSON object"),
+        ('{"a": 1}', "has no checksum: an older version wrote it"),
+        ('{"a": 1, "checksum": "0"}', "is not what was written"),
+    ],
+)
+def test_what_is_no_signed_record_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        read_signed(tmp_path / "a.json")
+
+
+def test_what_is_in_the_way_is_set_aside_under_a_free_name(tmp_path: Path) -> None:
+    for content in ("one", "two"):
+        write_text(tmp_path / "stage" / "file", content)
+        set_aside(tmp_path / "stage")
+    assert names(tmp_path) == ["stage.aside-1", "stage.aside-2"]
+    assert (tmp_path / "stage.aside-2" / "file").read_text(encoding="utf-8") == "two"
 
 
 def test_every_file_of_the_package_is_written_so() -> None:

@@ -13,6 +13,7 @@ import yaml
 from transformers import TrainerCallback
 
 from w2s_rm.roles import TRAINED
+from w2s_rm.runs.folder import StageFolder
 
 WORDS = [f"w{number}" for number in range(60)]
 """The words that the tiny tokenizers know."""
@@ -78,4 +79,6 @@ def copy_runs(source: Path, target: Path, without: Iterable[Path]) -> None:
     gone = {path.name for path in without}
     shutil.copytree(source, target, ignore=lambda _, names: gone.intersection(names))
     for path in target.glob("stages/*/config.yaml"):
+        manifest = StageFolder(path.parent).manifest()
         path.write_text(path.read_text(encoding="utf-8").replace(str(source), str(target)), encoding="utf-8")
+        StageFolder(path.parent).seal(manifest)

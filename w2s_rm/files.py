@@ -1,16 +1,24 @@
-"""Files and folders that are there completely or not at all. No torch."""
+"""Files and folders that are there completely or not at all, and that tell when they were changed since. No torch."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+_CHECKSUM = "checksum"
+_BLOCK = 1 << 20
+DIGITS = 32
+"""Length of what [`digest`] returns."""
 
 
 @contextlib.contextmanager
@@ -22,12 +30,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path (`Path`): File or folder to write; the folder it lies in is made.
+
+    Raises:
+        OSError: Of whatever writes; it names the path where it named none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         yield unfinished
         put_in_place(unfinished, path)
+    except OSError as error:
+        # Libraries that write say what failed, and not where.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         _remove(unfinished)
 
@@ -47,6 +63,19 @@ def put_in_place(finished: Path, path: Path) -> None:
             # Renamed before its content is on the disk, it may be an empty file after a power cut.
             os.fsync(file.fileno())
     finished.replace(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file or folder to a name beside it that is free.
+
+    Args:
+        path (`Path`): What is in the way.
+
+    Returns:
+        `Path`: Its place now, `<name>.aside-<n>`.
+    """
+    places = (path.with_name(f"{path.name}.aside-{number}") for number in itertools.count(1))
+    return path.rename(next(place for place in places if not place.exists()))
 
 
 def _remove(path: Path) -> None:
@@ -80,3 +109,99 @@ def write_json(path: Path, value: Any) -> None:
 def write_yaml(path: Path, value: Any) -> None:
     """Write YAML with [`write_text`], keys in their own order."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def digest(data: bytes) -> str:
+    """Return what identifies content: the first 128 bits of its SHA-256, which processors compute themselves.
+
+    Args:
+        data (`bytes`): The content.
+    """
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
+
+
+def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return size and checksum of files: `{name: {"bytes": size, "sha256": digest}}`.
+
+    Args:
+        folder (`Path`): Where they lie.
+        names (`Iterable[str]`): Their paths in it.
+    """
+    listed = list(names)
+    # Threads, because hashing lets go of the interpreter: a checkpoint has as many large files as it has ranks.
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(_file_digest, [folder / name for name in listed])
+        return {
+            name: {"bytes": (folder / name).stat().st_size, "sha256": found}
+            for name, found in zip(listed, digests, strict=True)
+        }
+
+
+def _file_digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()[:DIGITS]
+
+
+def changes(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, content: bool) -> list[str]:
+    """Say which files are not as they were when [`checksums`] saw them: one line each, the file's name first.
+
+    Args:
+        folder (`Path`): Where they lie.
+        expected (`Mapping`): What [`checksums`] returned.
+        content (`bool`): Whether to read the files; otherwise only their sizes are compared.
+    """
+    problems: dict[str, str] = {}
+    for name, entry in expected.items():
+        path = folder / name
+        if not path.is_file():
+            problems[name] = f"{name} is gone"
+        elif (size := path.stat().st_size) != entry["bytes"]:
+            problems[name] = f"{name} has {size:,} bytes, {entry['bytes']:,} were written"
+    same = [name for name in expected if name not in problems] if content else []
+    for name, entry in checksums(folder, same).items():
+        if entry != expected[name]:
+            problems[name] = f"{name} is not what was written (its checksum is another)"
+    return [problems[name] for name in expected if name in problems]
+
+
+def write_signed(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record with [`write_json`], and a checksum of its own in it.
+
+    Args:
+        path (`Path`): Where it goes.
+        record (`Mapping[str, Any]`): Plain data.
+    """
+    write_json(path, {**record, _CHECKSUM: _record_digest(record)})
+
+
+def read_signed(path: Path) -> dict[str, Any]:
+    """Read what [`write_signed`] wrote, without the checksum.
+
+    Args:
+        path (`Path`): JSON.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is no such record, or not as it was written; the message is a clause about the file.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"does not parse ({error})") from error
+    if not isinstance(record, dict):
+        raise ValueError("holds no JSON object")
+    if _CHECKSUM not in record:
+        raise ValueError("has no checksum: an older version wrote it")
+    expected = record.pop(_CHECKSUM)
+    if expected != _record_digest(record):
+        raise ValueError("is not what was written (its checksum is another)")
+    return record
+
+
+def _record_digest(record: Mapping[str, Any]) -> str:
+    # Of the content, as whoever reads it finds it: keys are text there, and tuples lists.
+    plain = json.loads(json.dumps(record))
+    return digest(json.dumps(plain, sort_keys=True).encode())

@@ -16,8 +16,10 @@ import yaml
 from w2s_rm import cli
 from w2s_rm.data.examples import write_examples
 from w2s_rm.data.label_files import WeakLabel, write_labels
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.integrations.reward_model import load_reward_model
 from w2s_rm.integrations.scorer import Scorer
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.types import Example
 
 EXAMPLES = [Example(f"e{n}", f"g{n}", f"w5 w{n}", (f" w{n} w6", f" w{n + 1} w7"), 0) for n in range(10, 16)]
@@ -33,7 +35,7 @@ def run(tmp_path: Path, tiny_model: Callable[..., str]) -> Path:
     def add(stage: str, of: str | None = None, method: str | None = None, seed: int | None = None) -> Path:
         folder = tmp_path / "runs" / "stages" / f"{stage}-{of}-{method}-{seed}"
         folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text('{"counts": {}}', encoding="utf-8")
+        StageFolder(folder).seal({"counts": {}})
         stages.append({"stage": stage, "of": of, "method": method, "seed": seed, "folder": str(folder)})
         return folder
 
@@ -63,7 +65,7 @@ def run(tmp_path: Path, tiny_model: Callable[..., str]) -> Path:
     }  # fmt: skip
     folder = tmp_path / "runs" / "small"
     folder.mkdir()
-    (folder / "plan.json").write_text(json.dumps(content), encoding="utf-8")
+    write_signed(folder / "plan.json", content)
     return folder
 
 
@@ -165,8 +167,8 @@ def test_prompts_that_were_guessed_become_no_messages(run: Path, capsys: pytest.
 
 
 def test_a_file_of_labels_is_no_model(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
-    (run / "plan.json").write_text(json.dumps({**plan, "supervisor": "labels"}), encoding="utf-8")
+    plan = read_signed(run / "plan.json")
+    write_signed(run / "plan.json", {**plan, "supervisor": "labels"})
     assert cli.main(["export", str(run), "--to", "dpo", "--of", "weak"]) == 2
     assert "--of weak: the supervisor of run 'small' is a file of labels and no model" in capsys.readouterr().err
     assert cli.main(["export", str(run), "--to", "dpo", "--split", "test"]) == 2

@@ -16,6 +16,7 @@ from w2s_rm.experiment.jobs import Job, Schedule, count_kinds, unite
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.suite import load_suite, load_suites
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages import Stage
 
 METHODS = ("naive", "logconf", "entropy")
@@ -259,7 +260,7 @@ def test_every_job_comes_after_what_it_reads(tmp_path: Path) -> None:
 
 def finished(folder: Path) -> None:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    StageFolder(folder).seal({})
 
 
 def test_independent_jobs_are_ready_at_once_and_shared_ones_once(tmp_path: Path) -> None:

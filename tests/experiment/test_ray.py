@@ -23,8 +23,8 @@ from w2s_rm.errors import ConfigError, InUseError
 from w2s_rm.experiment import ray_executor, ray_worker
 from w2s_rm.experiment.jobs import Job
 from w2s_rm.experiment.ray_executor import Resources, resource_problems, resources_of
-from w2s_rm.experiment.ray_worker import LOG, Outcome, run_in_worker
-from w2s_rm.runs.folder import lock
+from w2s_rm.experiment.ray_worker import Outcome, run_in_worker
+from w2s_rm.runs.folder import LOG, StageFolder, lock
 from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.stages import Examples, Model, Stage
 from w2s_rm.stages.prepare import Prepare
@@ -116,7 +116,7 @@ def test_a_process_that_is_killed_is_tried_again(tmp_path: Path, monkeypatch: py
 def test_a_finished_stage_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stage, "command", lambda self: ["false"])
     broken(tmp_path).folder.mkdir(parents=True)
-    (broken(tmp_path).folder / "manifest.json").write_text("{}", encoding="utf-8")
+    StageFolder(broken(tmp_path).folder).seal({})
     _, outcome = run_in_worker(broken(tmp_path), {}, str(tmp_path))
     assert outcome.problem is None
 
@@ -292,7 +292,10 @@ def test_one_failure_stops_its_branch_only(bench: Bench) -> None:
     lost = [relabel, student, *(path for path in read if student.name in read[path].get("model_name_or_path", ""))]
     for path in [*lost, other]:
         shutil.rmtree(path)
+    manifest = StageFolder(weak.parent).manifest()
     (weak / "config.json").rename(weak / "mislaid.json")
+    # As if it had been made so: a run would make again what has changed since.
+    StageFolder(weak.parent).seal(manifest)
     run = bench.start("broken", "--executor", "ray")
     output = finish(run)
     assert run.returncode == 2, output

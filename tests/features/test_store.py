@@ -27,6 +27,17 @@ def test_features_come_back_in_the_order_that_is_wanted(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shard-00000.safetensors", "shard-00001.safetensors"]
 
 
+def test_the_same_features_are_the_same_bytes(tmp_path: Path) -> None:
+    """Of 20 files, because a library would order their metadata by chance."""
+    written = set()
+    for number in range(20):
+        values = {"mean.1": torch.arange(6.0).view(3, 2), "é": torch.ones(3, 1)}
+        write_shard(shard_path(tmp_path, number), ["a", "b\u00e9"], [2, 1], values, "key")
+        written.add(shard_path(tmp_path, number).read_bytes())
+    assert len(written) == 1
+    assert read_features(tmp_path, "mean.1", ["b\u00e9"]).values_FD.tolist() == [[4.0, 5.0]]
+
+
 def test_what_float16_cannot_hold_is_kept_with_coarser_steps(tmp_path: Path) -> None:
     values = torch.tensor([[1.0, 1e6], [0.1234, -3e5]])
     write_shard(shard_path(tmp_path, 0), ["a"], [2], {"mean.1": values, "mean.2": values[:, :1]}, "key")
@@ -38,6 +49,17 @@ def test_examples_without_features_are_named(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(DataError, match="does not hold the features of all 3 examples\n  - id 'x': no features\n.*'y'"):
         read_features(tmp_path, "mean.1", ["x", "a", "y"])
+
+
+@pytest.mark.parametrize("place", [0.1, 0.3, 0.6, 0.99])
+def test_a_shard_with_a_flipped_bit_is_made_again(tmp_path: Path, place: float) -> None:
+    write(tmp_path)
+    path = shard_path(tmp_path, 0)
+    flipped = bytearray(path.read_bytes())
+    flipped[int(len(flipped) * place)] ^= 2
+    path.write_bytes(flipped)
+    # It may have been the key.
+    assert shard_key(path) != "key-0" and shard_key(shard_path(tmp_path, 1)) == "key-1"
 
 
 def test_a_broken_shard_or_another_column_is_one_message(tmp_path: Path) -> None:

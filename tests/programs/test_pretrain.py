@@ -33,7 +33,7 @@ def test_an_interrupted_stage_goes_on_and_leaves_no_checkpoint(tmp_path, monkeyp
     monkeypatch.setattr(Facts, "sample", failing)
     with pytest.raises(KeyboardInterrupt):
         pretrain(arguments(tmp_path))
-    assert {path.name for path in (tmp_path / "stage").iterdir()} == {".lock", "checkpoint.pt"}
+    assert {path.name for path in (tmp_path / "stage").iterdir()} == {".lock", "trainer"}
     pretrain(arguments(tmp_path))
     assert len(drawn) == 5
     assert {path.name for path in (tmp_path / "stage").iterdir()} == {".lock", "manifest.json", "model"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 import yaml
 
 from w2s_rm.data.examples import write_examples
+from w2s_rm.files import write_signed
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.types import Example
 
 Answers = Sequence[float]
@@ -50,7 +51,7 @@ def write_predictions(
 
 def write_manifest(folder: Path, counts: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_text(json.dumps({"counts": counts}))
+    StageFolder(folder).seal({"counts": counts})
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +134,7 @@ def write_run() -> MakeRun:
                 {"label": label, "name": "preference", "source": f"rows of {label}"} for label in labels
             ]
         (root / name).mkdir(parents=True, exist_ok=True)
-        (root / name / "plan.json").write_text(json.dumps(content))
+        write_signed(root / name / "plan.json", content)
         return root / name
 
     return make

@@ -23,10 +23,12 @@ from w2s_rm.errors import ArtifactError, ConfigError
 from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.run import run_plan
 from w2s_rm.experiment.suite import load_suite
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.report import collect
 from w2s_rm.report.card_facts import find_uses
 from w2s_rm.report.cards import update_cards, write_card
 from w2s_rm.report.rows import row_record
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.hub import hub_problems, push_model, repository
 from w2s_rm.runs.places import model_version
 from w2s_rm.stages.train import Train
@@ -42,7 +44,7 @@ def add_stage(runs: Path, name: str, config: dict[str, Any], manifest: dict[str,
     folder = runs / "stages" / name
     (folder / "model").mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    StageFolder(folder).seal(manifest)
     return folder
 
 
@@ -83,11 +85,11 @@ def finish(make_run: MakeRun, name: str, students: list[list[float]], **options:
     right = [1.0] * 70 + [0.0] * 30
     given = {"weak": [right], "ceiling": [[1.0] * 90 + [0.0] * 10], **options}
     folder = make_run(name, students={"logconf": students}, **given)
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = read_signed(folder / "plan.json")
     for of, method in (("weak", None), ("student", "logconf"), ("ceiling", None)):
         place = str(folder.parent / "stages" / f"{of}-0")
         plan["stages"].append({"stage": "train", "of": of, "method": method, "seed": 0, "folder": place})
-    (folder / "plan.json").write_text(json.dumps(plan))
+    write_signed(folder / "plan.json", plan)
     recipe = {"name": name, "task": {"name": "anthropic_hh"}, "strong": {"model_name_or_path": "/home/me/secret/big"}}
     recipe["train"] = {"hub_token": "hf_secret", "max_length": 64}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
@@ -156,7 +158,7 @@ def test_accuracies_are_those_of_the_model_itself(
     shutil.copytree(folder / "stages" / "evaluate-other-weak-None-0", folder / "stages" / "evaluate-own")
     own = pq.read_table(folder / "stages" / "evaluate-other-student-chain-0" / "predictions.parquet")
     pq.write_table(own, folder / "stages" / "evaluate-own" / "predictions.parquet")
-    plan = json.loads((other / "plan.json").read_text())
+    plan = read_signed(other / "plan.json")
 
     def stage(kind: str, of: str, method: str | None, name: str) -> dict[str, Any]:
         return {"stage": kind, "of": of, "method": method, "seed": 0, "folder": str(folder / "stages" / name)}
@@ -167,7 +169,7 @@ def test_accuracies_are_those_of_the_model_itself(
         stage("train", "weak", None, "weak-0"),
         stage("train", "weak", "logconf", "ceiling-0"),
     ]
-    (other / "plan.json").write_text(json.dumps(plan))
+    write_signed(other / "plan.json", plan)
     (other / "recipe.yaml").write_text("name: other\n")
     (other / "report.json").write_text(json.dumps([row_record(row) for row in collect(other)]))
     uses = {name: find_uses(folder / "stages" / name, folder)[-1] for name in ("student-0", "weak-0", "ceiling-0")}
@@ -180,12 +182,12 @@ def test_each_seed_has_its_own_accuracy(make_run: MakeRun, answers: Callable[...
     students = {"logconf": [answers(80), answers(85)]}
     folder = make_run("seeds", weak=[answers(70), answers(71)], students=students, ceiling=[answers(90), answers(92)])
     (folder / "report.json").write_text(json.dumps([row_record(row) for row in collect(folder)]))
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = read_signed(folder / "plan.json")
     for of, method in (("weak", None), ("student", "logconf"), ("ceiling", None)):
         for seed in (0, 1):
             place = str(folder.parent / "stages" / f"{of}-{seed}")
             plan["stages"].append({"stage": "train", "of": of, "method": method, "seed": seed, "folder": place})
-    (folder / "plan.json").write_text(json.dumps(plan))
+    write_signed(folder / "plan.json", plan)
     (folder / "recipe.yaml").write_text("name: seeds\n")
     found = {
         f"{of}-{seed}": find_uses(folder.parent / "stages" / f"{of}-{seed}", folder.parent)[0].accuracy

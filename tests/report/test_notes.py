@@ -1,6 +1,5 @@
 """The warnings, and the terminal table that carries them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from w2s_rm.report.formats import by_run, task_names
 from w2s_rm.report.notes import notes
 from w2s_rm.report.summary import summary_text
 from w2s_rm.report.table import collect
+from w2s_rm.runs.folder import StageFolder
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
@@ -160,9 +160,9 @@ def test_candidates_of_the_same_tokens_are_said(make_run: MakeRun, answers: Answ
     run = make_run(weak=[answers(65)] * 2, students={"naive": [answers(75)] * 2}, ceiling=[answers(90)] * 2)
     stages = run.parent / "stages"
     for folder, alike in (("evaluate-quickstart-student-naive-0", 8), ("relabel-quickstart-labels-None-0", 1200)):
-        place = stages / folder / "manifest.json"
-        counts = json.loads(place.read_text())["counts"]
-        place.write_text(json.dumps({"counts": {**counts, "candidates_alike": alike}}))
+        place = StageFolder(stages / folder)
+        counts = place.manifest()["counts"]
+        place.seal({"counts": {**counts, "candidates_alike": alike}})
     (row,) = collect(run)
     assert row.counts["candidates_alike (test)"] == 8
     assert notes([row]) == [

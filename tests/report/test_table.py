@@ -1,6 +1,5 @@
 """Rows of a report, against numbers worked out by hand from the synthetic runs."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -13,9 +12,11 @@ import pytest
 from scipy.stats import binomtest
 
 from w2s_rm.errors import ArtifactError, DataError
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.report.notes import notes
 from w2s_rm.report.rows import ReportRow, SeedResult, row_record
 from w2s_rm.report.table import collect
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.plan import display_name
 
 MakeRun = Callable[..., Path]
@@ -118,10 +119,10 @@ def test_a_difference_to_the_named_method(make_run: MakeRun, answers: Answers) -
 def test_ceiling_of_a_method_goes_before_the_shared_one(make_run: MakeRun, answers: Answers) -> None:
     run = make_run(weak=[answers(50)], students={"a": [answers(60)], "b": [answers(60)]}, ceiling=[answers(90)])
     other = make_run("other", weak=None, students={"b": [answers(70)]}, ceiling=None)
-    plan = json.loads((run / "plan.json").read_text())
-    folder = json.loads((other / "plan.json").read_text())["stages"][-1]["folder"]
+    plan = read_signed(run / "plan.json")
+    folder = read_signed(other / "plan.json")["stages"][-1]["folder"]
     plan["stages"].append({"stage": "evaluate", "of": "ceiling", "method": "b", "seed": 0, "folder": folder})
-    (run / "plan.json").write_text(json.dumps(plan))
+    write_signed(run / "plan.json", plan)
     assert [row.ceiling_accuracy for row in collect(run)] == [0.9, 0.7]
 
 
@@ -129,11 +130,11 @@ def test_stage_shared_by_all_seeds(make_run: MakeRun, answers: Answers) -> None:
     run = make_run(
         weak=[answers(50)] * 2, students={"naive": [answers(60), answers(70)]}, ceiling=[answers(90), answers(90)]
     )
-    plan = json.loads((run / "plan.json").read_text())
+    plan = read_signed(run / "plan.json")
     plan["stages"] = [one for one in plan["stages"] if (one["of"], one["seed"]) != ("weak", 1)]
     for one in plan["stages"]:
         one["seed"] = None if one["of"] == "weak" else one["seed"]
-    (run / "plan.json").write_text(json.dumps(plan))
+    write_signed(run / "plan.json", plan)
     (row,) = collect(run)
     assert [one.weak for one in row.per_seed] == [0.5, 0.5]
 
@@ -276,16 +277,16 @@ def test_broken_runs(make_run: MakeRun, answers: Answers, tmp_path: Path) -> Non
     with pytest.raises(ArtifactError, match="plan.json: not found"):
         collect(tmp_path)
     run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=[answers(80)])
-    plan = json.loads((run / "plan.json").read_text())
+    plan = read_signed(run / "plan.json")
     (tmp_path / "runs" / "stages" / "evaluate-quickstart-student-naive-0" / "predictions.parquet").write_bytes(b"PAR1")
     with pytest.raises(ArtifactError, match="predictions.parquet: cannot be read"):
         collect(run)
     del plan["task"], plan["stages"][0]["folder"]
-    (run / "plan.json").write_text(json.dumps(plan))
+    write_signed(run / "plan.json", plan)
     with pytest.raises(ArtifactError, match="'task' is missing\n.*stage 0: 'folder' is missing"):
         collect(run)
     (run / "plan.json").write_text("{")
-    with pytest.raises(ArtifactError, match="cannot be read as JSON"):
+    with pytest.raises(ArtifactError, match=r"plan.json: does not parse .*; write it again with `w2s-rm run`"):
         collect(run)
 
 
@@ -337,13 +338,13 @@ def test_a_file_of_labels_that_covers_some_of_the_test_examples_is_counted(make_
 def test_a_methods_own_labels_that_cover_a_part_leave_the_others_alone(make_run: MakeRun, answers: Answers) -> None:
     students = {"naive": [answers(75)], "own": [answers(80)]}
     run = make_run(weak=[answers(65)], students=students, ceiling=[answers(90)])
-    plan = json.loads((run / "plan.json").read_text())
+    plan = read_signed(run / "plan.json")
     folder = run.parent / "stages" / "evaluate-own"
     shutil.copytree(run.parent / "stages" / "evaluate-quickstart-weak-None-0", folder)
     counts = {"examples": 100, "n_labelled": 40, "label_accuracy": 0.6}
-    (folder / "manifest.json").write_text(json.dumps({"counts": counts}))
+    StageFolder(folder).seal({"counts": counts})
     plan["stages"].append({"stage": "evaluate", "of": "weak", "method": "own", "seed": 0, "folder": str(folder)})
-    (run / "plan.json").write_text(json.dumps(plan))
+    write_signed(run / "plan.json", plan)
     naive, own = collect(run)
     assert (naive.weak_accuracy, naive.test_labelled) == (0.65, None) and naive.pgr is not None
     assert (own.weak_accuracy, own.pgr, own.test_labelled, own.test_label_accuracy) == (None, None, 40, 0.6)
@@ -358,7 +359,7 @@ def labelled_run(make_run: MakeRun, answers: Answers, covered: int) -> Path:
         supervisor="labels",
     )
     for seed in (0, 1):
-        place = run.parent / "stages" / f"evaluate-quickstart-weak-None-{seed}" / "manifest.json"
+        place = StageFolder(run.parent / "stages" / f"evaluate-quickstart-weak-None-{seed}")
         counts = {"examples": 100, "n_labelled": covered, "label_accuracy": 0.65}
-        place.write_text(json.dumps({"counts": counts}))
+        place.seal({"counts": counts})
     return run

@@ -31,11 +31,12 @@ def assemble_probe(folder: Path) -> Path:
 
     Raises:
         ConfigError: The folder is none of a finished stage `probe`, or its features are not those of a row of tokens.
-        ArtifactError: What was made gives other scores than the linear model.
+        ArtifactError: The linear model is not what was trained, or what was made gives other scores.
     """
     folder = folder.resolve()
-    if not (StageFolder(folder).finished and (folder / LINEAR_MODEL).is_file()):
+    if not (StageFolder(folder).was_finished and (folder / LINEAR_MODEL).is_file()):
         raise ConfigError(f"{folder}: no finished stage probe; give the folder of one: runs/stages/probe-<hash>")
+    StageFolder(folder).verify(lambda name: True)
     config = _read(folder)
     reading_folder = Path(_found(folder, config["features"])).parent
     reading = _planned(Reading, reading_folder, _read(reading_folder))

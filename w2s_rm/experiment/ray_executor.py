@@ -12,6 +12,7 @@ from typing import Any
 
 from w2s_rm.errors import ConfigError, StageError, join_problems
 from w2s_rm.experiment.executors import run_inline
+from w2s_rm.experiment.intact import set_aside_changed
 from w2s_rm.experiment.jobs import Job, Schedule, unite
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.ray_worker import MAX_RETRIES, STARTED, Outcome, run_in_worker
@@ -67,6 +68,7 @@ def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
             for line in tuning_lines(plan):
                 say(line)
         jobs = unite(plans)
+        set_aside_changed([job.stage for job in jobs], say)
         titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
         for job in jobs:
             if job.stage.cached or not job.stage.follows_model:

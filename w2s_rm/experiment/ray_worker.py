@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import InUseError, W2SError, system_problem
-from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.folder import LOG, StageFolder
 from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
 from w2s_rm.stages import Stage
 
-LOG = "log.txt"
-"""In a stage's folder: what the stage printed, of each try."""
 MAX_RETRIES = 3
 """How often a stage whose worker or process was killed is started again."""
 STARTED = "started"

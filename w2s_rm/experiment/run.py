@@ -12,6 +12,7 @@ from w2s_rm.data.splits import NAMES as SPLITS
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.executors import Launches, run_inline
 from w2s_rm.experiment.further_route import form_problems
+from w2s_rm.experiment.intact import set_aside_changed
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.experiment.tuning import tuning_lines
@@ -46,6 +47,7 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
 
     with lock(plan.run_folder):
         record(plan)
+        set_aside_changed(plan.stages, say)
         unchecked = to_check(plan)
         for line in tuning_lines(plan):
             say(line)

@@ -13,13 +13,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from w2s_rm.errors import ArtifactError
 from w2s_rm.features.fitting import Fit, Scale
-from w2s_rm.features.store import FeatureTable
-from w2s_rm.files import replacing
+from w2s_rm.features.store import FeatureTable, save_tensors
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,7 @@ def save_models(path: Path, models: Sequence[LinearModel], chosen: int, scales: 
     for column, scale in scales.items():
         tensors |= {f"mean.{column}": scale.mean_D, f"std.{column}": scale.std_D}
     described = [{"column": model.column, "l2": model.l2, "classes": model.classes} for model in models]
-    with replacing(path) as unfinished:
-        save_file(tensors, unfinished, {"models": json.dumps(described), "chosen": str(chosen)})
+    save_tensors(path, tensors, {"models": json.dumps(described), "chosen": str(chosen)})
 
 
 def load_models(path: Path) -> tuple[list[LinearModel], int]:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from w2s_rm.errors import ArtifactError, DataError, join_problems
-from w2s_rm.files import replacing
+from w2s_rm.files import digest, write_bytes
 
 _COUNTS = "counts"
 
@@ -57,8 +57,36 @@ def write_shard(path: Path, ids: Sequence[str], counts: Sequence[int], columns: 
         key (`str`): Identifies what the features were made of.
     """
     tensors = {name: _halved(values_FD).contiguous().cpu() for name, values_FD in columns.items()}
-    with replacing(path) as unfinished:
-        save_file({_COUNTS: torch.tensor(counts), **tensors}, unfinished, {"ids": json.dumps(list(ids)), "key": key})
+    named, content = json.dumps(list(ids)), {_COUNTS: torch.tensor(counts), **tensors}
+    save_tensors(path, content, {"ids": named, "key": key, "sha256": _digest(named, content)})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file beside its place and rename it; the same content is the same bytes.
+
+    Safetensors itself writes metadata in an order that is another in every file. Source of the format: a length of 8
+    bytes, a header of JSON, the data (https://github.com/huggingface/safetensors).
+
+    Args:
+        path (`Path`): The file; its folder is made.
+        tensors (`Mapping[str, Tensor]`): By name.
+        metadata (`Mapping[str, str]`): By name.
+    """
+    written = save(dict(tensors), dict(metadata))
+    end = 8 + int.from_bytes(written[:8], "little")
+    header = {**json.loads(written[8:end]), "__metadata__": dict(sorted(metadata.items()))}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # Data begin at a multiple of 8 bytes.
+    text += b" " * (-len(text) % 8)
+    write_bytes(path, len(text).to_bytes(8, "little") + text + written[end:])
+
+
+def _digest(ids: str, tensors: Mapping[str, Tensor]) -> str:
+    parts = [ids.encode()]
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        parts += [f"{name} {tensor.dtype} {list(tensor.shape)} ".encode(), tensor.view(torch.uint8).numpy().tobytes()]
+    return digest(b"".join(parts))
 
 
 def _halved(values_FD: Tensor) -> Tensor:
@@ -67,14 +95,15 @@ def _halved(values_FD: Tensor) -> Tensor:
 
 
 def shard_key(path: Path) -> str | None:
-    """Return what identifies the content of a shard; `None` if it is not there or cannot be read.
+    """Return what identifies the content of a shard; `None` if it is not there, or not as it was written.
 
     Args:
         path (`Path`): From [`shard_path`].
     """
     try:
         with safe_open(path, "pt") as shard:
-            return str(shard.metadata()["key"])
+            known, tensors = shard.metadata(), {name: shard.get_tensor(name) for name in shard.offset_keys()}
+            return str(known["key"]) if known["sha256"] == _digest(known["ids"], tensors) else None
     except (OSError, SafetensorError, KeyError, TypeError):
         return None
 

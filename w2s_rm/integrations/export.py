@@ -17,7 +17,7 @@ from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
 from w2s_rm.files import replacing, write_text
 from w2s_rm.integrations.preferences import Preferences, to_preferences
 from w2s_rm.roles import LABELS, STUDENT, WEAK
-from w2s_rm.runs.plan import PlannedStage, Run, read_run
+from w2s_rm.runs.plan import PlannedStage, Run, check_intact, read_run
 from w2s_rm.types import Example
 
 SPLITS = ("relabel", "test", "validation", "unused")
@@ -59,7 +59,7 @@ class Export:
         """Read the examples, score them and make pairs.
 
         Raises:
-            ArtifactError: The run is not finished.
+            ArtifactError: The run is not finished, or its files are not as they were made.
             ConfigError: An option does not fit the run; a reward model does not load.
             DataError: Labels do not fit the examples, or no pair is left.
         """
@@ -67,6 +67,7 @@ class Export:
         if len(flags) > 1:
             raise ConfigError(f"{' and '.join(flags)} each say what to relabel with; give one of them")
         run = read_run(self.run)
+        check_intact(run)
         seed = self._seed(run)
         examples = _examples(run, self.split, seed)
         options: dict[str, Any] = {"min_confidence": self.min_confidence, "deduplicate": self.deduplicate}

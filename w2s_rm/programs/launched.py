@@ -164,9 +164,12 @@ def refuse_finished(folder: StageFolder) -> None:
 
     Raises:
         ConfigError: The folder has a manifest.
+        ArtifactError: It has one, and does not hold what that vouches for.
     """
     if folder.finished:
         raise ConfigError(f"{folder.path} is finished; remove it, or give another --output_dir")
+    if folder.was_finished:
+        folder.verify(lambda name: False)
 
 
 def parse_model_stage(argv: Sequence[str], kind: Configured) -> tuple[Any, Any, Any, Path]:

@@ -69,7 +69,8 @@ def policy(argv: Sequence[str]) -> None:
             reward=reward,
             reward_model=config["reward_model"],
             peft_config=peft_config,
-            callbacks=[StageRecord(output), curve],
+            # The record marks a checkpoint as whole: all that belongs to it is there by then.
+            callbacks=[curve, StageRecord(output)],
         )
         way = catalog.lookup("policies", config["trainer"])()
         trainer = _build(way, optimisation)

@@ -216,13 +216,13 @@ class Curve(TrainerCallback):
         self.lines: list[dict[str, float]] = []
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Judge the starting policy, or drop what an interrupted run saw after the checkpoint."""
+        """Judge the starting policy, or begin with what the checkpoint knows of the steps before it."""
         if state.global_step == 0:
             self.lines = []
             self._add(0, kwargs["model"])
             return
-        kept = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
-        self.lines = [line for line in kept if line["step"] <= state.global_step]
+        kept = self._in_checkpoint(args, state).read_text(encoding="utf-8").splitlines()
+        self.lines = [json.loads(line) for line in kept]
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Judge the policy where a line is due; the end is judged by the stage."""
@@ -230,11 +230,22 @@ class Curve(TrainerCallback):
         if state.global_step in due and state.global_step < state.max_steps:
             self._add(state.global_step, kwargs["model"])
 
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Keep the lines with the checkpoint, whose checksums hold for them as well."""
+        if state.is_world_process_zero:
+            write_text(self._in_checkpoint(args, state), self._text())
+
+    def _in_checkpoint(self, args: Any, state: TrainerState) -> Path:
+        return Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / self.path.name
+
+    def _text(self) -> str:
+        return "".join(json.dumps(line) + "\n" for line in self.lines)
+
     def _add(self, step: int, model: Any) -> None:
         judged = self.judge.judge(self.policy_of(model))
         self.lines.append({"step": step, **{name: judged.mean(name) for name in ("kl", "reward", "success")}})
         if PartialState().is_main_process:
-            write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
+            write_text(self.path, self._text())
 
     @staticmethod
     def policy_of(model: Any) -> Any:

@@ -11,14 +11,15 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.files import put_in_place
 from w2s_rm.options import build_options
 from w2s_rm.programs.launched import held, quiet_progress, read_config, refuse_finished
+from w2s_rm.runs.folder import UNFINISHED
 from w2s_rm.training.language_model import pretrain as pretrain_model
 from w2s_rm.training.pretraining import Pretraining
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = f"{UNFINISHED}/checkpoint"
 
 
 def pretrain(argv: Sequence[str]) -> None:
-    """Run the stage: writes `model/`, and while it runs `checkpoint.pt`, from which an interrupted run goes on.
+    """Run the stage: writes `model/`, and while it runs `trainer/checkpoint`, from which an interrupted run goes on.
 
     Args:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
@@ -40,7 +41,7 @@ def pretrain(argv: Sequence[str]) -> None:
         put_in_place(output / "model.tmp", output / "model")
         folder.finish(stage="pretrain", counts=figures, config={**config, "seed": options.seed})
         # After the manifest: whoever is stopped before it can still go on from here.
-        folder.remove(CHECKPOINT)
+        folder.remove(UNFINISHED)
 
 
 def _pretraining(config: Mapping[str, Any]) -> Pretraining:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from w2s_rm.files import write_text
+from w2s_rm.files import changes, checksums, read_signed, write_signed, write_text
 from w2s_rm.programs.launched import is_main_process
-from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.folder import UNFINISHED, StageFolder
+
+logger = logging.getLogger(__name__)
 
 _COMPLETE = "complete"
 
@@ -28,14 +32,9 @@ class StageRecord(TrainerCallback):
         self.path = folder / "metrics.jsonl"
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Drop what an interrupted run logged after the checkpoint from which this one goes on."""
-        if not state.is_world_process_zero:
-            return
-        goes_on = state.global_step > 0 and self.path.is_file()
-        lines = self.path.read_text(encoding="utf-8").splitlines() if goes_on else []
-        # A process that was killed may have left half of a line.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= state.global_step]
-        write_text(self.path, "".join(f"{line}\n" for line in kept))
+        """Begin with what the checkpoint knows of the steps before it: the file itself may end in half of a line."""
+        if state.is_world_process_zero:
+            write_text(self.path, "".join(self._line(entry["step"], entry) for entry in state.log_history))
 
     def on_log(
         self,
@@ -48,7 +47,11 @@ class StageRecord(TrainerCallback):
         """Append one line of metrics."""
         if state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+                file.write(self._line(state.global_step, logs or {}))
+
+    @staticmethod
+    def _line(step: int, logs: Mapping[str, float]) -> str:
+        return json.dumps({"step": step, **{name: value for name, value in logs.items() if name != "step"}}) + "\n"
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save no checkpoint at the end: the model is saved then, and to go on from it would take one step more."""
@@ -64,25 +67,44 @@ class StageRecord(TrainerCallback):
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
         if state.is_world_process_zero:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+            folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+            names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+            write_signed(folder / _COMPLETE, checksums(folder, names))
 
 
 def last_checkpoint(folder: StageFolder) -> str | None:
-    """Return the newest whole checkpoint; half-written ones are removed."""
-    checkpoints = sorted((folder.path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    """Return the newest checkpoint that is as it was written; half-written and changed ones are removed."""
     if is_main_process():
-        for path in checkpoints:
-            if not (path / _COMPLETE).is_file():
+        for path in _checkpoints(folder):
+            if problems := _problems(path):
+                logger.warning("%s: %s; training does not go on from it", path, "; ".join(problems))
                 shutil.rmtree(path)
-    whole = [path for path in checkpoints if (path / _COMPLETE).is_file()]
+    # One rank has read them for all, which may be much to read.
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    whole = sorted(_checkpoints(folder), key=lambda path: int(path.name.split("-")[1]))
     return str(whole[-1]) if whole else None
+
+
+def _checkpoints(folder: StageFolder) -> list[Path]:
+    return list((folder.path / UNFINISHED).glob("checkpoint-*"))
+
+
+def _problems(checkpoint: Path) -> list[str]:
+    try:
+        return changes(checkpoint, read_signed(checkpoint / _COMPLETE), content=True)
+    except FileNotFoundError:
+        return ["is not whole"]
+    except ValueError as error:
+        return [f"{_COMPLETE} {error}"]
 
 
 def clean(folder: StageFolder) -> None:
     """Remove the checkpoints of a stage that is about to finish."""
-    for path in (folder.path / "trainer").glob("checkpoint-*"):
+    trainer = folder.path / UNFINISHED
+    for path in _checkpoints(folder):
         shutil.rmtree(path)
     # TRL's draft of a card, written with each checkpoint: the model has its own.
-    (folder.path / "trainer" / "README.md").unlink(missing_ok=True)
-    if (folder.path / "trainer").is_dir() and not any((folder.path / "trainer").iterdir()):
-        (folder.path / "trainer").rmdir()
+    (trainer / "README.md").unlink(missing_ok=True)
+    if trainer.is_dir() and not any(trainer.iterdir()):
+        trainer.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ import yaml
 
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
+from w2s_rm.errors import ArtifactError
 from w2s_rm.roles import STUDENT
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.places import beside
-from w2s_rm.runs.plan import display_name, read_json
+from w2s_rm.runs.plan import display_name, read_json, read_plan
 
+logger = logging.getLogger(__name__)
 # What a training says of the model that it saved.
 WEAK_VALIDATION = "weak_validation"
 WITH_CARDS = ("train", "choice", "assemble")
@@ -121,13 +125,18 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
         runs (`Path`): Where runs are kept.
 
     Raises:
-        ArtifactError: A plan or a report does not parse.
+        ArtifactError: A report does not parse.
     """
     uses = []
     for plan in sorted(runs.glob("*/plan.json")):
         if not (plan.parent / "report.json").is_file():
             continue
-        stages = read_json(plan)["stages"]
+        try:
+            stages = read_plan(plan.parent)["stages"]
+        except ArtifactError as error:
+            # Another run's, and no reason to end this one.
+            logger.warning("%s; no card tells of this run", error)
+            continue
         for stage in stages:
             # By name, which holds the hash: `runs/` may have been moved since it was planned.
             if stage["stage"] in WITH_CARDS and Path(stage["folder"]).name == folder.name:
@@ -161,7 +170,7 @@ def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
     """Say what gave labels, and how many of them are right, from the folder of the stage that made them."""
     if not (maker / "config.yaml").is_file():
         return display_name(labels), None
-    return _words(maker, labels), read_json(maker / "manifest.json")["counts"].get("label_accuracy")
+    return _words(maker, labels), StageFolder(maker).manifest()["counts"].get("label_accuracy")
 
 
 def _trained_with(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,7 +201,7 @@ def training_of(folder: Path) -> Path:
     config = _read_yaml(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
     if config.get("stage") != "choice":
         return folder
-    return _chosen(folder, config, read_json(folder / "manifest.json")["counts"])
+    return _chosen(folder, config, StageFolder(folder).manifest()["counts"])
 
 
 def _chosen(folder: Path, config: Mapping[str, Any], counts: Mapping[str, Any]) -> Path:

@@ -9,10 +9,8 @@ from typing import Any
 from w2s_rm.files import write_text
 from w2s_rm.report.card_facts import WITH_CARDS, find_uses, gather
 from w2s_rm.report.card_text import card_text
-from w2s_rm.runs.folder import StageFolder
-from w2s_rm.runs.plan import read_json
-
-CARD = "README.md"
+from w2s_rm.runs.folder import CARD, StageFolder
+from w2s_rm.runs.plan import read_plan
 
 
 def write_card(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -22,7 +20,7 @@ def write_card(folder: Path, manifest: Mapping[str, Any]) -> None:
         folder (`Path`): The stage's folder; `model/` is there.
         manifest (`Mapping`): What its manifest will hold: `counts` and `packages`.
     """
-    write_text(folder / "model" / CARD, card_text(gather(folder, manifest)))
+    write_text(folder / CARD, card_text(gather(folder, manifest)))
 
 
 def update_cards(run: Path) -> list[Path]:
@@ -39,12 +37,12 @@ def update_cards(run: Path) -> list[Path]:
     Raises:
         ArtifactError: A plan, a report or a manifest does not parse.
     """
-    plan = read_json(run / "plan.json")
+    plan = read_plan(run)
     names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] in WITH_CARDS)
     cards = []
     for folder in (run.parent / "stages" / name for name in names):
         if (folder / "model").is_dir() and StageFolder(folder).finished:
             facts = gather(folder, StageFolder(folder).manifest(), find_uses(folder, run.parent))
-            write_text(folder / "model" / CARD, card_text(facts))
-            cards.append(folder / "model" / CARD)
+            write_text(folder / CARD, card_text(facts))
+            cards.append(folder / CARD)
     return cards

@@ -18,6 +18,7 @@ from w2s_rm.report.examples import collect_examples
 from w2s_rm.report.rows import row_record
 from w2s_rm.report.sections import ReportedRun, collect_sections
 from w2s_rm.report.table import collect
+from w2s_rm.runs.plan import check_intact, read_run
 
 _NOT_FLAT = ("counts", "per_seed")
 
@@ -35,7 +36,7 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
         sections (`Iterable[str]`, *optional*): Files with sections of one's own.
 
     Raises:
-        ArtifactError: A run is not finished or its files are broken; nothing is written then.
+        ArtifactError: A run is not finished, or its files are not as they were made; nothing is written then.
         DataError: Models of one run were scored on different test examples; nothing is written then.
         ConfigError: No runs were given, or a file holds no section; nothing is written then.
     """
@@ -43,6 +44,8 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
 
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder, such as runs/quickstart")
+    for run_dir in run_dirs:
+        check_intact(read_run(run_dir))
     runs = [ReportedRun(run_dir, tuple(collect(run_dir))) for run_dir in run_dirs]
     rows = [row for run in runs for row in run.rows]
     collected = collect_sections(runs, sections)

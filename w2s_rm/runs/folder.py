@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from w2s_rm import __version__
 from w2s_rm.errors import ArtifactError, InUseError
-from w2s_rm.files import write_json
+from w2s_rm.files import changes, checksums, read_signed, set_aside, write_signed
 
 MANIFEST = "manifest.json"
+LOG = "log.txt"
+"""What a stage that Ray ran has printed, of each try."""
+CARD = "model/README.md"
+"""The card of a model: written again with each report of a run that uses it."""
+UNFINISHED = "trainer"
+"""What a training keeps while it runs: checkpoints, and what its trainer leaves besides."""
+_WEIGHTS = ".safetensors"
+REMEDY = "run the recipe again, which sets the folder aside and makes the stage anew"
+"""What helps where a finished stage is not as it was made."""
 _PACKAGES = ("w2s-rm", "torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "datasets")
 
 
@@ -30,21 +38,32 @@ def lock(folder: Path) -> Iterator[None]:
     Raises:
         InUseError: A live process holds it; the message names the process.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # Not emptied as it is opened: as long as another process holds it, it says which.
-    with (folder / ".lock").open("a+", encoding="utf-8") as file:
+    with _open_lock(folder) as file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
+def _open_lock(folder: Path) -> TextIO:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not emptied as it is opened: as long as another process holds it, it says which.
+        file = (folder / ".lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
+            file.close()
             raise InUseError(
                 f"{folder} is in use by {holder}; wait for it or stop it, then run again (finished stages are kept)"
             ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}")
-        file.flush()
-        yield
+        # Its last holder may have moved the folder away in between: then the lock went along.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), (folder / ".lock").stat()):
+                return file
+        file.close()
 
 
 def is_held(folder: Path) -> bool:
@@ -74,43 +93,102 @@ class StageFolder:
     path: Path
 
     @property
-    def finished(self) -> bool:
-        """Whether the stage wrote its manifest."""
+    def was_finished(self) -> bool:
+        """Whether the stage has written its manifest, whatever became of its files since."""
         return (self.path / MANIFEST).is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage has written its manifest, and all that it made is there, as large as it was."""
+        return self.was_finished and not self.problems(lambda name: False)
+
+    def problems(self, reads: Callable[[str], bool]) -> list[str]:
+        """Say what of a finished stage is not as it was made: one line each, with the file's name.
+
+        Args:
+            reads (`Callable[[str], bool]`): Which files to read for this; of the others sizes are compared.
+        """
+        try:
+            files = self._record()["files"]
+        except (OSError, ValueError) as error:
+            return [f"{MANIFEST} {error}"]
+        read = {name: entry for name, entry in files.items() if reads(name)}
+        others = {name: entry for name, entry in files.items() if name not in read}
+        return changes(self.path, others, content=False) + changes(self.path, read, content=True)
+
+    def verify(self, reads: Callable[[str], bool]) -> None:
+        """Refuse a finished stage that is not as it was made.
+
+        Args:
+            reads (`Callable[[str], bool]`): As for [`problems`].
+
+        Raises:
+            ArtifactError: Files that are not are named.
+        """
+        if problems := self.problems(reads):
+            raise ArtifactError(f"{self.path}: {'; '.join(problems)}; {REMEDY}")
 
     def manifest(self) -> dict[str, Any]:
         """Read the manifest.
 
         Raises:
-            ArtifactError: The stage is not finished, or its manifest does not parse.
+            ArtifactError: The stage is not finished, or its manifest is not what was written.
         """
         path = self.path / MANIFEST
-        if not path.is_file():
+        if not self.was_finished:
             raise ArtifactError(f"{self.path} is not finished (no {MANIFEST}); run its recipe again to finish it")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ArtifactError(f"{path} does not parse ({error}); remove the folder and run again") from error
-        return dict(content)
+            return self._record()
+        except ValueError as error:
+            raise ArtifactError(f"{path} {error}; {REMEDY}") from error
+
+    def _record(self) -> dict[str, Any]:
+        return read_signed(self.path / MANIFEST)
 
     def finish(self, *, stage: str, counts: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Write the manifest, last and atomically.
+        """Write the manifest, last and atomically, with size and checksum of every file that the stage made.
 
         Args:
             stage (`str`): Name of the stage.
             counts (`Mapping[str, Any]`): What was read, cut and written.
             config (`Mapping[str, Any]`): The resolved config; its `inputs` and `seed` are recorded.
         """
-        record = {
-            "stage": stage,
-            "hash": config.get("stage_hash"),
-            "inputs": config.get("inputs", {}),
-            "seed": config.get("seed"),
-            "counts": dict(counts),
-            "code_revision": code_revision(),
-            "packages": package_versions(),
-        }
-        write_json(self.path / MANIFEST, record)
+        self.seal(
+            {
+                "stage": stage,
+                "hash": config.get("stage_hash"),
+                "inputs": config.get("inputs", {}),
+                "seed": config.get("seed"),
+                "counts": dict(counts),
+                "code_revision": code_revision(),
+                "packages": package_versions(),
+            }
+        )
+
+    def seal(self, record: Mapping[str, Any]) -> None:
+        """Write a manifest that vouches for what lies in the folder now.
+
+        Args:
+            record (`Mapping[str, Any]`): What it says besides.
+        """
+        write_signed(self.path / MANIFEST, {**record, "files": checksums(self.path, sorted(self._made()))})
+
+    def _made(self) -> Iterator[str]:
+        """The files that are the stage's results: not what those add or remove later who run it or report of it."""
+        for path in self.path.rglob("*"):
+            name = path.relative_to(self.path)
+            hidden = any(part.startswith(".") for part in name.parts)
+            beside = name.parts[0] in (MANIFEST, LOG, UNFINISHED) or name.as_posix() == CARD
+            if path.is_file() and not hidden and not beside:
+                yield name.as_posix()
+
+    def set_aside(self) -> Path:
+        """Rename the folder of a stage that is to be made again, so that nothing of it is taken for a result.
+
+        Returns:
+            `Path`: Its place now, `<stage>-<hash12>.aside-<n>`.
+        """
+        return set_aside(self.path)
 
     def remove(self, *names: str) -> None:
         """Delete left-overs of an earlier, unfinished try."""
@@ -145,3 +223,12 @@ def package_versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of a stage holds weights or features: large, and read by stages alone.
+
+    Args:
+        name (`str`): The file's name.
+    """
+    return name.endswith(_WEIGHTS)

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ArtifactError, join_problems
-from w2s_rm.files import write_json
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.roles import STUDENT
+from w2s_rm.runs.folder import REMEDY, StageFolder, is_weights
 
 # Stages whose results reports read.
 _READ_STAGES = ("prepare", "relabel", "choice", "evaluate", "policy")
+_PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -185,10 +187,7 @@ def read_run(run_dir: Path) -> Run:
     Raises:
         ArtifactError: No plan, a broken plan, or unfinished stages (all are named).
     """
-    path = run_dir / "plan.json"
-    if not path.is_file():
-        raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
-    plan = _read_object(path)
+    path, plan = run_dir / _PLAN, read_plan(run_dir)
     policy, stages, tested = plan.get("policies"), plan.get("stages", []), plan.get("tested", [])
     missing = _missing(Run, plan, "")
     for number, entry in enumerate(stages):
@@ -214,6 +213,46 @@ def read_run(run_dir: Path) -> Run:
     return run
 
 
+def read_plan(run_dir: Path) -> dict[str, Any]:
+    """Return the content of `plan.json`, plain.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+
+    Raises:
+        ArtifactError: There is none, or it is not what a run wrote.
+    """
+    path = run_dir / _PLAN
+    if not path.is_file():
+        raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
+    try:
+        return read_signed(path)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: {error}; write it again with `w2s-rm run`") from error
+
+
+def check_intact(run: Run) -> None:
+    """Read all that reports of a run may read of its finished stages, and compare it with what was made.
+
+    Weights are what reports do not read: of them only the sizes are compared.
+
+    Args:
+        run ([`Run`]): The run.
+
+    Raises:
+        ArtifactError: Files are not as they were made; all are named.
+    """
+    folders = [StageFolder(path) for path in dict.fromkeys(stage.folder for stage in run.stages)]
+    problems = [
+        f"{folder.path}: {problem}"
+        for folder in folders
+        if folder.was_finished
+        for problem in folder.problems(lambda name: not is_weights(name))
+    ]
+    if problems:
+        raise ArtifactError(join_problems(f"run {run.recipe!r}: results are not what was made; {REMEDY}:", problems))
+
+
 def write_plan(run_dir: Path, run: Run) -> None:
     """Write `plan.json` of a run.
 
@@ -221,7 +260,7 @@ def write_plan(run_dir: Path, run: Run) -> None:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
         run ([`Run`]): What to write.
     """
-    write_json(run_dir / "plan.json", run.plain())
+    write_signed(run_dir / _PLAN, run.plain())
 
 
 def _missing(kind: type, content: Mapping[str, Any], where: str) -> list[str]:
@@ -239,13 +278,10 @@ def read_counts(stage: PlannedStage) -> Mapping[str, Any]:
         stage (`PlannedStage`): A finished stage.
 
     Raises:
-        ArtifactError: The manifest is broken or has no counts.
+        ArtifactError: The manifest is not what was written.
     """
-    path = stage.folder / "manifest.json"
-    manifest = _read_object(path)
-    if not isinstance(manifest.get("counts"), dict):
-        raise ArtifactError(f"{path}: has no 'counts'; delete the folder and run the recipe again")
-    return manifest["counts"]
+    counts: Mapping[str, Any] = StageFolder(stage.folder).manifest()["counts"]
+    return counts
 
 
 def read_json(path: Path) -> Any:
@@ -291,7 +327,7 @@ def _locate(run_dir: Path, folder: Path) -> Path:
 
 def _check_finished(run: Run, plan_path: Path) -> None:
     unfinished = [
-        stage for stage in run.stages if stage.stage in _READ_STAGES and not (stage.folder / "manifest.json").is_file()
+        stage for stage in run.stages if stage.stage in _READ_STAGES and not StageFolder(stage.folder).was_finished
     ]
     problems = [
         f"{' '.join(filter(None, (stage.stage, stage.policy, stage.of, stage.method, stage.further)))}, "
@@ -302,10 +338,3 @@ def _check_finished(run: Run, plan_path: Path) -> None:
     if problems:
         heading = f"{plan_path}: {len(problems)} stages are not finished; `w2s-rm run` continues with them:"
         raise ArtifactError(join_problems(heading, problems))
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ArtifactError(f"{path}: holds no JSON object; run the recipe again")
-    return content

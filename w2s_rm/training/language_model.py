@@ -5,6 +5,7 @@ Shape suffixes: N lines, T tokens of a line, P tokens to predict, V words of the
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import time
@@ -24,7 +25,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from w2s_rm.corpora import EOS, PAD, UNK, Corpus, Lines
 from w2s_rm.errors import ConfigError
-from w2s_rm.files import replacing
+from w2s_rm.files import DIGITS, digest, write_bytes
 from w2s_rm.training.pretraining import Pretraining
 
 logger = logging.getLogger(__name__)
@@ -195,11 +196,17 @@ class _Training:
             "losses": self.losses,
             "options": json.dumps(self.config.resolved()),
         }
-        with replacing(path) as unfinished:
-            torch.save(state, unfinished)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(path, digest(buffer.getvalue()).encode() + buffer.getvalue())
 
     def resume(self, path: Path) -> None:
-        state: dict[str, Any] = torch.load(path, map_location=self.model.device, weights_only=True)
+        written = path.read_bytes()
+        expected, content = written[:DIGITS], written[DIGITS:]
+        if expected != digest(content).encode():
+            logger.warning("%s: is not what was written; pretraining starts again", path)
+            return
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=self.model.device, weights_only=True)
         if state["options"] != json.dumps(self.config.resolved()):
             raise ConfigError(f"{path}: was written with other options; remove it, or give another --output_dir")
         self.model.load_state_dict(state["model"])

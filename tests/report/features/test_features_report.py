@@ -13,6 +13,7 @@ import pytest
 from w2s_rm.errors import ArtifactError
 from w2s_rm.report import collect, collect_features, write_report
 from w2s_rm.report.features.plot import _figure
+from w2s_rm.runs.folder import StageFolder
 
 MakeRun = Callable[..., Path]
 # Of layer 1 and layer 2, each with a small and a large penalty; 2 seeds.
@@ -31,7 +32,7 @@ def put_path(run: Path, of: str, method: str | None, seed: int, accuracies: list
         for (layer, l2), accuracy in zip(PLACES, accuracies, strict=True)
     ]
     counts: dict[str, Any] = {"path": path, "layer": PLACES[chosen][0], "l2": PLACES[chosen][1]}
-    (stage / "manifest.json").write_text(json.dumps({"counts": counts}))
+    StageFolder(stage).seal({"counts": counts})
 
 
 @pytest.fixture

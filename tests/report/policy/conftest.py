@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2s_rm.files import read_signed, write_signed
+from w2s_rm.runs.folder import StageFolder
+
 Successes = Sequence[Sequence[float]]
 Curve = Sequence[tuple[int, float, float, float]]
 START = 0.5
@@ -43,7 +46,7 @@ def write_policy(
     lines = [json.dumps(dict(zip(("step", "kl", "reward", "success"), point, strict=True))) for point in points]
     (folder / "curve.jsonl").write_text("\n".join(lines) + "\n")
     counts = {"success_before": before, "success_after": mean, "steps": points[-1][0]}
-    (folder / "manifest.json").write_text(json.dumps({"counts": counts}))
+    StageFolder(folder).seal({"counts": counts})
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def make_policy_run(make_run: Callable[..., Path]) -> Callable[..., Path]:
             **run,
         }
         folder = make_run(**given)
-        plan = json.loads((folder / "plan.json").read_text())
+        plan = read_signed(folder / "plan.json")
         plan["stages"] = [{**stage, "policy": None} for stage in plan["stages"]]
         plan["policies"] = {"model": "embedded 3x128", "methods": list(policies), "samples": samples}
         for trainer, models in policies.items():
@@ -84,7 +87,7 @@ def make_policy_run(make_run: Callable[..., Path]) -> Callable[..., Path]:
                     plan["stages"].append(
                         dict(stage="policy", of=of, method=method, seed=seed, policy=trainer, folder=str(place))
                     )
-        (folder / "plan.json").write_text(json.dumps(plan))
+        write_signed(folder / "plan.json", plan)
         return folder
 
     return make

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2s_rm.errors import ArtifactError, DataError
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.metrics.pgr import pgr
 from w2s_rm.report import PolicyRow, collect, collect_policies
 from w2s_rm.report.policy.notes import no_policy_pgr_reason, policy_notes
 from w2s_rm.report.policy.rows import CurvePoint, policies_by_run
 from w2s_rm.report.policy.table import mean_curve
+from w2s_rm.runs.folder import StageFolder
 
 MakeRun = Callable[..., Path]
 Rates = Callable[..., list[float]]
@@ -146,25 +147,25 @@ def test_a_run_without_policies_has_no_rows(make_run: MakeRun) -> None:
     answers = [[1.0] * 10]
     run = make_run(weak=answers, students={"naive": answers}, ceiling=answers)
     assert rows_of(run) == []
-    plan = json.loads((run / "plan.json").read_text())
-    (run / "plan.json").write_text(json.dumps({**plan, "policies": None}))
+    plan = read_signed(run / "plan.json")
+    write_signed(run / "plan.json", {**plan, "policies": None})
     assert rows_of(run) == []
 
 
 def test_policies_and_evaluations_are_not_confused(two_trainers: Path) -> None:
     """The accuracies stay those of the evaluations, whatever policies stand before them in the plan."""
     before = collect(two_trainers)
-    plan = json.loads((two_trainers / "plan.json").read_text())
+    plan = read_signed(two_trainers / "plan.json")
     plan["stages"].reverse()
-    (two_trainers / "plan.json").write_text(json.dumps(plan))
+    write_signed(two_trainers / "plan.json", plan)
     assert collect(two_trainers) == before
     assert [row.policy_pgr for row in rows_of(two_trainers)] == pytest.approx([1 / 3, 0.5, 0.5, 2 / 3])
 
 
 def change_plan(run: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
-    plan = json.loads((run / "plan.json").read_text())
+    plan = read_signed(run / "plan.json")
     plan["stages"] = [stage for stage in plan["stages"] if keep(stage)]
-    (run / "plan.json").write_text(json.dumps(plan))
+    write_signed(run / "plan.json", plan)
 
 
 def test_a_missing_seed_is_named(two_trainers: Path) -> None:
@@ -187,9 +188,9 @@ def test_unfinished_policies_are_named(two_trainers: Path) -> None:
 
 @pytest.mark.parametrize("absent", ["model", "methods", "samples"])
 def test_a_broken_plan_names_what_is_missing(two_trainers: Path, absent: str) -> None:
-    plan = json.loads((two_trainers / "plan.json").read_text())
+    plan = read_signed(two_trainers / "plan.json")
     del plan["policies"][absent]
-    (two_trainers / "plan.json").write_text(json.dumps(plan))
+    write_signed(two_trainers / "plan.json", plan)
     with pytest.raises(ArtifactError, match=f"policies: '{absent}' is missing"):
         collect(two_trainers)
 
@@ -274,8 +275,7 @@ def test_absent_files_are_named(two_trainers: Path) -> None:
 
 @pytest.mark.parametrize("value", [None, True, 1.2, "0.5"])
 def test_the_start_must_be_a_share(two_trainers: Path, value: Any) -> None:
-    manifest = folder_of(two_trainers, "dpo", "weak") / "manifest.json"
-    manifest.write_text(json.dumps({"counts": {"success_before": value}}))
+    StageFolder(folder_of(two_trainers, "dpo", "weak")).seal({"counts": {"success_before": value}})
     with pytest.raises(ArtifactError, match="'success_before' of the counts is"):
         rows_of(two_trainers)
 
