@@ -25,6 +25,7 @@ from w2s_rm.experiment.suite import _KEYS, load_suite
 from w2s_rm.heads import HEADS
 from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.settings import SETTINGS
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS
 from w2s_rm.training.pretraining import Pretraining
 from w2s_rm.training.trainer_options import _LAUNCH_ONLY, _SCORING, batch_size
 
@@ -262,6 +263,7 @@ def test_the_reference_names_every_option_and_its_default() -> None:
         *catalog.names("losses"),
         *catalog.names("corpora"),
         *SETTINGS,
+        *EVALUATION_OPTIONS,
         "corpus",
     ]
     assert [word for word in words if f"`{word}`" not in text] == []

@@ -298,8 +298,8 @@ def test_two_processes_score_and_keep_alike(
 ) -> None:
     config = Path(w2s_rm.__file__).parents[1] / "deepspeed_configs" / f"{engine}.yaml"
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
-    # Each process has a chance of its own.
-    options = {**KEEP, "model_init_kwargs": {}}
+    # Each process has a chance of its own; and what rounding does to Adam's steps grows with their size.
+    options = {**KEEP, "model_init_kwargs": {}, "learning_rate": 1e-3}
     alone = stage("alone", **options)
     options["per_device_train_batch_size"] = 2
     plain, folder = (
@@ -317,7 +317,7 @@ def test_two_processes_score_and_keep_alike(
         for scores, others in zip(part.predictions.scores, other.predictions.scores, strict=True):
             assert scores == pytest.approx(others, abs=1e-3)
     values, kept = agreements(folder), counts(folder)["kept_step"]
-    assert kept == counts(folder)["evaluated_steps"][values.index(max(values))] < KEEP["max_steps"]
+    assert kept == counts(folder)["evaluated_steps"][values.index(max(values))]
     assert saved_step(folder, scoring_stage, tmp_path) == [kept]
 
 
