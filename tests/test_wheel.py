@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,17 +14,21 @@ import pytest
 from w2s_rm import bundled
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built by the backend itself: no network, two seconds."""
+    """The wheel of this checkout."""
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+def build(kind: str, folder: Path) -> Path:
+    """Let the backend itself build: no network, two seconds."""
     pytest.importorskip("hatchling", reason="the extra test is not installed")
-    folder = tmp_path_factory.mktemp("wheel")
-    code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
-    built = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    code = f"import sys; from hatchling.build import build_{kind} as build; print(build(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(folder)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return folder / built.stdout.split()[-1]
 
 
@@ -53,6 +58,13 @@ def test_the_wheel_holds_the_package_and_what_comes_along(wheel: Path) -> None:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     bundle = {f"w2s_rm/{path}" for kind in bundled.KINDS for path in tracked(kind)}
     assert held == tracked("w2s_rm") | bundle
+
+
+def test_the_source_distribution_holds_what_the_wheel_is_made_of(tmp_path: Path) -> None:
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert held >= {"pyproject.toml", "README.md", "LICENSE"}
+    assert held >= tracked("w2s_rm").union(*map(tracked, bundled.KINDS))
 
 
 def test_what_comes_along_is_found_where_nothing_else_is(installed: Path, tmp_path: Path) -> None:

@@ -143,8 +143,10 @@ def _comparison(table: _Table) -> Form | str:
     chosen, rejected = table.find("chosen_column", ("chosen",)), table.find("rejected_column", ("rejected",))
     found: dict[str, Any] = {"prompt_column": table.find("prompt_column", _PROMPT) or ""}
     if chosen and rejected:
+        pair = (chosen, rejected)
         found |= {"chosen_column": chosen, "rejected_column": rejected}
     elif a and b:
+        pair = (a, b)
         found |= {"response_a_column": a, "response_b_column": b}
         better = table.find("preferred_column", ("preferred", "winner", "preference"))
         if better is not None:
@@ -156,7 +158,7 @@ def _comparison(table: _Table) -> Form | str:
             "no columns chosen and rejected: chosen_column=NAME rejected_column=NAME, or response_a_column, …_b_column"
         )
     remarks = {} if found["prompt_column"] else {"prompt_column": "none: what both responses begin with is the prompt"}
-    responses = [row.values.get(column) for row in table.rows for column in (chosen or a, rejected or b)]
+    responses = [row.values.get(column) for row in table.rows for column in pair]
     if any(
         isinstance(text, list) and text and isinstance(text[0], Mapping) and "from" in text[0] for text in responses
     ):
@@ -177,8 +179,9 @@ def _questions(table: _Table) -> Form | str:
     choices = table.find("choices_column", ("choices", "options", "answers", "candidates", "endings"))
     columns = table.given.get("choice_columns") or [name for name in table.columns if _CHOICE.fullmatch(name)]
     question, label = table.find("question_column", (*_PROMPT, "stem")), table.find("label_column", _LABEL)
+    listed = None if choices is None else table.rows[0].values.get(choices)
     answers: dict[str, Any] = {"choices_column": choices}
-    if choices is None or not isinstance(table.rows[0].values.get(choices), list | tuple | Mapping):
+    if not isinstance(listed, list | tuple | Mapping):
         answers = {"choice_columns": columns}
         if len(columns) < 2:
             return "no column with a list of answers: choices_column=NAME, or choice_columns=[A,B,…]"
@@ -190,7 +193,7 @@ def _questions(table: _Table) -> Form | str:
     found |= {} if context is None else {"context_column": context}
     remarks = {} if context is None else {"context_column": "shown before the question; its questions stay together"}
     # A mapping of answers says itself what labels call them.
-    if "label_is" not in table.given and not isinstance(table.rows[0].values.get(choices), Mapping):
+    if "label_is" not in table.given and not isinstance(listed, Mapping):
         asked = {"name": "multiple_choice", **found}
         readings = [kind for kind in ("index", "letter", "text") if _reads(table, {**asked, "label_is": kind})]
         if len(readings) > 1:
