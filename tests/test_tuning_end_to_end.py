@@ -164,7 +164,7 @@ def test_from_a_recipe_to_its_report(
     # Its labels are those of the weak trial that was chosen.
     weak = next(stage for stage in plan.stages if isinstance(stage, Choice) and stage.of == "weak")
     supervisor = Path(weak.trials[counts["weak seed 0"]["chosen"]].path).parent.name
-    assert f"trained on the ground truth ({supervisor})" in card and "- student\n" in card.partition("\n---\n")[0]
+    assert f"trained on the ground truth ({supervisor})" in card and "\n- student" in card.partition("\n---\n")[0]
 
 
 def test_losses_on_frozen_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
