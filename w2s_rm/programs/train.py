@@ -69,8 +69,10 @@ def train(argv: Sequence[str], kind: Configured) -> None:
                 **({} if curve is None else {**curve.join(), "kept_step": saved.step}),
             }
             clean(folder)
-            for of_evaluations in filter(None, (curve, keeper)):
-                of_evaluations.clean()
+            if curve is not None:
+                curve.clean()
+            if keeper is not None:
+                keeper.clean()
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:

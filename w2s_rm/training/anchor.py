@@ -18,7 +18,7 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Head
 from w2s_rm.heads.scores import Scored
 
-Score = Callable[[nn.Module, Mapping[str, Any]], Scored]
+Score = Callable[[nn.Module, dict[str, Any]], Scored]
 
 
 class Anchor:
@@ -67,13 +67,13 @@ class Anchor:
         if self._copy is not None:
             self._watch(self._copy)
 
-    def score(self, score: Score, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Scored, Tensor]:
+    def score(self, score: Score, model: nn.Module, inputs: dict[str, Any]) -> tuple[Scored, Tensor]:
         """Score a batch, and measure the drift of each example.
 
         Args:
             score (`Callable`): Scores a batch with a model.
             model (`nn.Module`): The model in training, wrapped or not.
-            inputs (`Mapping`): What the collator of either layout made.
+            inputs (`dict`): What the collator of either layout made.
 
         Returns:
             The scores, and `drift_B` of shape `(B,)`, float32, with its gradient.

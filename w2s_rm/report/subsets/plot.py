@@ -51,9 +51,10 @@ def _draw(axes: Axes, rows: Sequence[SubsetRow], colors: Mapping[str, str]) -> N
     names = list(dict.fromkeys(row.group for row in rows))
     # Supervisor and ceiling that methods share are drawn once.
     first = [row for row in rows if row.method == rows[0].method]
-    known = [(row, row.weak_accuracy, row.ceiling_accuracy) for row in first]
-    for place, color, marker in ((1, WEAK, "s"), (2, CEILING, "D")):
-        points = [(names.index(entry[0].group), entry[place]) for entry in known if entry[place] is not None]
+    weak, ceiling = [row.weak_accuracy for row in first], [row.ceiling_accuracy for row in first]
+    for accuracies, color, marker in ((weak, WEAK, "s"), (ceiling, CEILING, "D")):
+        both = zip(first, accuracies, strict=True)
+        points = [(names.index(row.group), accuracy) for row, accuracy in both if accuracy is not None]
         axes.plot([x for x, _ in points], [y for _, y in points], color=color, marker=marker, **_FIRST)
     for number, (method, color) in enumerate(colors.items()):
         own = [row for row in rows if row.method == method]
