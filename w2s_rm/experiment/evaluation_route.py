@@ -14,6 +14,7 @@ from w2s_rm.stages import Labels, Stage
 from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.train import Train
+from w2s_rm.stages.transform import Transform
 from w2s_rm.training.evaluations import EVALUATION_OPTIONS, WEAK_VALIDATION, Evaluations, too_many
 from w2s_rm.training.trainer_options import batch_size
 
@@ -114,7 +115,7 @@ def _most_steps(stage: Train) -> int | None:
         return int(options["max_steps"])
     examples = stage.examples
     # What some stage took from a split has no more examples than it.
-    while isinstance(examples.maker, Portion):
+    while isinstance(examples.maker, Portion | Transform):
         examples = examples.maker.examples
     if not isinstance(examples.maker, Prepare):
         return None

@@ -83,7 +83,7 @@ class Anchor:
         now_MD, example_M = self._read(inputs)
         return scored, mean_by_example(relative_distance(now_MD, before_MD), example_M, len(inputs["mask"]))
 
-    def _before(self, score: Score, model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    def _before(self, score: Score, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
         """The hidden states of the model before training."""
         with torch.no_grad():
             if self._adapted is None:
