@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems
-from w2s_rm.stages import Labels, Stage
+from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.train import Train
 from w2s_rm.training.evaluations import EVALUATION_OPTIONS, WEAK_VALIDATION, Evaluations, too_many
@@ -113,9 +113,9 @@ def _most_steps(stage: Train) -> int | None:
         return int(options["max_steps"])
     examples = stage.examples
     # What some stage took from a split has no more examples than it.
-    while examples.maker is not None and not isinstance(examples.maker, Prepare):
-        examples = examples.maker.examples
-    if examples.maker is None:
+    while examples.maker is not None and isinstance(whole := examples.maker.references.get("examples"), Examples):
+        examples = whole
+    if not isinstance(examples.maker, Prepare):
         return None
     size = SplitSizes(**examples.maker.sizes).wanted[Path(examples.path).stem]
     if size is None:

@@ -164,8 +164,9 @@ class Recipe:
             method (`str`, *optional*): The method that it belongs to.
         """
         model = ("models", part) if part in self.more else (part,)
-        own = {} if method is None else {("methods", method): self.methods[method].train}
-        by_keys = {**own, model: self.models()[part].train, (): self.train}
+        by_keys: dict[tuple[str, ...], Mapping[str, Any]] = {model: self.models()[part].train, (): self.train}
+        if method is not None:
+            by_keys = {("methods", method): self.methods[method].train, **by_keys}
         # The nearest that says so: a model may belong to a method and not have its options.
         keys = next(keys for keys, train in by_keys.items() if train.get(option) == value)
         return (*keys, "train", option)

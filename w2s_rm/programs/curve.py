@@ -24,7 +24,8 @@ from w2s_rm.training.layouts import refuse_long_rows
 from w2s_rm.types import Example
 
 VALIDATION, TEST = "validation", "test"
-_PARTS = "curve"
+PARTS = "curve"
+"""Where the scores of each time are, in the stage's folder, until they are joined."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,8 @@ class Curve(TrainerCallback):
         rows = len(self.steps) * sum(len(split.examples) for split in self.splits)
         return {"evaluated_steps": self.steps, "evaluated_rows": rows}
 
-    def clean(self) -> None:
-        """Remove what was joined, once no checkpoint is left from which a run could go on and ask for it."""
-        self.folder.remove(_PARTS)
-
     def _part(self, step: int) -> str:
-        return f"{_PARTS}/step-{step}.parquet"
+        return f"{PARTS}/step-{step}.parquet"
 
     def _evaluate(self, step: int) -> None:
         with self.trainer.between_steps():

@@ -14,8 +14,8 @@ from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.files import put_in_place
-from w2s_rm.programs.curve import Curve, held_out
-from w2s_rm.programs.keeping import Keeper, Saved, probe_of, save
+from w2s_rm.programs.curve import PARTS, Curve, held_out
+from w2s_rm.programs.keeping import KEPT, Keeper, Saved, probe_of, save
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, recorded, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
@@ -71,8 +71,8 @@ def train(argv: Sequence[str], kind: Configured) -> None:
                 **({} if curve is None else {**curve.join(), "kept_step": saved.step}),
             }
             clean(folder)
-            for of_evaluations in filter(None, (curve, keeper)):
-                of_evaluations.clean()
+            # Only now: with a checkpoint left, a run could go on from it and ask for what was joined and kept.
+            folder.remove(PARTS, KEPT)
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:
