@@ -13,8 +13,9 @@ from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.train import Train
-from w2s_rm.training.evaluations import EVALUATION_OPTIONS, WEAK_VALIDATION, Evaluations, too_many
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS, Evaluations, too_many
 from w2s_rm.training.trainer_options import batch_size
+from w2s_rm.types import WEAK_VALIDATION
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.recipe import Recipe

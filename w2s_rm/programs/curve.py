@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from w2s_rm.data.curves import CURVE_FILE, CurvePart, join_curves, write_curve
+from w2s_rm.data.curves import CURVE_FILE, TEST, VALIDATION, CurvePart, join_curves, write_curve
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
@@ -23,7 +23,6 @@ from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.layouts import refuse_long_rows
 from w2s_rm.types import Example
 
-VALIDATION, TEST = "validation", "test"
 PARTS = "curve"
 """Where the scores of each time are, in the stage's folder, until they are joined."""
 

@@ -22,10 +22,10 @@ from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
 from w2s_rm.runs.folder import StageFolder, package_versions
 from w2s_rm.runs.hub import hub_problems, push_model
-from w2s_rm.training.evaluations import END, Evaluations
+from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
 from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
-from w2s_rm.types import Example
+from w2s_rm.types import END, Example
 
 _WRITTEN = "model.tmp"
 

@@ -13,9 +13,8 @@ from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.roles import STUDENT
 from w2s_rm.runs.plan import display_name, read_json
+from w2s_rm.types import WEAK_VALIDATION
 
-# What a training says of the model that it saved.
-WEAK_VALIDATION = "weak_validation"
 WITH_CARDS = ("train", "assemble")
 """The stages whose models have cards."""
 
