@@ -19,6 +19,8 @@ Messages = tuple[Mapping[str, Any], ...]
 """A conversation: `({"role": ..., "content": ...}, ...)`; with `tool_calls` the content may be null or missing."""
 Text = str | Messages
 """Plain text, or messages for a chat template."""
+END, WEAK_VALIDATION = "end", "weak_validation"
+"""Which model a training saves: that of its last step, or that of the step which the validation split says."""
 LAYOUTS = ("auto", "shared_prefix", "padded")
 """How the examples of a batch may become rows."""
 _SHORT = 32

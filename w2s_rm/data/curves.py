@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 CURVE_FILE = "curve.parquet"
+VALIDATION, TEST = "validation", "test"
+"""The splits that are scored."""
 _COLUMNS = ("step", "split", "id", "scores", "gold", "labels", "greedy")
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems
-from w2s_rm.stages import Labels, Stage
-from w2s_rm.stages.portion import Portion
+from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.train import Train
-from w2s_rm.stages.transform import Transform
-from w2s_rm.training.evaluations import EVALUATION_OPTIONS, WEAK_VALIDATION, Evaluations, too_many
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS, Evaluations, too_many
 from w2s_rm.training.trainer_options import batch_size
+from w2s_rm.types import WEAK_VALIDATION
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.recipe import Recipe
@@ -115,8 +114,8 @@ def _most_steps(stage: Train) -> int | None:
         return int(options["max_steps"])
     examples = stage.examples
     # What some stage took from a split has no more examples than it.
-    while isinstance(examples.maker, Portion | Transform):
-        examples = examples.maker.examples
+    while examples.maker is not None and isinstance(whole := examples.maker.references.get("examples"), Examples):
+        examples = whole
     if not isinstance(examples.maker, Prepare):
         return None
     size = SplitSizes(**examples.maker.sizes).wanted[Path(examples.path).stem]

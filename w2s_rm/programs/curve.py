@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from w2s_rm.data.curves import CURVE_FILE, CurvePart, join_curves, write_curve
+from w2s_rm.data.curves import CURVE_FILE, TEST, VALIDATION, CurvePart, join_curves, write_curve
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
@@ -23,8 +23,8 @@ from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.layouts import refuse_long_rows
 from w2s_rm.types import Example
 
-VALIDATION, TEST = "validation", "test"
-_PARTS = "curve"
+PARTS = "curve"
+"""Where the scores of each time are, in the stage's folder, until they are joined."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,8 @@ class Curve(TrainerCallback):
         rows = len(self.steps) * sum(len(split.examples) for split in self.splits)
         return {"evaluated_steps": self.steps, "evaluated_rows": rows}
 
-    def clean(self) -> None:
-        """Remove what was joined, once no checkpoint is left from which a run could go on and ask for it."""
-        self.folder.remove(_PARTS)
-
     def _part(self, step: int) -> str:
-        return f"{_PARTS}/step-{step}.parquet"
+        return f"{PARTS}/step-{step}.parquet"
 
     def _evaluate(self, step: int) -> None:
         with self.trainer.between_steps():

@@ -21,7 +21,9 @@ from w2s_rm.runs.folder import StageFolder
 _PROBE_EXAMPLES = 8
 # Their candidates give mean and deviation of the scores to a few hundredths of the deviation.
 _SCALE_EXAMPLES = 500
-_KEPT, _UNFINISHED, _FACTS, _MODEL = "kept", "unfinished", "kept.json", "model"
+KEPT = "kept"
+"""Where the best models are, in the stage's folder, until one of them is taken."""
+_UNFINISHED, _FACTS, _MODEL = "unfinished", "kept.json", "model"
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Keeper(TrainerCallback):
         """Take up what was kept until the checkpoint, and drop what came after it."""
         kept = [step for step in self._steps() if step <= state.global_step] if state.global_step else []
         if state.global_step and not kept:
-            raise ArtifactError(f"{self.folder.path / _KEPT}: is gone; remove {self.folder.path}, and run again")
+            raise ArtifactError(f"{self.folder.path / KEPT}: is gone; remove {self.folder.path}, and run again")
         self.trainer.accelerator.wait_for_everyone()
         self._remove_all_but(*kept)
         if kept:
@@ -115,7 +117,7 @@ class Keeper(TrainerCallback):
         """
         if self.best is not None and earliest_best([self.best[1], value]) == 0:
             return
-        unfinished = self.folder.path / _KEPT / _UNFINISHED
+        unfinished = self.folder.path / KEPT / _UNFINISHED
         saved = save(self.trainer, self.rows, unfinished / _MODEL)
         self.best = (step, value)
         if is_main_process():
@@ -139,20 +141,16 @@ class Keeper(TrainerCallback):
         self.trainer.accelerator.wait_for_everyone()
         return Saved(step, facts["probe"], facts["scale"])
 
-    def clean(self) -> None:
-        """Remove what was kept, once no checkpoint is left from which a run could go on and ask for it."""
-        self.folder.remove(_KEPT)
-
     def _path(self, step: int) -> Path:
-        return self.folder.path / _KEPT / f"step-{step}"
+        return self.folder.path / KEPT / f"step-{step}"
 
     def _facts(self, step: int) -> dict[str, Any]:
         return dict(json.loads((self._path(step) / _FACTS).read_text(encoding="utf-8")))
 
     def _steps(self) -> list[int]:
-        return [int(path.name.removeprefix("step-")) for path in (self.folder.path / _KEPT).glob("step-*")]
+        return [int(path.name.removeprefix("step-")) for path in (self.folder.path / KEPT).glob("step-*")]
 
     def _remove_all_but(self, *steps: int | None) -> None:
         if is_main_process():
             gone = [self._path(step).name for step in self._steps() if step not in steps]
-            StageFolder(self.folder.path / _KEPT).remove(_UNFINISHED, *gone)
+            StageFolder(self.folder.path / KEPT).remove(_UNFINISHED, *gone)

@@ -12,8 +12,8 @@ from transformers import PrinterCallback
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import ConfigError
 from w2s_rm.files import put_in_place
-from w2s_rm.programs.curve import Curve, held_out
-from w2s_rm.programs.keeping import Keeper, Saved, probe_of, save
+from w2s_rm.programs.curve import PARTS, Curve, held_out
+from w2s_rm.programs.keeping import KEPT, Keeper, Saved, probe_of, save
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, recorded, refuse_finished
 from w2s_rm.programs.scoring import build_trainer, encode, encoding_counts, template_counts, to_rows
 from w2s_rm.programs.targets import training_margins, training_targets
@@ -21,9 +21,10 @@ from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.report.cards import write_card
 from w2s_rm.runs.folder import StageFolder, package_versions
 from w2s_rm.runs.hub import hub_problems, push_model
-from w2s_rm.training.evaluations import END, Evaluations
+from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
 from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
+from w2s_rm.types import END
 
 _WRITTEN = "model.tmp"
 
@@ -69,10 +70,8 @@ def train(argv: Sequence[str], kind: Configured) -> None:
                 **({} if curve is None else {**curve.join(), "kept_step": saved.step}),
             }
             clean(folder)
-            if curve is not None:
-                curve.clean()
-            if keeper is not None:
-                keeper.clean()
+            # Only now: with a checkpoint left, a run could go on from it and ask for what was joined and kept.
+            folder.remove(PARTS, KEPT)
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
             if pushed:

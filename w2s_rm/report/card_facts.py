@@ -17,10 +17,9 @@ from w2s_rm.roles import STUDENT
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import display_name, read_json, read_plan
+from w2s_rm.types import WEAK_VALIDATION
 
 logger = logging.getLogger(__name__)
-# What a training says of the model that it saved.
-WEAK_VALIDATION = "weak_validation"
 WITH_CARDS = ("train", "choice", "assemble")
 """The stages whose models have cards."""
 

@@ -14,10 +14,10 @@ from w2s_rm.metrics.intervals import Interval, accuracy_interval, difference_int
 from w2s_rm.metrics.pairing import paired_correctness, paired_exact_matches, with_gold
 from w2s_rm.metrics.pgr import PGR, pgr
 from w2s_rm.roles import JUDGED, STUDENT, TRAINED, WEAK, ZERO_SHOT
-from w2s_rm.types import Predictions
+from w2s_rm.types import WEAK_VALIDATION, Predictions
 
-BY_WEAK_LABELS, BY_TRUTH = "weak_validation", "best"
-RULES = (BY_WEAK_LABELS, BY_TRUTH)
+BEST = "best"
+RULES = (WEAK_VALIDATION, BEST)
 """What would have stopped a student's training: the supervisor's labels of the validation split, and the truth of the
 test split, which chooses by what it is measured with."""
 Models = Mapping[str, Sequence[Predictions]]

@@ -14,8 +14,7 @@ from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.pgr import gap_recovered
 from w2s_rm.report.curves.read import Curve, at_the_end, curve_of
 from w2s_rm.report.fields import (
-    BY_TRUTH,
-    BY_WEAK_LABELS,
+    BEST,
     RULES,
     Credits,
     accuracy_fields,
@@ -30,7 +29,7 @@ from w2s_rm.report.fields import (
 from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
 from w2s_rm.roles import CEILING, JUDGED, LABELS, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
-from w2s_rm.types import Predictions
+from w2s_rm.types import WEAK_VALIDATION, Predictions
 
 Read = Callable[[PlannedStage], Predictions]
 # Of the counts of `prepare`: accuracies, which have fields of their own.
@@ -112,7 +111,7 @@ def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curv
 def _stopped(curves: Sequence[Curve | None]) -> dict[str, list[Predictions]]:
     """By rule what the students say that it stops, one for each seed; without the rules that say nothing."""
     known = [curve for curve in curves if curve is not None]
-    places = {BY_WEAK_LABELS: [curve.stopped for curve in known], BY_TRUTH: [curve.best for curve in known]}
+    places = {WEAK_VALIDATION: [curve.stopped for curve in known], BEST: [curve.best for curve in known]}
     return {
         rule: [curve.test[place].predictions for curve, place in zip(known, found, strict=True) if place is not None]
         for rule, found in places.items()

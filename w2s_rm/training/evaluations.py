@@ -8,11 +8,10 @@ from typing import Any
 
 from w2s_rm.errors import ConfigError, OptionError, nearest
 from w2s_rm.options import Mistake, build_options, option_mistakes, type_problem
+from w2s_rm.types import END, WEAK_VALIDATION
 
 SPACINGS = ("log", "even")
 """How evaluations lie over the steps: at even ratios, so that most are early, or at even distances."""
-END, WEAK_VALIDATION = "end", "weak_validation"
-"""Which model a training saves: that of its last step, or that of the step which the validation split says."""
 
 
 @dataclass(frozen=True)

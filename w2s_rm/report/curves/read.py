@@ -10,18 +10,14 @@ from typing import Any
 
 import yaml
 
-from w2s_rm.data.curves import CURVE_FILE, CurvePart, read_curve
+from w2s_rm.data.curves import CURVE_FILE, TEST, VALIDATION, CurvePart, read_curve
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.stopping import earliest_best, stopping_credits
 from w2s_rm.report.card_facts import training_of
 from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import PlannedStage
-from w2s_rm.types import Predictions
-
-# As in `w2s_rm.data.curves`.
-_VALIDATION, _TEST = "validation", "test"
-END = "end"
+from w2s_rm.types import END, Predictions
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def curve_of(evaluation: PlannedStage) -> Curve | None:
     if not path.is_file():
         return None
     parts = read_curve(path)
-    test, validation = (tuple(part for part in parts if part.split == split) for split in (_TEST, _VALIDATION))
+    test, validation = (tuple(part for part in parts if part.split == split) for split in (TEST, VALIDATION))
     if not test or (validation and [part.step for part in validation] != [part.step for part in test]):
         raise ArtifactError(f"{path}: is not whole; delete the folder and run the recipe again")
     return Curve(test, validation, _config(folder).get("keep", END))
