@@ -172,7 +172,7 @@ class Bench:
     root: Path
     recipe: Mapping[str, Any]
     entries: list[Entry] = field(default_factory=list)
-    report_seconds: float = 1.0
+    stages: list[Any] = field(default_factory=list)
     _number: int = 0
 
     @property
@@ -215,7 +215,10 @@ class Bench:
         from w2s_rm.experiment.suite import load_suite
 
         (recipe,) = load_suite(self.root / "recipe.yaml").recipes
-        stages = {stage.folder: stage for stage in make_plan(recipe, self.runs).stages}
+        stages: dict[Path, Any] = {}
+        for stage in make_plan(recipe, self.runs).stages:
+            # Of several roles of one folder a run announces the first.
+            stages.setdefault(stage.folder, stage)
         self.stages = list(stages.values())
         for path, stage in stages.items():
             readers = tuple(other.folder for other in stages.values() if path in {need.folder for need in other.needs})
