@@ -36,7 +36,7 @@ _HOW_TO_READ = (
     "the three models. Intervals of accuracies may overlap although the models differ clearly, because they make many "
     "mistakes together.",
     "PGR is not reliable when the interval of the gap (ceiling − weak) is not above zero: it then divides by almost "
-    "nothing.",
+    "nothing. Its own interval has no ends where the gap cannot be told from zero.",
     "Agreement is how often the student chooses what its supervisor chooses. A student that learned more than to "
     "imitate agrees less where the supervisor is wrong.",
     "Baselines use no weak labels. Chance guesses among the candidates. The length rule sees only how long the "
