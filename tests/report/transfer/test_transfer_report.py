@@ -157,16 +157,18 @@ def put_examples(run: Path, further: str | None, **splits: list[int]) -> None:
     assert stage is not None
     for split in ("weak", "relabel", "validation", "test"):
         numbers = splits.get(split, [])
-        # The order of candidates is of no matter.
-        examples = [Example(f"{further}{n}", "g", f"p{n}", ("a", "b")[:: 1 if further else -1], 0) for n in numbers]
+        # Ids are a task's own; the order of candidates is of no matter.
+        candidates = ("a", "b") if further else ("b", "a")
+        ids = [f"e{n - 1000:04d}" if n >= 1000 else f"{further}{n}" for n in numbers]
+        examples = [Example(id_, "g", f"p{n}", candidates, 0) for id_, n in zip(ids, numbers, strict=True)]
         write_examples(stage.folder / "examples" / f"{split}.parquet", examples)
 
 
 def test_examples_that_models_learned_from_are_counted(run: Path, tmp_path: Path) -> None:
     assert all(row.n_seen is None for row in collect_transfer([run]))
-    put_examples(run, None, weak=[1, 2], relabel=[3], validation=[4], test=[5, 6])
+    put_examples(run, None, weak=[1, 2], relabel=[3], validation=[4], test=[*range(1000, 1100)])
     put_examples(run, "near", test=[7, 8, 9])
-    put_examples(run, "far", test=[2, 4, 5, 9])
+    put_examples(run, "far", test=[2, 4, 1005, 9])
     assert [row.n_seen for row in collect_transfer([run])] == [0, 0, 2] * 2
     write_report([run], tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
