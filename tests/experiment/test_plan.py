@@ -533,6 +533,7 @@ def test_zero_shot_is_the_untrained_strong_model(recipe_file: Path) -> None:
             "method": None,
             "seed": None,
             "policy": None,
+            "further": None,
             "folder": str(zero.folder),
         }
     ]
