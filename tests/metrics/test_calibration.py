@@ -136,3 +136,21 @@ def test_groups_that_repeat_an_example_add_nothing() -> None:
     assert (grouped.plain, grouped.low, grouped.high) == pytest.approx((single.plain, single.low, single.high))
     alone = calibration_error([twice], [resampling([str(i) for i in range(400)])])
     assert alone.high - alone.low < 0.85 * (single.high - single.low)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.04, 0.2])
+def test_intervals_cover_where_all_are_equally_sure(gap: float) -> None:
+    rng, groups, covered = np.random.default_rng(6), resampling([str(i) for i in range(400)]), 0
+    for _ in range(100):
+        right = (rng.random(400) < 0.7 + gap).astype(int).tolist()
+        error = calibration_error([forecasts([[math.log(3 / 7), 0.0]] * 400, right)], [groups])
+        covered += error.low <= gap <= error.high
+    assert covered >= 84
+
+
+def test_an_error_of_nothing_is_not_known_to_be_nothing() -> None:
+    # Says three quarters, and exactly three quarters are right.
+    said = forecasts([[math.log(3), 0.0]] * 400, ([0] * 3 + [1]) * 100)
+    error = calibration_error([said], [resampling([str(i) for i in range(400)])])
+    assert (error.plain, error.low) == pytest.approx((0.0, 0.0))
+    assert error.high == pytest.approx(1.96 * math.sqrt(0.75 * 0.25 / 400), rel=0.15)

@@ -135,17 +135,17 @@ def calibration_error(
     With `gap_sm` the summed difference of credit and confidence in bin m of seed s, divided by N, `E(gap) = mean_s
     sum_m |gap_sm|` is the error. In resample r it is `E(gap_r)`, which has the noise of the measurement twice, so
 
-        noise = mean_r E(noise_r)
         value = 2 E(gap) - mean_r E(gap_r)
-        low, high = 2 E(gap) - the 97.5th and the 2.5th percentile of E(gap_r)
+        low, high = value + the 2.5th and 97.5th percentile of mean_s sum_m sign(gap_sm) (gap_rsm - gap_sm)
+        noise = mean_r E(noise_r)
 
-    where `noise_r` is `gap_r` with the mean gap of each bin taken off its examples, and `low` is 0 if `E(gap)` is not
-    above the 97.5th percentile of `E(noise_r)`: a calibrated model would show as much. Bins stay those of the examples
-    that there are.
+    where the percentiles are of what the error changes by to first order, and `noise_r` is `gap_r` with the mean gap of
+    each bin taken off its examples. `low` is 0 if `E(gap)` is not above the 97.5th percentile of `E(noise_r)`: a
+    calibrated model would show as much. Bins stay those of the examples that there are.
 
-    Source: the basic bootstrap interval and the bootstrap's correction of bias, Davison and Hinkley 1997, "Bootstrap
-    Methods and their Application", chapters 2 and 5; that the plain error is too high, in Kumar, Liang and Ma 2019,
-    "Verified Uncertainty Calibration" (arXiv 1909.10155), and Roelofs et al. 2022 (arXiv 2012.08668).
+    Source: the bootstrap's correction of bias and its intervals, Davison and Hinkley 1997, "Bootstrap Methods and their
+    Application", chapters 2 and 5; that the plain error is too high, in Kumar, Liang and Ma 2019, "Verified Uncertainty
+    Calibration" (arXiv 1909.10155), and Roelofs et al. 2022 (arXiv 2012.08668).
 
     Args:
         said_S (`Sequence` of S [`~w2s_rm.metrics.forecasts.Forecasts`]): What the model of each seed says.
@@ -157,16 +157,17 @@ def calibration_error(
     sums_SRC = np.stack(sums_each([columns_BC for _, columns_BC in binned_S], drawn_S))
     masses_SRM, noise_SRM = np.split(sums_SRC / [[[len(drawn.group_N)]] for drawn in drawn_S], 2, axis=2)
     gap_SRM = masses_SRM * mean_SM[:, None] + noise_SRM
-    error_S, error_RS = np.abs(gap_SM).sum(axis=1), np.abs(gap_SRM).sum(axis=2).T
-    noise_R = np.abs(noise_SRM).sum(axis=2).mean(axis=0)
-    plain = float(error_S.mean())
-    low, high = np.clip([2 * plain - end for end in reversed(ends(over_seeds(error_S, error_RS)))], 0.0, 1.0)
+    error_S = np.abs(gap_SM).sum(axis=1)
+    plain, noise_R = float(error_S.mean()), np.abs(noise_SRM).sum(axis=2).mean(axis=0)
+    value = max(0.0, 2 * plain - float(np.abs(gap_SRM).sum(axis=2).mean()))
+    signed_RS = (np.where(gap_SM < 0, -1.0, 1.0)[:, None] * gap_SRM).sum(axis=2).T
+    low, high = np.clip([value + end - plain for end in ends(over_seeds(error_S, signed_RS))], 0.0, 1.0)
     filled_M = mass_SM.sum(axis=0) > 0
     mass_M = mass_SM.mean(axis=0)[filled_M]
     return CalibrationError(
         plain=plain,
         noise=float(noise_R.mean()),
-        value=max(0.0, 2 * plain - float(error_RS.mean())),
+        value=value,
         low=0.0 if plain <= ends(noise_R)[1] else float(low),
         high=float(high),
         confidence_M=_numbers(confidence_SM.mean(axis=0)[filled_M] / mass_M),

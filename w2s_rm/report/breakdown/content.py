@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 from w2s_rm.render.numbers import bracketed, percent
-from w2s_rm.report.breakdown.rows import SHARES, BreakdownRow
+from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow
 
 FIGURE = "breakdown"
 _GROUPS = (
@@ -69,8 +69,9 @@ def _table(rows: Sequence[BreakdownRow], *, grouped: bool, tied: bool) -> Table:
 
 
 def _description(rows: Sequence[BreakdownRow]) -> str:
-    parts = []
-    for row in rows:
-        each = ", ".join(f"{percent(share)} %: {percent(a)} %" for share, a in zip(SHARES, row.answered, strict=True))
-        parts.append(f"{row.recipe}, {row.title}: {each}")
-    return "Accuracy on the surest share of the test examples. " + "; ".join(parts)
+    parts = [
+        f"{row.recipe}, {row.title}: {percent(row.answered[0])}, {percent(row.half_accuracy)}, {percent(row.accuracy)}"
+        for row in rows
+    ]
+    shares = f"{SHARES[0]:.0%}, {HALF:.0%} and {SHARES[-1]:.0%}".replace("%", " %")
+    return f"Accuracy on the surest share of the test examples, in % for {shares}. " + "; ".join(parts)
