@@ -185,7 +185,7 @@ def test_each_seed_has_its_own_accuracy(make_run: MakeRun, answers: Callable[...
     plan = read_signed(folder / "plan.json")
     for of, method in (("weak", None), ("student", "logconf"), ("ceiling", None)):
         for seed in (0, 1):
-            place = str(folder.parent / "stages" / f"{of}-{seed}")
+            place = str(add_stage(folder.parent, f"{of}-{seed}", {}))
             plan["stages"].append({"stage": "train", "of": of, "method": method, "seed": seed, "folder": place})
     write_signed(folder / "plan.json", plan)
     (folder / "recipe.yaml").write_text("name: seeds\n")
