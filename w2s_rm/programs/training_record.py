@@ -34,7 +34,7 @@ class StageRecord(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Begin with what the checkpoint knows of the steps before it: the file itself may end in half of a line."""
         if state.is_world_process_zero:
-            write_text(self.path, "".join(self._line(entry["step"], entry) for entry in state.log_history))
+            write_text(self.path, "".join(self._line(int(entry["step"]), entry) for entry in state.log_history))
 
     def on_log(
         self,
