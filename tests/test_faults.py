@@ -41,7 +41,7 @@ def test_kills_and_damage_lose_nothing_and_make_nothing_wrong(tmp_path: Path) ->
     """Kills in stages and in the report, and every file of every finished stage damaged."""
     faults = ["kill", "kill_report", "damaged_files", "damaged_rest"]
     process = subprocess.run(
-        [sys.executable, "-m", "benchmarks.faults", "--small", "--kills", "4", "--folder", tmp_path, "--only", *faults],
+        [sys.executable, "-m", "benchmarks.faults", "--small", "--kills", "3", "--folder", tmp_path, "--only", *faults],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
