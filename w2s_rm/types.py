@@ -249,9 +249,11 @@ class Predictions:
         gold (`tuple[int | None, ...]`): Index of the right candidate, if known.
         greedy (`tuple[int, ...]`, *optional*): Index of the candidate that the model writes when it decodes greedily,
             -1 for a text that is none of them; only from heads that can write.
+        groups (`tuple[str, ...]`, *optional*): The group of each example, where that is known.
     """
 
     ids: tuple[str, ...]
     scores: tuple[tuple[float, ...], ...]
     gold: tuple[int | None, ...]
     greedy: tuple[int, ...] | None = None
+    groups: tuple[str, ...] | None = None

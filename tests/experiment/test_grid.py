@@ -220,7 +220,7 @@ def test_plan_prints_each_stage_once_and_counts(tmp_path: Path, capsys: pytest.C
     path = write(tmp_path, grid(3, ceiling_split="weak", seeds=[0, 1]))
     assert main(["plan", str(path), "--runs", str(tmp_path / "runs")]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[-2] == "1 prepare, 3 pretrain, 6 truths, 6 relabel, 12 students, 18 evaluate"
+    assert shown[92] == "1 prepare, 3 pretrain, 6 truths, 6 relabel, 12 students, 18 evaluate"
     assert shown[-1] == f"46 stages, 46 to run; report in {tmp_path / 'runs' / 'grid'}"
     commands = [line for line in shown if line.startswith("     ")]
     assert len(commands) == len(set(commands)) == 46

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from w2s_rm.experiment.power import power_lines
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.metrics.power import expected_pgr
 from w2s_rm.render.numbers import ratio_interval
+from w2s_rm.runs.folder import StageFolder
 
 
 def lines_of(recipe: Path, *overrides: str, gap: float = 0.1) -> list[str]:
@@ -42,7 +42,7 @@ def test_the_test_examples_are_those_prepared_or_asked_for(recipe_file: Path) ->
     plan = make_plan(load_recipe(recipe_file, ["task.n_test=null"]), recipe_file.parent / "runs")
     (prepared,) = [stage for stage in plan.stages if stage.kind == "prepare"]
     prepared.folder.mkdir(parents=True)
-    (prepared.folder / "manifest.json").write_text(json.dumps({"counts": {"n_test": 1234}}))
+    StageFolder(prepared.folder).seal({"counts": {"n_test": 1234}})
     (line,) = lines_of(recipe_file, "task.n_test=null")
     assert line.startswith("PGR's interval with 1,234 test examples")
 

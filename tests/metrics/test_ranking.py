@@ -13,7 +13,7 @@ from w2s_rm.metrics.ranking import _places, rank
 
 def known(*accuracies: float) -> Means:
     nothing = np.zeros((len(accuracies), len(accuracies)))
-    return Means(np.array(accuracies), nothing, nothing, 3, 1_000)
+    return Means(np.array(accuracies), nothing, nothing, 3, 1_000, 1_000)
 
 
 def test_by_hand() -> None:

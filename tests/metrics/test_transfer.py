@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.intervals import difference_interval
+from w2s_rm.metrics.intervals import difference_interval, half_widths, means_of
 from w2s_rm.metrics.transfer import mean_gain
 
 
@@ -26,22 +26,30 @@ def test_one_task_alone_is_the_difference_itself() -> None:
     assert mean_gain([student], [weak]) == difference_interval(student, weak)
 
 
-def test_the_interval_is_that_of_a_bootstrap_of_each_task() -> None:
+def test_the_interval_adds_up_what_is_not_known_of_each_task() -> None:
+    """Seeds are the same on all tasks, examples are not: `1/T^2 sum_t` of what comes from each task's examples."""
     students = [credits(0.8, 900), credits(0.6, 300), credits(0.7, 500)]
     weaks = [credits(0.7, 900, start=1), credits(0.65, 300, start=1), credits(0.6, 500, start=1)]
     found = mean_gain(students, weaks)
-    generator, samples = np.random.default_rng(1), []
-    for _ in range(4000):
-        seeds = generator.integers(3, size=3)
-        gains = []
-        for student, weak in zip(students, weaks, strict=True):
-            drawn = generator.integers(student.shape[1], size=student.shape[1])
-            gains.append((student - weak)[seeds][:, drawn].mean())
-        samples.append(np.mean(gains))
-    low, high = np.quantile(samples, [0.025, 0.975])
+    gains_TS = np.array([(one - other).mean(axis=1) for one, other in zip(students, weaks, strict=True)])
+    of_seeds = gains_TS.mean(axis=0).var(ddof=1) / 3
+    estimates = [means_of(both).combined([1, -1]) for both in zip(students, weaks, strict=True)]
+    of_examples = sum(one.example_variance for one in estimates) / 9
+    half = float(half_widths(of_seeds, of_examples, 3, 1700))
     # Drawn together the tasks' distance adds a little; less than a tenth of the width here.
-    assert high - low <= (found.high - found.low) * 1.05 and found.high - found.low <= 1.1 * (high - low)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
+    assert half <= (found.high - found.low) / 2 * 1.05 and (found.high - found.low) / 2 <= 1.1 * half
+    assert found.value == pytest.approx(gains_TS.mean())
+
+
+def test_examples_of_one_group_are_one_draw_on_each_task() -> None:
+    rng = np.random.default_rng(0)
+    once = [(rng.random((1, 100)) < accuracy).astype(float) for accuracy in (0.8, 0.7, 0.6, 0.6)]
+    thrice = [np.repeat(one, 3, axis=1) for one in once]
+    groups = [str(number) for number in np.repeat(np.arange(100), 3)]
+    expected, found = mean_gain(once[:2], once[2:]), mean_gain(thrice[:2], thrice[2:], [groups, groups])
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    alone = mean_gain(thrice[:2], thrice[2:])
+    assert alone.high - alone.low < 0.7 * (found.high - found.low)
 
 
 def test_other_tasks_are_refused() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from browser import PROGRAM, WHY_NOT, Browser, chromium
+from sealing import reseal
 
 from w2s_rm.report import write_report
 from w2s_rm.types import Example
@@ -319,6 +320,7 @@ def test_data_cannot_become_markup_or_script(browser: Browser, make_run: MakeRun
     manifest = json.loads(prepared.read_text()) | {"packages": {EVIL: EVIL}, "code_revision": EVIL}
     prepared.write_text(json.dumps(manifest))
     (run / "plan.json").write_text(json.dumps(plan))
+    reseal(run)
     (run / "recipe.yaml").write_text(json.dumps({"name": EVIL, EVIL: [EVIL]}))
     write_report([run], tmp_path / "out")
     open_examples(browser, (tmp_path / "out" / "report.html").as_uri())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sealing import reseal
 
 from w2s_rm.data.label_files import WeakLabel, write_labels
 from w2s_rm.report.scored import read_labels, read_scored, title
@@ -73,6 +74,7 @@ def test_only_examples_with_ground_truth(make_run: MakeRun, answers: Answers) ->
 def test_labels_that_stand_for_a_supervisor_are_probabilities(run: Path) -> None:
     for folder in (run.parent / "stages").glob("evaluate-*-weak-*"):
         (folder / "manifest.json").write_text(json.dumps({"counts": {"n_labelled": 100, "examples": 100}}))
+    reseal(run)
     (weak, *_) = read_scored(read_run(run))
     # 1 and 0 are certain, not scores.
     assert weak.said_S[0].confidence_B.tolist() == [1.0] * 100
@@ -98,6 +100,7 @@ def label_run(run: Path, transforms: list[str], kept: int, *, scores: bool = Tru
         stage = {"stage": "transform", "of": "labels", "method": "other", "seed": seed, "folder": str(made)}
         plan["stages"].append(stage)
     (run / "plan.json").write_text(json.dumps(plan))
+    reseal(run)
 
 
 def write(folder: Path, logs: list[tuple[float, float]], scores: bool) -> None:

@@ -116,8 +116,8 @@ def test_the_state_at_the_last_token_makes_an_ordinary_sequence_classifier(
 ) -> None:
     examples = comparisons()
     trained = probe(architecture, column, examples, COMPARISONS)
-    folder = Path(assembled(trained).path)
-    counts = run_stage(assembled(trained).maker)  # type: ignore[arg-type]
+    folder = Path(assembled(trained.model, trained).path)
+    counts = run_stage(assembled(trained.model, trained).maker)  # type: ignore[arg-type]
     assert counts["reload_difference"] < 0.01 and counts["pooled"] is False and counts["examples"] == 40
     # By transformers alone, each candidate by itself.
     model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
@@ -141,7 +141,7 @@ def test_all_else_makes_a_folder_that_scores_rewards_and_is_evaluated_and_export
 ) -> None:
     examples = comparisons()
     trained = probe(architecture, column, examples, COMPARISONS)
-    made = assembled(trained)
+    made = assembled(trained.model, trained)
     counts = run_stage(made.maker)  # type: ignore[arg-type]
     assert counts["reload_difference"] < 0.01 and counts["pooled"] is True
     expected = own_scores(trained, examples)
@@ -171,7 +171,7 @@ def test_classes_keep_their_intercepts(
 ) -> None:
     examples = questions()
     trained = probe(architecture, column, examples, CLASSES)
-    made = assembled(trained)
+    made = assembled(trained.model, trained)
     assert run_stage(made.maker)["pooled"] is True  # type: ignore[arg-type]
     model = AutoModelForSequenceClassification.from_pretrained(made.path)
     assert model.config.id2label == {0: "no", 1: "yes"} and not (Path(made.path) / "w2s_rm.json").exists()
@@ -187,7 +187,7 @@ def test_classes_keep_their_intercepts(
 
 def test_weights_stay_what_was_fitted_where_the_model_has_16_bits(probe: Callable[..., Probe], run_stage: Run) -> None:
     trained = probe("llama", "mean.2", comparisons(), COMPARISONS, dtype="bfloat16")
-    made = assembled(trained)
+    made = assembled(trained.model, trained)
     assert run_stage(made.maker)["reload_difference"] < 0.05  # type: ignore[arg-type]
     model = load_reward_model(made.path).model
     models, chosen = load_models(Path(trained.model.path))
@@ -197,7 +197,7 @@ def test_weights_stay_what_was_fitted_where_the_model_has_16_bits(probe: Callabl
 
 def test_a_folder_with_other_scores_is_none(probe: Callable[..., Probe], run_stage: Run, tmp_path: Path) -> None:
     ours, other = (probe(name, "last.2", comparisons(), COMPARISONS) for name in ("llama", "gpt2"))
-    stage: Any = assembled(ours).maker
+    stage: Any = assembled(ours.model, ours).maker
     # As if the features were those of another model.
     broken = dataclasses.replace(stage, features=other.features)
     with pytest.raises(ArtifactError, match="scores differ from those of .*probe.safetensors by .* standard deviation"):
@@ -209,7 +209,7 @@ def test_a_folder_with_other_scores_is_none(probe: Callable[..., Probe], run_sta
 def test_what_no_row_of_tokens_says_is_refused(probe: Callable[..., Probe]) -> None:
     trained = probe("llama", "mean_candidate.1", comparisons(), COMPARISONS)
     with pytest.raises(ConfigError, match="pooling mean_candidate: no model can be made .* train with pooling mean or"):
-        assembled(trained)
+        assembled(trained.model, trained)
 
 
 def test_the_command_makes_what_a_recipe_makes_also_where_runs_was_moved(
@@ -217,16 +217,16 @@ def test_the_command_makes_what_a_recipe_makes_also_where_runs_was_moved(
 ) -> None:
     trained = probe("llama", "mean.2", comparisons(), COMPARISONS)
     assert cli.main(["assemble", str(trained.folder)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == assembled(trained).path
-    written = (Path(assembled(trained).path) / "model.safetensors").stat().st_mtime_ns
+    assert capsys.readouterr().out.splitlines()[-1] == assembled(trained.model, trained).path
+    written = (Path(assembled(trained.model, trained).path) / "model.safetensors").stat().st_mtime_ns
     shutil.copytree(tmp_path / "runs", tmp_path / "moved")
     moved = tmp_path / "moved" / "stages"
-    (moved / assembled(trained).maker.folder.name / "manifest.json").unlink()  # type: ignore[union-attr]
+    (moved / assembled(trained.model, trained).maker.folder.name / "manifest.json").unlink()  # type: ignore[union-attr]
     shutil.rmtree(tmp_path / "runs" / "stages" / trained.features.maker.folder.name)  # type: ignore[union-attr]
     assert cli.main(["assemble", str(moved / trained.folder.name)]) == 0
     found = Path(capsys.readouterr().out.splitlines()[-1])
-    assert found == moved / assembled(trained).maker.folder.name / "model" and found.is_dir()  # type: ignore[union-attr]
-    assert (Path(assembled(trained).path) / "model.safetensors").stat().st_mtime_ns == written
+    assert found == moved / assembled(trained.model, trained).maker.folder.name / "model" and found.is_dir()  # type: ignore[union-attr]
+    assert (Path(assembled(trained.model, trained).path) / "model.safetensors").stat().st_mtime_ns == written
     assert cli.main(["assemble", str(tmp_path)]) == 2
     assert "no finished stage probe; give the folder of one" in capsys.readouterr().err
 

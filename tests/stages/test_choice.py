@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +39,7 @@ def add_trial(runs: Path, number: int, **options: Any) -> Path:
     config |= {"model_name_or_path": "base/model", "loss": {"name": "cross_entropy"}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     counts = {"examples": 300, "steps": 10 + number}
-    (folder / "manifest.json").write_text(json.dumps({"counts": counts}), encoding="utf-8")
+    StageFolder(folder).seal({"counts": counts})
     return folder
 
 

@@ -45,6 +45,6 @@ def _line(n_test: int | None, n_seeds: int, gap: float, spread: float) -> str:
         told += ", as such a gap cannot be told from zero"
     return (
         f"PGR's interval with {n_test:,} test examples, {seeds}, and a gap of {percent(gap)} points: {told}\n"
-        f"     assumed: accuracies around {percent(ACCURACY)} %; credits of two models correlate by "
+        f"  assumed: accuracies around {percent(ACCURACY)} %; credits of two models correlate by "
         f"{BETWEEN_MODELS:g}, of two seeds by {BETWEEN_SEEDS:g}; --gap and --spread assume others"
     )

@@ -131,14 +131,14 @@ class Route:
         """
         strong = of in (STUDENT, CEILING)
         part = part or ("strong" if strong else WEAK)
-        named = self.recipe.methods[method] if method is not None else _PLAIN
+        base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
         own = named if of == STUDENT else _PLAIN
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
             **self.part_fields(part),
             **self.encoding,
             examples=examples or self.examples("weak" if on_weak else "relabel"),
-            model_name_or_path=self.base(part),
+            model_name_or_path=base,
             labels=labels,
             seed=seed,
             of=of,

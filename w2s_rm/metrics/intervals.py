@@ -6,6 +6,11 @@ from the examples, which are easy or hard for all seeds alike; its variance is t
 different seeds, divided by the number of examples. The sum is the usual estimate for a two-way table with random rows
 and columns (Searle, Casella and McCulloch 1992, Variance Components, chapter 4), without bias whatever credits are.
 
+Examples that share a prompt, a question or a fact are no draws of their own: whoever knows one of them is right on the
+others too. Where groups are known, these are what was drawn, and the sums of a group's credits less the mean take the
+place of single ones (the linearised variance of a ratio with clusters as units, Cochran 1977, Sampling Techniques,
+section 9A.2 and 6.4). With one example in each group it is the same number.
+
 The first is known from few seeds and the second from many examples, so that no one t distribution fits. The factor of
 the standard error is the mean of both t quantiles, each weighted with its variance (Cochran and Cox 1950, Experimental
 Designs, section 4.14; Cochran 1964, Biometrics 20(2), 191-195). It is exact where one of the two is nothing, and
@@ -17,6 +22,7 @@ Shape suffixes: M models, S seeds, N examples.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,14 +62,14 @@ class Estimate:
         seed_variance (`float`): What comes from the choice of seeds.
         example_variance (`float`): What comes from the choice of examples.
         n_seeds (`int`): Seeds.
-        n_examples (`int`): Examples.
+        n_drawn (`int`): Independent examples: groups, where these are known.
     """
 
     value: float
     seed_variance: float
     example_variance: float
     n_seeds: int
-    n_examples: int
+    n_drawn: int
 
     @property
     def variance(self) -> float:
@@ -76,7 +82,7 @@ class Estimate:
         Args:
             error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
         """
-        return float(half_widths(self.seed_variance, self.example_variance, self.n_seeds, self.n_examples, error))
+        return float(half_widths(self.seed_variance, self.example_variance, self.n_seeds, self.n_drawn, error))
 
     def interval(self, error: float = ERROR) -> Interval:
         """Return the interval, of which no end goes beyond what a difference of accuracies can be.
@@ -109,6 +115,7 @@ class Means:
         examples_MM (`ndarray` of shape `(M, M)`): What comes from the choice of examples.
         n_seeds (`int`): Seeds.
         n_examples (`int`): Examples.
+        n_drawn (`int`): Independent ones of them: groups, where these are known.
     """
 
     values_M: Floats
@@ -116,6 +123,7 @@ class Means:
     examples_MM: Floats
     n_seeds: int
     n_examples: int
+    n_drawn: int
 
     def of(self, models: Sequence[int]) -> Means:
         """Return the means of some of the models.
@@ -124,8 +132,8 @@ class Means:
             models (`Sequence[int]`): Their places.
         """
         rows = np.ix_(models, models)
-        return Means(
-            self.values_M[list(models)], self.seeds_MM[rows], self.examples_MM[rows], self.n_seeds, self.n_examples
+        return dataclasses.replace(
+            self, values_M=self.values_M[list(models)], seeds_MM=self.seeds_MM[rows], examples_MM=self.examples_MM[rows]
         )
 
     def combined(self, weights_M: Sequence[float] | Floats) -> Estimate:
@@ -139,14 +147,15 @@ class Means:
         seeds, examples = (
             max(0.0, float(weights @ covariance_MM @ weights)) for covariance_MM in (self.seeds_MM, self.examples_MM)
         )
-        return Estimate(float(weights @ self.values_M), seeds, examples, self.n_seeds, self.n_examples)
+        return Estimate(float(weights @ self.values_M), seeds, examples, self.n_seeds, self.n_drawn)
 
 
-def means_of(correct_MSN: Sequence[Floats]) -> Means:
+def means_of(correct_MSN: Sequence[Floats], groups: Sequence[str] | None = None) -> Means:
     """Return the mean credits of several models and the covariance of their errors.
 
     Args:
         correct_MSN (`Sequence` of M `ndarray` of shape `(S, N)`): Credits in [0, 1] of each model, a row for each seed.
+        groups (`Sequence[str]`, *optional*): The group of each example; without, each is one of its own.
 
     Raises:
         DataError: Models with different seeds or examples, no seeds, no examples, or credits outside [0, 1].
@@ -156,30 +165,43 @@ def means_of(correct_MSN: Sequence[Floats]) -> Means:
     n_models, n_seeds, n_examples = table_MSN.shape
     means_MS = table_MSN.mean(axis=2)
     centred_MSN = table_MSN - means_MS[:, :, None]
-    flat = centred_MSN.reshape(n_models, -1)
-    same_seed_MM, totals_MN = flat @ flat.T, centred_MSN.sum(axis=1)
+    # From here on N are the examples that were drawn: groups, each with the sum of its own.
+    drawn_MSN = centred_MSN if groups is None else _summed(centred_MSN, groups)
+    n_drawn = drawn_MSN.shape[2]
+    flat = drawn_MSN.reshape(n_models, -1)
+    same_seed_MM, totals_MN = flat @ flat.T, drawn_MSN.sum(axis=1)
     # A table of one example has no variance; dividing by 1 instead of 0 says so.
-    pairs = max(1, n_examples - 1) * n_examples
+    pairs = max(1, n_drawn - 1) / n_drawn * n_examples**2
     if n_seeds == 1:
         seeds_MM, examples_MM = np.zeros_like(same_seed_MM), same_seed_MM / pairs
     else:
         around_MS = means_MS - means_MS.mean(axis=1, keepdims=True)
         seeds_MM = around_MS @ around_MS.T / ((n_seeds - 1) * n_seeds)
         examples_MM = (totals_MN @ totals_MN.T - same_seed_MM) / (n_seeds * (n_seeds - 1) * pairs)
-    return Means(means_MS.mean(axis=1), seeds_MM, examples_MM, n_seeds, n_examples)
+    return Means(means_MS.mean(axis=1), seeds_MM, examples_MM, n_seeds, n_examples, n_drawn)
 
 
-def accuracy_interval(correct_SN: Floats) -> Interval:
+def _summed(values_MSN: Floats, groups: Sequence[str]) -> Floats:
+    """Sums over the examples of each group, shape `(M, S, G)`."""
+    _, places_N = np.unique(np.asarray(groups), return_inverse=True)
+    by_place_N = np.argsort(places_N, kind="stable")
+    starts_G = np.flatnonzero(np.diff(places_N[by_place_N], prepend=-1))
+    sums_MSG: Floats = np.add.reduceat(values_MSN[:, :, by_place_N], starts_G, axis=2)
+    return sums_MSG
+
+
+def accuracy_interval(correct_SN: Floats, groups: Sequence[str] | None = None) -> Interval:
     """Mean accuracy over seeds and examples with its interval, which lies in [0, 1].
 
     Args:
         correct_SN (`ndarray` of shape `(S, N)`): Credit in [0, 1] of each example, one row for each seed.
+        groups (`Sequence[str]`, *optional*): The group of each example; without, each is one of its own.
 
     Raises:
         DataError: No seeds, no examples, or credits outside [0, 1].
     """
-    estimate = means_of([correct_SN]).combined([1])
-    return share_interval(estimate.value, estimate.half_width(), estimate.n_examples)
+    estimate = means_of([correct_SN], groups).combined([1])
+    return share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
 
 
 def share_interval(value: float, half_width: float, n_examples: int) -> Interval:
@@ -204,17 +226,18 @@ def share_interval(value: float, half_width: float, n_examples: int) -> Interval
     return Interval(value, min(low, value), max(high, value))
 
 
-def difference_interval(correct_SN: Floats, other_SN: Floats) -> Interval:
+def difference_interval(correct_SN: Floats, other_SN: Floats, groups: Sequence[str] | None = None) -> Interval:
     """How much more accurate one model is than another, with a paired interval over seeds and examples.
 
     Args:
         correct_SN (`ndarray` of shape `(S, N)`): Credit in [0, 1] of each example, one row for each seed.
         other_SN (`ndarray` of shape `(S, N)`): The same of the model to compare with.
+        groups (`Sequence[str]`, *optional*): The group of each example; without, each is one of its own.
 
     Raises:
         DataError: Different shapes, no seeds, no examples, or credits outside [0, 1].
     """
-    return means_of([correct_SN, other_SN]).combined([1, -1]).interval()
+    return means_of([correct_SN, other_SN], groups).combined([1, -1]).interval()
 
 
 def half_widths(

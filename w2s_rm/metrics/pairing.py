@@ -109,6 +109,7 @@ def _take(predictions: Predictions, rows: Sequence[int]) -> Predictions:
         scores=tuple(predictions.scores[row] for row in rows),
         gold=tuple(predictions.gold[row] for row in rows),
         greedy=None if predictions.greedy is None else tuple(predictions.greedy[row] for row in rows),
+        groups=None if predictions.groups is None else tuple(predictions.groups[row] for row in rows),
     )
 
 

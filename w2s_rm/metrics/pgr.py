@@ -65,7 +65,7 @@ def gap_recovered(weak: float, student: float, ceiling: float) -> float | None:
     return None if abs(gap) < _ZERO_GAP else (student - weak) / gap
 
 
-def pgr(weak_SN: Floats, student_SN: Floats, ceiling_SN: Floats) -> PGR:
+def pgr(weak_SN: Floats, student_SN: Floats, ceiling_SN: Floats, groups: Sequence[str] | None = None) -> PGR:
     """PGR of the mean accuracies, with its interval, paired over examples and seeds.
 
     The interval holds all ratios r for which `student - weak - r (ceiling - weak)` cannot be told from zero, each by an
@@ -77,11 +77,12 @@ def pgr(weak_SN: Floats, student_SN: Floats, ceiling_SN: Floats) -> PGR:
         weak_SN (`ndarray` of shape `(S, N)`): Credits in [0, 1] of the weak supervisor, a row for each seed.
         student_SN (`ndarray` of shape `(S, N)`): The same of the student.
         ceiling_SN (`ndarray` of shape `(S, N)`): The same of the ceiling.
+        groups (`Sequence[str]`, *optional*): The group of each example; without, each is one of its own.
 
     Raises:
         DataError: Different shapes, no seeds, no examples, or credits outside [0, 1].
     """
-    return pgr_of(means_of([weak_SN, student_SN, ceiling_SN]))
+    return pgr_of(means_of([weak_SN, student_SN, ceiling_SN], groups))
 
 
 def pgr_of(means: Means) -> PGR:
@@ -131,7 +132,7 @@ def _refused(means: Means, angles_A: Floats) -> NDArray[np.bool_]:
         np.einsum("am,mk,ak->a", weights_AM, variances_MM, weights_AM)
         for variances_MM in (means.seeds_MM, means.examples_MM)
     )
-    widths_A = half_widths(np.maximum(0, seeds_A), np.maximum(0, examples_A), means.n_seeds, means.n_examples)
+    widths_A = half_widths(np.maximum(0, seeds_A), np.maximum(0, examples_A), means.n_seeds, means.n_drawn)
     refused: NDArray[np.bool_] = np.abs(weights_AM @ means.values_M) > widths_A
     return refused
 

@@ -37,6 +37,6 @@ def expected_pgr(n_examples: int, n_seeds: int, *, gap: float, spread: float) ->
     of_examples_MM = shared_MM * np.outer(deviations_M, deviations_M) / n_examples
     alone_MM = (1 - BETWEEN_SEEDS) * np.diag(deviations_M**2) / n_examples
     if n_seeds == 1:
-        return pgr_of(Means(accuracies_M, np.zeros((3, 3)), of_examples_MM + alone_MM, 1, n_examples))
+        return pgr_of(Means(accuracies_M, np.zeros((3, 3)), of_examples_MM + alone_MM, 1, n_examples, n_examples))
     of_seeds_MM = (alone_MM + spread**2 * np.eye(3)) / n_seeds
-    return pgr_of(Means(accuracies_M, of_seeds_MM, of_examples_MM, n_seeds, n_examples))
+    return pgr_of(Means(accuracies_M, of_seeds_MM, of_examples_MM, n_seeds, n_examples, n_examples))

@@ -14,7 +14,9 @@ from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.intervals import Interval, difference_interval
 
 
-def mean_gain(correct_TSN: Sequence[Floats], other_TSN: Sequence[Floats]) -> Interval:
+def mean_gain(
+    correct_TSN: Sequence[Floats], other_TSN: Sequence[Floats], groups_T: Sequence[Sequence[str] | None] | None = None
+) -> Interval:
     """Mean over tasks of the difference of two models' accuracies, with a paired interval over seeds and examples.
 
         gain = 1/T sum_t (accuracy of the model on t - accuracy of the other on t)
@@ -28,6 +30,7 @@ def mean_gain(correct_TSN: Sequence[Floats], other_TSN: Sequence[Floats]) -> Int
     Args:
         correct_TSN (`Sequence` of T `ndarray` of shape `(S, N)`): Credits in [0, 1] on each task.
         other_TSN (`Sequence` of T `ndarray` of shape `(S, N)`): The same of the model to compare with.
+        groups_T (`Sequence` of T `Sequence[str]`, *optional*): The group of each example on each task, where known.
 
     Raises:
         DataError: No tasks, different ones or different shapes, or credits outside [0, 1].
@@ -40,5 +43,11 @@ def mean_gain(correct_TSN: Sequence[Floats], other_TSN: Sequence[Floats]) -> Int
         np.concatenate([credits_SN * (fewest / credits_SN.shape[1]) for credits_SN in given], axis=1)
         for given in (correct_TSN, other_TSN)
     )
-    pooled, stretch = difference_interval(weighted, other), sum(sizes) / (len(sizes) * fewest)
+    # Groups of two tasks are never one, whatever they are called.
+    groups = [
+        f"{task} {number if known is None else known[number]}"
+        for task, (size, known) in enumerate(zip(sizes, groups_T or [None] * len(sizes), strict=True))
+        for number in range(size)
+    ]
+    pooled, stretch = difference_interval(weighted, other, groups), sum(sizes) / (len(sizes) * fewest)
     return Interval(pooled.value * stretch, pooled.low * stretch, pooled.high * stretch)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.exact_match import no_candidate_share
-from w2s_rm.metrics.intervals import Interval, accuracy_interval, difference_interval
+from w2s_rm.metrics.intervals import Interval, Means, accuracy_interval, difference_interval, means_of
 from w2s_rm.metrics.pairing import paired_correctness, paired_exact_matches, with_gold
-from w2s_rm.metrics.pgr import PGR, pgr
+from w2s_rm.metrics.pgr import PGR, pgr_of
 from w2s_rm.roles import JUDGED, STUDENT, TRAINED, WEAK, ZERO_SHOT
 from w2s_rm.types import WEAK_VALIDATION, Predictions
 
@@ -21,10 +24,49 @@ RULES = (WEAK_VALIDATION, BEST)
 """What would have stopped a student's training: the supervisor's labels of the validation split, and the truth of the
 test split, which chooses by what it is measured with."""
 Models = Mapping[str, Sequence[Predictions]]
-Credits = Mapping[str, Floats]
 
 
-def credits_of(models: Models) -> dict[str, Floats]:
+@dataclass(frozen=True)
+class Credits(Mapping[str, Floats]):
+    """Credits in [0, 1] of models on the same examples: for each an array of shape `(S, N)`, a row for each seed.
+
+    Args:
+        of (`Mapping[str, ndarray]`, *optional*): By model; empty where there is no ground truth.
+        groups (`tuple[str, ...]`, *optional*): The group of each example, where that is known.
+    """
+
+    of: Mapping[str, Floats] = field(default_factory=dict)
+    groups: tuple[str, ...] | None = None
+
+    def __getitem__(self, model: str) -> Floats:
+        return self.of[model]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.of)
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def accuracy(self, model: str) -> Interval | None:
+        """Return a model's mean credit with its interval; `None` for a model that is not there."""
+        return accuracy_interval(self.of[model], self.groups) if model in self.of else None
+
+    def difference(self, model: str, other: str) -> Interval | None:
+        """Return how much more credit a model has than another, paired; `None` unless both are there."""
+        both = model in self.of and other in self.of
+        return difference_interval(self.of[model], self.of[other], self.groups) if both else None
+
+    def means(self, models: Sequence[str]) -> Means:
+        """Return the mean credits of models and the covariance of their errors."""
+        return means_of([self.of[model] for model in models], self.groups)
+
+    def only(self, inside_N: NDArray[np.bool_]) -> Credits:
+        """Return those of some of the examples."""
+        groups = None if self.groups is None else tuple(itertools.compress(self.groups, inside_N))
+        return Credits({model: credits_SN[:, inside_N] for model, credits_SN in self.of.items()}, groups)
+
+
+def credits_of(models: Models) -> Credits:
     """Credits of every model on the examples with ground truth, empty when there are none.
 
     Args:
@@ -34,10 +76,10 @@ def credits_of(models: Models) -> dict[str, Floats]:
         DataError: The models were not scored on identical test examples.
     """
     known = _with_gold(models)
-    return paired_correctness(known) if known else {}
+    return Credits(paired_correctness(known), _groups(known)) if known else Credits()
 
 
-def matches_of(models: Models) -> dict[str, Floats]:
+def matches_of(models: Models) -> Credits:
     """The same as [`credits_of`] for exact match, of the models that wrote answers for every seed.
 
     Args:
@@ -47,23 +89,28 @@ def matches_of(models: Models) -> dict[str, Floats]:
         DataError: A greedy answer is no index of a candidate.
     """
     known = _with_gold(_written(models))
-    return paired_exact_matches(known) if known else {}
+    return Credits(paired_exact_matches(known), _groups(known)) if known else Credits()
+
+
+def _groups(known: Models) -> tuple[str, ...] | None:
+    """The groups of the examples, in the order in which paired credits are."""
+    return next(iter(known.values()))[0].groups
 
 
 def accuracy_fields(credits: Credits) -> dict[str, Any]:
     """`<model>_accuracy` with its interval for every model.
 
     Args:
-        credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
+        credits ([`Credits`]): What [`credits_of`] returned.
     """
-    return interval_fields({(f"{of}_accuracy", of): credits.get(of) for of in JUDGED})
+    return interval_fields(credits, {of: (f"{of}_accuracy", of) for of in JUDGED})
 
 
 def pgr_fields(credits: Credits) -> dict[str, Any]:
     """PGR and its gap with their intervals; `None` unless weak, student and ceiling are there.
 
     Args:
-        credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
+        credits ([`Credits`]): What [`credits_of`] returned.
     """
     result = _pgr(credits)
     if result is None:
@@ -83,12 +130,12 @@ def stopping_fields(credits: Mapping[str, Credits]) -> dict[str, Any]:
     """Accuracy and PGR of the students that each rule of [`RULES`] would have stopped, with their intervals.
 
     Args:
-        credits (`Mapping[str, Mapping[str, ndarray]]`): By rule what [`credits_of`] returned, with these students.
+        credits (`Mapping[str, Credits]`): By rule what [`credits_of`] returned, with these students.
     """
     fields: dict[str, Any] = {}
     for rule in RULES:
-        known = credits.get(rule, {})
-        fields |= interval_fields({(f"student_accuracy_{rule}",) * 2: known.get(STUDENT)})
+        known = credits.get(rule, Credits())
+        fields |= interval_ends(f"student_accuracy_{rule}", known.accuracy(STUDENT))
         result = _pgr(known)
         ends = ("value", "low", "high")
         names = (f"pgr_{rule}", f"pgr_{rule}_low", f"pgr_{rule}_high")
@@ -100,12 +147,9 @@ def gain_fields(credits: Credits) -> dict[str, Any]:
     """How much better the student is than before its training, with a paired interval.
 
     Args:
-        credits (`Mapping[str, ndarray]`): What [`credits_of`] returned.
+        credits ([`Credits`]): What [`credits_of`] returned.
     """
-    if not {STUDENT, ZERO_SHOT} <= credits.keys():
-        return interval_ends("zero_shot_gain", None)
-    gain = difference_interval(credits[STUDENT], credits[ZERO_SHOT])
-    return interval_ends("zero_shot_gain", gain)
+    return interval_ends("zero_shot_gain", credits.difference(STUDENT, ZERO_SHOT))
 
 
 def difference_fields(students: Models, method: str, baseline: str) -> dict[str, Any]:
@@ -119,8 +163,7 @@ def difference_fields(students: Models, method: str, baseline: str) -> dict[str,
     Raises:
         DataError: The students were not scored on identical test examples.
     """
-    credits = {} if method == baseline else credits_of(students)
-    found = difference_interval(credits[method], credits[baseline]) if credits else None
+    found = None if method == baseline else credits_of(students).difference(method, baseline)
     return {**interval_ends("difference", found), "difference_to": baseline if found else None}
 
 
@@ -134,7 +177,7 @@ def greedy_fields(models: Models) -> dict[str, Any]:
     result = _pgr(matches)
     written = _written(models)
     return {
-        **interval_fields({(f"{of}_exact_match", f"{of}_exact_match"): matches.get(of) for of in JUDGED}),
+        **interval_fields(matches, {of: (f"{of}_exact_match",) * 2 for of in JUDGED}),
         **{f"{of}_no_candidate": _no_candidate(written[of]) if of in written else None for of in JUDGED},
         "exact_match_pgr": result.value if result else None,
         "exact_match_pgr_low": result.low if result else None,
@@ -190,19 +233,19 @@ def _no_candidate(per_seed: Sequence[Predictions]) -> float:
 def _pgr(credits: Credits) -> PGR | None:
     if not set(TRAINED) <= credits.keys():
         return None
-    return pgr(*(credits[of] for of in TRAINED))
+    return pgr_of(credits.means(TRAINED))
 
 
-def interval_fields(named: Mapping[tuple[str, str], Floats | None]) -> dict[str, Any]:
-    """Mean credits with their intervals; `None` where there are no credits.
+def interval_fields(credits: Credits, names: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Mean credits with their intervals; `None` for models that are not there.
 
     Args:
-        named (`Mapping[tuple[str, str], ndarray]`): Credits by the name of the value and the start of the names of its
-            ends.
+        credits ([`Credits`]): Of models.
+        names (`Mapping[str, tuple[str, str]]`): By model the name of the value, and the start of the names of its ends.
     """
     fields: dict[str, Any] = {}
-    for (value, ends), credits_SN in named.items():
-        fields |= interval_ends(value, None if credits_SN is None else accuracy_interval(credits_SN), ends)
+    for of, (value, ends) in names.items():
+        fields |= interval_ends(value, credits.accuracy(of), ends)
     return fields
 
 

@@ -165,7 +165,7 @@ def _predictions(stage: PlannedStage) -> _Said:
 
 def _labels(stage: PlannedStage) -> _Said:
     """The labels that a stage made; none where it is not on file what they are of."""
-    file, examples = stage.folder / _LABELS_FILE, _examples(stage)
+    file, examples = stage.folder / _LABELS_FILE, examples_of(stage)
     if examples is None or not file.is_file():
         return _Said(file, {}, False, stage)
     truth = read_truth(examples)
@@ -182,8 +182,12 @@ def _given(stage: PlannedStage, made: _Said) -> _Said:
     return _Said(file, {id: (given[id], gold) for id, (_, gold) in made.rows.items()}, False, stage)
 
 
-def _examples(stage: PlannedStage) -> Path | None:
-    """The examples of a stage, where they are on file."""
+def examples_of(stage: PlannedStage) -> Path | None:
+    """Return the file of the examples that a stage read; `None` where it is not there.
+
+    Args:
+        stage ([`~w2s_rm.runs.plan.PlannedStage`]): The stage.
+    """
     config = _config(stage)
     path = beside(stage.folder, Path(config["examples"])) if "examples" in config else None
     return path if path is not None and path.is_file() else None
@@ -216,7 +220,7 @@ class _Samples:
 
     def _sample(self, ids: tuple[str, ...], stage: PlannedStage) -> Sample:
         if ids not in self._made:
-            examples = _examples(stage)
+            examples = examples_of(stage)
             truth = {} if examples is None else read_truth(examples)
             groups = [truth[id][0] if id in truth else id for id in ids]
             halves = {group: hash_fraction("half", group) >= 0.5 for group in set(groups)}

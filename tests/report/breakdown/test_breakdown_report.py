@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from sealing import reseal
 
 from w2s_rm.data.predictions import write_predictions
 from w2s_rm.report import write_report
@@ -30,6 +31,7 @@ def put_scores(run: Path, scores: Sequence[Sequence[float]], gold: Sequence[int 
     for file in (run.parent / "stages").glob(f"evaluate-{run.name}-student-*/predictions.parquet"):
         ids = tuple(f"e{i:04d}" for i in range(len(scores)))
         write_predictions(file, [Predictions(ids, tuple(map(tuple, scores)), tuple(gold))])
+    reseal(run)
 
 
 def student(make_run: MakeRun, scores: Sequence[Sequence[float]], gold: Sequence[int | None], name: str = "r") -> Path:
@@ -99,6 +101,7 @@ def test_order_of_examples_and_candidates_does_not_matter(make_run: MakeRun) -> 
     rows = [(f"e{i:04d}", tuple(scores[i][::-1]), len(scores[i]) - 1 - gold[i]) for i in reversed(range(40))]
     ids, back, right = zip(*rows, strict=True)
     write_predictions(file, [Predictions(ids, back, right)])
+    reseal(turned)
     (one,), (other,) = rows_of(run), rows_of(turned)
     assert one.answered == pytest.approx(other.answered)
     names = ("accuracy", "accuracy_low", "accuracy_high", "half_accuracy", "half_accuracy_low", "tied")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sealing import reseal
 
 from w2s_rm.data.predictions import write_predictions
 from w2s_rm.metrics.calibration import brier_score, expected_calibration_error, negative_log_likelihood
@@ -44,6 +45,7 @@ def put_scores(run: Path, of: str, seed: int, scores: Scores, gold: Sequence[int
     (folder,) = (run.parent / "stages").glob(f"evaluate-{run.name}-{of}-*-{seed}")
     ids = tuple(f"e{i:04d}" for i in range(len(scores)))
     write_predictions(folder / "predictions.parquet", [Predictions(ids, tuple(map(tuple, scores)), tuple(gold))])
+    reseal(run)
 
 
 def make(
@@ -103,6 +105,7 @@ def test_neither_the_order_of_examples_nor_of_candidates_matters(make_run: MakeR
             tuple(f"e{i:04d}" for i in order), tuple(tuple(back[i]) for i in order), tuple(right[i] for i in order)
         )
         write_predictions(folder / "predictions.parquet", [parts])
+    reseal(turned)
     numbers = ("nll", "nll_low", "nll_high", "brier_high", "ece", "ece_low", "ece_high", "temperature", "tempered_nll")
     for row, other in zip(rows_of(run), rows_of(turned), strict=True):
         assert [getattr(row, n) for n in numbers] == pytest.approx([getattr(other, n) for n in numbers])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sealing import reseal
 
 from w2s_rm.data.curves import CURVE_FILE, CurvePart, write_curve
 from w2s_rm.errors import ArtifactError
@@ -204,5 +205,6 @@ def test_a_supervisor_of_some_test_examples_is_not_compared_with(run: Path) -> N
         if (stage["stage"], stage["of"]) == ("evaluate", "weak"):
             counts = {"n_labelled": 3, "examples": 100, "label_accuracy": 0.6}
             (Path(stage["folder"]) / "manifest.json").write_text(json.dumps({"counts": counts}))
+    reseal(run)
     rows = collect(run)
     assert {row.agreement for row in collect_curves(run, rows)} == {None}

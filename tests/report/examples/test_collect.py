@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from scipy.special import softmax
+from sealing import reseal
 
 from w2s_rm.data.examples import write_examples
 from w2s_rm.data.predictions import read_predictions, write_predictions
@@ -64,6 +65,7 @@ def test_what_a_file_of_labels_says_is_taken_as_it_is(make_run: MakeRun) -> None
     (Path(evaluated["folder"]) / "manifest.json").write_text(
         json.dumps({"counts": {"n_labelled": 4, "examples": 4, "label_accuracy": 0.5}})
     )
+    reseal(run)
     assert collect_examples(run).examples[0].shares_MK[0] == (0.75, 0.25)
 
 
@@ -72,6 +74,7 @@ def test_labels_of_some_examples(make_run: MakeRun) -> None:
     (evaluated,) = (stage for stage in stages(run) if stage["of"] == "weak")
     path = Path(evaluated["folder"]) / "predictions.parquet"
     write_predictions(path, [Predictions(("e0001",), ((0.0, 1.0),), (1,))])
+    reseal(run)
     found = collect_examples(run)
     assert [judged.shares_MK[0] is None for judged in found.examples] == [True, False, True, True]
     assert found.examples[0].choices_M == (None, 1) and not found.examples[0].wrong(0)
@@ -86,6 +89,7 @@ def test_a_method_may_have_a_supervisor_of_its_own(run: Path, tmp_path: Path) ->
         own = {"stage": "evaluate", "of": "weak", "method": "other", "seed": seed, "folder": str(folder)}
         plan["stages"].append(own)
     (run / "plan.json").write_text(json.dumps(plan))
+    reseal(run)
     found = collect_examples(run)
     assert found.models[:2] == ("supervisor (weak label), naive", "supervisor (weak label), other")
     assert found.pairs == (Pair("naive", 2, 0), Pair("other", 3, 1))
@@ -105,6 +109,7 @@ def test_seeds_may_have_test_splits_of_their_own(run: Path, tmp_path: Path) -> N
                 scored = Predictions(ids, ((1.0, 0.0),) * 4, (1,) * 4)
                 write_predictions(Path(stage["folder"]) / "predictions.parquet", [scored])
     (run / "plan.json").write_text(json.dumps(plan))
+    reseal(run)
     found = collect_examples(run)
     assert [(one.example.id, one.seeds) for one in found.examples] == [
         *(("e0000", 1), ("e0001", 1), ("e0002", 2), ("e0003", 2), ("e0004", 1), ("e0005", 1))
@@ -116,9 +121,11 @@ def test_seeds_may_have_test_splits_of_their_own(run: Path, tmp_path: Path) -> N
 def test_scores_of_other_examples_are_refused(run: Path) -> None:
     path = weak_file(json.loads((run / "plan.json").read_text()))
     write_predictions(path, [Predictions(("e0000", "other"), ((0.0, 1.0),) * 2, (1, 1))])
+    reseal(run)
     with pytest.raises(ArtifactError, match="scores of example 'other', which is not as in the test split"):
         collect_examples(run)
     write_predictions(path, [Predictions(("e0000",), ((0.0, 1.0, 2.0),), (1,))])
+    reseal(run)
     with pytest.raises(ArtifactError, match="scores of example 'e0000'"):
         collect_examples(run)
 

@@ -22,8 +22,8 @@ MakeRun = Callable[..., Path]
 Rates = Callable[..., list[float]]
 FILES = [
     *("report.md", "report.csv", "report.json", "report.html", "policy.csv", "policy.json"),
-    *("comparison.csv", "comparison.json"),
-    *("plot.png", "plot.svg", "policy.png", "policy.svg"),
+    *(f"{section}.{end}" for section in ("comparison", "calibration", "breakdown") for end in ("csv", "json")),
+    *(f"{figure}.{end}" for figure in ("plot", "policy", "calibration", "breakdown") for end in ("png", "svg")),
 ]
 
 
@@ -136,13 +136,13 @@ def test_without_a_policy_pgr_the_finding_says_why(make_policy_run: MakeRun, rat
     assert "undefined [−∞, ∞] (not reliable)" in text
 
 
-def test_html_holds_both_figures(two_trainers: Path, tmp_path: Path) -> None:
+def test_html_holds_the_figures(two_trainers: Path, tmp_path: Path) -> None:
     write_report([two_trainers], tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert text.count("<svg") == 2 and "<?xml" not in text and "<!DOCTYPE" not in text
+    assert text.count("<svg") == 4 and "<?xml" not in text and "<!DOCTYPE" not in text
     labels = re.findall(r'<div class="scroll" tabindex="0" role="img" aria-label="([A-Z][a-z ]+)', text)
-    assert [label.split()[0] for label in labels] == ["Accuracy", "True"]
-    for name in ("plot", "policy"):
+    assert [label.split()[0] for label in labels][::3] == ["Accuracy", "True"]
+    for name in ("plot", "calibration", "breakdown", "policy"):
         svg = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
         assert svg[svg.index("<svg") :].strip() in text
 

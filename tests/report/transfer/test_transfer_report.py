@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.colors import same_color
+from sealing import reseal
 
 from w2s_rm.data.examples import write_examples
 from w2s_rm.metrics.intervals import difference_interval
@@ -126,6 +127,7 @@ def test_other_data_of_the_same_name_is_another_column(make_run: MakeRun, answer
     plan = json.loads((runs[1] / "plan.json").read_text())
     plan["tested"][1]["source"] = "another file"
     (runs[1] / "plan.json").write_text(json.dumps(plan))
+    reseal(runs[1])
     assert list(columns_of(collect_transfer(runs)).values()) == ["a", "c", "b of first", "b of second"]
 
 

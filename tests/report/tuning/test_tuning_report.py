@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sealing import reseal
 
 from w2s_rm.errors import ArtifactError
 from w2s_rm.render.elements import Table
@@ -54,6 +55,7 @@ def add_choices(make_run: MakeRun, answers: Answers) -> Callable[..., Path]:
             entry = {"stage": "choice", "of": of, "method": method, "seed": seed, "folder": str(folder)}
             plan["stages"].append(entry)
         (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        reseal(run)
         return run
 
     return make

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.metrics.intervals import Estimate, Means, means_of
+from w2s_rm.metrics.intervals import Estimate, Means
 from w2s_rm.metrics.simultaneous import correlations, holm, joint_error
 from w2s_rm.report.comparison.rows import ComparisonRow
 from w2s_rm.report.fields import credits_of
@@ -44,6 +44,7 @@ class _Compared:
     """The differences of one run by method, and how those that are not known without error go together."""
 
     run: Run
+    n_test: int
     estimates: dict[str, Estimate]
     correlations_CC: Floats
 
@@ -61,19 +62,19 @@ def students(run: Run, methods: Sequence[str]) -> Means | None:
     read = reading_once()
     stages = {method: run.find_all("evaluate", STUDENT, method) for method in methods}
     credits = credits_of({method: [read(stage) for stage in of] for method, of in stages.items()})
-    return means_of([credits[method] for method in methods]) if credits else None
+    return credits.means(methods) if credits else None
 
 
 def _compared(run: Run) -> _Compared:
     others = [method for method in run.methods if method != run.baseline]
     means = students(run, (run.baseline, *others)) if others else None
     if means is None:
-        return _Compared(run, {}, np.zeros((0, 0)))
+        return _Compared(run, 0, {}, np.zeros((0, 0)))
     weights_CM = np.hstack([-np.ones((len(others), 1)), np.eye(len(others))])
     estimates = {method: means.combined(weights_M) for method, weights_M in zip(others, weights_CM, strict=True)}
     # What is the same in every example and seed is known, and leaves the others as they are.
     uncertain_C = [estimate.variance > 0 for estimate in estimates.values()]
-    return _Compared(run, estimates, correlations(means, weights_CM[uncertain_C]))
+    return _Compared(run, means.n_examples, estimates, correlations(means, weights_CM[uncertain_C]))
 
 
 def _together(runs: Sequence[_Compared]) -> list[ComparisonRow]:
@@ -92,7 +93,7 @@ def _together(runs: Sequence[_Compared]) -> list[ComparisonRow]:
                     task=found.run.task,
                     method=method,
                     difference_to=found.run.baseline,
-                    n_test=estimate.n_examples,
+                    n_test=found.n_test,
                     n_seeds=estimate.n_seeds,
                     difference=estimate.value,
                     low=together.low,

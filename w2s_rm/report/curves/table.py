@@ -11,7 +11,6 @@ import numpy as np
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
-from w2s_rm.metrics.intervals import accuracy_interval
 from w2s_rm.report.curves.read import Curve, curve_of
 from w2s_rm.report.curves.rows import CurveRow
 from w2s_rm.report.fields import credits_of
@@ -79,9 +78,9 @@ def _of_training(run: Run, row: ReportRow, of: str, stages: Sequence[PlannedStag
 
 def _accuracy(predictions: Sequence[Predictions]) -> dict[str, Any]:
     credits = credits_of({STUDENT: predictions})
-    if not credits:
+    interval = credits.accuracy(STUDENT)
+    if interval is None:
         return {"n_scored": 0, **dict.fromkeys(("test_accuracy", "test_low", "test_high"))}
-    interval = accuracy_interval(credits[STUDENT])
     ends = {"test_accuracy": interval.value, "test_low": interval.low, "test_high": interval.high}
     return {"n_scored": credits[STUDENT].shape[1], **ends}
 

@@ -11,7 +11,7 @@ import numpy as np
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.pairing import check_same_ids
 from w2s_rm.metrics.pgr import gap_recovered
-from w2s_rm.report.fields import interval_fields, pgr_fields
+from w2s_rm.report.fields import Credits, interval_fields, pgr_fields
 from w2s_rm.report.policy.read import PolicyResult, read_policy
 from w2s_rm.report.policy.rows import CurvePoint, Optimised, PolicyRow, PolicySeed
 from w2s_rm.report.rows import ReportRow
@@ -80,17 +80,17 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
         reward_model_pgr_high=row.pgr_high,
         reward_model_reliable=row.reliable,
         start_success=start,
-        **interval_fields({(f"{of}_success", f"{of}_success"): credits.get(of) for of in TRAINED}),
+        **interval_fields(credits, {of: (f"{of}_success",) * 2 for of in TRAINED}),
         **{f"policy_{name}": value for name, value in pgr_fields(credits).items()},
         optimised=tuple(_optimised(of, results) for of, results in measured.items()),
         per_seed=tuple(_seed(seed, index, credits) for index, seed in enumerate(run.seeds)),
     )
 
 
-def _credits(measured: Mapping[str, list[PolicyResult]]) -> dict[str, Floats]:
+def _credits(measured: Mapping[str, list[PolicyResult]]) -> Credits:
     """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
     ids = measured[STUDENT][0].ids
-    return {of: np.stack([_in_order(result, ids) for result in results]) for of, results in measured.items()}
+    return Credits({of: np.stack([_in_order(one, ids) for one in results]) for of, results in measured.items()})
 
 
 def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:

@@ -69,7 +69,7 @@ def _of_method(run: Run, method: str, read: Read, texts: Mapping[str, Example] |
             continue
         for number in np.unique(groups.of_N).tolist():
             inside_N = groups.of_N == number
-            own = {of: credits_SN[:, inside_N] for of, credits_SN in credits.items()}
+            own = credits.only(inside_N)
             yield SubsetRow(
                 recipe=run.recipe,
                 setting=run.setting,
@@ -81,7 +81,7 @@ def _of_method(run: Run, method: str, read: Read, texts: Mapping[str, Example] |
                 to_value=float(groups.values_N[inside_N].max()),
                 seeds=run.seeds,
                 n_scored=own[STUDENT].shape[1],
-                **interval_fields({(f"{of}_accuracy", of): own.get(of) for of in TRAINED}),
+                **interval_fields(own, {of: (f"{of}_accuracy", of) for of in TRAINED}),
                 **pgr_fields(own),
             )
 

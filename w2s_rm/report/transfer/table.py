@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.data.examples import read_contents
-from w2s_rm.metrics.intervals import difference_interval
 from w2s_rm.metrics.transfer import mean_gain
 from w2s_rm.report.fields import Credits, accuracy_fields, credits_of, interval_ends, pgr_fields
 from w2s_rm.report.table import Read, read_models, reading_once
@@ -96,12 +95,12 @@ def _seen(run: Run, further: str | None) -> int | None:
 
 
 def _gain(credits: Credits) -> Any:
-    both = {STUDENT, WEAK} <= credits.keys()
-    return difference_interval(credits[STUDENT], credits[WEAK]) if both else None
+    return credits.difference(STUDENT, WEAK)
 
 
 def _mean_fields(others: Sequence[Credits]) -> Mapping[str, Any]:
     compared = [credits for credits in others if {STUDENT, WEAK} <= credits.keys()]
     name = "out_of_distribution_gain"
-    mean = mean_gain([found[STUDENT] for found in compared], [found[WEAK] for found in compared]) if compared else None
+    students, weaks = ([found[of] for found in compared] for of in (STUDENT, WEAK))
+    mean = mean_gain(students, weaks, [found.groups for found in compared]) if compared else None
     return {"n_other_tasks": len(compared), **interval_ends(name, mean)}
