@@ -363,3 +363,26 @@ def labelled_run(make_run: MakeRun, answers: Answers, covered: int) -> Path:
         counts = {"examples": 100, "n_labelled": covered, "label_accuracy": 0.65}
         place.seal({"counts": counts})
     return run
+
+
+def test_intervals_are_over_groups_where_examples_are_on_file(
+    make_run: MakeRun, answers: Answers, put_examples: Callable[..., Path]
+) -> None:
+    """Ten groups of ten that are right or wrong together tell less than a hundred examples."""
+    models = {
+        "weak": [answers(60)],
+        "students": {"naive": [answers(70)], "b": [answers(90)]},
+        "ceiling": [answers(90)],
+    }
+    alone, grouped = make_run("alone", **models), make_run("grouped", **models)
+    put_examples(alone, [f"g{n}" for n in range(100)], [1] * 100)
+    put_examples(grouped, [f"g{n // 10}" for n in range(100)], [1] * 100)
+    for one, other in zip(collect(alone), collect(grouped), strict=True):
+        for name in ("student", "gap", "pgr", "difference"):
+            low, high = getattr(one, f"{name}_low"), getattr(one, f"{name}_high")
+            if low is not None and high is not None:
+                other_low, other_high = getattr(other, f"{name}_low"), getattr(other, f"{name}_high")
+                unbounded = other_low is None or other_high is None
+                assert unbounded or other_high - other_low > 1.5 * (high - low), name
+        assert (one.student_accuracy, one.pgr) == (other.student_accuracy, other.pgr)
+    assert collect(make_run("unknown", **models))[0].student_low == collect(alone)[0].student_low

@@ -80,16 +80,8 @@ def read_examples(path: Path) -> list[Example]:
     Raises:
         DataError: The file is missing or was not written by [`write_examples`].
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    columns = ["id", "group", "prompt", "candidates", "gold", "truth", "margin", "template_kwargs"]
-    try:
-        table = pyarrow.parquet.ParquetFile(path).read(columns)
-        rows = table.select(columns).to_pylist()
-    except (OSError, KeyError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
-    return [_example(row) for row in rows]
+    rows = _table(path, "id", "group", "prompt", "candidates", "gold", "truth", "margin", "template_kwargs")
+    return [_example(row) for row in rows.to_pylist()]
 
 
 def read_contents(path: Path) -> list[tuple[str, ...]]:
@@ -101,14 +93,7 @@ def read_contents(path: Path) -> list[tuple[str, ...]]:
     Raises:
         DataError: The file is missing or was not written by [`write_examples`].
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(path).read(["prompt", "candidates"])
-        prompts, candidates = (table.column(name).to_pylist() for name in ("prompt", "candidates"))
-    except (OSError, KeyError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
+    prompts, candidates = (column.to_pylist() for column in _table(path, "prompt", "candidates").columns)
     return [(prompt, *sorted(texts)) for prompt, texts in zip(prompts, candidates, strict=True)]
 
 
@@ -121,15 +106,19 @@ def read_truth(path: Path) -> dict[str, tuple[str, int | None]]:
     Raises:
         DataError: The file is missing or was not written by [`write_examples`].
     """
+    ids, groups, golds = (column.to_pylist() for column in _table(path, "id", "group", "gold").columns)
+    return dict(zip(ids, zip(groups, golds, strict=True), strict=True))
+
+
+def _table(path: Path, *columns: str) -> pyarrow.Table:
+    """Some columns of a file of examples, in this order."""
     import pyarrow
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(path).read(["id", "group", "gold"])
-        ids, groups, golds = (table.column(name).to_pylist() for name in ("id", "group", "gold"))
+        return pyarrow.parquet.ParquetFile(path).read(list(columns)).select(list(columns))
     except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
-    return dict(zip(ids, zip(groups, golds, strict=True), strict=True))
 
 
 def write_parquet(path: Path, table: pyarrow.Table) -> None:

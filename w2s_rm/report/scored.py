@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from w2s_rm.metrics.resampling import Resampling, resampling
 from w2s_rm.roles import LABELS, TRAINED
 from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts
-from w2s_rm.types import hash_fraction
+from w2s_rm.types import Predictions, hash_fraction
 
 _LABELS_FILE = "weak_labels.parquet"
 _TEMPERATURE = "temperature"
@@ -191,6 +192,16 @@ def examples_of(stage: PlannedStage) -> Path | None:
     config = _config(stage)
     path = beside(stage.folder, Path(config["examples"])) if "examples" in config else None
     return path if path is not None and path.is_file() else None
+
+
+def grouped(said: Predictions, truth: Mapping[str, tuple[str, int | None]]) -> Predictions:
+    """Say of each example in which group it is; one that is not on file is alone.
+
+    Args:
+        said ([`~w2s_rm.types.Predictions`]): What a model says.
+        truth (`Mapping`): What [`~w2s_rm.data.examples.read_truth`] read of the examples.
+    """
+    return dataclasses.replace(said, groups=tuple(truth[id][0] if id in truth else id for id in said.ids))
 
 
 def _config(stage: PlannedStage) -> Mapping[str, Any]:

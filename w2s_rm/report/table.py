@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,7 +28,7 @@ from w2s_rm.report.fields import (
     stopping_fields,
 )
 from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
-from w2s_rm.report.scored import examples_of
+from w2s_rm.report.scored import examples_of, grouped
 from w2s_rm.roles import CEILING, JUDGED, LABELS, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 from w2s_rm.types import WEAK_VALIDATION, Predictions
@@ -71,14 +70,9 @@ def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Re
         file = stage.folder / "predictions.parquet"
         said = at_the_end(stage, curve(stage)) if own_student else read_predictions(file)
         examples = examples_of(stage)
-        return said if examples is None else _grouped(said, truths(examples))
+        return said if examples is None else grouped(said, truths(examples))
 
     return read
-
-
-def _grouped(said: Predictions, truth: Mapping[str, tuple[str, int | None]]) -> Predictions:
-    """Say of each example in which group it is; one that is not on file is alone."""
-    return dataclasses.replace(said, groups=tuple(truth[id][0] if id in truth else id for id in said.ids))
 
 
 def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curve | None]) -> ReportRow:

@@ -18,6 +18,8 @@ from w2s_rm.report import collect, write_report
 from w2s_rm.report.curves import collect_curves
 from w2s_rm.report.curves.plot import _figure
 from w2s_rm.report.rows import ReportRow
+from w2s_rm.report.transfer import collect_transfer
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.types import Predictions
 
 MakeRun = Callable[..., Path]
@@ -46,6 +48,7 @@ def put_curve(
         Path(stage["folder"])
         for stage in json.loads((run / "plan.json").read_text())["stages"]
         if (stage["stage"], stage["of"], stage["method"], stage["seed"]) == ("evaluate", of, method, seed)
+        and "further" not in stage
     )
     training = folder.parent / f"training-of-{folder.name}"
     training.mkdir()
@@ -208,3 +211,61 @@ def test_a_supervisor_of_some_test_examples_is_not_compared_with(run: Path) -> N
     reseal(run)
     rows = collect(run)
     assert {row.agreement for row in collect_curves(run, rows)} == {None}
+
+
+def test_a_training_that_was_chosen_among_several_has_its_curve(run: Path) -> None:
+    """The model lies in the folder of the choice; what it scored on its way, in that of its training."""
+    before = collect(run)
+    for stage in json.loads((run / "plan.json").read_text())["stages"]:
+        if (stage["stage"], stage["of"]) == ("evaluate", "student"):
+            folder = Path(stage["folder"])
+            training, choice = f"training-of-{folder.name}", folder.parent / f"choice-{folder.name}"
+            choice.mkdir()
+            trials = [f"/elsewhere/{name}/model" for name in ("training-of-nothing", training)]
+            (choice / "config.yaml").write_text(yaml.safe_dump({"stage": "choice", "trials": trials}))
+            StageFolder(choice).seal({"counts": {"chosen": 1}})
+            (folder / "config.yaml").write_text(
+                yaml.safe_dump({"model_name_or_path": f"/elsewhere/{choice.name}/model"})
+            )
+    reseal(run)
+    assert collect(run) == before and before[0].student_accuracy_best is not None
+
+
+def test_a_further_task_is_scored_by_the_model_that_was_kept(make_run: MakeRun, answers: Answers) -> None:
+    """At home the end of training is reported, there is no such thing elsewhere."""
+    models = {"weak": [answers(40)], "naive": [answers(55)], "ceiling": [answers(90)]}
+    run = make_run(
+        weak=[answers(60)], students={"naive": [answers(75)]}, ceiling=[answers(80)], further={"far": models}
+    )
+    tests, tried = [answers(50), answers(75), answers(70)], [answers(12, 20), answers(15, 20), answers(20, 20)]
+    put_curve(run, "student", "naive", 0, tests, tried, keep="weak_validation")
+    for stage in json.loads((run / "plan.json").read_text())["stages"]:
+        if stage.get("further") == "far" and stage["of"] == "student":
+            own = next(run.parent.glob("stages/evaluate-*student-naive-0/config.yaml"))
+            (Path(stage["folder"]) / "config.yaml").write_text(own.read_text())
+    reseal(run)
+    (row,) = collect(run)
+    assert row.student_accuracy == pytest.approx(0.70), "the end of the curve, not what was kept"
+    home, far = collect_transfer([run])
+    assert (home.student_accuracy, far.student_accuracy) == pytest.approx((0.70, 0.55))
+
+
+def test_intervals_of_a_curve_are_over_groups(
+    make_run: MakeRun, answers: Answers, put_examples: Callable[..., Path]
+) -> None:
+    """Also where no supervisor was scored, whose examples would be known."""
+    tests, widths = [answers(50), answers(75), answers(70)], []
+    for name, size in (("alone", 1), ("grouped", 10)):
+        run = make_run(name, weak=None, students={"naive": [answers(70)]}, ceiling=None)
+        path = put_examples(run, [f"g{n // size}" for n in range(100)], [1] * 100)
+        put_curve(run, "student", "naive", 0, tests)
+        (config,) = run.parent.glob(f"stages/evaluate-{name}-student-naive-0/config.yaml")
+        config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "examples": str(path)}))
+        reseal(run)
+        (row,) = collect(run)
+        end = collect_curves(run, [row])[-1]
+        best_low, best_high = row.student_accuracy_best_low, row.student_accuracy_best_high
+        assert best_low is not None and best_high is not None
+        assert end.test_low is not None and end.test_high is not None
+        widths.append((best_high - best_low, end.test_high - end.test_low))
+    assert all(other > 1.5 * one for one, other in zip(*widths, strict=True))

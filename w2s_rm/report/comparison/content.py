@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
-from w2s_rm.render.numbers import percent
+from w2s_rm.render.numbers import points
 from w2s_rm.report.comparison.rows import ComparisonRow, by_method, mean_difference
 
 FIGURE = "comparison"
@@ -83,7 +83,7 @@ def _table(rows: Sequence[ComparisonRow]) -> Table:
     for group in by_method(rows):
         by_run = {row.recipe: row for row in group}
         cells = [_cell(by_run[run]) if run in by_run else "–" for run in runs]
-        lines.append((group[0].method, _points(mean_difference(group)), *cells))
+        lines.append((group[0].method, points(mean_difference(group)), *cells))
     return Table(("Method", "Mean", *runs), tuple(lines))
 
 
@@ -98,11 +98,7 @@ def _p(value: float) -> str:
 
 def _cell(row: ComparisonRow) -> str:
     mark = " +" if row.better else " −" if row.worse else ""
-    return f"{_points(row.difference)} [{_points(row.low)}, {_points(row.high)}]{mark}"
-
-
-def _points(value: float) -> str:
-    return percent(value).replace("-0.0", "0.0").replace("-", "−")
+    return f"{points(row.difference)} [{points(row.low)}, {points(row.high)}]{mark}"
 
 
 def _description(rows: Sequence[ComparisonRow]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,12 @@ from typing import Any
 import yaml
 
 from w2s_rm.data.curves import CURVE_FILE, TEST, VALIDATION, CurvePart, read_curve
+from w2s_rm.data.examples import read_truth
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.stopping import earliest_best, stopping_credits
 from w2s_rm.report.card_facts import training_of
+from w2s_rm.report.scored import examples_of, grouped
 from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import PlannedStage
 from w2s_rm.types import END, Predictions
@@ -99,6 +102,9 @@ def curve_of(evaluation: PlannedStage) -> Curve | None:
     test, validation = (tuple(part for part in parts if part.split == split) for split in (TEST, VALIDATION))
     if not test or (validation and [part.step for part in validation] != [part.step for part in test]):
         raise ArtifactError(f"{path}: is not whole; delete the folder and run the recipe again")
+    if (examples := examples_of(evaluation)) is not None:
+        truth = read_truth(examples)
+        test = tuple(dataclasses.replace(part, predictions=grouped(part.predictions, truth)) for part in test)
     return Curve(test, validation, _config(folder).get("keep", END))
 
 
