@@ -156,6 +156,7 @@ LOADS_TORCH = {
         "candidate_rows",
         "config",
         "extension_builds",
+        "frozen_layers",
         "language_model",
         "layout_probe",
         "layouts",

@@ -45,7 +45,7 @@ def last_states(model: Any, batch: dict[str, Any]) -> Tensor:
 
 @torch.no_grad()
 def read(reader: LayerReader, batch: dict[str, Any]) -> dict[int, Tensor]:
-    return reader(batch)
+    return {layer: reader.norm(states) for layer, states in reader(batch).items()}
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox", "bert", "mpnet"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from training_helpers import COMMON
 
 from w2s_rm.data.examples import hash_order, write_examples
-from w2s_rm.stages import Examples, Model, Stage
+from w2s_rm.experiment.feature_route import token_states
+from w2s_rm.stages import Examples, Features, Model, Stage
 from w2s_rm.stages.train import Train
 from w2s_rm.tasks.preference import Preference
 from w2s_rm.types import Row
@@ -58,11 +60,22 @@ def run_stage() -> Callable[[Stage], Path]:
 
 @pytest.fixture
 def route(training: Callable[..., Train]) -> Any:
-    """What a preparation asks a route for: the examples that students are trained on."""
+    """What a preparation asks a route for: the examples that students are trained on, and how these are read."""
 
     class Split:
+        recipe = SimpleNamespace(seeds=[0])
+
+        def of_seed(self, seed: int) -> Any:
+            return self
+
+        def spec(self, part: str) -> Any:
+            return SimpleNamespace(options={})
+
         def examples(self, split: str) -> Examples:
             assert split == "relabel"
             return training().examples
+
+        def token_states(self, training: Train, layers: int) -> Features:
+            return token_states(training, cast(Any, self), layers)
 
     return Split()

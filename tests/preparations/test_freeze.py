@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
+from sealing import reseal_stages
 
 from w2s_rm.errors import ConfigError
+from w2s_rm.features.store import write_shard
 from w2s_rm.preparations.freeze import Freeze
 from w2s_rm.stages import Stage
 from w2s_rm.stages.train import Train
@@ -77,7 +82,110 @@ def test_more_layers_than_there_are(training: Training, route: Any, run_stage: R
 def test_what_it_cannot_prepare(training: Training, route: Any) -> None:
     with pytest.raises(ConfigError, match="layers is -1; use 0 or more"):
         Freeze(-1)
+    with pytest.raises(ConfigError, match="cached of no layers but the head: on: features does that"):
+        Freeze(0, cached=True)
+    with pytest.raises(ConfigError, match="cached: anchor_coefficient compares with all layers"):
+        Freeze(1, cached=True).prepare(route, training(anchor_coefficient=1.0))
     with pytest.raises(ConfigError, match="freeze: with LoRA.*frozen already"):
         Freeze(1).prepare(route, training(use_peft=True))
     with pytest.raises(ConfigError, match="head lm has no new head.*use 1 or more"):
         Freeze(0).prepare(route, training(head="lm"))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head", "layout", "checkpointing"),
+    [
+        ("llama", "reward", "shared_prefix", False),
+        ("llama", "reward", "padded", True),
+        ("gpt2", "reward", "shared_prefix", True),
+        ("bert", "reward", "padded", False),
+        ("llama", "lm", "padded", False),
+    ],
+)
+def test_cached_layers_train_the_same_model(
+    architecture: str,
+    head: str,
+    layout: str,
+    checkpointing: bool,
+    tiny_model: Callable[..., str],
+    tiny_language_model: Callable[..., str],
+    training: Training,
+    route: Any,
+    run_stage: RunStage,
+) -> None:
+    base = tiny_language_model() if head == "lm" else tiny_model(architecture)
+    options = {
+        "layout": layout,
+        "gradient_checkpointing": checkpointing,
+        "max_steps": 6,
+        "optim": "sgd",
+        "learning_rate": 0.5,
+    }
+    described = training(base, head=head, **options)
+    stages = [Freeze(1, cached=cached).prepare(route, described) for cached in (False, True)]
+    whole, cached = (load_file(run_stage(stage) / "model.safetensors") for stage in stages)
+    before = load_file(Path(base) / "model.safetensors")
+    assert any(not torch.equal(whole[name], before[name]) for name in before)
+    # States are kept in 16 bits; plain gradient descent does not make more of that than it is.
+    moved_by = max(float((whole[name] - before[name]).abs().max()) for name in before)
+    for name, weights in whole.items():
+        torch.testing.assert_close(cached[name], weights, rtol=0, atol=0.05 * moved_by)
+
+
+def test_cached_layers_are_read_once_for_all_seeds_and_depend_on_how_many(training: Training, route: Any) -> None:
+    one = Freeze(1, cached=True).prepare(route, training())
+    assert one.frozen_states is not None
+    other_seed = Freeze(1, cached=True).prepare(
+        route, dataclasses.replace(training(), seed=1, loss={"name": "entropy"})
+    )
+    assert other_seed.frozen_states is not None
+    assert other_seed.frozen_states.identity == one.frozen_states.identity
+    assert one.hash != Freeze(1).prepare(route, training()).hash
+    # None are frozen, and what is read are the embeddings.
+    embeddings = Freeze(2, cached=True).prepare(route, training()).frozen_states
+    assert embeddings is not None and embeddings.identity != one.frozen_states.identity
+
+
+def test_stored_states_of_other_rows_are_refused(training: Training, route: Any, run_stage: RunStage) -> None:
+    # Only at first: what the plan knows is the same.
+    stage = Freeze(1, cached=True).prepare(route, training(layout="padded"))
+    assert stage.frozen_states is not None and stage.frozen_states.maker is not None
+    run_stage(stage.frozen_states.maker)
+    stage = dataclasses.replace(stage, options={**stage.options, "layout": "shared_prefix"})
+    with pytest.raises(
+        ConfigError, match=r"freeze: cached: stored are \d+ tokens, and these rows have \d+; the layout"
+    ):
+        run_stage(stage)
+
+
+def test_stored_states_of_another_model_are_refused(
+    training: Training, route: Any, run_stage: RunStage, tmp_path: Path
+) -> None:
+    stage = Freeze(1, cached=True).prepare(route, training())
+    assert stage.frozen_states is not None and stage.frozen_states.maker is not None
+    run_stage(stage.frozen_states.maker)
+    for shard in Path(stage.frozen_states.path).glob("*.safetensors"):
+        with safe_open(shard, "pt") as opened:
+            ids, counts = json.loads(opened.metadata()["ids"]), opened.get_tensor("counts").tolist()
+            values_ND = opened.get_tensor("tokens.-1").float()
+        write_shard(shard, ids, counts, {"tokens.-1": values_ND.flip(0)}, "key")
+    reseal_stages(stage.runs)
+    with pytest.raises(ConfigError, match=r"stored are other states: they differ by \d+%"):
+        run_stage(dataclasses.replace(stage))
+
+
+def test_where_no_layer_is_frozen_there_is_nothing_to_cache(
+    training: Training, route: Any, run_stage: RunStage
+) -> None:
+    with pytest.raises(
+        ConfigError, match="freeze: cached: all 2 layers are trained; use fewer layers, or cached: false"
+    ):
+        run_stage(Freeze(2, cached=True).prepare(route, training()))
+
+
+def test_layers_that_drop_out_cannot_be_cached(
+    tiny_model: Callable[..., str], training: Training, route: Any, run_stage: RunStage
+) -> None:
+    stage = Freeze(1, cached=True).prepare(route, training(tiny_model("bert"), disable_dropout=False))
+    with pytest.raises(ConfigError, match=r"BertFor.* drop out values at random \(p = 0.1\); set disable_dropout"):
+        run_stage(stage)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
 from w2s_rm.features.options import (
+    TOKENS,
     FeatureOptions,
     FeatureSchedule,
+    column,
     lacks_layers,
     parse_column,
     part_features,
@@ -101,6 +103,30 @@ def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     reading = probe.features.maker
     assert isinstance(reading, Reading)
     return dataclasses.replace(reading, **_whole_split(route, examples)).features
+
+
+def token_states(training: Train, route: Route, layers: int) -> Features:
+    """Plan the reading of what the last layers of a model read of the examples of a training: of the whole split, once.
+
+    Args:
+        training ([`~w2s_rm.stages.train.Train`]): Its model is the one that is read.
+        route ([`~w2s_rm.experiment.route.Route`]): Builds stages of the recipe.
+        layers (`int`): How many of its last layers are not.
+    """
+    own = route.spec(str(training.part)).options
+    reading = Reading(
+        runs=training.runs,
+        launch=training.launch,
+        part=training.part,
+        setting=training.setting,
+        head=training.head,
+        classes=training.classes,
+        **_whole_split(route, training.examples),
+        model_name_or_path=training.model_name_or_path,
+        columns=[column(-layers, TOKENS)],
+        options=scoring(training.options, own, as_given=True),
+    )
+    return reading.features
 
 
 def probe_of(model: Model) -> Probe | None:

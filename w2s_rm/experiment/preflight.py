@@ -177,7 +177,7 @@ def _schedule_problems(args: Any) -> Iterator[str]:
 def _layer_problems(stage: Features, model: Any) -> Iterator[str]:
     """Say which layers a model of the hub lacks: of what lies here the plan has said so."""
     count = model.config.get_text_config().num_hidden_layers
-    lacking = sorted({layer for layer, _ in map(parse_column, stage.columns) if layer > count})
+    lacking = sorted({layer for layer, _ in map(parse_column, stage.columns) if not -count <= layer <= count})
     if lacking:
         yield lacks_layers(type(model).__name__, lacking, count)
 

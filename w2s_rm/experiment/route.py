@@ -15,7 +15,7 @@ from w2s_rm import options
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.evaluation_route import evaluated
-from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, probe_of, read_alike
+from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, probe_of, read_alike, token_states
 from w2s_rm.experiment.further_route import Further
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
 from w2s_rm.experiment.tuning import Trial, choose, trials
@@ -24,7 +24,7 @@ from w2s_rm.preparations import Preparation
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.launch import Launch
 from w2s_rm.runs.places import model_size
-from w2s_rm.stages import Examples, Labels, Model
+from w2s_rm.stages import Examples, Features, Labels, Model
 from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.policy import Policy
@@ -184,6 +184,15 @@ class Route:
             # Of what prepares a model nothing is reported.
             training = evaluated(training, self, evaluations, validation)
         return training if features is None else probe_in_place_of(training, self, features, validation)
+
+    def token_states(self, training: Train, layers: int) -> Features:
+        """Plan the reading of what the last layers of a model read of the examples of a training.
+
+        Args:
+            training ([`~w2s_rm.stages.train.Train`]): Its model is the one that is read.
+            layers (`int`): How many of its last layers are not.
+        """
+        return token_states(training, self, layers)
 
     def relabel(
         self,

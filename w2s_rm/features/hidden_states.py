@@ -17,18 +17,19 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.features.options import lacks_layers
 from w2s_rm.heads.attention import tree_mask
 from w2s_rm.heads.trees import PROMPT, Tree
+from w2s_rm.training.frozen_layers import hidden_of, layers_of
 
 
 class LayerReader:
-    """Reads the hidden states of a model after some of its layers.
+    """Reads the hidden states of a model after some of its layers, as the next layer would.
 
-    Those after layer n are what the model gives as its last hidden state when it is cut after its n-th layer: where the
-    architecture has a norm behind the last layer, the norm is applied. Layer 0 are the embeddings. Layers above the
-    highest that is read are removed from the model.
+    Layer 0 are the embeddings. Layers above the highest that is read are removed from the model. With `norm`, those
+    after layer n are what the model gives as its last hidden state when it is cut after its n-th layer: that of the
+    architecture behind its last layer, where there is one.
 
     Args:
         model (`PreTrainedModel`): A decoder or an encoder, with or without a head; changed in place.
-        layers (`Sequence[int]`): Which ones, from 0 to the number of layers.
+        layers (`Sequence[int]`): Which ones, from 0 to the number of layers; below 0 counted from the end.
 
     Raises:
         ConfigError: The model lacks a layer, or what it makes of the last one is no norm of it.
@@ -36,19 +37,19 @@ class LayerReader:
 
     def __init__(self, model: PreTrainedModel, layers: Sequence[int]) -> None:
         self.model: Any = model.base_model
-        self._layers = sorted(set(layers))
         self._attention = str(model.config._attn_implementation)
-        body, owner = _body(model)
-        self._norm = _norm_behind(self.model, body, owner)
-        lacking = [layer for layer in self._layers if layer > len(body)]
+        body, owner = layers_of(model)
+        self.norm = _norm_behind(self.model, body, owner)
+        self._numbers = {layer: layer if layer >= 0 else len(body) + layer for layer in layers}
+        lacking = sorted(layer for layer, number in self._numbers.items() if not 0 <= number <= len(body))
         if lacking:
             raise ConfigError(lacks_layers(type(model).__name__, lacking, len(body)))
         # One layer stays in any case: what enters it are the embeddings.
-        del body[max(1, self._layers[-1]) :]
+        del body[max(1, *self._numbers.values()) :]
         self._found: dict[int, Tensor] = {}
         body[0].register_forward_pre_hook(self._enter, with_kwargs=True)
         for number, block in enumerate(body, start=1):
-            if number in self._layers:
+            if number in self._numbers.values():
                 block.register_forward_hook(self._keep(number))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[int, Tensor]:
@@ -58,7 +59,7 @@ class LayerReader:
             batch (`Mapping`): Tensors that a collator of either layout made, on the model's device.
 
         Returns:
-            `dict[int, Tensor]`: By layer, of shape `(R, T, D)`.
+            `dict[int, Tensor]`: By layer as it was asked for, of shape `(R, T, D)`.
         """
         given = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
         if "branches" in batch:
@@ -66,7 +67,7 @@ class LayerReader:
             given |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
         try:
             self.model(**given, use_cache=False)
-            return {layer: self._norm(self._found[layer]) for layer in self._layers}
+            return {layer: self._found[number] for layer, number in self._numbers.items()}
         finally:
             self._found.clear()
 
@@ -75,7 +76,7 @@ class LayerReader:
 
     def _keep(self, number: int) -> Any:
         def keep(_: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-            self._found[number] = _hidden(output)
+            self._found[number] = hidden_of(output)
 
         return keep
 
@@ -87,7 +88,7 @@ def cut(model: PreTrainedModel, layer: int) -> None:
         model (`PreTrainedModel`): Changed in place, its configuration too.
         layer (`int`): From 0, which leaves the embeddings, to the number of layers.
     """
-    body, _ = _body(model)
+    body, _ = layers_of(model)
     del body[layer:]
     # That of the model below may be another object.
     base: Any = model.base_model
@@ -102,7 +103,7 @@ def pool(hidden_RTD: Tensor, batch: Mapping[str, Any], pooling: str) -> Tensor:
     """Make one vector of the hidden states of each thing to be scored, shape `(F, D)`, float32.
 
     Args:
-        hidden_RTD (`Tensor` of shape `(R, T, D)`): What [`LayerReader`] returned.
+        hidden_RTD (`Tensor` of shape `(R, T, D)`): What [`LayerReader`] returned, behind its norm.
         batch (`Mapping`): `read_at`, `parts` and `prompts`, as [`places`] makes them.
         pooling (`str`): One of [`~w2s_rm.features.options.POOLINGS`].
     """
@@ -161,24 +162,6 @@ def places(trees: Sequence[Tree], batch: Mapping[str, Any]) -> dict[str, Tensor]
     return {"read_at": torch.tensor(read_at), "parts": parts_RT.flatten(), "prompts": prompts_F}
 
 
-def _hidden(output: Any) -> Tensor:
-    hidden: Tensor = output[0] if isinstance(output, tuple) else output
-    return hidden
-
-
-def _body(model: PreTrainedModel) -> tuple[nn.ModuleList, nn.Module]:
-    """The list of layers, and the module that holds it."""
-    base: Any = model.base_model
-    count = model.config.get_text_config().num_hidden_layers
-    for owner in base.modules():
-        for child in owner.children():
-            if isinstance(child, nn.ModuleList) and len(child) == count:
-                return child, owner
-    raise ConfigError(
-        f"{type(model).__name__} has no list of {count} layers, so none can be read; train the model itself"
-    )
-
-
 def _norm_behind(base: Any, body: nn.ModuleList, owner: nn.Module) -> nn.Module:
     """What stands between the last layer and the last hidden state: a norm, or nothing."""
     seen: dict[Any, tuple[Any, Any]] = {}
@@ -196,7 +179,7 @@ def _norm_behind(base: Any, body: nn.ModuleList, owner: nn.Module) -> nn.Module:
     finally:
         for handle in handles:
             handle.remove()
-    state = _hidden(seen[body[-1]][1])
+    state = hidden_of(seen[body[-1]][1])
     for module, (entered, left) in seen.items():
         if module is not body[-1] and _same(entered, state) and _same(left, last):
             found: nn.Module = module

@@ -12,6 +12,8 @@ from w2s_rm.options import Mistake, build_options, option_mistakes, type_problem
 POOLINGS = ("last", "mean", "mean_candidate")
 """How the hidden states of tokens become one vector: that at the last token, as a head reads it; their mean over prompt
 and candidate; their mean over the candidate alone."""
+TOKENS = "tokens"
+"""The states of all tokens as they are, with no norm behind them: what the layers above would read."""
 FEATURES = "features"
 """What `on` may be."""
 
@@ -115,8 +117,8 @@ def column(layer: int, pooling: str) -> str:
     """Name the features of a layer, as a stage of features keeps them.
 
     Args:
-        layer (`int`): Whose hidden states.
-        pooling (`str`): How those of tokens become one vector.
+        layer (`int`): Whose hidden states; below 0 counted from the end, -2 for those that the last two layers read.
+        pooling (`str`): How those of tokens become one vector, or [`TOKENS`].
     """
     return f"{pooling}.{layer}"
 

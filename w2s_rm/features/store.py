@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +21,7 @@ from w2s_rm.errors import ArtifactError, DataError, join_problems
 from w2s_rm.files import digest, write_bytes
 
 _COUNTS = "counts"
+_UNREADABLE = (OSError, SafetensorError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,12 @@ def shard_key(path: Path) -> str | None:
         with safe_open(path, "pt") as shard:
             known, tensors = shard.metadata(), {name: shard.get_tensor(name) for name in shard.offset_keys()}
             return str(known["key"]) if known["sha256"] == _digest(known["ids"], tensors) else None
-    except (OSError, SafetensorError, KeyError, TypeError):
+    except _UNREADABLE:
         return None
+
+
+def _unreadable(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{path}: cannot be read ({error}); delete its folder and run the recipe again")
 
 
 def read_features(folder: Path, column: str, ids: Sequence[str]) -> FeatureTable:
@@ -133,12 +140,53 @@ def read_features(folder: Path, column: str, ids: Sequence[str]) -> FeatureTable
     return FeatureTable(torch.cat(rows), [len(values_KD) for values_KD in rows])
 
 
+class StoredRows:
+    """Reads the rows of single examples from the disk, as they are asked for.
+
+    Args:
+        folder (`Path`): Of the shards.
+        column (`str`): Which features.
+
+    Raises:
+        ArtifactError: A shard cannot be read.
+    """
+
+    def __init__(self, folder: Path, column: str) -> None:
+        self._folder = folder
+        # Of each example the slice of its shard, which the operating system maps into memory, and where it stands.
+        self._places: dict[str, tuple[Any, int, int]] = {}
+        for path in sorted(folder.glob("shard-*.safetensors")):
+            try:
+                # Kept open: its slices are read later.
+                shard = safe_open(path, "pt").__enter__()
+                names, counts = json.loads(shard.metadata()["ids"]), shard.get_tensor(_COUNTS).tolist()
+                values_FD = shard.get_slice(column)
+            except _UNREADABLE as error:
+                raise _unreadable(path, error) from error
+            for name, end, count in zip(names, accumulate(counts), counts, strict=True):
+                self._places[name] = values_FD, end - count, end
+
+    def __call__(self, ids: Sequence[str]) -> list[Tensor]:
+        """Return the rows of each example, of shape `(F, D)`, in 16 bits.
+
+        Args:
+            ids (`Sequence[str]`): The examples.
+
+        Raises:
+            DataError: Some have no features.
+        """
+        missing = [f"id {name!r}: no features" for name in ids if name not in self._places]
+        if missing:
+            raise DataError(join_problems(f"{self._folder}: does not hold all that is asked for", missing))
+        return [values_FD[start:end] for values_FD, start, end in map(self._places.__getitem__, ids)]
+
+
 def _rows(path: Path, column: str) -> Iterator[tuple[str, Tensor]]:
     """The features of each example of a shard."""
     try:
         with safe_open(path, "pt") as shard:
             names, counts = json.loads(shard.metadata()["ids"]), shard.get_tensor(_COUNTS).tolist()
             values_FD = shard.get_tensor(column)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); delete its folder and run the recipe again") from error
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
     return zip(names, values_FD.split(counts), strict=True)

@@ -22,13 +22,14 @@ from tqdm.auto import tqdm
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import NonFiniteError
 from w2s_rm.features.hidden_states import LayerReader, places, pool
-from w2s_rm.features.options import parse_column
+from w2s_rm.features.options import TOKENS, parse_column
 from w2s_rm.features.store import shard_key, shard_path, write_shard
 from w2s_rm.heads import HEADS, Collator, Head
 from w2s_rm.heads.encoding import first_alike
 from w2s_rm.heads.trees import Tree
 from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, refuse_finished
 from w2s_rm.programs.scoring import encode, encoding_counts, template_counts, to_rows
+from w2s_rm.training.frozen_layers import fed_tokens
 from w2s_rm.training.layouts import (
     Layout,
     choose_layout,
@@ -207,6 +208,8 @@ class Reading:
     ) -> tuple[list[str], list[int], dict[str, Tensor]]:
         """Return ids, numbers of rows, and features of shape `(F, D)` by column, in an order of their own.
 
+        Of the states of tokens a row is a token that is fed, in the layout's order.
+
         Args:
             rows (`Dataset`): Encoded examples.
             indices (`Sequence[int]`): Which of them.
@@ -218,26 +221,42 @@ class Reading:
             examples = [rows[index] for index in group]
             trees = [self.tree(example) for example in examples]
             own = [str(example["id"]) for example in examples]
-            sizes = [max(1, len(tree.branches)) for tree in trees]
-            for name, values_FD in self._feed(examples, trees).items():
+            values, sizes = self._feed(examples, trees, group)
+            for name, values_FD in values.items():
                 _check_finite(values_FD, own, sizes, name)
                 parts[name].append(values_FD)
             ids += own
             counts += sizes
         return ids, counts, {name: torch.cat(values) for name, values in parts.items()}
 
-    def _feed(self, examples: Sequence[Mapping[str, Any]], trees: Sequence[Tree]) -> dict[str, Tensor]:
+    def _feed(
+        self, examples: Sequence[Mapping[str, Any]], trees: Sequence[Tree], indices: Sequence[int]
+    ) -> tuple[dict[str, Tensor], list[int]]:
         batch = self.collator(examples)
-        batch |= places(trees, batch)
+        columns = {name: parse_column(name) for name in self.columns}
+        of_tokens = TOKENS in {pooling for _, pooling in columns.values()}
+        if not of_tokens:
+            batch |= places(trees, batch)
         inputs = {name: value.to(self.device) for name, value in batch.items() if isinstance(value, Tensor)}
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             hidden = self.reader(inputs)
+        if of_tokens:
+            fed_N = fed_tokens(inputs)
+            states = {name: hidden[layer].flatten(0, 1)[fed_N].float() for name, (layer, _) in columns.items()}
+            return {name: states_ND.cpu() for name, states_ND in states.items()}, self._tokens(batch, indices)
         first_F = torch.tensor(_first_alike(trees))
-        values = {}
-        for name in self.columns:
-            layer, pooling = parse_column(name)
-            values[name] = pool(hidden[layer], inputs, pooling).cpu()[first_F]
-        return values
+        pooled = {
+            name: pool(self.reader.norm(hidden[layer]), inputs, pooling) for name, (layer, pooling) in columns.items()
+        }
+        values = {name: values_FD.cpu()[first_F] for name, values_FD in pooled.items()}
+        return values, [max(1, len(tree.branches)) for tree in trees]
+
+    def _tokens(self, batch: Mapping[str, Any], indices: Sequence[int]) -> list[int]:
+        """How many tokens of each example are fed."""
+        if "segments" in batch:
+            return torch.bincount(batch["segments"].flatten())[1:].tolist()
+        rows = [self.footprint.rows[index] for index in indices]
+        return [int(lengths.sum()) for lengths in batch["attention_mask"].sum(dim=1).split(rows)]
 
 
 def _first_alike(trees: Sequence[Tree]) -> list[int]:

@@ -11,6 +11,8 @@ from transformers import PrinterCallback
 
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import ConfigError
+from w2s_rm.features.options import TOKENS, column
+from w2s_rm.features.store import StoredRows
 from w2s_rm.files import put_in_place
 from w2s_rm.programs.curve import PARTS, Curve, held_out
 from w2s_rm.programs.keeping import KEPT, Keeper, Saved, probe_of, save
@@ -23,6 +25,7 @@ from w2s_rm.runs.folder import StageFolder, package_versions
 from w2s_rm.runs.hub import hub_problems, push_model
 from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
+from w2s_rm.training.frozen_layers import FrozenLayers, layers_of
 from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
 from w2s_rm.types import END
 
@@ -50,6 +53,10 @@ def train(argv: Sequence[str], kind: Configured) -> None:
         if stage_args.trainable_layers is not None:
             layers, again = stage_args.trainable_layers, args.gradient_checkpointing
             freeze_all_but(stage_args.head, trainer.model, layers, checkpointing=again)
+            if stage_args.frozen_states is not None:
+                stored = StoredRows(Path(stage_args.frozen_states), column(-layers, TOKENS))
+                count = len(layers_of(trainer.model)[0]) - layers
+                trainer.frozen = FrozenLayers(trainer.model, count, stored)
         # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
         keeper = _keeper(trainer, folder, stage_args, rows)

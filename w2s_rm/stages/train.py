@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Examples, Labels, extra, recorded
+from w2s_rm.stages._base import Examples, Features, Labels, extra, recorded
 from w2s_rm.stages._options import Training
 
 
@@ -27,6 +27,8 @@ class Train(Training):
         loss (`Mapping`, *optional*): `name` and options of the loss; cross-entropy if it is not given.
         seed (`int`): Of the order of examples, and of the weights of a new head.
         trainable_layers (`int`, *optional*): Train only so many of the last layers, and a new head; by default all.
+        frozen_states ([`~w2s_rm.stages.Features`], *optional*): What the other layers make of the examples; they are
+            not computed then.
         evaluations (`int`, *optional*): How often held-out splits are scored during training, beside once before it.
         evaluation_spacing (`str`, *optional*, defaults to `"log"`): How these lie over the steps; see
             [`~w2s_rm.training.evaluations.Evaluations`].
@@ -48,6 +50,7 @@ class Train(Training):
     classes: list[str] | None = None
     loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
     trainable_layers: int | None = None
+    frozen_states: Features | None = extra(None)
     evaluations: int | None = extra(None)
     evaluation_spacing: str = extra("log")
     keep: str = extra("end")

@@ -26,6 +26,7 @@ from w2s_rm.heads.scores import Scored
 from w2s_rm.training.anchor import Anchor, excess
 from w2s_rm.training.batching import GlobalBatchLoader, GlobalBatchSampler, Order, PassCollator, SlotDataset
 from w2s_rm.training.config import W2SRewardConfig
+from w2s_rm.training.frozen_layers import FrozenLayers
 from w2s_rm.training.layouts import Layout, feeds, lay_out, max_tokens, refuse_long_rows, row_lengths
 from w2s_rm.training.scoring import ScoredRow, score, scoring_by
 from w2s_rm.training.token_budget import Footprint, refuse_too_large
@@ -52,6 +53,8 @@ class WeakToStrongMixin(Trainer):
     head: Head
     w2s_loss: Loss
     layout: Layout
+    frozen: FrozenLayers | None = None
+    """What feeds stored hidden states in place of the first layers, to what is trained on."""
     _anchor: Anchor | None = None
     _examples_in_step: float = 1.0
     _statistics: Tensor | None = None
@@ -222,7 +225,7 @@ class WeakToStrongMixin(Trainer):
             for one_pass in passes:
                 inputs = self._prepare_inputs(dict(one_pass))
                 # Wrapped, for ZeRO-3 and FSDP gather the weights in its forward.
-                scores_BK, _ = self.score(self.model_wrapped, inputs)
+                scores_BK, _ = self._score_in_training(self.model_wrapped, inputs)
                 # Padding turns truth values into numbers, and only on the ranks that are padded.
                 parts.append((scores_BK, inputs["targets"], inputs["mask"].long(), inputs["weights"]))
         # Ranks may have different numbers of examples; what evens them has weight 0.
@@ -289,9 +292,15 @@ class WeakToStrongMixin(Trainer):
 
     def _score_and_drift(self, model: nn.Module, inputs: dict[str, Any]) -> tuple[Scored, Tensor | None]:
         """Scores, and in training the drift of each example where it is asked for."""
-        if self._anchor is None or not model.training:
+        if not model.training:
             return self.score(model, inputs), None
+        if self._anchor is None:
+            return self._score_in_training(model, inputs), None
         return self._anchor.score(self.score, model, inputs)
+
+    def _score_in_training(self, model: nn.Module, inputs: dict[str, Any]) -> Scored:
+        with contextlib.nullcontext() if self.frozen is None else self.frozen.feeding(inputs):
+            return self.score(model, inputs)
 
     def regularizer(self, scores_BK: Tensor, mask_BK: Tensor) -> Tensor | float:
         """Terms of each example's loss besides the label.

@@ -26,6 +26,7 @@ from w2s_rm.heads.attention import read_branches
 from w2s_rm.heads.pooled import register_pooled
 from w2s_rm.heads.scores import keep_in_float32
 from w2s_rm.training.config import W2SRewardConfig
+from w2s_rm.training.frozen_layers import layers_of
 
 # Whatever loads models here loads these too.
 register_pooled()
@@ -279,11 +280,11 @@ def freeze_all_but(head: str, model: Any, layers: int, *, checkpointing: bool = 
     Raises:
         ConfigError: The model has fewer layers, or they cannot be told.
     """
-    layer_lists = [part for part in model.base_model.modules() if isinstance(part, nn.ModuleList)]
-    body = next((part for part in layer_lists if len(part) == model.config.get_text_config().num_hidden_layers), None)
-    if body is None or layers > len(body):
-        has = "no list of layers" if body is None else f"{len(body)} layers"
-        raise ConfigError(f"freeze: {layers} of the last layers are to be trained, and the model has {has}")
+    body, _ = layers_of(model)
+    if layers > len(body):
+        raise ConfigError(
+            f"freeze: {layers} of the last layers are to be trained, and the model has {len(body)} layers"
+        )
     # All that is not the body is the head, of however many layers; some encoders have two, both new.
     model.requires_grad_(not HEADS[head].writes)
     model.base_model.requires_grad_(False)
