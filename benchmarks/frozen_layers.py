@@ -2,7 +2,7 @@
 
     python -m benchmarks.frozen_layers [--model FOLDER] [--trained 1] [--pairs 128] [--rounds 3] [--cpu-time]
 
-Each round reads what the frozen layers make of the pairs, as the stage `features` does, then trains a model on that, and
+Each round reads what the frozen layers make of the pairs, as the stage `features` does, then trains a model on that,
 then one with the same layers frozen in which all are computed. The first round warms up and is not counted. Of both
 trainings the time from the first to the last step counts, of which the first goes through all layers in both.
 """
@@ -14,7 +14,6 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import datasets
 import torch
