@@ -194,7 +194,7 @@ def test_recipe_plans(
         kinds = {stage.kind for stage in plan.stages}
         assert kinds >= {"prepare", "relabel", "evaluate"} and kinds & {"train", "probe"}
         students = [stage for stage in plan.stages if stage.of == "student" and stage.kind == "evaluate"]
-        assert len(students) == len(recipe.methods) * len(recipe.seeds)
+        assert len(students) == len(recipe.methods) * len(recipe.seeds) * (1 + len(recipe.also_evaluate))
         zero_shot = [stage for stage in plan.stages if stage.of == "zero_shot"]
         assert len(zero_shot) == (choose_head(recipe, recipe.task()) == "lm")
 
