@@ -66,6 +66,13 @@ _ROWS = (
         classes=True,
         distinct=("lm",),
     ),
+    # Steps have the classes wrong and right; where prefixes are shared, all of a solution are read in one pass.
+    Setting(
+        "process",
+        "a problem with the steps of a solution, the last of which is judged",
+        heads=("steps", "reward"),
+        classes=True,
+    ),
     # Under `lm` an untrained student has a score as well; `reward` is a move head, a scalar at each move's last token.
     Setting("chess", "a position and its legal moves", heads=("lm", "reward"), distinct=("lm", "reward")),
 )

@@ -29,6 +29,27 @@ _as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",",
 
 
 @dataclass(frozen=True)
+class Step:
+    """Where in a solution an example stands whose prompt is a problem with the solution's steps up to one of them.
+
+    Args:
+        solution (`str`): Names the solution, among those of all problems.
+        number (`int`): Of the step that is judged, from 0.
+        last (`bool`): Whether the solution ends with it.
+        cuts (`tuple[int, ...]`): Characters of the prompt up to the problem's end, and up to the end of each step and
+            of the separator behind it. Each piece becomes tokens by itself, so what a longer prompt begins with has the
+            same tokens.
+        right (`bool`, *optional*): Whether the solution as a whole is right, where that is known.
+    """
+
+    solution: str
+    number: int
+    last: bool
+    cuts: tuple[int, ...]
+    right: bool | None = None
+
+
+@dataclass(frozen=True)
 class Example:
     """One prompt and K >= 2 candidates to score.
 
@@ -44,6 +65,7 @@ class Example:
             the loss of training without labels counts it as higher, as TRL's `margin`.
         template_kwargs (`Mapping[str, Any]`, *optional*): What a chat template is given beside the messages: `tools`
             and other keyword arguments.
+        step ([`Step`], *optional*): Of a solution in steps: which one is judged.
     """
 
     id: str
@@ -54,6 +76,7 @@ class Example:
     truth: tuple[float, ...] | None = None
     margin: float | None = None
     template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    step: Step | None = None
 
     @property
     def targets(self) -> tuple[float, ...] | None:
@@ -156,6 +179,18 @@ class Verifiable(Protocol):
 
     def judge(self, example: Example, completion: str) -> bool:
         """Whether what a policy wrote is right. Pure."""
+        ...
+
+
+@runtime_checkable
+class Unfolding(Protocol):
+    """A task whose rows are solutions in steps: each row becomes an example for every step of it.
+
+    `to_example` gives that of the last step.
+    """
+
+    def to_examples(self, row: Row) -> list[Example]:
+        """Turn one record into its examples, in the order of the steps. Pure. Raises `DataError`."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.errors import DataError
 from w2s_rm.files import replacing
-from w2s_rm.types import Example, Text, content_hash, hash_fraction, text_hash
+from w2s_rm.types import Example, Step, Text, content_hash, hash_fraction, text_hash
 
 if TYPE_CHECKING:
     import pyarrow
@@ -49,8 +50,8 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write examples to a Parquet file, atomically.
 
     Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null), truth (list of K shares, or
-    null), margin (number or null), template_kwargs (JSON). JSON with ASCII escapes keeps text that is not valid UTF-8
-    (lone surrogates) exact.
+    null), margin (number or null), template_kwargs (JSON), and of steps of solutions step (JSON). JSON with ASCII escapes
+    keeps text that is not valid UTF-8 (lone surrogates) exact.
 
     Args:
         path (`Path`): File to write.
@@ -68,6 +69,9 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
         "margin": pa.array([example.margin for example in examples], pa.float64()),
         "template_kwargs": pa.array([json.dumps(example.template_kwargs) for example in examples], pa.string()),
     }
+    if any(example.step is not None for example in examples):
+        steps = [None if example.step is None else json.dumps(dataclasses.asdict(example.step)) for example in examples]
+        columns["step"] = pa.array(steps, pa.string())
     write_parquet(path, pa.table(columns))
 
 
@@ -81,7 +85,30 @@ def read_examples(path: Path) -> list[Example]:
         DataError: The file is missing or was not written by [`write_examples`].
     """
     rows = _table(path, "id", "group", "prompt", "candidates", "gold", "truth", "margin", "template_kwargs")
-    return [_example(row) for row in rows.to_pylist()]
+    steps = read_steps(path)
+    return [_example(row, steps.get(row["id"])) for row in rows.to_pylist()]
+
+
+def read_steps(path: Path) -> dict[str, Step]:
+    """Read of each example only where in a solution it stands, by id; nothing of examples that stand in none.
+
+    Args:
+        path (`Path`): What [`write_examples`] wrote.
+
+    Raises:
+        DataError: The file is missing or was not written by [`write_examples`].
+    """
+    # Only files of solutions have the column.
+    table = _table(path, "id", optional="step")
+    if "step" not in table.column_names:
+        return {}
+    ids, steps = (column.to_pylist() for column in table.columns)
+    return {id: _step(written) for id, written in zip(ids, steps, strict=True) if written is not None}
+
+
+def _step(written: str) -> Step:
+    values = json.loads(written)
+    return Step(**{**values, "cuts": tuple(values["cuts"])})
 
 
 def read_contents(path: Path) -> list[tuple[str, ...]]:
@@ -110,13 +137,15 @@ def read_truth(path: Path) -> dict[str, tuple[str, int | None]]:
     return dict(zip(ids, zip(groups, golds, strict=True), strict=True))
 
 
-def _table(path: Path, *columns: str) -> pyarrow.Table:
-    """Some columns of a file of examples, in this order."""
+def _table(path: Path, *columns: str, optional: str | None = None) -> pyarrow.Table:
+    """Some columns of a file of examples, in this order, and behind them one that it may lack."""
     import pyarrow
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.ParquetFile(path).read(list(columns)).select(list(columns))
+        file = pyarrow.parquet.ParquetFile(path)
+        wanted = [*columns, *([optional] if optional in file.schema_arrow.names else [])]
+        return file.read(wanted).select(wanted)
     except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
 
@@ -151,12 +180,13 @@ def write_parquet_parts(path: Path, parts: Iterable[pyarrow.Table]) -> None:
             writer.write_table(part)
 
 
-def _example(row: dict[str, Any]) -> Example:
+def _example(row: dict[str, Any], step: Step | None) -> Example:
     candidates = tuple(_text(candidate) for candidate in row["candidates"])
     truth = None if row["truth"] is None else tuple(row["truth"])
     template_kwargs = json.loads(row["template_kwargs"])
     known = {"gold": row["gold"], "truth": truth, "margin": row["margin"]}
-    return Example(row["id"], row["group"], _text(row["prompt"]), candidates, **known, template_kwargs=template_kwargs)
+    prompt, more = _text(row["prompt"]), {"template_kwargs": template_kwargs, "step": step}
+    return Example(row["id"], row["group"], prompt, candidates, **known, **more)
 
 
 def _text(written: str) -> Text:

@@ -140,8 +140,9 @@ def split_examples(
     """Draw the splits of an experiment.
 
     Each group has a fixed number in [0, 1) and falls into the split whose interval holds it; where more examples than
-    asked for fall into a split, those with the smallest hash of their id are taken. So neither the order of the rows
-    nor new rows move a group from one split to another. Another draw gives other numbers to the groups that are not
+    asked for fall into a split, those with the smallest hash of their id are taken; of solutions in steps, whole groups
+    by the smallest hash of these, with the one that crosses the size. So neither the order of the rows nor new rows
+    move a group from one split to another. Another draw gives other numbers to the groups that are not
     tested, within the same intervals, and takes by another hash.
 
     Rows of the same content become one. Where they disagree on the gold label, the majority decides, and between equals
@@ -168,7 +169,7 @@ def split_examples(
     for name, pool in pools.items():
         drawn = () if name == "test" or sizes.draw is None else (sizes.draw,)
         # By another hash than that of the splits: what is taken of one says nothing about where its groups lie.
-        pool.sort(key=lambda example, drawn=drawn: content_hash("take", *drawn, example.id))  # type: ignore[misc]
+        pool.sort(key=lambda example, drawn=drawn: _turn(example, drawn))  # type: ignore[misc]
     usable = {name: _usable(Counter(example.gold for example in pool), n_classes) for name, pool in pools.items()}
     if not _fits(usable, sizes):
         raise DataError(_too_few(kept, pools, sizes, numbers, task_name, n_classes))
@@ -266,9 +267,20 @@ def _usable(golds: Counter[int | None], n_classes: int | None) -> int:
     return golds.total() if n_classes is None else n_classes * min(golds[gold] for gold in range(n_classes))
 
 
+def _turn(example: Example, drawn: tuple[int | str, ...]) -> tuple[str | int, ...]:
+    """When an example is taken: those of a solution one after the other, and the solutions of a problem."""
+    if example.step is None:
+        return (content_hash("take", *drawn, example.id),)
+    return content_hash("take", *drawn, example.group), example.group, example.step.solution, example.step.number
+
+
 def _take(pool: Sequence[Example], limit: int | None, n_classes: int | None) -> tuple[Example, ...]:
     if n_classes is None:
-        return tuple(pool[:limit])
+        end = len(pool) if limit is None else limit
+        # What is chosen among the solutions of a problem means nothing where some of them, or their ends, are missing.
+        while 0 < end < len(pool) and pool[end].step is not None and pool[end].group == pool[end - 1].group:
+            end += 1
+        return tuple(pool[:end])
     size = _usable(Counter(example.gold for example in pool), n_classes) if limit is None else limit
     room = Counter({gold: size // n_classes + (gold < size % n_classes) for gold in range(n_classes)})
     taken = []

@@ -10,8 +10,9 @@ from w2s_rm.heads._base import CardWords, Collator, Head
 from w2s_rm.heads.classification import Classification
 from w2s_rm.heads.lm import Lm
 from w2s_rm.heads.reward import Reward
+from w2s_rm.heads.steps import Steps
 
-HEADS: Mapping[str, Head] = {head.name: head for head in (Reward(), Classification(), Lm())}
+HEADS: Mapping[str, Head] = {head.name: head for head in (Reward(), Classification(), Lm(), Steps())}
 """The heads by the names that recipes know."""
 
 __all__ = ["HEADS", "CardWords", "Collator", "Head"]

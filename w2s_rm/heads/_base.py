@@ -63,6 +63,8 @@ class Head(ABC):
     """Whether its models are language models: scores are log-probabilities, and no weight of the head is new."""
     needs_classes: ClassVar[bool] = False
     """Whether it has an output for each of fixed classes, and reads no candidates."""
+    chains: ClassVar[bool] = False
+    """Whether examples may begin one another, so that one row holds them all where prefixes are shared."""
     card: ClassVar[CardWords]
     """What a model card says."""
 

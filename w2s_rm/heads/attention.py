@@ -39,7 +39,10 @@ def read_branches(model: PreTrainedModel) -> None:
         hidden_RTD = self.base_model(attention_mask=mask, **inputs).last_hidden_state
         output = output_layer(self)
         assert output is not None
-        return output(hidden_RTD.flatten(0, 1)[read_at])
+        read_FD = hidden_RTD.flatten(0, 1)[read_at]
+        # Classifiers of tokens drop out what enters their last layer.
+        dropout = dict(self.named_children()).get("dropout")
+        return output(read_FD if dropout is None else dropout(read_FD))
 
     # Generation makes position ids only where the signature has them.
     forward.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
@@ -82,5 +85,6 @@ def output_layer(model: PreTrainedModel) -> nn.Module | None:
     Args:
         model (`PreTrainedModel`): The model, without adapter around it.
     """
-    layer: nn.Module | None = dict(model.named_children()).get("score") or model.get_output_embeddings()
+    children = dict(model.named_children())
+    layer: nn.Module | None = children.get("score") or children.get("classifier") or model.get_output_embeddings()
     return layer

@@ -189,6 +189,38 @@ def encode_prompts(
     return encoded
 
 
+def encode_pieces(
+    tokenizer: PreTrainedTokenizerBase, pieces: Sequence[Sequence[str]], n_classes: int, max_length: int | None
+) -> list[Encoded]:
+    """Tokenise texts piece by piece, so that texts which begin with the same pieces begin with the same tokens.
+
+    As TRL's trainer of process reward models writes them: no special tokens but a bos token before the first piece.
+    Texts that are too long lose their left, behind that token.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
+        pieces (`Sequence[Sequence[str]]`): The pieces of each text, to be joined as they are.
+        n_classes (`int`): Number of candidates of each, which have no tokens here.
+        max_length (`int`, *optional*): Most tokens in a row.
+
+    Raises:
+        ConfigError: `max_length` is too small, or the tokenizer makes no tokens of any text.
+    """
+    _check_max_length(max_length)
+    # Texts share most of their pieces: each is tokenised once.
+    distinct = list(dict.fromkeys(piece for text in pieces for piece in text))
+    tokens = _tokenise(tokenizer, distinct, special=False)
+    _check_it_reads(tokenizer, distinct, tokens)
+    ids_of = dict(zip(distinct, tokens, strict=True))
+    opening = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    encoded = []
+    for text in pieces:
+        row = [*opening, *(token for piece in text for token in ids_of[piece])]
+        kept = row if max_length is None else _cut_left(row, max_length, len(opening))
+        encoded.append(Encoded(kept, [[] for _ in range(n_classes)], cut_prompt_tokens=len(row) - len(kept)))
+    return encoded
+
+
 def count_shared(rows: Sequence[list[int]]) -> int:
     """Count the tokens with which all rows begin.
 

@@ -84,7 +84,9 @@ def _read(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
 
 
 def classify(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
-    """Return what a sequence classifier puts out for each row or place that is read, shape `(R, O)` or `(F, O)`.
+    """Return what a classifier puts out for each row or place that is read, shape `(R, O)` or `(F, O)`.
+
+    One that classifies tokens puts out `(R, T, O)` for whole rows.
 
     Args:
         model (`nn.Module`): The model.
@@ -93,8 +95,19 @@ def classify(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     if "branches" in inputs:
         return _read(model, inputs)
     outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-    logits_RO: Tensor = outputs.logits.float()
-    return logits_RO
+    logits: Tensor = outputs.logits.float()
+    return logits
+
+
+def mask_ends(values_RTX: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+    """Return what stands at the last token of each row that is no padding, by the mask, shape `(R, X)`.
+
+    Args:
+        values_RTX (`Tensor` of shape `(R, T, X)`): Logits, or states.
+        inputs (`Mapping`): A batch of the padded layout, padded on the right.
+    """
+    last_R = inputs["attention_mask"].sum(dim=1) - 1
+    return values_RTX[torch.arange(len(values_RTX), device=values_RTX.device), last_R]
 
 
 def row_ends(entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> Tensor:

@@ -128,6 +128,8 @@ class SharedPrefixCollator:
             model does; the shorter it is, the more padding is taken for short rows.
         one_row (`bool`, *optional*, defaults to `False`): Put all examples in one row, for attention that skips what a
             block mask leaves out.
+        chains (`bool`, *optional*, defaults to `False`): Feed prompts that begin another one of the batch with that
+            one, once; for trees without branches.
     """
 
     tree: Callable[[Mapping[str, Any], int], Tree]
@@ -136,20 +138,38 @@ class SharedPrefixCollator:
     max_tokens: int | None = None
     attention_length: int = 4096
     one_row: bool = False
+    chains: bool = False
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Collate one batch."""
         trees = [self.tree(example, self.pad_token_id) for example in examples]
-        sizes = [tree.size for tree in trees]
+        hosts = hosts_of([tree.prompt for tree in trees]) if self.chains else list(range(len(trees)))
+        fed = sorted(set(hosts))
+        sizes = [trees[index].size for index in fed]
         multiple = self.pad_to_multiple_of or 1
         # FlexAttention skips blocks that see nothing, so one long row costs no more than many and has no padding.
-        everything = [list(range(len(trees)))]
-        rows = everything if self.one_row else pack(sizes, self.max_tokens, self.attention_length, multiple)
-        length = _row_length(rows, sizes, multiple)
-        batch = {**_lay_out(trees, rows, length, self.pad_token_id), **labels(examples)}
+        everything = [list(range(len(fed)))]
+        packed = everything if self.one_row else pack(sizes, self.max_tokens, self.attention_length, multiple)
+        length = _row_length(packed, sizes, multiple)
+        rows = [[fed[place] for place in row] for row in packed]
+        batch = {**_lay_out(trees, hosts, rows, length, self.pad_token_id), **labels(examples)}
         if trees[0].tokens:
             batch |= _token_tensors(trees)
         return batch
+
+
+def hosts_of(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """Find for each prompt one that it begins, itself where it begins no other: what is fed in its place.
+
+    Args:
+        prompts (`Sequence[Sequence[int]]`): Tokens.
+    """
+    sequences = [tuple(prompt) for prompt in prompts]
+    kept_of, kept = share_prefixes(sequences)
+    first: dict[tuple[int, ...], int] = {}
+    for index, sequence in enumerate(sequences):
+        first.setdefault(sequence, index)
+    return [first[kept[kept_of[sequence]]] for sequence in sequences]
 
 
 def pack(
@@ -199,8 +219,10 @@ def _share_out(order: Sequence[int], sizes: Sequence[int], count: int) -> list[l
     return rows
 
 
-def _lay_out(trees: Sequence[Tree], rows: Iterable[Sequence[int]], length: int, pad: int) -> dict[str, Tensor]:
-    """Place the trees; work on tokens is done on whole tensors."""
+def _lay_out(
+    trees: Sequence[Tree], hosts: Sequence[int], rows: Iterable[Sequence[int]], length: int, pad: int
+) -> dict[str, Tensor]:
+    """Place the trees that are fed, and read all in them; work on tokens is done on whole tensors."""
     pieces: list[tuple[int, int, int, int, int]] = []
     tokens: list[Sequence[int]] = []
     starts: dict[tuple[int, int], int] = {}
@@ -231,7 +253,9 @@ def _lay_out(trees: Sequence[Tree], rows: Iterable[Sequence[int]], length: int, 
         name: torch.full((count * length,), filler).index_copy(0, flat_positions, values).view(count, length)
         for name, (values, filler) in columns.items()
     }
-    reads = [starts[index, branch] + offset for index, tree in enumerate(trees) for branch, offset in tree.reads]
+    reads = [
+        starts[host, branch] + offset for host, tree in zip(hosts, trees, strict=True) for branch, offset in tree.reads
+    ]
     return {**laid, "read_at": torch.tensor(reads)}
 
 

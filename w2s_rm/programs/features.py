@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,10 @@ from w2s_rm.training.layouts import (
     max_tokens,
     refuse_long_rows,
     row_lengths,
+    units,
 )
 from w2s_rm.training.modeling import load_model, stage_tokenizer
-from w2s_rm.training.token_budget import Footprint, refuse_too_large, split
+from w2s_rm.training.token_budget import Footprint, refuse_too_large, split_units
 from w2s_rm.types import content_hash
 
 _SHARD = 256
@@ -70,7 +71,7 @@ def features(argv: Sequence[str], kind: Configured) -> None:
         head = HEADS[stage_args.head]
         reading = make_reading(head, stage_args.columns, args, model, layout, rows, int(tokenizer.pad_token_id))
         source = [(stage_args.inputs or {}).get("model_name_or_path", model_args.model_name_or_path), args.max_length]
-        shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns))
+        shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns), reading.units(rows))
         made = make_shards(shards, reading, rows)
         PartialState().wait_for_everyone()
         if is_main_process():
@@ -120,7 +121,8 @@ def make_reading(
     model.to(args.device, **({"dtype": torch.bfloat16} if args.bf16_full_eval else {})).eval()
     reader = LayerReader(model, [parse_column(name)[0] for name in columns])
     tree = functools.partial(head.tree, pad_token_id=pad_token_id)
-    return Reading(reader, tuple(columns), collator, tree, footprint, budget, args.device, bool(args.bf16))
+    together = functools.partial(units, head, layout)
+    return Reading(reader, tuple(columns), collator, tree, together, footprint, budget, args.device, bool(args.bf16))
 
 
 @dataclass(frozen=True)
@@ -138,23 +140,35 @@ class Shard:
     key: str
 
 
-def plan_shards(folder: Path, rows: datasets.Dataset, source: str) -> list[Shard]:
+def plan_shards(folder: Path, rows: datasets.Dataset, source: str, units: Sequence[Sequence[int]]) -> list[Shard]:
     """Share examples out to shards, the longest first: what does not fit in memory fails at once.
 
     Args:
         folder (`Path`): Of the shards.
         rows (`Dataset`): Encoded examples.
         source (`str`): Identifies the model and what is read of it.
+        units (`Sequence[Sequence[int]]`): Examples that are read together, from [`~w2s_rm.training.layouts.units`].
     """
     lengths = row_lengths(rows)
-    order = sorted(range(len(rows)), key=lambda index: -lengths[index])
+    order = sorted(units, key=lambda unit: -max(lengths[index] for index in unit))
     shards: list[Shard] = []
-    for start in range(0, len(order), _SHARD):
-        indices = order[start : start + _SHARD]
+    for indices in _fill(order):
         read = rows.select(indices)
         key = content_hash(source, read["id"][:], read["prompt_ids"][:], read["candidate_ids"][:])
         shards.append(Shard(shard_path(folder, len(shards)), indices, key))
     return shards
+
+
+def _fill(units: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Put units into shards that are full with the last of them."""
+    shard: list[int] = []
+    for unit in units:
+        shard += unit
+        if len(shard) >= _SHARD:
+            yield shard
+            shard = []
+    if shard:
+        yield shard
 
 
 def make_shards(shards: Sequence[Shard], reading: Reading, rows: datasets.Dataset) -> int:
@@ -188,6 +202,7 @@ class Reading:
         columns (`tuple[str, ...]`): What is read, names of [`~w2s_rm.features.options.column`].
         collator (`Callable`): Lays the examples of a pass out.
         tree (`Callable`): Says of what parts an example consists.
+        units (`Callable`): Says which examples one row holds together.
         footprint ([`~w2s_rm.training.token_budget.Footprint`]): What each example feeds.
         budget (`int`): Most tokens in a pass.
         device (`torch.device`): Where the model is.
@@ -198,6 +213,7 @@ class Reading:
     columns: tuple[str, ...]
     collator: Collator
     tree: Callable[[Mapping[str, Any]], Tree]
+    units: Callable[..., list[list[int]]]
     footprint: Footprint
     budget: int
     device: torch.device
@@ -217,7 +233,7 @@ class Reading:
         ids: list[str] = []
         counts: list[int] = []
         parts: dict[str, list[Tensor]] = {name: [] for name in self.columns}
-        for group in split(indices, self.footprint, self.budget):
+        for group in split_units(self.units(rows, indices), self.footprint, self.budget):
             examples = [rows[index] for index in group]
             trees = [self.tree(example) for example in examples]
             own = [str(example["id"]) for example in examples]

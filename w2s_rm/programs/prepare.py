@@ -16,7 +16,7 @@ from w2s_rm.errors import DataError, join_problems
 from w2s_rm.files import write_json
 from w2s_rm.options import build
 from w2s_rm.programs.launched import held, read_config, refuse_finished
-from w2s_rm.types import Example, Regrouping, Task
+from w2s_rm.types import Example, Regrouping, Row, Task, Unfolding
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class TaskExamples:
     """What the rows of a task became.
 
     Args:
-        examples (`list[Example]`): One for each row that is used.
+        examples (`list[Example]`): One for each row that is used, or for each step of it.
         left_out (`Mapping[str, int]`): How many rows are not used, by why.
     """
 
@@ -103,16 +103,29 @@ def read_task(task: Task, name: str) -> TaskExamples:
     rows = task.rows()
     for row in rows:
         try:
-            example = _with_classes(task.to_example(row), task.classes, row.place)
-            if task.has_ground_truth and example.targets is None:
+            found = [_with_classes(example, task.classes, row.place) for example in row_examples(task, row)]
+            if task.has_ground_truth and any(example.targets is None for example in found):
                 raise DataError(f"{row.place}: it has no ground truth, and other rows have; fill it, or drop the row")
-            examples.append(example)
+            examples += found
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
     grouped = task.regroup(examples) if isinstance(task, Regrouping) else examples
     return TaskExamples(grouped, rows.left_out if isinstance(rows, KeptRows) else {})
+
+
+def row_examples(task: Task, row: Row) -> list[Example]:
+    """Turn a row of a task into its examples: one, or of a solution one for each step.
+
+    Args:
+        task ([`~w2s_rm.types.Task`]): The task.
+        row ([`~w2s_rm.types.Row`]): One record.
+
+    Raises:
+        DataError: The row is no example.
+    """
+    return task.to_examples(row) if isinstance(task, Unfolding) else [task.to_example(row)]
 
 
 def _with_classes(example: Example, classes: tuple[str, ...] | None, place: str) -> Example:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from w2s_rm.errors import ConfigError
-from w2s_rm.training.token_budget import Footprint, deal, split
+from w2s_rm.training.token_budget import Footprint, deal, split, split_units
 
 Slot = tuple[int, float, int]
 """Index of an example, its weight (1, or 0 for a filler) and the number of its pass in the micro-batch."""
@@ -38,6 +38,8 @@ class Order:
             `TrainingArguments.train_sampling_strategy`.
         lengths (`Sequence[int]`, *optional*): Tokens of each example, for `group_by_length`.
         batch_size (`int`, *optional*, defaults to `1`): Examples of similar length to keep together.
+        units (`Sequence[Sequence[int]]`, *optional*): Examples that follow one another whatever the order is; by
+            default each stands alone.
 
     Raises:
         ConfigError: The strategy is not one of these.
@@ -48,6 +50,7 @@ class Order:
     strategy: str = "random"
     lengths: Sequence[int] = ()
     batch_size: int = 1
+    units: Sequence[Sequence[int]] = ()
 
     def __post_init__(self) -> None:
         if self.strategy not in ("random", "sequential", "group_by_length"):
@@ -60,9 +63,13 @@ class Order:
         if self.strategy == "sequential":
             return list(range(self.size))
         generator = torch.Generator().manual_seed(self.seed + epoch)
+        units = self.units or [[index] for index in range(self.size)]
         if self.strategy == "group_by_length":
-            return list(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
-        return list(torch.randperm(self.size, generator=generator).tolist())
+            lengths = [max(self.lengths[index] for index in unit) for unit in units]
+            order = list(get_length_grouped_indices(lengths, self.batch_size, generator=generator))
+        else:
+            order = torch.randperm(len(units), generator=generator).tolist()
+        return [index for number in order for index in units[number]]
 
 
 @dataclass
@@ -112,6 +119,8 @@ class GlobalBatchSampler:
                 return
             if self.footprint is None:
                 yield from self._share(batch)
+            elif self.order.units:
+                yield from self._share_chains_by_tokens(batch, self.footprint)
             else:
                 yield from self._share_by_tokens(batch, self.footprint)
 
@@ -135,6 +144,22 @@ class GlobalBatchSampler:
         for ranks in deal(batch, self._micro_batches(len(batch)), self.world_size, footprint):
             needed = max(len(split(share, footprint, self.max_tokens)) for share in ranks)
             passes = split(ranks[self.rank], footprint, self.max_tokens, least=needed)
+            slots: list[Slot] = [(index, 1.0, number) for number, examples in enumerate(passes) for index in examples]
+            yield slots + [(shortest, 0.0, number) for number in range(len(passes), needed)]
+
+    def _share_chains_by_tokens(self, batch: list[int], footprint: Footprint) -> Iterator[list[Slot]]:
+        """Share a step out in its order, in which chains lie together, and split each share with its chains whole."""
+        chain_of = {index: number for number, unit in enumerate(self.order.units) for index in unit}
+        # Rows of their own cost the same with or without the others.
+        unit_of = chain_of if footprint.packed else {index: index for index in batch}
+        steps = self._micro_batches(len(batch))
+        size = -(-len(batch) // (steps * self.world_size))
+        shortest = min(batch, key=lambda index: footprint.tokens([index]))
+        for step in range(steps):
+            starts = [(step * self.world_size + rank) * size for rank in range(self.world_size)]
+            shares = [[list(unit) for _, unit in groupby(batch[at : at + size], key=unit_of.get)] for at in starts]
+            needed = max(len(split_units(share, footprint, self.max_tokens)) for share in shares)
+            passes = split_units(shares[self.rank], footprint, self.max_tokens, least=needed)
             slots: list[Slot] = [(index, 1.0, number) for number, examples in enumerate(passes) for index in examples]
             yield slots + [(shortest, 0.0, number) for number in range(len(passes), needed)]
 

@@ -110,7 +110,8 @@ def _try_copy(model: PreTrainedModel, head: Head, device: torch.device) -> str |
             small: Any = small_copy(model)
             small.to(probe_device).eval()
             examples = _examples(head, classes)
-            padded, shared = head.collator(0, None)(examples), SharedPrefixCollator(head.tree, 0)(examples)
+            padded = head.collator(0, None)(examples)
+            shared = SharedPrefixCollator(head.tree, 0, chains=head.chains)(examples)
             expected_BK = head.score(small, send_to_device(padded, probe_device)).scores_BK
             read_branches(small)
             scores_BK = head.score(small, send_to_device(shared, probe_device)).scores_BK
@@ -175,5 +176,8 @@ def _examples(head: Head, classes: int) -> list[dict[str, Any]]:
         if head.needs_classes:
             candidates = [[] for _ in range(classes)]
         targets = [1.0 / len(candidates)] * len(candidates)
-        examples.append({"prompt_ids": words(prompt), "candidate_ids": candidates, "targets": targets})
+        whole = words(prompt)
+        # Of a chain the beginnings are examples, too.
+        for end in range(1, prompt + 1, 2) if head.chains else (prompt,):
+            examples.append({"prompt_ids": whole[:end], "candidate_ids": candidates, "targets": targets})
     return examples

@@ -19,7 +19,7 @@ from torch import nn
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Collator, Head
 from w2s_rm.heads.attention import read_branches
-from w2s_rm.heads.trees import SharedPrefixCollator
+from w2s_rm.heads.trees import SharedPrefixCollator, hosts_of
 from w2s_rm.training.config import W2SRewardConfig
 from w2s_rm.training.layout_probe import why_not_shared, without_adapter
 from w2s_rm.training.token_budget import Footprint
@@ -106,6 +106,7 @@ def make_collator(layout: Layout, head: Head, model: Any, args: Any, pad_token_i
         max_tokens(args),
         attention_length(model),
         one_row=blocks,
+        chains=head.chains,
     )
 
 
@@ -154,6 +155,42 @@ def feeds(head: Head, layout: Layout, rows: Rows, multiple: int | None = None) -
         counts.append(1 if shared else len(branches))
         lengths.append(-(-length // multiple) * multiple)
     return Footprint(counts, lengths, shared)
+
+
+def units(head: Head, layout: Layout, rows: Rows, indices: Iterable[int] | None = None) -> list[list[int]]:
+    """Put the examples together that are fed as one where prefixes are shared; elsewhere each is alone.
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): The head.
+        layout ([`Layout`]): The layout of rows.
+        rows (`Dataset` or `Sequence[Mapping]`): Encoded rows.
+        indices (`Iterable[int]`, *optional*): Which of them; by default all.
+    """
+    if layout.name == "shared_prefix":
+        return chains(head, rows, indices)
+    return [[index] for index in (range(len(rows)) if indices is None else indices)]
+
+
+def chains(head: Head, rows: Rows, indices: Iterable[int] | None = None) -> list[list[int]]:
+    """Put the examples together of which each begins the next one.
+
+    Args:
+        head ([`~w2s_rm.heads.Head`]): The head, which says whether there are any.
+        rows (`Dataset` or `Sequence[Mapping]`): Encoded rows.
+        indices (`Iterable[int]`, *optional*): Which of them; by default all.
+
+    Returns:
+        `list[list[int]]`: The shortest example of each chain first, chains in the order in which they occur.
+    """
+    wanted = list(range(len(rows)) if indices is None else indices)
+    if not head.chains:
+        return [[index] for index in wanted]
+    part = rows.select(wanted) if isinstance(rows, datasets.Dataset) else [rows[index] for index in wanted]
+    prompts = _column(part, "prompt_ids")[:]
+    found: dict[int, list[int]] = {}
+    for place, host in enumerate(hosts_of(prompts)):
+        found.setdefault(host, []).append(place)
+    return [[wanted[place] for place in sorted(chain, key=lambda at: len(prompts[at]))] for chain in found.values()]
 
 
 def max_tokens(args: Any) -> int | None:

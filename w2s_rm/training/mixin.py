@@ -27,7 +27,7 @@ from w2s_rm.training.anchor import Anchor, excess
 from w2s_rm.training.batching import GlobalBatchLoader, GlobalBatchSampler, Order, PassCollator, SlotDataset
 from w2s_rm.training.config import W2SRewardConfig
 from w2s_rm.training.frozen_layers import FrozenLayers
-from w2s_rm.training.layouts import Layout, feeds, lay_out, max_tokens, refuse_long_rows, row_lengths
+from w2s_rm.training.layouts import Layout, chains, feeds, lay_out, max_tokens, refuse_long_rows, row_lengths
 from w2s_rm.training.scoring import ScoredRow, score, scoring_by
 from w2s_rm.training.token_budget import Footprint, refuse_too_large
 from w2s_rm.types import Loss, LossOutput
@@ -168,6 +168,7 @@ class WeakToStrongMixin(Trainer):
             args.train_sampling_strategy,
             row_lengths(self.train_dataset) if grouped else (),
             batch_size,
+            chains(self.head, self.train_dataset) if self.head.chains else (),
         )
         sampler = GlobalBatchSampler(
             order,

@@ -23,8 +23,8 @@ from tqdm.auto import tqdm
 from w2s_rm.errors import NonFiniteError
 from w2s_rm.heads import Collator, Head
 from w2s_rm.heads.scores import Scored
-from w2s_rm.training.layouts import Layout, Rows, feeds, max_tokens, row_lengths
-from w2s_rm.training.token_budget import Footprint, refuse_too_large, split
+from w2s_rm.training.layouts import Layout, Rows, feeds, max_tokens, row_lengths, units
+from w2s_rm.training.token_budget import Footprint, refuse_too_large, split_units
 
 _NAMED = 10
 # Lengths within 5 % are alike; below 64 tokens padding costs less than further batches.
@@ -177,8 +177,14 @@ def _by_tokens(head: Head, layout: Layout, rows: Rows, scoring: Scoring) -> Call
     budget = _budget(footprint, rows, scoring)
 
     def batches_of(indices: Iterable[int]) -> list[list[int]]:
+        chains = units(head, layout, rows, indices)
+        lengths = footprint.joined(chains).lengths
         # The largest come first: a batch that does not fit in memory fails at once.
-        return [batch for group in _alike(indices, footprint.lengths) for batch in split(group, footprint, budget)]
+        return [
+            batch
+            for group in _alike(range(len(chains)), lengths)
+            for batch in split_units([chains[number] for number in group], footprint, budget)
+        ]
 
     return batches_of
 

@@ -35,6 +35,15 @@ class Footprint:
             group.add(index, self.rows[index], self.lengths[index])
         return group.tokens_with(0, 0)
 
+    def joined(self, units: Sequence[Sequence[int]]) -> Footprint:
+        """Say what units of examples feed that share a row where rows are filled up: of chains the longest example.
+
+        Args:
+            units (`Sequence[Sequence[int]]`): Examples of each unit, from [`~w2s_rm.training.layouts.units`].
+        """
+        rows = [1 if self.packed else sum(self.rows[index] for index in unit) for unit in units]
+        return Footprint(rows, [max(self.lengths[index] for index in unit) for unit in units], self.packed)
+
 
 @dataclass(eq=False)
 class _Pass:
@@ -77,6 +86,21 @@ def split(indices: Iterable[int], footprint: Footprint, max_tokens: int, least: 
         passes.remove(largest)
         passes += _halves(largest, footprint)
     return sorted(passes, key=footprint.tokens, reverse=True)
+
+
+def split_units(
+    units: Sequence[Sequence[int]], footprint: Footprint, max_tokens: int, least: int = 1
+) -> list[list[int]]:
+    """Split examples into passes as [`split`] does, those of a unit together.
+
+    Args:
+        units (`Sequence[Sequence[int]]`): Examples of each unit, from [`~w2s_rm.training.layouts.units`].
+        footprint ([`Footprint`]): What the examples feed.
+        max_tokens (`int`): The budget of a pass.
+        least (`int`, *optional*, defaults to `1`): As in [`split`].
+    """
+    passes = split(range(len(units)), footprint.joined(units), max_tokens, least)
+    return [[index for number in group for index in units[number]] for group in passes]
 
 
 def _fill(order: Sequence[int], footprint: Footprint, max_tokens: int) -> list[list[int]]:

@@ -53,7 +53,8 @@ class W2STrainer(WeakToStrongMixin, Trainer):
         processing_class ([`~transformers.PreTrainedTokenizerBase`], *optional*):
             The tokenizer; by default the model's.
         head (`str`, *optional*, defaults to `"classification"`):
-            `classification` (a logit for each class at the prompt's end) or `lm` (log-probability of each candidate).
+            `classification` (a logit for each class at the prompt's end), `lm` (log-probability of each candidate) or
+            `steps` (a logit for each class at the prompt's last token, of a token classifier).
         exchangeable (`bool`, *optional*):
             Whether candidates have no fixed meaning by position; by default so, but for `classification`.
         peft_config ([`~peft.PeftConfig`], *optional*):
@@ -81,7 +82,7 @@ class W2STrainer(WeakToStrongMixin, Trainer):
         **kwargs: Any,
     ) -> None:
         if head not in HEADS or HEADS[head].gives_rewards:
-            raise ConfigError(f"head {head!r}: use classification or lm here, and W2SRewardTrainer for reward")
+            raise ConfigError(f"head {head!r}: use classification, lm or steps here, and W2SRewardTrainer for reward")
         args = args or W2SRewardConfig("w2s_model")
         self.head = HEADS[head]
         refuse_mass(self.head, args)
