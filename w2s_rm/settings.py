@@ -24,6 +24,7 @@ class Setting:
         heads (`tuple[str, ...]`): The heads that score its candidates, the default first.
         classes (`bool`, *optional*, defaults to `False`): Whether its tasks may have candidates with a fixed meaning by
             position. In other settings candidates are exchangeable, so no loss may use a class prior.
+        steps (`bool`, *optional*, defaults to `False`): Whether its examples are steps of solutions.
         distinct (`tuple[str, ...]`, *optional*): Heads under which candidates must differ in their tokens, and consist
             of what the tokenizer knows where they are written.
     """
@@ -32,6 +33,7 @@ class Setting:
     about: str
     heads: tuple[str, ...]
     classes: bool = False
+    steps: bool = False
     distinct: tuple[str, ...] = ()
 
     def encode(
@@ -72,6 +74,7 @@ _ROWS = (
         "a problem with the steps of a solution, the last of which is judged",
         heads=("steps", "reward"),
         classes=True,
+        steps=True,
     ),
     # Under `lm` an untrained student has a score as well; `reward` is a move head, a scalar at each move's last token.
     Setting("chess", "a position and its legal moves", heads=("lm", "reward"), distinct=("lm", "reward")),

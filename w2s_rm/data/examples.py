@@ -50,8 +50,8 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write examples to a Parquet file, atomically.
 
     Columns: id, group, prompt (JSON), candidates (list of JSON), gold (integer or null), truth (list of K shares, or
-    null), margin (number or null), template_kwargs (JSON), and of steps of solutions step (JSON). JSON with ASCII escapes
-    keeps text that is not valid UTF-8 (lone surrogates) exact.
+    null), margin (number or null), template_kwargs (JSON), and of steps of solutions step (JSON). JSON with ASCII
+    escapes keeps text that is not valid UTF-8 (lone surrogates) exact.
 
     Args:
         path (`Path`): File to write.

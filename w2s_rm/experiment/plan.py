@@ -23,6 +23,7 @@ from w2s_rm.labels import LabelTransform, check_transforms
 from w2s_rm.labels.agree import Agree
 from w2s_rm.roles import CEILING, INTERMEDIATE, LABELS, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.plan import PlannedStage, Policies, Run, TestedTask
+from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.evaluate import Evaluate
@@ -235,6 +236,11 @@ def _transformed(route: Route, name: str, label: Callable[[str], Labels], seed: 
     if "classes" in needs and route.encoding["classes"] is None:
         raise ConfigError(
             "labels: a transform needs fixed classes, and the candidates of this task have no fixed meaning"
+        )
+    if "steps" in needs and not find_setting(route.encoding["setting"]).steps:
+        raise ConfigError(
+            f"labels: a transform needs solutions in steps, and setting {route.encoding['setting']} has none; use a "
+            "task of the setting process, or leave the transform out"
         )
     if "validation" in needs and not (route.recipe.sizes.get("n_validation") and route.has_truth):
         raise ConfigError(

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Steps(Classification):
     """A logit for each class at the end of the step that is judged: a token classifier, as TRL's `PRMTrainer` trains.
 
-    An example that begins another one of its batch is read where that one passes by, so a solution costs one pass in the
-    layout with shared prefixes, however many steps it has.
+    An example that begins another one of its batch is read where that one passes by, so a solution costs one pass in
+    the layout with shared prefixes, however many steps it has.
     """
 
     name: ClassVar[str] = "steps"

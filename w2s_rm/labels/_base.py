@@ -16,6 +16,7 @@ from typing import Protocol
 from w2s_rm.data.distributions import best_candidates, shape_problem, value_problem
 from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.errors import ConfigError, DataError, join_problems
+from w2s_rm.types import Step
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class Evidence:
         classes (`tuple[str, ...]`, *optional*): The candidates of every example where these have a fixed meaning;
             `None` for exchangeable ones.
         seed (`int`, *optional*, defaults to `0`): For what is left to chance.
+        steps (`Mapping[str, Step]`, *optional*): By example id where in a solution an example stands, where the task
+            has solutions in steps.
     """
 
     validation: Sequence[tuple[WeakLabel, int]] = ()
     other: Mapping[str, WeakLabel] = field(default_factory=dict, hash=False)
     classes: tuple[str, ...] | None = None
     seed: int = 0
+    steps: Mapping[str, Step] = field(default_factory=dict, hash=False)
 
 
 class LabelTransform(Protocol):
@@ -42,7 +46,7 @@ class LabelTransform(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which fields of [`Evidence`] have to be given, of `validation`, `other` and `classes`."""
+        """Which fields of [`Evidence`] have to be given, of `validation`, `other`, `classes` and `steps`."""
         ...
 
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
@@ -127,3 +131,23 @@ def needed_classes(name: str, evidence: Evidence, why: str) -> tuple[str, ...]:
     if evidence.classes is None:
         raise ConfigError(f"labels {name!r}: needs a task with fixed classes, and these candidates have none: {why}")
     return evidence.classes
+
+
+def needed_steps(name: str, labels: Sequence[WeakLabel], evidence: Evidence) -> Mapping[str, Step]:
+    """Return where in a solution each labelled example stands.
+
+    Args:
+        name (`str`): Registered name of the transform.
+        labels (`Sequence[WeakLabel]`): What it was given.
+        evidence (`Evidence`): Where they stand.
+
+    Raises:
+        ConfigError: Some stand in none.
+    """
+    outside = [label.id for label in labels if label.id not in evidence.steps]
+    if outside:
+        raise ConfigError(
+            f"labels {name!r}: needs a task of solutions in steps, and example {outside[0]!r} is no step of one; use a "
+            "task of the setting process, or leave the transform out"
+        )
+    return evidence.steps

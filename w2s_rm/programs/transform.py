@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from w2s_rm.errors import DataError
 from w2s_rm.labels import Evidence, transform_labels
 from w2s_rm.programs.labelling import labels_in_order, write_labelled
 from w2s_rm.programs.launched import held, refuse_finished
+from w2s_rm.types import Example
 
 
 def transform(config: Mapping[str, Any], output: Path) -> None:
@@ -33,7 +34,7 @@ def transform(config: Mapping[str, Any], output: Path) -> None:
         labels = labels_in_order(config["labels"], examples)
         transforms = [options.build("labels", entry) for entry in config["transforms"]]
         truth = {example.id: example.gold for example in examples if example.gold is not None}
-        made, counts = transform_labels(labels, transforms, _evidence(config), truth)
+        made, counts = transform_labels(labels, transforms, _evidence(config, examples), truth)
         if len(made) < config.get("at_least", 1):
             raise DataError(
                 f"{len(made)} of {len(labels)} labels are left after {', '.join(count.name for count in counts)}, "
@@ -46,7 +47,7 @@ def transform(config: Mapping[str, Any], output: Path) -> None:
         write_labelled(folder, "transform", kept, [by_id[example.id] for example in kept], each, config)
 
 
-def _evidence(config: Mapping[str, Any]) -> Evidence:
+def _evidence(config: Mapping[str, Any], labelled: Sequence[Example]) -> Evidence:
     validation: list[tuple[WeakLabel, int]] = []
     if "validation" in config:
         examples = read_examples(Path(config["validation_examples"]))
@@ -55,4 +56,5 @@ def _evidence(config: Mapping[str, Any]) -> Evidence:
         validation = [(label, example.gold) for label, example in pairs if example.gold is not None]
     other = {label.id: label for label in read_labels(config["other"])} if "other" in config else {}
     classes = config.get("classes")
-    return Evidence(validation, other, None if classes is None else tuple(classes), config["seed"])
+    steps = {example.id: example.step for example in labelled if example.step is not None}
+    return Evidence(validation, other, None if classes is None else tuple(classes), config["seed"], steps)

@@ -102,8 +102,8 @@ class ProcessTask(ABC):
             from these.
         config_name (`str`, *optional*): Configuration of a hub dataset.
         revision (`str`, *optional*): Branch, tag or commit of a hub dataset.
-        separator (`str`, *optional*, defaults to `"\\n"`): Stands behind each step; where it ends, the model is read. As
-            `step_separator` of TRL's `PRMConfig`.
+        separator (`str`, *optional*, defaults to `"\\n"`): Stands behind each step; where it ends, the model is read.
+            As `step_separator` of TRL's `PRMConfig`.
     """
 
     path: str

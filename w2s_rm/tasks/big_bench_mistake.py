@@ -62,8 +62,8 @@ class BigBenchMistake(ProcessTask):
         first = cell(row, "first_mistake")
         if first is not None and not (isinstance(first, int | float) and first in range(len(steps))):
             raise DataError(
-                f"{row.place}: 'first_mistake' is {first!r} in a solution of {len(steps)} steps; give its place from 0, "
-                "or null for none"
+                f"{row.place}: 'first_mistake' is {first!r} in a solution of {len(steps)} steps; give its place from "
+                "0, or null for none"
             )
         good = len(steps) if first is None else int(first)
         labels = tuple(int(number < good) for number in range(len(steps)))

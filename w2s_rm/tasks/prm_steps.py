@@ -52,8 +52,8 @@ class PrmSteps(ProcessTask):
             problem, steps, labels = _prm800k(row)
         else:
             raise DataError(
-                f"{row.place}: the columns {', '.join(values)} are those of no known form; give prompt, completions and "
-                "labels (TRL), input and label (Math-Shepherd), or question and label (PRM800K)"
+                f"{row.place}: the columns {', '.join(values)} are those of no known form; give prompt, completions "
+                "and labels (TRL), input and label (Math-Shepherd), or question and label (PRM800K)"
             )
         if not problem.strip():
             raise DataError(f"{row.place}: the problem is empty; fill it, or drop the row")
