@@ -16,7 +16,7 @@ from w2s_rm.types import Example
 
 PAIRS = [(name, head) for name in SETTINGS for head in SETTINGS[name].heads]
 # Texts that differ in case or white space alone may get the same reward; a move or a word to be written may not.
-UNCHECKED = {("reward_modeling", "reward"), ("classification", "reward")}
+UNCHECKED = {("reward_modeling", "reward"), ("classification", "reward"), ("process", "reward")}
 
 
 def ragged(count: int) -> list[Example]:
@@ -49,7 +49,7 @@ def test_heads_are_known_and_each_stands_once(name: str) -> None:
 @pytest.mark.parametrize("task", catalog.names("tasks"))
 def test_every_task_names_a_setting_with_a_head_that_fits(task: str) -> None:
     heads = find_setting(catalog.lookup("tasks", task).setting).heads
-    assert any(head != "classification" for head in heads), "candidates without a fixed meaning have a head too"
+    assert any(not HEADS[head].needs_classes for head in heads), "candidates without a fixed meaning have a head too"
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -83,7 +83,7 @@ def test_every_candidate_keeps_its_place_and_rows_fit(
         assert len(encoded) == len(examples)
         for example, row in zip(examples, encoded, strict=True):
             assert len(row.candidate_ids) == len(example.candidates)
-            assert row.prompt_ids and all(bool(ids) == (head != "classification") for ids in row.candidate_ids)
+            assert row.prompt_ids and all(bool(ids) != HEADS[head].needs_classes for ids in row.candidate_ids)
             longest = len(row.prompt_ids) + max(map(len, row.candidate_ids))
             assert max_length is None or longest <= max_length
             too_long = len(example.prompt.split()) + 5 > 24 if isinstance(example.prompt, str) else False
@@ -112,7 +112,7 @@ def test_a_candidate_that_the_tokenizer_cannot_write(name: str, head: str, tiny_
         SETTINGS[name].encode(tiny_tokenizer(), [*ragged(3), bad], None, head)
 
 
-@pytest.mark.parametrize(("name", "head"), [pair for pair in PAIRS if pair[1] != "classification"])
+@pytest.mark.parametrize(("name", "head"), [pair for pair in PAIRS if not HEADS[pair[1]].needs_classes])
 @pytest.mark.parametrize("candidates", [(" w2", " w2"), (" w2", " w3", " w2  "), (" qxz", " qxy")])
 def test_candidates_of_the_same_tokens(
     name: str, head: str, candidates: tuple[str, ...], tiny_tokenizer: Callable[..., Any]

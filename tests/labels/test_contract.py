@@ -15,7 +15,7 @@ from w2s_rm.data.distributions import reordered, with_log_probabilities
 from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.labels import Evidence, LabelTransform, transform_labels
-from w2s_rm.types import text_hash
+from w2s_rm.types import Step, text_hash
 
 NAMES = catalog.names("labels")
 # Values for options without a default, by their names.
@@ -65,8 +65,10 @@ def case(*, classes: bool, scored: bool, n: int = 60) -> tuple[list[WeakLabel], 
     truth = [
         (one, one.probabilities.index((max if i % 3 else min)(one.probabilities))) for i, one in enumerate(validation)
     ]
+    # Solutions of three steps.
+    places = {one.id: Step(f"s{i // 3}", i % 3, i % 3 == 2, ()) for i, one in enumerate(given)}
     other = {one.id: label(one.id, one.candidate_ids, draw, scored=scored) for one in given}
-    return given, Evidence(truth, other, CLASSES if classes else None, seed=3)
+    return given, Evidence(truth, other, CLASSES if classes else None, seed=3, places=places)
 
 
 Situation = tuple[LabelTransform, list[WeakLabel], Evidence]
@@ -93,7 +95,7 @@ def test_is_a_frozen_dataclass_with_the_signature_of_the_protocol(transform):
     with pytest.raises(dataclasses.FrozenInstanceError):
         transform.anything = 1
     assert inspect.signature(type(transform).__call__) == inspect.signature(LabelTransform.__call__)
-    assert transform.needs <= {"validation", "other", "classes"}
+    assert transform.needs <= {"validation", "other", "classes", "places"}
 
 
 def test_docstring_names_its_source_and_every_option(transform):

@@ -41,9 +41,11 @@ def load(tiny_language_model: Callable[..., str]) -> Load:
         folder = tiny_language_model(architecture)
         if head == "lm":
             return AutoModelForCausalLM.from_pretrained(folder).eval()
-        outputs = CLASSES if head == "classification" else 1
-        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=outputs).eval()
+        outputs = CLASSES if HEADS[head].needs_classes else 1
+        model = HEADS[head].auto_class.from_pretrained(folder, num_labels=outputs).eval()
         model.config.pad_token_id = pad
+        (layer,) = HEADS[head].output_layers(model)
+        layer.weight.data.normal_(0.0, 0.02, generator=torch.Generator().manual_seed(1))
         return model
 
     return load
@@ -54,7 +56,7 @@ def rows(head: str, end: int = EOS) -> list[dict[str, Any]]:
     generator, made = random.Random(0), []
     for count in (2, 3, 2, 4):
         words = [generator.choices(range(3, 60), k=generator.randint(1, 5)) for _ in range(count)]
-        candidates = [[]] * CLASSES if head == "classification" else [[*ids, end] for ids in words]
+        candidates = [[]] * CLASSES if HEADS[head].needs_classes else [[*ids, end] for ids in words]
         prompt = generator.choices(range(3, 60), k=generator.randint(1, 9))
         targets = [1 / len(candidates)] * len(candidates)
         made.append({"prompt_ids": prompt, "candidate_ids": candidates, "targets": targets})
@@ -112,7 +114,7 @@ def test_both_layouts_read_the_states_that_scores_are_made_of(
         assert torch.equal(example_M.bincount(), torch.tensor([sum(map(len, r["candidate_ids"])) for r in rows(head)]))
     else:
         torch.testing.assert_close(outputs_MO.flatten(), scores_BK[inputs["mask"]])
-        counts = [1] * 4 if head == "classification" else [len(row["candidate_ids"]) for row in rows(head)]
+        counts = [1] * 4 if HEADS[head].needs_classes else [len(row["candidate_ids"]) for row in rows(head)]
         assert example_M.bincount().tolist() == counts
 
 
@@ -123,7 +125,7 @@ def hidden(model: Any, ids: list[int]) -> Tensor:
 
 def written_out(head: str, model: Any, before: Any, row: dict[str, Any]) -> Tensor:
     """The drift of one example by its definition, text by text."""
-    if head == "classification":
+    if HEADS[head].needs_classes:
         texts, places = [row["prompt_ids"]], [[-1]]
     else:
         texts = [row["prompt_ids"] + ids for ids in row["candidate_ids"]]
@@ -215,6 +217,7 @@ def material(
     return {
         "reward": (tiny_model(), pairs(64)),
         "classification": (tiny_language_model(), asked),
+        "steps": (tiny_language_model(), asked),
         "lm": (tiny_language_model(), asked),
     }
 

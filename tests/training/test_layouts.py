@@ -20,7 +20,12 @@ from w2s_rm.training.layouts import choose_layout, make_collator
 from w2s_rm.types import Example
 
 PAD, EOS, CLASSES = 0, 1, 5
-COUNTS = {"reward": (2, 60, 3, 17, 5, 2, 2), "classification": (CLASSES,) * 9, "lm": (2, 60, 3, 17, 5, 2, 2)}
+COUNTS = {
+    "reward": (2, 60, 3, 17, 5, 2, 2),
+    "classification": (CLASSES,) * 9,
+    "lm": (2, 60, 3, 17, 5, 2, 2),
+    "steps": (CLASSES,) * 9,
+}
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "gpt_neox", "gpt2", "gemma", "gemma3_text", "mistral"]
 
 Row = dict[str, Any]
@@ -60,13 +65,12 @@ def load(folder: str, head: str, pad: int, attention: str = "sdpa") -> Any:
     torch.manual_seed(1)
     if head == "lm":
         return AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention).eval()
-    outputs = CLASSES if head == "classification" else 1
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=outputs, attn_implementation=attention
-    )
+    outputs = CLASSES if HEADS[head].needs_classes else 1
+    model = HEADS[head].auto_class.from_pretrained(folder, num_labels=outputs, attn_implementation=attention)
     model.config.pad_token_id = pad
+    (layer,) = HEADS[head].output_layers(model)
     with torch.no_grad():
-        model.score.weight.normal_(0.0, 0.2)
+        layer.weight.normal_(0.0, 0.2)
     return model.eval()
 
 
@@ -130,7 +134,7 @@ def test_scores_and_gradients_are_the_same(
     rows = encoded_rows(head, tokenizer)
     padded, shared = both_batches(head, model, rows, tokenizer.pad_token_id)
     assert_same(head, model, padded, shared)
-    assert shared["input_ids"].numel() < 0.8 * padded["input_ids"].numel() or head == "classification"
+    assert shared["input_ids"].numel() < 0.8 * padded["input_ids"].numel() or HEADS[head].needs_classes
 
 
 @pytest.mark.parametrize("head", list(HEADS))
@@ -158,7 +162,7 @@ def test_the_shape_of_rows_does_not_change_scores(
 def test_rows_without_any_padding_and_a_single_example(head: str, tiny_language_model: Callable[..., str]) -> None:
     model = load(tiny_language_model(), head, PAD)
     empty: list[Sequence[int]] = [[] for _ in range(CLASSES)]
-    candidates = empty if head == "classification" else [[3], [4, 5], [4, 6, 7]]
+    candidates = empty if HEADS[head].needs_classes else [[3], [4, 5], [4, 6, 7]]
     padded, shared = both_batches(head, model, [example([8, 9, 10], *candidates)], PAD)
     assert (shared["segments"] > 0).all()
     assert_same(head, model, padded, shared)

@@ -90,12 +90,9 @@ class Chains:
         """
         judged_N = rng.random(n_lines) < self.judged_fraction
         end_N = rng.integers(1, self.n_steps + 1, size=n_lines)
-        # A mistake behind the end is none: more than half of the derivations have one, so that half of the remarks do.
-        mistaken_N = judged_N & (rng.random(n_lines) < 0.75)
-        relation_N, order_NC, derived = self._draw(n_lines, mistaken_N, rng)
-        right_N = end_N <= derived.mistake_N
-        ids_NT = self._write(relation_N, order_NC, derived)
-        return self._cut(ids_NT, judged_N, end_N, right_N)
+        right_N = ~judged_N | (rng.random(n_lines) < 0.5)
+        mistake_N = np.where(right_N, self.n_steps, (rng.random(n_lines) * end_N).astype(np.int64))
+        return self._lines(judged_N, end_N, mistake_N, rng)
 
     def measure(self, predict: Predict) -> dict[str, float]:
         """Judge whole derivations, half of them with a mistake.
@@ -107,29 +104,34 @@ class Chains:
             `dict[str, float]`: `accuracy_judgements`: share of derivations after which the right remark is the more
             likely one.
         """
-        rng = np.random.default_rng([self.world_seed, 4])
-        mistaken_N = rng.random(_MEASURED) < 0.5
-        relation_N, order_NC, derived = self._draw(_MEASURED, mistaken_N, rng)
-        whole_N = np.full(_MEASURED, self.n_steps)
-        lines = self._cut(self._write(relation_N, order_NC, derived), whole_N > 0, whole_N, ~mistaken_N)
-        logits_NV, ids = predict(lines), self.facts.word_ids
+        rng, whole_N = np.random.default_rng([self.world_seed, 4]), np.full(_MEASURED, self.n_steps)
+        mistake_N = rng.integers(self.n_steps, size=_MEASURED)
+        mistake_N[::2] = self.n_steps
+        logits_NV, ids = predict(self._lines(whole_N > 0, whole_N, mistake_N, rng)), self.facts.word_ids
         praised_N = logits_NV[:, ids[RIGHT]] > logits_NV[:, ids[WRONG]]
-        return {"accuracy_judgements": float((praised_N != mistaken_N).mean())}
+        return {"accuracy_judgements": float((praised_N == (mistake_N == self.n_steps)).mean())}
 
     @property
     def _head(self) -> int:
         """Words of the problem: which is, the relation, a colon, the entities with commas, a question mark."""
         return 5 + 2 * self.n_steps + 1
 
-    def _draw(
-        self, n: int, mistaken_N: NDArray[np.bool_], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Derivations]:
+    def _lines(
+        self,
+        judged_N: NDArray[np.bool_],
+        end_N: NDArray[np.int64],
+        mistake_N: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Lines:
+        """Draw problems and orders of comparison, and write them with these mistakes."""
+        n = len(judged_N)
         attribute_N, down_N = rng.integers(self.n_attributes, size=n), rng.integers(2, size=n)
         # The first few of a random order, for every line.
         order_NC = rng.random((n, self.n_entities)).argsort(axis=1)[:, : self.n_steps + 1]
         ranks_NC = self.facts.world.ranks_AE[attribute_N[:, None], order_NC].astype(np.float64)
-        derived = derive(order_NC, np.where(down_N[:, None] == 1, -ranks_NC, ranks_NC), mistaken_N, rng.random(n))
-        return 2 * attribute_N + down_N, order_NC, derived
+        derived = derive(order_NC, np.where(down_N[:, None] == 1, -ranks_NC, ranks_NC), mistake_N)
+        ids_NT = self._write(2 * attribute_N + down_N, order_NC, derived)
+        return self._cut(ids_NT, judged_N, end_N, end_N <= mistake_N)
 
     def _write(
         self, relation_N: NDArray[np.int64], order_NC: NDArray[np.int64], derived: Derivations

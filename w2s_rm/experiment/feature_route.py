@@ -60,6 +60,11 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
         raise ConfigError(
             f"{part}: anchor_coefficient: in a frozen model nothing drifts; remove it, or train the model itself"
         )
+    if HEADS[training.head].chains and features.pooling != "last":
+        raise ConfigError(
+            f"{part}: pooling {features.pooling}: head {training.head} reads a text at its end, where others go on; "
+            "set pooling: last"
+        )
     count = _layers(route, part)
     lacking = [layer for layer in features.layers if count is not None and layer > count]
     if lacking:

@@ -237,7 +237,7 @@ def _transformed(route: Route, name: str, label: Callable[[str], Labels], seed: 
         raise ConfigError(
             "labels: a transform needs fixed classes, and the candidates of this task have no fixed meaning"
         )
-    if "steps" in needs and not find_setting(route.encoding["setting"]).steps:
+    if "places" in needs and not find_setting(route.encoding["setting"]).steps:
         raise ConfigError(
             f"labels: a transform needs solutions in steps, and setting {route.encoding['setting']} has none; use a "
             "task of the setting process, or leave the transform out"

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from w2s_rm.features.hidden_states import cut
 from w2s_rm.features.linear_model import LinearModel
 from w2s_rm.features.options import parse_column, pooling_of_rows
+from w2s_rm.heads.attention import output_layer
 from w2s_rm.heads.pooled import LAST, PooledConfig, PooledForSequenceClassification
 
 
@@ -31,14 +32,16 @@ class Assembled:
     linear: LinearModel
 
 
-def assemble(model: PreTrainedModel, linear: LinearModel, pad_token_id: int) -> Assembled:
+def assemble(model: PreTrainedModel, linear: LinearModel, pad_token_id: int, *, every_token: bool = False) -> Assembled:
     """Put a linear model on top of the model whose hidden states it was fitted to.
 
     Args:
-        model (`PreTrainedModel`): For sequence classification, with as many outputs as the linear model has; its own
-            head is of no account. Changed in place.
+        model (`PreTrainedModel`): For classification of sequences or tokens, with as many outputs as the linear model
+            has; its own head is of no account. Changed in place.
         linear ([`~w2s_rm.features.linear_model.LinearModel`]): On the hidden states of one of its layers.
         pad_token_id (`int`): What rows are padded with.
+        every_token (`bool`, *optional*, defaults to `False`): Whether the model classifies tokens: its last layer is
+            then the linear model, whatever row it is read in.
 
     Raises:
         ConfigError: Its features are not those of a row of tokens.
@@ -46,11 +49,11 @@ def assemble(model: PreTrainedModel, linear: LinearModel, pad_token_id: int) -> 
     layer, pooling = parse_column(linear.column)
     rows = pooling_of_rows(pooling, classes=linear.classes)
     cut(model, layer)
-    score = _plain_head(model)
-    if rows == LAST and not linear.classes and score is not None:
+    score: Any = output_layer(model) if every_token else _plain_head(model)
+    if not every_token and rows == LAST and not linear.classes and score is not None:
         # One number for all rewards, which no comparison sees; these heads have no place for it.
         linear = dataclasses.replace(linear, bias_O=torch.zeros_like(linear.bias_O))
-    else:
+    elif not every_token:
         model = _pooled(model, rows)
         score = model.score
     with torch.no_grad():

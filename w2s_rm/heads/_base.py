@@ -34,6 +34,7 @@ class CardWords:
         reading (`tuple[str, ...]`, *optional*): Lines of Python that read a score, after the model is loaded.
         with_trl (`tuple[str, ...]`, *optional*): Lines of Python that give it to a trainer of TRL's; `{place}` stands
             for its folder.
+        trl_words (`str`, *optional*): Says before these lines what they do.
         limits (`tuple[str, ...]`, *optional*): Sentences about what it is not to be trusted with.
     """
 
@@ -43,6 +44,7 @@ class CardWords:
     tags: tuple[str, ...] = ()
     reading: tuple[str, ...] = ()
     with_trl: tuple[str, ...] = ()
+    trl_words: str = "In batches, with the chat template it was trained with, and as `reward_funcs` of TRL's trainers:"
     limits: tuple[str, ...] = ()
 
 

@@ -41,6 +41,8 @@ class Steps(Classification):
         pipeline_tag="token-classification",
         tags=("prm", "process-reward-model"),
         reading=(
+            "import torch",
+            "",
             "bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]",
             "ids = bos + tokenizer(problem, add_special_tokens=False).input_ids",
             "for step in steps:  # each ends with the separator of its data",
@@ -49,11 +51,15 @@ class Steps(Classification):
             "    right = model(torch.tensor([ids])).logits[0, -1].softmax(-1)[1]",
         ),
         with_trl=(
+            "from transformers import AutoModelForTokenClassification, AutoTokenizer",
             "from trl.experimental.prm import PRMConfig, PRMTrainer",
             "",
-            'args = PRMConfig("further", step_separator=separator)',
-            'trainer = PRMTrainer("{place}", args=args, train_dataset=stepwise_supervision)',
+            'model = AutoModelForTokenClassification.from_pretrained("{place}")',
+            'tokenizer = AutoTokenizer.from_pretrained("{place}")',
+            'args = PRMConfig("further", step_separator=separator)  # data: prompt, completions, labels',
+            "trainer = PRMTrainer(model, args, train_dataset=dataset, processing_class=tokenizer)",
         ),
+        trl_words="Trained further by TRL, on its stepwise supervision:",
         limits=("It judges steps that are written as those it was trained on, with the same separator.",),
     )
 

@@ -30,7 +30,7 @@ class Evidence:
         classes (`tuple[str, ...]`, *optional*): The candidates of every example where these have a fixed meaning;
             `None` for exchangeable ones.
         seed (`int`, *optional*, defaults to `0`): For what is left to chance.
-        steps (`Mapping[str, Step]`, *optional*): By example id where in a solution an example stands, where the task
+        places (`Mapping[str, Step]`, *optional*): By example id where in a solution an example stands, where the task
             has solutions in steps.
     """
 
@@ -38,7 +38,7 @@ class Evidence:
     other: Mapping[str, WeakLabel] = field(default_factory=dict, hash=False)
     classes: tuple[str, ...] | None = None
     seed: int = 0
-    steps: Mapping[str, Step] = field(default_factory=dict, hash=False)
+    places: Mapping[str, Step] = field(default_factory=dict, hash=False)
 
 
 class LabelTransform(Protocol):
@@ -46,7 +46,7 @@ class LabelTransform(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which fields of [`Evidence`] have to be given, of `validation`, `other`, `classes` and `steps`."""
+        """Which fields of [`Evidence`] have to be given, of `validation`, `other`, `classes` and `places`."""
         ...
 
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
@@ -133,7 +133,7 @@ def needed_classes(name: str, evidence: Evidence, why: str) -> tuple[str, ...]:
     return evidence.classes
 
 
-def needed_steps(name: str, labels: Sequence[WeakLabel], evidence: Evidence) -> Mapping[str, Step]:
+def needed_places(name: str, labels: Sequence[WeakLabel], evidence: Evidence) -> Mapping[str, Step]:
     """Return where in a solution each labelled example stands.
 
     Args:
@@ -144,10 +144,10 @@ def needed_steps(name: str, labels: Sequence[WeakLabel], evidence: Evidence) -> 
     Raises:
         ConfigError: Some stand in none.
     """
-    outside = [label.id for label in labels if label.id not in evidence.steps]
+    outside = [label.id for label in labels if label.id not in evidence.places]
     if outside:
         raise ConfigError(
             f"labels {name!r}: needs a task of solutions in steps, and example {outside[0]!r} is no step of one; use a "
             "task of the setting process, or leave the transform out"
         )
-    return evidence.steps
+    return evidence.places

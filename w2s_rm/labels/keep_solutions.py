@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.errors import OptionError
-from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, is_number, needed_steps
+from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, is_number, needed_places
 from w2s_rm.types import hash_fraction
 
 
@@ -40,7 +40,7 @@ class KeepSolutions(TransformBase):
     @property
     def needs(self) -> frozenset[str]:
         """Where in a solution each example stands."""
-        return frozenset({"steps"})
+        return frozenset({"places"})
 
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels; arguments as in [`~w2s_rm.labels.LabelTransform`].
@@ -50,13 +50,13 @@ class KeepSolutions(TransformBase):
             DataError: Only one class is left.
         """
         check_labels("keep_solutions", labels)
-        steps = needed_steps("keep_solutions", labels, evidence)
+        places = needed_places("keep_solutions", labels, evidence)
         solutions = sorted(
-            {steps[label.id].solution for label in labels},
+            {places[label.id].solution for label in labels},
             key=lambda name: (hash_fraction("keep_solutions", evidence.seed, name), name),
         )
         # `round` takes halves to the even number.
         taken = set(solutions[: max(1, math.floor(self.share * len(solutions) + 0.5))])
-        kept = [label for label in labels if steps[label.id].solution in taken]
+        kept = [label for label in labels if places[label.id].solution in taken]
         check_kept("keep_solutions", kept, len(labels), evidence, "keep a larger share")
         return kept

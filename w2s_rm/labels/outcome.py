@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, needed_steps
+from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, needed_places
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Outcome(TransformBase):
     @property
     def needs(self) -> frozenset[str]:
         """Where in a solution each example stands."""
-        return frozenset({"steps"})
+        return frozenset({"places"})
 
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels; arguments as in [`~w2s_rm.labels.LabelTransform`].
@@ -33,7 +33,7 @@ class Outcome(TransformBase):
             DataError: Only one class is left.
         """
         check_labels("outcome", labels)
-        steps = needed_steps("outcome", labels, evidence)
-        kept = [label for label in labels if steps[label.id].last]
+        places = needed_places("outcome", labels, evidence)
+        kept = [label for label in labels if places[label.id].last]
         check_kept("outcome", kept, len(labels), evidence, "take more solutions, or keep the labels of all steps")
         return kept

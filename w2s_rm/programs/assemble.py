@@ -90,7 +90,8 @@ def _save(stage_args: Any, args: Any, model_args: Any, written: Path, kind: str)
         model = model.dequantize()
     if args.bf16_full_eval:
         model = model.to(torch.bfloat16)
-    made = put_together(model, models[chosen], int(tokenizer.pad_token_id))
+    every_token = HEADS[stage_args.head].chains
+    made = put_together(model, models[chosen], int(tokenizer.pad_token_id), every_token=every_token)
     made.model.save_pretrained(written)
     tokenizer.save_pretrained(written)
     if HEADS[stage_args.head].gives_rewards:

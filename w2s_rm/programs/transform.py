@@ -56,5 +56,5 @@ def _evidence(config: Mapping[str, Any], labelled: Sequence[Example]) -> Evidenc
         validation = [(label, example.gold) for label, example in pairs if example.gold is not None]
     other = {label.id: label for label in read_labels(config["other"])} if "other" in config else {}
     classes = config.get("classes")
-    steps = {example.id: example.step for example in labelled if example.step is not None}
-    return Evidence(validation, other, None if classes is None else tuple(classes), config["seed"], steps)
+    places = {example.id: example.step for example in labelled if example.step is not None}
+    return Evidence(validation, other, None if classes is None else tuple(classes), config["seed"], places)

@@ -179,7 +179,7 @@ def _loading(facts: CardFacts) -> Iterator[str]:
     ]
     yield "\n".join(["```python", *lines, "```"])
     if head.card.with_trl:
-        yield "In batches, with the chat template it was trained with, and as `reward_funcs` of TRL's trainers:"
+        yield head.card.trl_words
         yield "\n".join(["```python", *head.card.with_trl, "```"]).replace("{place}", model_path)
 
 

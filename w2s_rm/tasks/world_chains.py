@@ -11,7 +11,7 @@ import numpy as np
 from w2s_rm.corpora import EOS
 from w2s_rm.errors import OptionError
 from w2s_rm.tasks._process import WRONG_RIGHT, Solution, checked_steps, step_examples
-from w2s_rm.testbed.chains import derive
+from w2s_rm.testbed.chains import derive, first_that_matters
 from w2s_rm.testbed.world import ATTRIBUTES, World
 from w2s_rm.types import Example, Row, content_hash
 
@@ -82,7 +82,11 @@ class WorldChains:
             entities = rng.permutation(self.n_entities)[: self.n_steps + 1]
             order_NC = np.stack([rng.permutation(entities) for _ in range(self.n_solutions)])
             worth_NC = world.ranks_AE[attribute][order_NC] * (-1.0 if down else 1.0)
-            derived = derive(order_NC, worth_NC, np.arange(self.n_solutions) > 0, rng.random(self.n_solutions))
+            # Any other mistake would not show in the answer.
+            first_N = first_that_matters(worth_NC)
+            mistake_N = first_N + (rng.random(self.n_solutions) * (self.n_steps - first_N)).astype(np.int64)
+            mistake_N[0] = self.n_steps
+            derived = derive(order_NC, worth_NC, mistake_N)
             relation = f"{'down' if down else 'up'}_{ATTRIBUTES[attribute]}"
             asked = " , ".join(f"E{entity}" for entity in sorted(entities.tolist()))
             for number in range(self.n_solutions):

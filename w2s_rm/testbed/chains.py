@@ -3,9 +3,8 @@
     which is up_size : E3 , E17 , E9 ?
     E17 or E3 ? E17 <eos> E17 or E9 ? E9 <eos>
 
-Each step compares the best so far with the next entity, in an order of its own, and names one of the two. A mistake
-names the other one; only a step that so drops the best of all is ever mistaken, hence a derivation ends with the right
-entity exactly when it holds no mistake. Pure; no torch.
+Each step compares the best so far with the next entity, in an order of its own, and names one of the two; a mistake
+names the other one, and what follows goes on from there. Pure; no torch.
 
 Shape suffixes: N derivations, C entities of a problem, M = C - 1 steps.
 """
@@ -42,21 +41,25 @@ class Derivations:
         return np.arange(self.named_NM.shape[1]) < self.mistake_N[:, None]
 
 
-def derive(
-    order_NC: Ints, worth_NC: NDArray[np.float64], mistaken_N: NDArray[np.bool_], draw_N: NDArray[np.float64]
-) -> Derivations:
+def first_that_matters(worth_NC: NDArray[np.float64]) -> Ints:
+    """Return the first step, of shape `(N,)`, at which a mistake drops the best of all; so does each behind it.
+
+    Args:
+        worth_NC (`ndarray` of shape `(N, C)`): As in [`derive`].
+    """
+    # The step that brings the best of all in; as the first entity it is there from the first step on.
+    return np.maximum(worth_NC.argmax(axis=1) - 1, 0)
+
+
+def derive(order_NC: Ints, worth_NC: NDArray[np.float64], mistake_N: Ints) -> Derivations:
     """Write derivations.
 
     Args:
         order_NC (`ndarray` of shape `(N, C)`): The entities of each problem, in the order in which they are compared.
         worth_NC (`ndarray` of shape `(N, C)`): What is compared of each, in the same order; the highest wins.
-        mistaken_N (`ndarray` of shape `(N,)`): Whether a step is to be mistaken.
-        draw_N (`ndarray` of shape `(N,)`): In [0, 1), which of the steps that could be.
+        mistake_N (`ndarray` of shape `(N,)`): The step that is mistaken; M for none.
     """
     n, c = order_NC.shape
-    # The best of all takes part from the step on that brings it in; as the first entity, from the first step on.
-    first_N = np.maximum(worth_NC.argmax(axis=1) - 1, 0)
-    mistake_N = np.where(mistaken_N, first_N + (draw_N * (c - 1 - first_N)).astype(np.int64), c - 1)
     best_NM, next_NM, named_NM = (np.empty((n, c - 1), dtype=np.int64) for _ in range(3))
     rows, held_N = np.arange(n), np.zeros(n, dtype=np.int64)
     for step in range(c - 1):
