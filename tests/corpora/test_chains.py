@@ -49,8 +49,8 @@ def test_lines_are_derivations_and_remarks_say_what_is_so() -> None:
         else:
             assert good and len(steps) == 3 and predicted == [step[4] for step in steps]
     assert ends == {1, 2, 3}
-    # 60 % are judged, half of these are right: Binomial, five standard errors.
-    assert abs(len(remarks) - 240) < 5 * (400 * 0.6 * 0.4) ** 0.5
+    # 80 % are judged, half of these are right: Binomial, five standard errors.
+    assert abs(len(remarks) - 320) < 5 * (400 * 0.8 * 0.2) ** 0.5
     assert abs(sum(remarks) - len(remarks) / 2) < 5 * len(remarks) ** 0.5 / 2
 
 

@@ -142,3 +142,23 @@ def test_where_prompts_are_scored_both_means_are_over_them() -> None:
     expected = torch.stack([hidden[0, :3].mean(dim=0), hidden[1, 0]])
     for pooling in ("mean", "mean_candidate"):
         torch.testing.assert_close(pool(hidden, batch, pooling), expected)
+
+
+STEPS = [
+    {"prompt_ids": ids, "candidate_ids": [[], []], "targets": [0, 0]} for ids in ([5, 6], [5, 6, 7, 8], [9], [5, 6, 7])
+]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_a_step_is_read_where_a_longer_solution_passes_by(architecture: str, tiny_model: Callable[..., str]) -> None:
+    folder, head = tiny_model(architecture), HEADS["steps"]
+    trees = [head.tree(example, 0) for example in STEPS]
+    batch = SharedPrefixCollator(head.tree, 0, chains=True)(STEPS)
+    shared = {**batch, **places(trees, batch)}
+    assert int((shared["segments"] > 0).sum()) == 4 + 1
+    padded = laid_out(STEPS, "steps")
+    for layer in (1, 2):
+        found, expected = (
+            pool(read(LayerReader(load(folder), [layer]), given)[layer], given, "last") for given in (shared, padded)
+        )
+        torch.testing.assert_close(found, expected)

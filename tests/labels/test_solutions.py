@@ -47,12 +47,16 @@ def test_a_share_of_the_solutions_keeps_all_their_steps() -> None:
     other = KeepSolutions(0.25)(labels, Evidence(classes=evidence.classes, seed=2, places=evidence.places))
     assert {label.id for label in other} != {label.id for label in kept}
     assert KeepSolutions(1.0)(labels, evidence) == labels
-    assert len(KeepSolutions(0.001)(labels, evidence)) == 4
+    # At least one, whose end must not say the same as all its steps.
+    few = Evidence(seed=evidence.seed, places=evidence.places)
+    assert len(KeepSolutions(0.001)(labels, few)) == 4
+    with pytest.raises(DataError, match="labels 'keep_solutions': the 4 of 8 labels that are left say one class"):
+        KeepSolutions(0.5)([label for label in labels if label.id[:3] in ("s0-", "s2-")], evidence)
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.5, float("nan"), True, "half"])
 def test_a_share_out_of_range(share: object) -> None:
-    with pytest.raises(OptionError, match="share: is .* give a number in"):
+    with pytest.raises(OptionError, match="share is .* give a number in"):
         KeepSolutions(share)  # type: ignore[arg-type]
 
 

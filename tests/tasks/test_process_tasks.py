@@ -148,7 +148,7 @@ def test_the_place_of_the_first_mistake() -> None:
         else:
             assert task.solution(row).labels == (1, 1, 0)
     assert not task.solution(Row("here", {**task.example_row, "answer": None})).right
-    with pytest.raises(OptionError, match="kinds: holds 'word_sort'; did you mean 'word_sorting'"):
+    with pytest.raises(OptionError, match="kinds holds 'word_sort'; did you mean 'word_sorting'"):
         BigBenchMistake("unused", kinds=["word_sort"])
 
 
@@ -206,7 +206,7 @@ def test_derivations_are_right_where_they_say_so() -> None:
     assert places == {None, 0, 1, 2, 3, 4}
     assert [row.values["mistake"] is None for row in rows] == [True, False, False, False] * 40
     assert rows[:8] == list(WorldChains(n_entities=12, n_steps=5, n_problems=2).rows())
-    with pytest.raises(OptionError, match="n_steps: is 12.*n_solutions: is 1"):
+    with pytest.raises(OptionError, match=r"n_steps is 12;(?s:.*)n_solutions is 1;"):
         WorldChains(n_entities=12, n_steps=12, n_solutions=1)
 
 

@@ -39,7 +39,7 @@ class Chains:
         n_entities (`int`, *optional*, defaults to `48`): See [`World`]; the same for the task and all models.
         n_attributes (`int`, *optional*, defaults to `2`): See [`World`]; the same for the task and all models.
         n_steps (`int`, *optional*, defaults to `4`): Steps of a derivation, which compares one entity more.
-        judged_fraction (`float`, *optional*, defaults to `0.6`): Share of lines that are judged.
+        judged_fraction (`float`, *optional*, defaults to `0.8`): Share of lines that are judged.
 
     Raises:
         ConfigError: A share outside [0, 1], no steps or more than there are entities, or a world that cannot be.
@@ -49,7 +49,7 @@ class Chains:
     n_entities: int = 48
     n_attributes: int = 2
     n_steps: int = 4
-    judged_fraction: float = 0.6
+    judged_fraction: float = 0.8
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -89,7 +89,8 @@ class Chains:
             rng (`np.random.Generator`): Source of the draws.
         """
         judged_N = rng.random(n_lines) < self.judged_fraction
-        end_N = rng.integers(1, self.n_steps + 1, size=n_lines)
+        # More often early than late: to judge one step comes before to judge several.
+        end_N = 1 + (self.n_steps * rng.random(n_lines) ** 2).astype(np.int64)
         right_N = ~judged_N | (rng.random(n_lines) < 0.5)
         mistake_N = np.where(right_N, self.n_steps, (rng.random(n_lines) * end_N).astype(np.int64))
         return self._lines(judged_N, end_N, mistake_N, rng)

@@ -190,7 +190,10 @@ def encode_prompts(
 
 
 def encode_pieces(
-    tokenizer: PreTrainedTokenizerBase, pieces: Sequence[Sequence[str]], n_classes: int, max_length: int | None
+    tokenizer: PreTrainedTokenizerBase,
+    pieces: Sequence[Sequence[str]],
+    n_classes: Sequence[int],
+    max_length: int | None,
 ) -> list[Encoded]:
     """Tokenise texts piece by piece, so that texts which begin with the same pieces begin with the same tokens.
 
@@ -200,7 +203,7 @@ def encode_pieces(
     Args:
         tokenizer (`PreTrainedTokenizerBase`): The model's tokenizer.
         pieces (`Sequence[Sequence[str]]`): The pieces of each text, to be joined as they are.
-        n_classes (`int`): Number of candidates of each, which have no tokens here.
+        n_classes (`Sequence[int]`): Number of candidates of each, which have no tokens here.
         max_length (`int`, *optional*): Most tokens in a row.
 
     Raises:
@@ -214,10 +217,10 @@ def encode_pieces(
     ids_of = dict(zip(distinct, tokens, strict=True))
     opening = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     encoded = []
-    for text in pieces:
+    for text, count in zip(pieces, n_classes, strict=True):
         row = [*opening, *(token for piece in text for token in ids_of[piece])]
         kept = row if max_length is None else _cut_left(row, max_length, len(opening))
-        encoded.append(Encoded(kept, [[] for _ in range(n_classes)], cut_prompt_tokens=len(row) - len(kept)))
+        encoded.append(Encoded(kept, [[] for _ in range(count)], cut_prompt_tokens=len(row) - len(kept)))
     return encoded
 
 

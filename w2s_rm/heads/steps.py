@@ -73,9 +73,8 @@ class Steps(Classification):
                 f"head steps reads plain text, but these examples are conversations: {', '.join(spoken[:5])}; give the "
                 "problem and its steps as text"
             )
-        encoded = encode_pieces(
-            tokenizer, [_pieces(example) for example in examples], len(examples[0].candidates), max_length
-        )
+        pieces, counts = [_pieces(example) for example in examples], [len(example.candidates) for example in examples]
+        encoded = encode_pieces(tokenizer, pieces, counts, max_length)
         return refuse_bare(self.name, examples, encoded)
 
     def collator(self, pad_token_id: int, pad_to_multiple_of: int | None) -> Collator:

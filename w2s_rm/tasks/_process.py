@@ -55,7 +55,8 @@ def step_examples(solution: Solution, separator: str) -> list[Example]:
     """
     id = solution.id or content_hash(solution.problem, solution.steps)
     group = solution.group or content_hash(solution.problem)
-    text, cuts, examples = solution.problem, (len(solution.problem),), []
+    text, examples = solution.problem, list[Example]()
+    cuts: tuple[int, ...] = (len(text),)
     for number, (step, label) in enumerate(zip(solution.steps, solution.labels, strict=True)):
         cuts = (*cuts, len(text) + len(step), len(text) + len(step) + len(separator))
         text += step + separator

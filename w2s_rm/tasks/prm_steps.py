@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from w2s_rm.errors import DataError
 from w2s_rm.tasks._process import ProcessTask, Solution, checked_steps, so_far
+from w2s_rm.tasks._source import cell
 from w2s_rm.types import Row
 
 _MARK, _FIRST = "ки", "Step 1:"
@@ -44,7 +45,8 @@ class PrmSteps(ProcessTask):
     def solution(self, row: Row) -> Solution:
         """Read a record in the form that its columns say."""
         values = row.values
-        if "completions" in values:
+        # One of the three that is missing is named.
+        if len({"prompt", "completions", "labels"} & values.keys()) >= 2:
             problem, steps, labels = _stepwise(row)
         elif isinstance(values.get("input"), str) and isinstance(values.get("label"), str):
             problem, steps, labels = _math_shepherd(row)
@@ -65,12 +67,11 @@ Parts = tuple[str, tuple[str, ...], tuple[int, ...]]
 
 
 def _stepwise(row: Row) -> Parts:
-    values = row.values
-    if not isinstance(values.get("prompt"), str):
+    prompt, completions, labels = (cell(row, name) for name in ("prompt", "completions", "labels"))
+    if not isinstance(prompt, str):
         raise DataError(f"{row.place}: 'prompt' is no text; give the problem as text")
-    labels = values.get("labels")
-    steps = checked_steps(row, values["completions"], labels, ("completions", "labels"))
-    return values["prompt"], steps, _numbers(row, "labels", labels)
+    steps = checked_steps(row, completions, labels, ("completions", "labels"))
+    return prompt, steps, _numbers(row, "labels", labels)
 
 
 def _numbers(row: Row, column: str, labels: Any) -> tuple[int, ...]:
