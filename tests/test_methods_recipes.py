@@ -56,6 +56,13 @@ def test_every_component_has_a_method(setting: str) -> None:
     assert named(setting, "supervisors") == set(catalog.names("supervisors")) - {"trained", "file"}
 
 
+@pytest.mark.parametrize("name", ["world_chains", "big_bench_mistake_features"])
+def test_solutions_are_supervised_by_steps_and_by_outcome(name: str) -> None:
+    methods = load_recipe(ROOT.parent / "process" / f"{name}.yaml", ()).methods.values()
+    used = [entry if isinstance(entry, str) else entry["name"] for method in methods for entry in method.labels]
+    assert set(used) == _STEPWISE and any(not method.labels for method in methods)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", list(WITHOUT))
 def test_all_methods_run(setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,8 @@ def test_scores_and_gradients_are_the_same(
     tiny_language_model: Callable[..., str],
     tiny_tokenizer: Callable[..., Any],
 ) -> None:
+    if (head, architecture) == ("steps", "gemma3_text"):
+        pytest.skip("transformers has no token classifier of this architecture")
     tokenizer = tiny_tokenizer(pad=pad, side=side)
     model = load(tiny_language_model(architecture), head, tokenizer.pad_token_id)
     rows = encoded_rows(head, tokenizer)

@@ -86,5 +86,7 @@ def output_layer(model: PreTrainedModel) -> nn.Module | None:
         model (`PreTrainedModel`): The model, without adapter around it.
     """
     children = dict(model.named_children())
-    layer: nn.Module | None = children.get("score") or children.get("classifier") or model.get_output_embeddings()
+    # Classifiers of tokens have a dropout before it, and some of them call it so.
+    of_tokens = children.get("classifier") if "dropout" in children else None
+    layer: nn.Module | None = children.get("score") or of_tokens or model.get_output_embeddings()
     return layer

@@ -86,7 +86,7 @@ def _math_shepherd(row: Row) -> Parts:
     *pieces, _ = text.split(_MARK)
     if not pieces:
         raise DataError(f"{row.place}: 'input' holds no steps; drop the row, or put {_MARK} behind each step")
-    marks, at = [], 0
+    marks, at = list[str](), 0
     for piece in pieces:
         at += len(piece)
         mark = labelled[at : at + 1]
