@@ -86,6 +86,8 @@ def test_what_it_cannot_prepare(training: Training, route: Any) -> None:
         Freeze(0, cached=True)
     with pytest.raises(ConfigError, match="cached: anchor_coefficient compares with all layers"):
         Freeze(1, cached=True).prepare(route, training(anchor_coefficient=1.0))
+    with pytest.raises(ConfigError, match="cached: head steps reads several examples in one row"):
+        Freeze(1, cached=True).prepare(route, training(head="steps"))
     with pytest.raises(ConfigError, match="freeze: with LoRA.*frozen already"):
         Freeze(1).prepare(route, training(use_peft=True))
     with pytest.raises(ConfigError, match="head lm has no new head.*use 1 or more"):

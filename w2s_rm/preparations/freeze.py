@@ -53,5 +53,10 @@ class Freeze:
                 f"freeze: head {training.head} has no new head, so with layers: 0 nothing would be trained; use 1 or "
                 "more"
             )
+        if self.cached and HEADS[training.head].chains:
+            raise ConfigError(
+                f"freeze: cached: head {training.head} reads several examples in one row, and states are kept by "
+                "example; set cached: false, or train on: features"
+            )
         states = route.token_states(training, self.layers) if self.cached else None
         return dataclasses.replace(training, trainable_layers=self.layers, frozen_states=states)
