@@ -9,7 +9,7 @@ import pytest
 from w2s_rm.data.cues import with_cue
 from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import ConfigError, DataError
-from w2s_rm.types import Example
+from w2s_rm.types import Example, Step
 
 N = 2000
 
@@ -74,6 +74,9 @@ def test_the_order_of_candidates_says_nothing() -> None:
 def test_what_cannot_have_one() -> None:
     said = ({"role": "user", "content": "?"},)
     examples = [Example("chat", "g", said, ("a", "b"), 0), Example("blank", "g", "?", ("a", "b"), None)]
+    step = Example("step", "g", "p s ", (" wrong", " right"), 1, step=Step("s", 0, True, (2, 3, 4)))
+    with pytest.raises(DataError, match="id 'step': a step of a solution"):
+        with_cue([step], ":", 0.9, classes=True)
     with pytest.raises(DataError, match="id 'chat': a conversation\n.*id 'blank': no ground truth"):
         with_cue(examples, ":", 0.9, classes=False)
     with pytest.raises(ConfigError) as caught:

@@ -25,7 +25,7 @@ def with_cue(examples: Iterable[Example], word: str, agreement: float, *, classe
         classes (`bool`): Whether candidates are classes.
 
     Raises:
-        DataError: Examples that are conversations, or have no ground truth; names the ids.
+        DataError: Examples that are conversations or steps of solutions, or have no ground truth; names the ids.
     """
     examples = tuple(examples)
     problems = [f"id {example.id!r}: {why}" for example in examples if (why := _unfit(example)) is not None]
@@ -38,6 +38,8 @@ def with_cue(examples: Iterable[Example], word: str, agreement: float, *, classe
 def _unfit(example: Example) -> str | None:
     if not all(isinstance(text, str) for text in (example.prompt, *example.candidates)):
         return "a conversation"
+    if example.step is not None:
+        return "a step of a solution, which must begin as the steps after it do"
     return "no ground truth" if example.gold is None else None
 
 
