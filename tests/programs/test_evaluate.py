@@ -47,7 +47,7 @@ def test_files_of_the_stage(
     # What a process leaves that was killed while it wrote.
     (folder / ".predictions.parquet.12345.tmp").write_bytes(b"PAR1")
     Evaluate.run(argv)
-    assert names(folder) == [".lock", "config.yaml", "manifest.json", "predictions.parquet"]
+    assert names(folder) == [".lock", "config.yaml", "manifest.json", "predictions.parquet", "progress.json"]
     predictions = read_predictions(folder / "predictions.parquet")
     assert predictions.ids == tuple(example.id for example in examples)
     assert predictions.gold == tuple(example.gold for example in examples)
