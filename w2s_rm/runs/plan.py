@@ -31,6 +31,8 @@ class PlannedStage:
         folder (`Path`): Where its results are.
         policy (`str`, *optional*): What optimised a policy against the model's rewards, such as `"dpo"`.
         further (`str`, *optional*): The label of the further task that it belongs to; `None` for the run's own.
+        title (`str`, *optional*): A short description, as lines of progress have it.
+        needs (`tuple[str, ...]`, *optional*): Names of the folders of the stages that it reads.
     """
 
     stage: str
@@ -40,6 +42,8 @@ class PlannedStage:
     folder: Path
     policy: str | None = None
     further: str | None = None
+    title: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,10 @@ def read_run(run_dir: Path) -> Run:
         "seeds": tuple(plan["seeds"]),
         "methods": tuple(plan["methods"]),
         "stages": tuple(
-            PlannedStage(**{**entry, "folder": _locate(run_dir, Path(entry["folder"]))}) for entry in stages
+            PlannedStage(
+                **{**entry, "folder": _locate(run_dir, Path(entry["folder"])), "needs": tuple(entry.get("needs", ()))}
+            )
+            for entry in stages
         ),
         "policies": _policies(policy),
         "tested": tuple(TestedTask(**entry) for entry in tested),
