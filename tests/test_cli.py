@@ -47,7 +47,7 @@ def test_surface() -> None:
     assert surface(cli.build_parser()) == {
         "init": ["DATASET", "key=value", "--weak", "--strong", "--output"],
         "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands", "--gap", "--spread"],
-        "run": ["RECIPE", "key=value", "--runs", "--executor"],
+        "run": ["RECIPE", "key=value", "--runs", "--executor", "--only", "--dry-run"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
         "report": ["RUN", "--output", "--section"],
         "assemble": ["PROBE"],

@@ -31,8 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except W2SError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; finished stages are kept, the same command goes on from here", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        # A command that was running stages says what is kept of them.
+        print("; ".join(filter(None, ("interrupted", str(interrupt)))), file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; Python's own flush at exit would complain again.

@@ -16,7 +16,7 @@ from w2s_rm.files import write_text
 from w2s_rm.programs.launched import held
 from w2s_rm.runs import progress
 from w2s_rm.runs.folder import StageFolder, holder_lives, lock
-from w2s_rm.runs.progress import PROGRESS, Progress, Reporter, read_progress, write_progress
+from w2s_rm.runs.progress import PROGRESS, Progress, Reporter, read_progress, tell_problem, write_progress
 
 
 class Clock:
@@ -132,10 +132,19 @@ def test_a_stage_leaves_what_went_wrong(tmp_path: Path, rank: str, monkeypatch: 
     said = read_progress(tmp_path)
     assert said is not None and said.problem == "row 7: no label" and (said.step, said.total) == (3, 10)
     with pytest.raises(ZeroDivisionError), held(tmp_path):
+        write_progress(tmp_path, Progress(3, 10))
         _ = 1 / 0
     said = read_progress(tmp_path)
     assert said is not None and said.problem is not None
     assert said.problem.startswith("Traceback") and "ZeroDivisionError: division by zero" in said.problem
+
+
+def test_what_was_told_first_stays(tmp_path: Path) -> None:
+    """A stage knows more of what went wrong than who launched it."""
+    tell_problem(tmp_path, "row 7: no label")
+    tell_problem(tmp_path, "failed with exit code 2")
+    said = read_progress(tmp_path)
+    assert said is not None and said.problem == "row 7: no label"
 
 
 def test_an_interruption_is_no_failure_and_how_far_it_was_stays(tmp_path: Path) -> None:

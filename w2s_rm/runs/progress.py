@@ -164,20 +164,43 @@ def told_end(folder: Path, *, first: bool) -> Iterator[None]:
         first (`bool`): Whether this is the process that writes; of the others only what went wrong is told.
     """
     if first:
-        (folder / PROGRESS).unlink(missing_ok=True)
+        forget_progress(folder)
     begun = time.monotonic()
     try:
         yield
     except Exception as error:
-        said = read_progress(folder) or Progress()
-        # What went wrong is raised on and told; a disk that is full, for one, cannot hold it as well.
-        with contextlib.suppress(OSError):
-            write_progress(folder, dataclasses.replace(said, problem=_problem(error)))
+        tell_problem(folder, problem_of(error))
         raise
     if first:
         write_progress(folder, Progress(seconds=time.monotonic() - begun))
 
 
-def _problem(error: Exception) -> str:
-    # An error of the user's making says what to do; of any other only its traceback tells where it comes from.
+def forget_progress(folder: Path) -> None:
+    """Forget an earlier try of a stage.
+
+    Args:
+        folder (`Path`): The stage's folder.
+    """
+    (folder / PROGRESS).unlink(missing_ok=True)
+
+
+def tell_problem(folder: Path, problem: str) -> None:
+    """Leave in a stage's folder what went wrong; where that is told already, it stays.
+
+    Args:
+        folder (`Path`): The stage's folder.
+        problem (`str`): What to tell.
+    """
+    said = read_progress(folder) or Progress()
+    # It is an error on its way to the user besides; a disk that is full, for one, cannot hold it as well.
+    with contextlib.suppress(OSError):
+        write_progress(folder, dataclasses.replace(said, problem=said.problem or problem))
+
+
+def problem_of(error: Exception) -> str:
+    """Return what to tell of an error: its message where it is of the user's making, else where it comes from.
+
+    Args:
+        error (`Exception`): The error.
+    """
     return str(error) if isinstance(error, W2SError) else "".join(traceback.format_exception(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,8 +69,12 @@ def stand(folder: Path, now: float) -> Standing:
 
 def _touched(folder: Path) -> float:
     """When a holder on another machine was last seen to write."""
-    files = (folder / ".lock", folder / PROGRESS)
-    return max((path.stat().st_mtime for path in files if path.exists()), default=0.0)
+    times = [0.0]
+    for path in (folder / ".lock", folder / PROGRESS):
+        # A folder may be set aside in any moment.
+        with contextlib.suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times)
 
 
 def expected_rest(standings: Mapping[Path, Standing], kinds: Mapping[Path, object], now: float) -> Rest:
