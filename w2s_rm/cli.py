@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from w2s_rm import __version__
 from w2s_rm.errors import EXIT_USER_ERROR, W2SError, system_problem, unwritten
 
-COMMANDS = ("init", "plan", "run", "check", "report", "evaluate", "assemble", "export", "score", "list")
+COMMANDS = (
+    "init",
+    "plan",
+    "run",
+    "view",
+    "check",
+    "report",
+    "clean",
+    "evaluate",
+    "assemble",
+    "export",
+    "score",
+    "list",
+)
 """In the order in which help shows them."""
 EXIT_INTERRUPTED = 130
 

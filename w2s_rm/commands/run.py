@@ -71,6 +71,7 @@ def _run(plans: Sequence[Plan], say: Say, only: frozenset[Path] | None, *, on_ra
 def _would_run(jobs: Sequence[Job], wanted: Sequence[Job]) -> list[str]:
     """A line for each stage that is missing, and what there is in all."""
     from w2s_rm.experiment.live import expected_text
+    from w2s_rm.render.numbers import counted
     from w2s_rm.runs.standing import stand
 
     now = time.time()
@@ -80,4 +81,7 @@ def _would_run(jobs: Sequence[Job], wanted: Sequence[Job]) -> list[str]:
     missing = [job for job in wanted if not job.stage.cached]
     lines = [f"{numbers[job.stage.folder]:{width}d}  would run  {job.title}" for job in missing]
     rest = expected_text(wanted, standings, now)
-    return [*lines, f"{len(wanted)} stages: {len(wanted) - len(missing)} cached, {len(missing)} to run{rest}"]
+    return [
+        *lines,
+        f"{counted(len(wanted), 'stage')}: {len(wanted) - len(missing)} cached, {len(missing)} to run{rest}",
+    ]

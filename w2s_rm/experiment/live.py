@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.experiment.jobs import Job
 from w2s_rm.experiment.run import Say, print_line
-from w2s_rm.render.numbers import duration, rate, share
+from w2s_rm.render.numbers import counted, duration, rate, share
 from w2s_rm.runs.processes import WATCHED_VARIABLE
 from w2s_rm.runs.progress import Progress
 from w2s_rm.runs.standing import DONE, RUNNING, Standing, expected_rest, stand
@@ -71,7 +71,10 @@ class Watched:
         done = len(self._done) - self._cached
         rest = len(self.jobs) - len(self._done) - len(running)
         words = [f"{self._cached} cached", f"{done} done", f"{len(running)} running", f"{rest} to come"]
-        return running, f"{len(self.jobs)} stages: {', '.join(words)}{expected_text(self.jobs, standings, now)}"
+        return (
+            running,
+            f"{counted(len(self.jobs), 'stage')}: {', '.join(words)}{expected_text(self.jobs, standings, now)}",
+        )
 
 
 def expected_text(jobs: Sequence[Job], standings: dict[Path, Standing], now: float) -> str:
@@ -86,7 +89,7 @@ def expected_text(jobs: Sequence[Job], standings: dict[Path, Standing], now: flo
     rest = expected_rest(standings, kinds, now)
     if not rest.seconds:
         return ""
-    more = f", and {rest.unknown} stage{'s' if rest.unknown > 1 else ''} of unknown length" if rest.unknown else ""
+    more = f", and {counted(rest.unknown, 'stage')} of unknown length" if rest.unknown else ""
     return f"; about {duration(rest.seconds)} left{more}"
 
 

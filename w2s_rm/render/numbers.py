@@ -65,6 +65,11 @@ def share_interval(value: float, low: float, high: float) -> str:
     return f"{share(value)} [{percent(low)}, {percent(high)}]"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: `1 stage`, `3 stages`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def rate(value: float) -> str:
     """A number of three digits, or more before the point: `0.0123`, `5`, `1,234`."""
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"

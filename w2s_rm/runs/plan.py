@@ -16,7 +16,8 @@ from w2s_rm.runs.folder import REMEDY, StageFolder, is_weights
 
 # Stages whose results reports read.
 _READ_STAGES = ("prepare", "relabel", "choice", "evaluate", "policy")
-_PLAN = "plan.json"
+PLAN = "plan.json"
+"""In the folder of a run."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,21 @@ def read_run(run_dir: Path) -> Run:
     Raises:
         ArtifactError: No plan, a broken plan, or unfinished stages (all are named).
     """
-    path, plan = run_dir / _PLAN, read_plan(run_dir)
+    run = read_planned(run_dir)
+    _check_finished(run, run_dir / PLAN)
+    return run
+
+
+def read_planned(run_dir: Path) -> Run:
+    """Read `plan.json` of a run, whatever has become of its stages.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+
+    Raises:
+        ArtifactError: No plan, or a broken one.
+    """
+    path, plan = run_dir / PLAN, read_plan(run_dir)
     policy, stages, tested = plan.get("policies"), plan.get("stages", []), plan.get("tested", [])
     missing = _missing(Run, plan, "")
     for number, entry in enumerate(stages):
@@ -215,9 +230,7 @@ def read_run(run_dir: Path) -> Run:
         "policies": _policies(policy),
         "tested": tuple(TestedTask(**entry) for entry in tested),
     }
-    run = Run(**{**plan, **read})
-    _check_finished(run, path)
-    return run
+    return Run(**{**plan, **read})
 
 
 def read_plan(run_dir: Path) -> dict[str, Any]:
@@ -229,7 +242,7 @@ def read_plan(run_dir: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: There is none, or it is not what a run wrote.
     """
-    path = run_dir / _PLAN
+    path = run_dir / PLAN
     if not path.is_file():
         raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
     try:
@@ -267,7 +280,7 @@ def write_plan(run_dir: Path, run: Run) -> None:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
         run ([`Run`]): What to write.
     """
-    write_signed(run_dir / _PLAN, run.plain())
+    write_signed(run_dir / PLAN, run.plain())
 
 
 def _missing(kind: type, content: Mapping[str, Any], where: str) -> list[str]:
