@@ -60,9 +60,11 @@ def server(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ViewServer]:
     with ViewServer(runs, 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture

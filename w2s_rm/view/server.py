@@ -79,7 +79,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        self._send(self._answer())
+        try:
+            answer = self._answer()
+        except OSError:
+            # A folder that was removed meanwhile, or may not be read: the page says so, and asks again.
+            answer = _nothing(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._send(answer)
 
     do_HEAD = do_GET
 
