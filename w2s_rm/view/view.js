@@ -43,7 +43,7 @@ const scrolled = (name, lines, numbers) =>
 
 // The graph of stages
 
-const WIDE = 190, GAP = 44, SQUARE = 13, PER_LINE = 12, ROW_GAP = 12;
+const WIDE = 174, GAP = 34, SQUARE = 13, PER_LINE = 10, ROW_GAP = 12;
 
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
@@ -87,7 +87,7 @@ function boxShape(box, place, stages) {
   return drawn("g", {},
     drawn("rect", { x: place.x, y: place.y, width: WIDE, height: place.height, rx: 5, class: "box" },
       drawn("title", {}, box.label)),
-    drawn("text", { x: place.x + 8, y: place.y + 15 }, cut(box.label, 27)),
+    drawn("text", { x: place.x + 8, y: place.y + 15 }, cut(box.label, 25)),
     ...squares);
 }
 
