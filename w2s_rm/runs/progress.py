@@ -115,7 +115,8 @@ class Reporter:
     unit: str = "steps"
     _due: float = field(default=0.0, init=False)
     _marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), init=False)
-    _measured: dict[str, float] = field(default_factory=dict, init=False)
+    _accuracy: float | None = field(default=None, init=False)
+    _loss: float | None = field(default=None, init=False)
     _held_out: bool = field(default=False, init=False)
 
     def __call__(self, step: int, total: int) -> None:
@@ -133,7 +134,7 @@ class Reporter:
         since, first = self._marks[0]
         speed = (step - first) / (now - since) if step > first and now > since else None
         self._marks.append((now, step))
-        write_progress(self.folder, Progress(step, total, self.unit, speed, **self._measured))
+        write_progress(self.folder, Progress(step, total, self.unit, speed, self._accuracy, self._loss))
         self._due = time.monotonic() + max(_EVERY_S, (time.monotonic() - now) / _SHARE)
 
     def measured(self, logs: Mapping[str, Any]) -> None:
@@ -150,9 +151,8 @@ class Reporter:
         found = next((numbers[name] for name in _ACCURACIES if name in numbers), None)
         held_out = any(name in numbers for name in _ACCURACIES[:-1])
         if found is not None and (held_out or not self._held_out):
-            self._measured["accuracy"], self._held_out = found, held_out
-        if "loss" in numbers:
-            self._measured["loss"] = numbers["loss"]
+            self._accuracy, self._held_out = found, held_out
+        self._loss = numbers.get("loss", self._loss)
 
 
 @contextlib.contextmanager
