@@ -66,6 +66,9 @@ def test_a_line_for_each_stage_that_runs_and_one_for_all(jobs: list[Job]) -> Non
     (summary,) = shown(watched, now).splitlines()
     # The other student takes as long.
     assert "1 cached, 2 done, 0 running" in summary and "about 1 min left" in summary
+    StageFolder(folder_of(jobs, "prepare")).set_aside()
+    (summary,) = shown(watched, now).splitlines()
+    assert "0 cached, 2 done, 0 running" in summary
 
 
 def test_a_name_is_no_markup(jobs: list[Job]) -> None:
@@ -79,7 +82,7 @@ def test_a_name_is_no_markup(jobs: list[Job]) -> None:
 @pytest.mark.parametrize(
     ("progress", "expected"),
     [
-        (Progress(), ("begins", "", "", "")),
+        (Progress(), ("runs", "", "", "")),
         (Progress(1, 7, "batches"), ("1 of 7 batches", "", "", "")),
         (Progress(1, 7, speed=0.0123, loss=2.5), ("1 of 7 steps", "0.0123/s", "8 min left", "loss 2.500")),
         (Progress(1, 7, speed=1234.0, accuracy=1.0), ("1 of 7 steps", "1,234/s", "0 s left", "accuracy 100.0 %")),

@@ -305,7 +305,7 @@ def test_a_stage_that_failed_has_its_log(ask: Ask, runs: Path, plan: Plan) -> No
 def test_a_stage_that_runs_says_how_far_it_is(ask: Ask, runs: Path, plan: Plan) -> None:
     weak = folder_of(runs, plan, "weak seed 0")
     write_text(weak / ".lock", f"process {os.getpid()} on {os.uname().nodename}")
-    assert [line["words"] for line in state(ask, "small")["small"]["all"]["running"]] == ["begins"]
+    assert [line["words"] for line in state(ask, "small")["small"]["all"]["running"]] == ["runs"]
     write_progress(weak, Progress(50, 200, speed=5.0, accuracy=0.812, loss=0.5))
     write_text(weak / METRICS, '{"step": 10, "loss": 0.7}\n{"step": 20, "loss": NaN}\nrubbish\n{"step": 30, "lo')
     found = state(ask, "small")["small"]

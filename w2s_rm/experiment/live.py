@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from w2s_rm.experiment.jobs import Job
 from w2s_rm.experiment.run import Say, print_line
 from w2s_rm.render.numbers import counted, duration, rate, share
+from w2s_rm.runs.folder import MANIFEST
 from w2s_rm.runs.processes import WATCHED_VARIABLE
 from w2s_rm.runs.progress import Progress
 from w2s_rm.runs.standing import DONE, RUNNING, Standing, expected_rest, stand
@@ -39,22 +40,28 @@ class Watched:
 
     jobs: Sequence[Job]
     _done: dict[Path, Standing] = field(default_factory=dict, init=False)
-    _cached: int = field(default=0, init=False)
+    _cached: set[Path] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.look(time.time())
-        self._cached = len(self._done)
+        self._cached = set(self._done)
 
     def look(self, now: float) -> dict[Path, Standing]:
-        """Look how all stages stand; one that is done stays so.
+        """Look how all stages stand.
 
         Args:
             now (`float`): Seconds since 1970.
         """
-        folders = [job.stage.folder for job in self.jobs]
-        standings = {folder: self._done.get(folder) or stand(folder, now) for folder in folders}
+        standings = {job.stage.folder: self._stand(job.stage.folder, now) for job in self.jobs}
         self._done = {folder: standing for folder, standing in standings.items() if standing.state == DONE}
+        # One that a run has set aside is to be made again.
+        self._cached &= set(self._done)
         return standings
+
+    def _stand(self, folder: Path, now: float) -> Standing:
+        kept = self._done.get(folder)
+        # Most are done, and stay so as long as their manifest is there; this is asked twice a second.
+        return kept if kept is not None and (folder / MANIFEST).exists() else stand(folder, now)
 
     def lines(self, now: float) -> tuple[list[tuple[str, Progress]], str]:
         """Return title and progress of each stage that runs, and a line about all.
@@ -68,9 +75,10 @@ class Watched:
             for job in self.jobs
             if (standing := standings[job.stage.folder]).state == RUNNING
         ]
-        done = len(self._done) - self._cached
+        cached = len(self._cached)
+        done = len(self._done) - cached
         rest = len(self.jobs) - len(self._done) - len(running)
-        words = [f"{self._cached} cached", f"{done} done", f"{len(running)} running", f"{rest} to come"]
+        words = [f"{cached} cached", f"{done} done", f"{len(running)} running", f"{rest} to come"]
         return (
             running,
             f"{counted(len(self.jobs), 'stage')}: {', '.join(words)}{expected_text(self.jobs, standings, now)}",
@@ -172,7 +180,7 @@ def cells(progress: Progress, now: float) -> tuple[str, str, str, str]:
         now (`float`): Seconds since 1970.
     """
     if progress.step is None or progress.total is None:
-        return "begins", "", "", ""
+        return "runs", "", "", ""
     left = progress.left(now)
     measured = ""
     if progress.accuracy is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Viewer:
     """
 
     places: Places
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, init=False)
     _plans: dict[tuple[Path, int], Run] = field(default_factory=dict, init=False)
     _done: dict[Path, tuple[int, Standing]] = field(default_factory=dict, init=False)
     _inputs: dict[Path, tuple[str, ...]] = field(default_factory=dict, init=False)
@@ -79,10 +81,10 @@ class Viewer:
             unfolded (`Iterable[str]`): Names of the runs of which all is wanted.
         """
         folders, now, wanted = self.places.runs(), time.time(), set(unfolded)
-        return {
-            "folder": str(self.places.root),
-            "runs": [self._run(name, folder, now, name in wanted) for name, folder in folders.items()],
-        }
+        # Two pages may ask at once, and what is kept of growing files is for one.
+        with self._one_at_a_time:
+            runs = [self._run(name, folder, now, name in wanted) for name, folder in folders.items()]
+        return {"folder": str(self.places.root), "runs": runs}
 
     def compared(self, first: str, second: str) -> dict[str, Any] | None:
         """Return the results of two runs side by side; `None` where one is not there.
@@ -229,7 +231,7 @@ def _status(seen: list[_Seen], states: list[str], now: float) -> str:
 def _progress_line(stage: _Seen, now: float) -> dict[str, Any]:
     progress = stage.standing.progress
     if progress is None or progress.step is None or not progress.total:
-        return {"title": stage.title, "share": None, "words": "begins"}
+        return {"title": stage.title, "share": None, "words": "runs"}
     left = progress.left(now)
     words = [
         f"{progress.step} of {progress.total} {progress.unit}",
