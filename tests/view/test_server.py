@@ -24,6 +24,7 @@ from w2s_rm.experiment.run import record
 from w2s_rm.files import write_json, write_text
 from w2s_rm.runs.folder import LOG, METRICS, StageFolder
 from w2s_rm.runs.progress import Progress, write_progress
+from w2s_rm.view.places import Places, within
 from w2s_rm.view.server import ViewServer
 
 __all__ = ["make_recipe"]
@@ -165,6 +166,26 @@ def test_nothing_outside_the_runs_is_fetched(ask: Ask, runs: Path, target: str) 
     (runs / "link").symlink_to(runs.parent / "secret")
     status, _, body = ask(target.format(root=str(runs.parent).lstrip("/")))
     assert status == 404 and SECRET.encode() not in body
+
+
+def test_a_name_is_one_entry_of_a_folder(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "file", "x")
+    places = Places(tmp_path / "a", cache=tmp_path / "cache")
+    assert within(tmp_path / "a", "b", "file") == tmp_path / "a" / "b" / "file"
+    for names in (
+        ("b/file",),
+        ("..", "a", "b", "file"),
+        ("b", ".", "file"),
+        ("b", "", "file"),
+        ("b\\file",),
+        ("b",),
+    ):
+        assert within(tmp_path / "a", *names) is None
+    assert within(tmp_path / "a", str(tmp_path / "a" / "b" / "file")) is None
+    assert within(tmp_path / "a", "b\0", "file") is None
+    (tmp_path / "a" / "stages" / "x-1").mkdir(parents=True)
+    assert places.stage("x-1") == tmp_path / "a" / "stages" / "x-1"
+    assert [places.stage(name) for name in ("..", ".", "", "../b", "x-1/../../b")] == [None] * 5
 
 
 def test_a_run_that_is_a_link_is_none_and_so_is_a_report_that_is_one(ask: Ask, runs: Path) -> None:
