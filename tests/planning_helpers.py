@@ -35,7 +35,7 @@ SHAPE = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_recipe() -> Callable[[Path], Path]:
     """Write a recipe, its data and two folders that look like models into a folder."""
 

@@ -47,9 +47,11 @@ def test_surface() -> None:
     assert surface(cli.build_parser()) == {
         "init": ["DATASET", "key=value", "--weak", "--strong", "--output"],
         "plan": ["RECIPE", "key=value", "--runs", "--write", "--commands", "--gap", "--spread"],
-        "run": ["RECIPE", "key=value", "--runs", "--executor"],
+        "run": ["RECIPE", "key=value", "--runs", "--executor", "--only", "--dry-run"],
+        "view": ["RUNS", "--port"],
         "check": ["TASK|RECIPE", "key=value", "--threshold", "--json", "--runs"],
         "report": ["RUN", "--output", "--section"],
+        "clean": ["RUNS", "--yes"],
         "assemble": ["PROBE"],
         "evaluate": ["MODEL", "key=value", "--task", "--output", "--batch-size", "--max-length"],
         "export": [
@@ -84,7 +86,7 @@ def test_surface() -> None:
 def test_help_and_version() -> None:
     shown = w2s("--help")
     assert shown.returncode == 0 and not shown.stderr
-    for command in ("init", "plan", "run", "check", "report", "list"):
+    for command in ("init", "plan", "run", "view", "check", "report", "clean", "list"):
         assert command in shown.stdout
     assert w2s("--version").stdout.strip() == w2s_rm.__version__
 

@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "features": {"errors", "types", "files", "options", "heads", "training"},
     "integrations": {*PLAIN, "data", "heads", "runs", "training"},
     "report": {*PLAIN, "catalog", "checks", "data", "heads", "metrics", "render", "runs"},
+    "view": {"errors", "data.cache", "render", "runs"},
     "policies": {"errors", "types", "integrations.preferences"},
     "programs": {
         *(PLAIN - {"roles"}),
@@ -100,6 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "training",
     },
     "commands": {
+        "errors",
         "files",
         "roles",
         "bundled",
@@ -108,8 +110,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "experiment",
         "heads",
         "integrations",
+        "render",
         "report",
+        "runs",
         "settings",
+        "view",
     },
     "cli": {"errors", "__version__"},
 }

@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from w2s_rm import __version__
 from w2s_rm.errors import EXIT_USER_ERROR, W2SError, system_problem, unwritten
 
-COMMANDS = ("init", "plan", "run", "check", "report", "evaluate", "assemble", "export", "score", "list")
+COMMANDS = (
+    "init",
+    "plan",
+    "run",
+    "view",
+    "check",
+    "report",
+    "clean",
+    "evaluate",
+    "assemble",
+    "export",
+    "score",
+    "list",
+)
 """In the order in which help shows them."""
 EXIT_INTERRUPTED = 130
 
@@ -31,8 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except W2SError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; finished stages are kept, the same command goes on from here", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        # A command that was running stages says what is kept of them.
+        print("; ".join(filter(None, ("interrupted", str(interrupt)))), file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; Python's own flush at exit would complain again.

@@ -86,7 +86,7 @@ def written(recipe: Path) -> list[str]:
 
 
 BEGUN = ["small/.lock", "small/plan.json", "small/recipe.yaml"]
-PREPARE_BEGUN = [*BEGUN, "stages/prepare/.lock", "stages/prepare/config.yaml"]
+PREPARE_BEGUN = [*BEGUN, "stages/prepare/.lock", "stages/prepare/config.yaml", "stages/prepare/progress.json"]
 PREPARED = [
     *BEGUN,
     "stages/prepare/.lock",
@@ -94,6 +94,7 @@ PREPARED = [
     "stages/prepare/config.yaml",
     *(f"stages/prepare/examples/{split}.parquet" for split in ("relabel", "test", "unused", "validation", "weak")),
     "stages/prepare/manifest.json",
+    "stages/prepare/progress.json",
 ]
 
 
@@ -174,7 +175,8 @@ def test_bad_labels(run: Run, recipe_file: Path, content: str, words: list[str])
     (recipe_file.parent / "labels.jsonl").write_text(content, encoding="utf-8")
     message = run(recipe_file, f"weak={{labels: {recipe_file.parent}/labels.jsonl}}")
     assert "labels.jsonl" in message and all(word in message for word in words), message
-    assert written(recipe_file) == [*PREPARED, "stages/relabel/.lock", "stages/relabel/config.yaml"]
+    relabel = [f"stages/relabel/{name}" for name in (".lock", "config.yaml", "progress.json")]
+    assert written(recipe_file) == [*PREPARED, *relabel]
 
 
 def test_everything_about_models_at_once(

@@ -449,6 +449,10 @@ def test_record_is_json_with_absolute_folders(recipe_file: Path) -> None:
     assert record["weak_model"] == "models/weak" and record["seeds"] == [0, 1]
     assert record["methods"] == ["naive", "logconf"] and record["supervisor"] == "model"
     assert all(Path(stage["folder"]).is_absolute() for stage in record["stages"])
+    names = [Path(stage["folder"]).name for stage in record["stages"]]
+    # Each after what it reads: the edges of the graph.
+    assert all(set(stage["needs"]) <= set(names[:place]) for place, stage in enumerate(record["stages"]))
+    assert sum(len(stage["needs"]) for stage in record["stages"]) > len(names)
 
 
 @pytest.mark.parametrize(
@@ -535,6 +539,8 @@ def test_zero_shot_is_the_untrained_strong_model(recipe_file: Path) -> None:
             "policy": None,
             "further": None,
             "folder": str(zero.folder),
+            "title": "evaluate zero_shot",
+            "needs": tuple(needed.folder.name for needed in zero.needs),
         }
     ]
     for override in ("head=classification", "head=reward"):

@@ -47,7 +47,7 @@ def test_files_of_the_stage(
     # What a process leaves that was killed while it wrote.
     (folder / ".predictions.parquet.12345.tmp").write_bytes(b"PAR1")
     Evaluate.run(argv)
-    assert names(folder) == [".lock", "config.yaml", "manifest.json", "predictions.parquet"]
+    assert names(folder) == [".lock", "config.yaml", "manifest.json", "predictions.parquet", "progress.json"]
     predictions = read_predictions(folder / "predictions.parquet")
     assert predictions.ids == tuple(example.id for example in examples)
     assert predictions.gold == tuple(example.gold for example in examples)
@@ -112,7 +112,7 @@ def test_scores_that_are_no_numbers_leave_no_file(
     argv = scoring_stage("evaluate", str(tmp_path / "broken"), examples, layout="padded")
     with pytest.raises(NonFiniteError, match=r"examples: .*\be2\b"):
         Evaluate.run(argv)
-    assert names(Path(argv[-1])) == [".lock", "config.yaml"]
+    assert names(Path(argv[-1])) == [".lock", "config.yaml", "progress.json"]
 
 
 def test_an_example_beyond_the_budget_is_named(
@@ -123,7 +123,7 @@ def test_an_example_beyond_the_budget_is_named(
     argv = scoring_stage("evaluate", tiny_model(), ragged_examples(6), max_tokens_per_batch=5)
     with pytest.raises(DataError, match=r"\be0\b"):
         Evaluate.run(argv)
-    assert names(Path(argv[-1])) == [".lock", "config.yaml"]
+    assert names(Path(argv[-1])) == [".lock", "config.yaml", "progress.json"]
 
 
 def wide_model(folder: Path, tokenizer: Any) -> str:

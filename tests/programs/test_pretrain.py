@@ -33,10 +33,11 @@ def test_an_interrupted_stage_goes_on_and_leaves_no_checkpoint(tmp_path, monkeyp
     monkeypatch.setattr(Facts, "sample", failing)
     with pytest.raises(KeyboardInterrupt):
         pretrain(arguments(tmp_path))
-    assert {path.name for path in (tmp_path / "stage").iterdir()} == {".lock", "trainer"}
+    assert {path.name for path in (tmp_path / "stage").iterdir()} == {".lock", "progress.json", "trainer"}
     pretrain(arguments(tmp_path))
     assert len(drawn) == 5
-    assert {path.name for path in (tmp_path / "stage").iterdir()} == {".lock", "manifest.json", "model"}
+    left = {path.name for path in (tmp_path / "stage").iterdir()}
+    assert left == {".lock", "manifest.json", "model", "progress.json"}
     weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "stage")]
     assert weights[0] == weights[1]
     manifest = json.loads((tmp_path / "stage" / "manifest.json").read_text())

@@ -50,7 +50,7 @@ def test_files_of_a_models_labels(
     argv = scoring_stage("relabel", tiny_model(), examples)
     Relabel.run(argv)
     folder = Path(argv[-1])
-    files = [".lock", "config.yaml", "dataset", "manifest.json", "weak_labels.parquet"]
+    files = [".lock", "config.yaml", "dataset", "manifest.json", "progress.json", "weak_labels.parquet"]
     assert sorted(path.name for path in folder.iterdir()) == files
 
     labels = read_labels(folder / "weak_labels.parquet")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +21,13 @@ from w2s_rm import catalog
 from w2s_rm.errors import StageError
 from w2s_rm.files import write_json
 from w2s_rm.runs.folder import StageFolder, lock
-from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
+from w2s_rm.runs.processes import LAUNCHED_VARIABLE, WATCHED_VARIABLE, die_with_parent
 from w2s_rm.stages import Stage
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.02
+_LAST_WORDS_S = 5.0
 
 
 def run_inline(stage: Stage) -> None:
@@ -72,7 +75,7 @@ class Launches:
         if not stage.loads_model:
             run_inline(stage)
             return
-        code = self._in_turn(stage) if _stays_open() else _wait(_start(stage.command()))
+        code = self._in_turn(stage) if _stays_open() else _Process(stage.command()).wait()
         if code != 0 and StageFolder(stage.folder).finished:
             # The manifest comes last: a process that fell over while leaving has lost nothing.
             logger.warning("stage %s is finished, but its launch ended with exit code %d", stage.title, code)
@@ -110,12 +113,12 @@ class _Launch:
         self._folder = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="w2s-rm-")))
         self._held.enter_context(lock(self._folder))
         self._asked = 0
-        self._process = _start([*launcher, "-m", "w2s_rm.programs.in_turn", str(self._folder)])
+        self._process = _Process([*launcher, "-m", "w2s_rm.programs.in_turn", str(self._folder)])
 
     @property
     def alive(self) -> bool:
         """Whether the processes wait for a stage."""
-        return self._process.poll() is None
+        return self._process.runs
 
     def run(self, stage: Stage) -> int | None:
         """Run a stage; return the exit code of a launch that ended over it."""
@@ -125,11 +128,11 @@ class _Launch:
             while not done.exists():
                 if not self.alive:
                     self._held.close()
-                    return self._process.returncode
+                    return self._process.wait()
                 time.sleep(_POLL_S)
         # Ctrl-C too: nobody else would stop the processes.
         except BaseException:
-            _stop(self._process)
+            self._process.stop()
             raise
         return None
 
@@ -137,7 +140,7 @@ class _Launch:
         """End the launch."""
         if self.alive:
             self._ask({})
-            if code := _wait(self._process):
+            if code := self._process.wait():
                 logger.warning("a launch whose stages are all finished ended with exit code %d", code)
         self._held.close()
 
@@ -153,22 +156,49 @@ def _stays_open() -> bool:
     return not torch.accelerator.is_available()
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    # In a session of its own, so that a stop reaches all of its processes and no others.
-    environment = {**os.environ, LAUNCHED_VARIABLE: "1"}
-    return subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=die_with_parent)
+class _Process:
+    """A launch, in a session of its own, so that a stop reaches all of its processes and no others."""
 
+    def __init__(self, command: Sequence[str]) -> None:
+        # Whoever draws in the terminal prints what a stage says; else that goes there by itself.
+        watched = WATCHED_VARIABLE in os.environ
+        self._popen = subprocess.Popen(
+            command,
+            env={**os.environ, LAUNCHED_VARIABLE: "1"},
+            stdout=subprocess.PIPE if watched else None,
+            stderr=subprocess.STDOUT if watched else None,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        self._relay = threading.Thread(target=self._print, daemon=True)
+        if watched:
+            self._relay.start()
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return process.wait()
-    except BaseException:
-        _stop(process)
-        raise
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._popen.poll() is None
 
+    def wait(self) -> int:
+        """Wait for the end and return the exit code; whatever interrupts that ends the launch."""
+        try:
+            code = self._popen.wait()
+        except BaseException:
+            self.stop()
+            raise
+        if self._relay.is_alive():
+            # A child that outlives its launch would keep the pipe open.
+            self._relay.join(_LAST_WORDS_S)
+        return code
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    # Ctrl-C reaches only this process: a launch has its own session.
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+    def stop(self) -> None:
+        """End all of its processes."""
+        # Ctrl-C reaches only this process: a launch has its own session.
+        if self.runs:
+            os.killpg(self._popen.pid, signal.SIGTERM)
+            self._popen.wait()
+
+    def _print(self) -> None:
+        assert self._popen.stdout is not None
+        for line in io.TextIOWrapper(self._popen.stdout, encoding="utf-8", errors="replace"):
+            print(line, end="", file=sys.stderr, flush=True)

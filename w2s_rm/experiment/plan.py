@@ -63,10 +63,7 @@ class Plan:
             seeds=recipe.seeds,
             methods=tuple(recipe.methods),
             compare_to=recipe.compare_to,
-            stages=tuple(
-                PlannedStage(stage.kind, stage.of, stage.method, stage.seed, stage.folder, stage.policy, stage.further)
-                for stage in self.stages
-            ),
+            stages=tuple(map(_planned, self.stages)),
             policies=None
             if policy is None
             else Policies(model_label(policy.model), tuple(policy.methods), policy.samples),
@@ -77,6 +74,20 @@ class Plan:
         sources = {stage.further: stage.source for stage in self.stages if isinstance(stage, Prepare)}
         own = TestedTask(self.recipe.task_label, self.recipe.task_name, sources[None])
         return (own, *(TestedTask(task.label, task.name, sources[task.label]) for task in self.recipe.also_evaluate))
+
+
+def _planned(stage: Stage) -> PlannedStage:
+    return PlannedStage(
+        stage=stage.kind,
+        of=stage.of,
+        method=stage.method,
+        seed=stage.seed,
+        folder=stage.folder,
+        policy=stage.policy,
+        further=stage.further,
+        title=stage.title,
+        needs=tuple(needed.folder.name for needed in stage.needs),
+    )
 
 
 def model_label(spec: ModelSpec) -> str:

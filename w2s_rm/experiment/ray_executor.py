@@ -41,7 +41,7 @@ class Resources:
     gpus: float
 
 
-def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
+def run_on_ray(plans: Sequence[Plan], say: Say, only: frozenset[Path] | None = None) -> list[Path]:
     """Run the missing stages of all plans on Ray and write the report of each.
 
     Data is prepared and checked in this process first. Ray is started on this machine, or joined where `RAY_ADDRESS`
@@ -50,9 +50,10 @@ def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
     Args:
         plans (`Sequence[Plan]`): What to run.
         say (`Callable[[str], None]`): Receives one line for each stage.
+        only (`frozenset[Path]`, *optional*): Folders of the stages to run, with what these need; by default all.
 
     Returns:
-        `list[Path]`: The files of the last report.
+        `list[Path]`: The files of the last report; none while stages are missing.
 
     Raises:
         ConfigError: Ray is not installed or does not start, or a stage asks for more than its largest machine has.
@@ -70,16 +71,19 @@ def run_on_ray(plans: Sequence[Plan], say: Say) -> list[Path]:
         jobs = unite(plans)
         set_aside_changed([job.stage for job in jobs], say)
         titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
+        jobs = [job for job in jobs if only is None or job.stage.folder in only]
         for job in jobs:
             if job.stage.cached or not job.stage.follows_model:
                 run_stage(job.stage, titles[job.stage.folder], run_inline, say)
-        _check(plans)
+        _check(plans, only)
         failed = _run_missing(jobs, titles, say) if any(not job.stage.cached for job in jobs) else None
         files: list[Path] = []
         for plan in plans:
             if all(stage.cached for stage in plan.stages):
                 files = write_report([plan.run_folder], plan.run_folder)
                 update_cards(plan.run_folder)
+            elif failed is None:
+                say(f"{plan.recipe.name}: no report yet, stages are missing")
         if failed is not None:
             raise failed
         return files
@@ -127,10 +131,10 @@ def resource_problems(jobs: Sequence[Job], largest: Resources) -> list[str]:
     return list(problems)
 
 
-def _check(plans: Sequence[Plan]) -> None:
+def _check(plans: Sequence[Plan], only: frozenset[Path] | None) -> None:
     problems: dict[str, None] = {}
     for plan in plans:
-        missing = to_check(plan)
+        missing = to_check(plan, only)
         try:
             if missing:
                 check_before(plan, missing, here=_address() is None)

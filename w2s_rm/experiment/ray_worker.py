@@ -13,6 +13,7 @@ from typing import Any
 from w2s_rm.errors import InUseError, W2SError, system_problem
 from w2s_rm.runs.folder import LOG, StageFolder
 from w2s_rm.runs.processes import LAUNCHED_VARIABLE, die_with_parent
+from w2s_rm.runs.progress import forget_progress, tell_problem
 from w2s_rm.stages import Stage
 
 MAX_RETRIES = 3
@@ -56,6 +57,8 @@ def run_in_worker(stage: Stage, environment: Mapping[str, str], folder: str) -> 
         problem = str(error)
     except OSError as error:
         problem = system_problem(error)
+    if problem is not None:
+        tell_problem(stage.folder, problem)
     yield Outcome(problem, time.perf_counter() - started)
 
 
@@ -65,6 +68,7 @@ def _wait_and_write_config(stage: Stage) -> None:
     while True:
         try:
             stage.write_config()
+            forget_progress(stage.folder)
             return
         except InUseError:
             if time.monotonic() > give_up:

@@ -13,6 +13,7 @@ from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.executors import Launches, run_inline
 from w2s_rm.experiment.further_route import form_problems
 from w2s_rm.experiment.intact import set_aside_changed
+from w2s_rm.experiment.jobs import unite
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.experiment.preflight import model_problems
 from w2s_rm.experiment.tuning import tuning_lines
@@ -22,6 +23,7 @@ from w2s_rm.runs.folder import StageFolder, lock
 from w2s_rm.runs.hub import hub_problems
 from w2s_rm.runs.launch import read_accelerate_config
 from w2s_rm.runs.plan import write_plan
+from w2s_rm.runs.progress import forget_progress, problem_of, tell_problem
 from w2s_rm.stages import Stage
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.prepare import Prepare
@@ -29,15 +31,16 @@ from w2s_rm.stages.prepare import Prepare
 Say = Callable[[str], None]
 
 
-def run_plan(plan: Plan, say: Say) -> list[Path]:
+def run_plan(plan: Plan, say: Say, only: frozenset[Path] | None = None) -> list[Path]:
     """Run a plan's missing stages and write its report.
 
     Args:
         plan ([`~w2s_rm.experiment.plan.Plan`]): What to run.
         say (`Callable[[str], None]`): Receives one line for each stage.
+        only (`frozenset[Path]`, *optional*): Folders of the stages to run, with what these need; by default all.
 
     Returns:
-        `list[Path]`: The files of the report.
+        `list[Path]`: The files of the report; none while stages are missing.
 
     Raises:
         W2SError: Of the first stage that fails; all finished stages are kept.
@@ -48,29 +51,37 @@ def run_plan(plan: Plan, say: Say) -> list[Path]:
     with lock(plan.run_folder):
         record(plan)
         set_aside_changed(plan.stages, say)
-        unchecked = to_check(plan)
+        unchecked = to_check(plan, only)
         for line in tuning_lines(plan):
             say(line)
         with Launches() as launches:
             execute = launches.run if uses_accelerate(plan) else run_inline
-            for number, stage in enumerate(plan.stages, start=1):
+            jobs = unite([plan])
+            for number, stage in enumerate((job.stage for job in jobs), start=1):
+                if only is not None and stage.folder not in only:
+                    continue
                 # Not earlier: this imports torch, and mistakes in the data need not wait for it.
                 if unchecked and stage.loads_model:
                     check_before(plan, unchecked)
                     unchecked = []
-                run_stage(stage, f"[{number}/{len(plan.stages)}] {stage.title}", execute, say)
+                run_stage(stage, f"[{number}/{len(jobs)}] {stage.title}", execute, say)
+        if missing := sum(not job.stage.cached for job in jobs):
+            say(f"no report yet: {missing} of {len(jobs)} stages are missing")
+            return []
         files = write_report([plan.run_folder], plan.run_folder)
         update_cards(plan.run_folder)
         return files
 
 
-def to_check(plan: Plan) -> list[Stage]:
+def to_check(plan: Plan, only: frozenset[Path] | None = None) -> list[Stage]:
     """Return the stages that [`check_before`] must see: those that load a model or make one, and are not finished.
 
     Args:
         plan ([`~w2s_rm.experiment.plan.Plan`]): The plan.
+        only (`frozenset[Path]`, *optional*): Folders of the stages that will run; by default all.
     """
-    return [stage for stage in plan.stages if (stage.loads_model or stage.trains) and not stage.cached]
+    wanted = (stage for stage in plan.stages if only is None or stage.folder in only)
+    return [stage for stage in wanted if (stage.loads_model or stage.trains) and not stage.cached]
 
 
 def record(plan: Plan) -> None:
@@ -98,7 +109,12 @@ def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: S
         say(f"{title} …")
         started = time.perf_counter()
         stage.write_config()
-        execute(stage)
+        forget_progress(stage.folder)
+        try:
+            execute(stage)
+        except Exception as error:
+            tell_problem(stage.folder, problem_of(error))
+            raise
         StageFolder(stage.folder).manifest()
         say(f"{title}: done in {time.perf_counter() - started:.1f} s")
     for line in alike_lines(stage):

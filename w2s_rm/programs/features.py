@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,17 @@ from w2s_rm.features.store import shard_key, shard_path, write_shard
 from w2s_rm.heads import HEADS, Collator, Head
 from w2s_rm.heads.encoding import first_alike
 from w2s_rm.heads.trees import Tree
-from w2s_rm.programs.launched import Configured, held, is_main_process, parse_model_stage, refuse_finished
+from w2s_rm.programs.launched import (
+    Configured,
+    held,
+    is_main_process,
+    parse_model_stage,
+    refuse_finished,
+    reporter,
+    shows_progress,
+)
 from w2s_rm.programs.scoring import encode, encoding_counts, template_counts, to_rows
+from w2s_rm.runs.progress import Report
 from w2s_rm.training.frozen_layers import fed_tokens
 from w2s_rm.training.layouts import (
     Layout,
@@ -72,7 +80,7 @@ def features(argv: Sequence[str], kind: Configured) -> None:
         reading = make_reading(head, stage_args.columns, args, model, layout, rows, int(tokenizer.pad_token_id))
         source = [(stage_args.inputs or {}).get("model_name_or_path", model_args.model_name_or_path), args.max_length]
         shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns), reading.units(rows))
-        made = make_shards(shards, reading, rows)
+        made = make_shards(shards, reading, rows, reporter(output, "shards"))
         PartialState().wait_for_everyone()
         if is_main_process():
             folder.remove("trainer")
@@ -171,13 +179,20 @@ def _fill(units: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         yield shard
 
 
-def make_shards(shards: Sequence[Shard], reading: Reading, rows: datasets.Dataset) -> int:
+def make_shards(
+    shards: Sequence[Shard],
+    reading: Reading,
+    rows: datasets.Dataset,
+    report: Report | None = None,
+) -> int:
     """Make the shards of this process that are not there; return how many.
 
     Args:
         shards (`Sequence[Shard]`): Those of all processes.
         reading ([`Reading`]): How.
         rows (`Dataset`): Encoded examples.
+        report (`Callable[[int, int], None]`, *optional*): Is told after each how many of this process are done, and
+            how many there are.
 
     Raises:
         NonFiniteError: A hidden state is NaN or infinite; names the examples.
@@ -185,11 +200,13 @@ def make_shards(shards: Sequence[Shard], reading: Reading, rows: datasets.Datase
     state = PartialState()
     own = shards[state.process_index :: state.num_processes]
     missing = [shard for shard in own if shard_key(shard.path) != shard.key]
-    with tqdm(total=len(own), initial=len(own) - len(missing), desc="Features", disable=not sys.stderr.isatty()) as bar:
-        for shard in missing:
+    with tqdm(total=len(own), initial=len(own) - len(missing), desc="Features", disable=not shows_progress()) as bar:
+        for done, shard in enumerate(missing, start=len(own) - len(missing) + 1):
             shard.path.parent.mkdir(parents=True, exist_ok=True)
             write_shard(shard.path, *reading(rows, shard.indices), shard.key)
             bar.update()
+            if report is not None:
+                report(done, len(own))
     return len(missing)
 
 

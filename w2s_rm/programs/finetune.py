@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from w2s_rm.programs.launched import (
     quiet_warnings,
     read_config,
     refuse_finished,
+    shows_progress,
 )
 from w2s_rm.programs.training_record import StageRecord, clean, last_checkpoint
 from w2s_rm.training.modeling import load_tokenizer, quiet_loading
@@ -40,7 +40,7 @@ def finetune(argv: Sequence[str]) -> None:
     """
     config, output = read_config(argv)
     quiet_warnings()
-    if not sys.stderr.isatty():
+    if not shows_progress():
         quiet_progress()
         config["disable_tqdm"] = True
     with held(output) as folder:

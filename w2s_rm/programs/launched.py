@@ -19,6 +19,8 @@ from w2s_rm import catalog
 from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem, unwritten
 from w2s_rm.files import write_yaml
 from w2s_rm.runs.folder import StageFolder, lock
+from w2s_rm.runs.processes import WATCHED_VARIABLE
+from w2s_rm.runs.progress import Report, Reporter, told_end
 
 
 class Configured(Protocol):
@@ -76,9 +78,15 @@ def is_main_process() -> bool:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[StageFolder]:
-    """Hold a stage folder on rank 0; other ranks only learn its path."""
-    with lock(folder) if is_main_process() else contextlib.nullcontext():
-        yield StageFolder(folder)
+    """Hold a stage folder on rank 0; other ranks only learn its path. It is told there how the work ends."""
+    first, stage = is_main_process(), StageFolder(folder)
+    with contextlib.ExitStack() as stack:
+        if first:
+            stack.enter_context(lock(folder))
+        # Of a finished stage it is told already; whoever asks for it again is refused.
+        if not stage.was_finished:
+            stack.enter_context(told_end(folder, first=first))
+        yield stage
 
 
 def run_main(program: Callable[[Sequence[str]], None]) -> None:
@@ -211,7 +219,7 @@ def parse_model_stage(argv: Sequence[str], kind: Configured) -> tuple[Any, Any, 
     if args.n_gpu > 1:
         # One process that sees several GPUs would use them all at once and multiply the batch that the recipe asks for.
         args._n_gpu = 1
-    if not sys.stderr.isatty():
+    if not shows_progress():
         args.disable_tqdm = True
         quiet_progress()
     overridden = [word[2:].partition("=")[0].replace("-", "_") for word in rest if word.startswith("--")]
@@ -250,6 +258,21 @@ def quiet_warnings() -> None:
     """Hide warnings that a user can do nothing about: TRL sets the one by default, DeepSpeed causes the others."""
     warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
     warnings.filterwarnings("ignore", r"`torch\.distributed\..*` is deprecated", FutureWarning)
+
+
+def reporter(folder: Path, unit: str) -> Report | None:
+    """What says in a stage's folder how far it is; on the first rank alone.
+
+    Args:
+        folder (`Path`): The stage's folder.
+        unit (`str`): What is counted.
+    """
+    return Reporter(folder, unit) if is_main_process() else None
+
+
+def shows_progress() -> bool:
+    """Whether a program shows progress bars of its own: in a terminal that nobody else draws in."""
+    return sys.stderr.isatty() and WATCHED_VARIABLE not in os.environ
 
 
 def quiet_progress() -> None:

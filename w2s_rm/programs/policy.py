@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from w2s_rm.programs.launched import (
     quiet_warnings,
     read_config,
     refuse_finished,
+    shows_progress,
     zero_stage,
 )
 from w2s_rm.programs.policy_parts import SCALE_SAMPLES, Curve, Judge, ScaledReward, load_policy, merged, write_judged
@@ -45,7 +45,7 @@ def policy(argv: Sequence[str]) -> None:
     """
     config, output = read_config(argv)
     quiet_warnings()
-    if not sys.stderr.isatty():
+    if not shows_progress():
         quiet_progress()
     if zero_stage() == 3:
         raise ConfigError("policy: under ZeRO-3 no process has the whole policy to sample from; use zero2 or ddp")

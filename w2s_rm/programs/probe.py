@@ -28,6 +28,7 @@ from w2s_rm.programs.launched import held, read_config, refuse_finished
 from w2s_rm.programs.targets import known_accuracy, training_margins, training_targets
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.places import LINEAR_MODEL
+from w2s_rm.runs.progress import Reporter
 from w2s_rm.training.config import build_loss
 from w2s_rm.types import Example
 
@@ -48,12 +49,14 @@ def probe(argv: Sequence[str]) -> None:
         models: list[LinearModel] = []
         scales: dict[str, Scale] = {}
         path: list[dict[str, Any]] = []
-        for layer in config["layers"]:
+        report = Reporter(output, "layers")
+        for done, layer in enumerate(config["layers"], start=1):
             name = column(layer, config["pooling"])
             scales[name], fitted = fitting.fit(name)
             for model, figures in fitted:
                 models.append(model)
                 path.append({"layer": layer, "l2": model.l2, **figures})
+            report(done, len(config["layers"]))
         chosen = _best(path)
         save_models(output / LINEAR_MODEL, models, chosen, scales)
         counts = {

@@ -24,6 +24,7 @@ from w2s_rm.programs.launched import (
     read_config,
     recorded,
     refuse_finished,
+    reporter,
     score_without_zero,
     split_arguments,
 )
@@ -53,7 +54,7 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
     with held(output) as folder:
         refuse_finished(folder)
         examples = read_examples(Path(stage_args.examples))
-        parts, counts = score_examples(stage_args, args, model_args, examples)
+        parts, counts = score_examples(stage_args, args, model_args, examples, reporter(output, "batches"))
         if not is_main_process():
             # To score is the work of all ranks, to write that of one.
             take_all(parts)

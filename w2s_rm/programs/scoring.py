@@ -13,6 +13,7 @@ from w2s_rm.heads.encoding import first_alike
 from w2s_rm.heads.template_date import DATE, writes_date
 from w2s_rm.integrations.trained_on import as_trained
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.progress import Report
 from w2s_rm.settings import find_setting
 from w2s_rm.training.facts import read_facts
 from w2s_rm.types import Encoded, Example, Predictions
@@ -114,7 +115,7 @@ def build_trainer(stage_args: Any, args: Any, model_args: Any, rows: Any, tokeni
 
 
 def score_examples(
-    stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example]
+    stage_args: Any, args: Any, model_args: Any, examples: Sequence[Example], report: Report | None = None
 ) -> tuple[Iterator[Predictions], dict[str, Any]]:
     """Score all candidates of all examples with a saved model, on all ranks, each example once.
 
@@ -124,6 +125,8 @@ def score_examples(
             the precision: `bf16`, as in TRL, unless the recipe turns it off.
         model_args ([`~trl.ModelConfig`]): The model.
         examples (`Sequence[Example]`): What to score.
+        report (`Callable[[int, int], None]`, *optional*): Is told after each batch how many are done, and how many
+            there are.
 
     Returns:
         The scores in the order of the examples, part by part as they are made, and the counts for the manifest. Every
@@ -147,7 +150,7 @@ def score_examples(
     encoded = encode(stage_args.setting, tokenizer, read, args.max_length, stage_args.head)
     rows = to_rows(examples, encoded)
     model = load_model(head.name, model_args, args, stage_args.classes)
-    prepared = prepare(head, model, args, tokenizer, rows)
+    prepared = prepare(head, model, args, tokenizer, rows, report=report)
     return _predictions(head, prepared, rows, examples), {**encoding_counts(encoded), **template_counts(tokenizer)}
 
 

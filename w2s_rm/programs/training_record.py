@@ -14,7 +14,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from w2s_rm.files import changes, checksums, read_signed, write_signed, write_text
 from w2s_rm.programs.launched import is_main_process
-from w2s_rm.runs.folder import UNFINISHED, StageFolder
+from w2s_rm.runs.folder import METRICS, UNFINISHED, StageFolder
+from w2s_rm.runs.progress import Reporter
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +23,15 @@ _COMPLETE = "complete"
 
 
 class StageRecord(TrainerCallback):
-    """Keep `metrics.jsonl`, and mark a checkpoint only when it is whole.
+    """Keep `metrics.jsonl`, say how far the training is, and mark a checkpoint only when it is whole.
 
     Args:
         folder (`Path`): The stage folder.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / METRICS
+        self.report = Reporter(folder)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Begin with what the checkpoint knows of the steps before it: the file itself may end in half of a line."""
@@ -48,6 +50,7 @@ class StageRecord(TrainerCallback):
         if state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(self._line(state.global_step, logs or {}))
+            self.report.measured(logs or {})
 
     @staticmethod
     def _line(step: int, logs: Mapping[str, float]) -> str:
@@ -55,6 +58,8 @@ class StageRecord(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save no checkpoint at the end: the model is saved then, and to go on from it would take one step more."""
+        if state.is_world_process_zero:
+            self.report(state.global_step, state.max_steps)
         if state.global_step >= state.max_steps:
             control.should_save = False
 

@@ -63,3 +63,36 @@ def share(value: float) -> str:
 def share_interval(value: float, low: float, high: float) -> str:
     """A share in a sentence, with its interval: `12.3 % [10.1, 14.5]`."""
     return f"{share(value)} [{percent(low)}, {percent(high)}]"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: `1 stage`, `3 stages`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def rate(value: float) -> str:
+    """A number of three digits, or more before the point: `0.0123`, `5`, `1,234`."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units at most: `54 s`, `12 min`, `3 h 20 min`, `2 d 5 h`."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if minutes < 59.5:
+        return f"{minutes:.0f} min"
+    if hours < 24:
+        whole, rest = divmod(round(minutes), 60)
+        return f"{whole} h" if rest == 0 else f"{whole} h {rest} min"
+    days, rest = divmod(round(hours), 24)
+    return f"{days} d" if rest == 0 else f"{days} d {rest} h"
+
+
+def size(count: float) -> str:
+    """A number of bytes with three digits: `812 B`, `1.23 GB`, units of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

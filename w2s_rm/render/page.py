@@ -63,24 +63,42 @@ def page(content: Sequence[PageBlock], drawings: Mapping[str, Drawing]) -> str:
         content (`Sequence[PageBlock]`): Its elements, in their order, a heading first.
         drawings (`Mapping[str, Drawing]`): Each figure by its name.
     """
-    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     body = "\n".join(_body(content, drawings))
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    return document(_title(content), body, style=base_style(), script=script)
+
+
+def base_style() -> str:
+    """Return the style that all pages have in common."""
+    return (_FOLDER / "page.css").read_text(encoding="utf-8")
+
+
+def document(title: str, body: str, *, style: str, script: str, connects: bool = False) -> str:
+    """Put together a page of its own, which runs no script but its own.
+
+    Args:
+        title (`str`): Text.
+        body (`str`): Markup.
+        style (`str`): CSS.
+        script (`str`): JavaScript.
+        connects (`bool`, *optional*, defaults to `False`): Whether the script may ask where the page came from.
+    """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script, connects)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(_title(content))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
-def _policy(script: str) -> str:
+def _policy(script: str, connects: bool) -> str:
     """Nothing from elsewhere, and no script but ours: what a text brings along would not run even unescaped."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # Figures have their styles in attributes, which have no hash.
-    styles = "style-src 'unsafe-inline'"
-    return f"default-src 'none'; script-src 'sha256-{digest}'; {styles}; base-uri 'none'; form-action 'none'"
+    styles = "style-src 'unsafe-inline'; " + ("connect-src 'self'; " if connects else "")
+    return f"default-src 'none'; script-src 'sha256-{digest}'; {styles}base-uri 'none'; form-action 'none'"
 
 
 def _title(content: Sequence[PageBlock]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from typing import Any, TextIO
 from w2s_rm import __version__
 from w2s_rm.errors import ArtifactError, InUseError
 from w2s_rm.files import changes, checksums, read_signed, set_aside, write_signed
+from w2s_rm.runs.progress import PROGRESS
 
 MANIFEST = "manifest.json"
+METRICS = "metrics.jsonl"
+"""What a training has logged, a line each time."""
 LOG = "log.txt"
 """What a stage that Ray ran has printed, of each try."""
 CARD = "model/README.md"
@@ -25,6 +29,7 @@ UNFINISHED = "trainer"
 _WEIGHTS = ".safetensors"
 REMEDY = "run the recipe again, which sets the folder aside and makes the stage anew"
 """What helps where a finished stage is not as it was made."""
+_HOLDER = re.compile(r"process (\d+) on (.+)")
 _PACKAGES = ("w2s-rm", "torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "datasets")
 
 
@@ -80,6 +85,30 @@ def is_held(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     return False
+
+
+def holder_lives(folder: Path) -> bool | None:
+    """Whether the process lives that says in a folder's lock that it holds it; `None` on another machine than this.
+
+    The lock itself is not touched: [`is_held`] has it for a moment, and a stage that begins in that moment would stop.
+
+    Args:
+        folder (`Path`): The folder.
+    """
+    import psutil
+
+    path = folder / ".lock"
+    try:
+        said, since = _HOLDER.fullmatch(path.read_text(encoding="utf-8")), path.stat().st_mtime
+    except (OSError, ValueError):
+        return False
+    if said is None or said[2] != os.uname().nodename:
+        return None if said else False
+    try:
+        # A number is given again: a process that began after the lock was taken is another one.
+        return psutil.Process(int(said[1])).create_time() <= since + 1
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass(frozen=True)
@@ -178,7 +207,7 @@ class StageFolder:
         for path in self.path.rglob("*"):
             name = path.relative_to(self.path)
             hidden = any(part.startswith(".") for part in name.parts)
-            beside = name.parts[0] in (MANIFEST, LOG, UNFINISHED) or name.as_posix() == CARD
+            beside = name.parts[0] in (MANIFEST, LOG, PROGRESS, UNFINISHED) or name.as_posix() == CARD
             if path.is_file() and not hidden and not beside:
                 yield name.as_posix()
 

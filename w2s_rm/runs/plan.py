@@ -16,7 +16,8 @@ from w2s_rm.runs.folder import REMEDY, StageFolder, is_weights
 
 # Stages whose results reports read.
 _READ_STAGES = ("prepare", "relabel", "choice", "evaluate", "policy")
-_PLAN = "plan.json"
+PLAN = "plan.json"
+"""In the folder of a run."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class PlannedStage:
         folder (`Path`): Where its results are.
         policy (`str`, *optional*): What optimised a policy against the model's rewards, such as `"dpo"`.
         further (`str`, *optional*): The label of the further task that it belongs to; `None` for the run's own.
+        title (`str`, *optional*): A short description, as lines of progress have it.
+        needs (`tuple[str, ...]`, *optional*): Names of the folders of the stages that it reads.
     """
 
     stage: str
@@ -40,6 +43,8 @@ class PlannedStage:
     folder: Path
     policy: str | None = None
     further: str | None = None
+    title: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,21 @@ def read_run(run_dir: Path) -> Run:
     Raises:
         ArtifactError: No plan, a broken plan, or unfinished stages (all are named).
     """
-    path, plan = run_dir / _PLAN, read_plan(run_dir)
+    run = read_planned(run_dir)
+    _check_finished(run, run_dir / PLAN)
+    return run
+
+
+def read_planned(run_dir: Path) -> Run:
+    """Read `plan.json` of a run, whatever has become of its stages.
+
+    Args:
+        run_dir (`Path`): The run's folder, `runs/<recipe>`.
+
+    Raises:
+        ArtifactError: No plan, or a broken one.
+    """
+    path, plan = run_dir / PLAN, read_plan(run_dir)
     policy, stages, tested = plan.get("policies"), plan.get("stages", []), plan.get("tested", [])
     missing = _missing(Run, plan, "")
     for number, entry in enumerate(stages):
@@ -203,14 +222,15 @@ def read_run(run_dir: Path) -> Run:
         "seeds": tuple(plan["seeds"]),
         "methods": tuple(plan["methods"]),
         "stages": tuple(
-            PlannedStage(**{**entry, "folder": _locate(run_dir, Path(entry["folder"]))}) for entry in stages
+            PlannedStage(
+                **{**entry, "folder": _locate(run_dir, Path(entry["folder"])), "needs": tuple(entry.get("needs", ()))}
+            )
+            for entry in stages
         ),
         "policies": _policies(policy),
         "tested": tuple(TestedTask(**entry) for entry in tested),
     }
-    run = Run(**{**plan, **read})
-    _check_finished(run, path)
-    return run
+    return Run(**{**plan, **read})
 
 
 def read_plan(run_dir: Path) -> dict[str, Any]:
@@ -222,7 +242,7 @@ def read_plan(run_dir: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: There is none, or it is not what a run wrote.
     """
-    path = run_dir / _PLAN
+    path = run_dir / PLAN
     if not path.is_file():
         raise ArtifactError(f"{path}: not found; give the folder of a run, or start it with `w2s-rm run RECIPE`")
     try:
@@ -260,7 +280,7 @@ def write_plan(run_dir: Path, run: Run) -> None:
         run_dir (`Path`): The run's folder, `runs/<recipe>`.
         run ([`Run`]): What to write.
     """
-    write_signed(run_dir / _PLAN, run.plain())
+    write_signed(run_dir / PLAN, run.plain())
 
 
 def _missing(kind: type, content: Mapping[str, Any], where: str) -> list[str]:

@@ -9,6 +9,8 @@ import sys
 
 LAUNCHED_VARIABLE = "W2S_RM_LAUNCHED"
 """Set in the environment of a stage that a run has launched."""
+WATCHED_VARIABLE = "W2S_RM_WATCHED"
+"""Set where a run draws in the terminal how far its stages are: they show no bars of their own."""
 
 
 def die_with_run() -> None:

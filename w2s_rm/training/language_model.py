@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,12 @@ def predict(model: LlamaForCausalLM, lines: Lines) -> Tensor:
 
 
 def pretrain(
-    config: Pretraining, output_dir: Path, *, checkpoint: Path | None = None, progress: bool = False
+    config: Pretraining,
+    output_dir: Path,
+    *,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+    report: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
     """Pretrain a model and write it as a plain folder of weights, config and tokenizer.
 
@@ -102,6 +108,8 @@ def pretrain(
         checkpoint (`Path`, *optional*): File to keep the state in every few minutes, and to go on from if it is there;
             the weights come out the same. It is left for the caller to delete.
         progress (`bool`, *optional*, defaults to `False`): Show a progress bar; otherwise log a line a minute.
+        report (`Callable[[int, int], None]`, *optional*): Is told after each step how many are done, and how many
+            there are.
 
     Returns:
         `dict[str, float]`: `loss` (mean over the last tenth of the steps, nats), what the corpus measures, `parameters`
@@ -114,7 +122,7 @@ def pretrain(
     training = _Training(config)
     if checkpoint is not None and checkpoint.exists():
         training.resume(checkpoint)
-    training.run(checkpoint, progress)
+    training.run(checkpoint, progress, report)
     measured = training.corpus.measure(training.logits)
     model, losses = training.model, training.losses
     # A score head put on later is drawn with this width. At the usual 0.02 it would start out reading the model's
@@ -148,11 +156,13 @@ class _Training:
         self.rng = np.random.default_rng([config.seed, 3])
         self.losses: list[float] = []
 
-    def run(self, checkpoint: Path | None, progress: bool) -> None:
+    def run(self, checkpoint: Path | None, progress: bool, report: Callable[[int, int], None] | None) -> None:
         steps = range(len(self.losses), self.config.steps)
         saved = logged = time.monotonic()
         for _ in tqdm(steps, desc="pretrain", disable=not progress, leave=False):
             self.step()
+            if report is not None:
+                report(len(self.losses), self.config.steps)
             now = time.monotonic()
             if not progress and now - logged >= LOG_SECONDS:
                 logged = now

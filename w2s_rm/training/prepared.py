@@ -34,7 +34,9 @@ class Prepared:
     scoring: Scoring
 
 
-def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> Prepared:
+def prepare(
+    head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrainedTokenizerBase, rows: Rows, **others: Any
+) -> Prepared:
     """Make a model ready to score, as a trainer of the same arguments would.
 
     Args:
@@ -43,6 +45,7 @@ def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrained
         args ([`~w2s_rm.W2SRewardConfig`]): Precision, layout, batches; where the process is in its launch.
         tokenizer (`PreTrainedTokenizerBase`): Has a pad token.
         rows (`Dataset` or `Sequence[Mapping]`): What will be scored.
+        others (`Any`): Further fields of [`~w2s_rm.training.scoring.Scoring`].
 
     Raises:
         ConfigError: Rows are longer than the model has positions, the layout cannot be had, or the engine is one of
@@ -56,7 +59,7 @@ def prepare(head: Head, model: PreTrainedModel, args: Any, tokenizer: PreTrained
     layout, collate = lay_out(head, model, args, int(tokenizer.pad_token_id))
     placed = _placed(model, args, accelerator)
     placed.eval()
-    return Prepared(placed, layout, scoring_by(args, collate))
+    return Prepared(placed, layout, scoring_by(args, collate, **others))
 
 
 def _accelerator(args: Any) -> Accelerator:

@@ -58,6 +58,8 @@ class Scoring:
         ranks (`int`, *optional*, defaults to `1`): Processes that share the batches out, and all get all scores.
         loader (`Mapping`, *optional*): Further arguments of the data loader.
         progress (`bool`, *optional*, defaults to `False`): Whether to show a bar.
+        report (`Callable[[int, int], None]`, *optional*): Is told after each batch of this process how many are done,
+            and how many there are.
         finite (`bool`, *optional*, defaults to `True`): Whether to refuse scores that are no numbers; otherwise the
             caller looks at them.
         context (`Callable`, *optional*): Makes the context in which a batch is computed, for its precision.
@@ -73,6 +75,7 @@ class Scoring:
     ranks: int = 1
     loader: Mapping[str, Any] = field(default_factory=dict)
     progress: bool = False
+    report: Callable[[int, int], None] | None = None
     finite: bool = True
     context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
 
@@ -130,13 +133,16 @@ def score(
     windows = _plan(head, layout, rows, scoring, window)
     # One loader for all windows: its workers start once, and read ahead across windows.
     loader = _loader(rows, [indices for part in windows for indices in part.passes(rank, ranks)], scoring)
-    batches = iter(loader)
+    batches, done = iter(loader), 0
     with tqdm(total=len(loader), desc="Scoring", disable=not scoring.progress) as progress:
         for part in windows:
             results: list[tuple[list[int], list[int], Scored]] = []
             for indices in part.passes(rank, ranks):
                 results.append((indices, *_score(model, head, next(batches), scoring)))
                 progress.update()
+                done += 1
+                if scoring.report is not None:
+                    scoring.report(done, len(loader))
             # Without the filler. Scores leave the device only now: fetched after each batch they would make it wait.
             own_rows = [row for result in results[: len(part.of_rank(rank, ranks))] for row in _to_rows(*result)]
             scored = dict(gather_object(own_rows) if ranks > 1 else own_rows)
