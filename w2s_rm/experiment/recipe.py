@@ -208,7 +208,8 @@ def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml
     checker = Checker(marked)
     recipe = checker.recipe()
     if not checker.problems:
-        for keys, wrong in evaluation_problems(recipe):
+        # The options of several models may stand in one place.
+        for keys, wrong in dict.fromkeys(evaluation_problems(recipe)):
             checker.problem(keys, wrong)
     if checker.problems:
         count = len(checker.problems)
