@@ -112,7 +112,6 @@ def test_what_is_mutated_is_right(folder: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-@pytest.mark.timeout(600)
 @given(data=st.data())
 def test_rows(folder: Path, part: int, data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(sorted(FORMS)[part::3]))
@@ -123,7 +122,6 @@ def test_rows(folder: Path, part: int, data: st.DataObject) -> None:
     check(folder, form, write(folder / "rows.jsonl", jsonl([*rows[:at], *odd, *rows[at:]])))
 
 
-@pytest.mark.timeout(600)
 @given(form=st.sampled_from(sorted(FORMS)), cells=st.lists(st.lists(st.one_of(st.sampled_from(TRICKY), st.text()))))
 def test_csv(folder: Path, form: str, cells: list[list[str]]) -> None:
     row = FORMS[form][2]
@@ -155,7 +153,6 @@ COLUMNS = [
 ]
 
 
-@pytest.mark.timeout(600)
 @given(form=st.sampled_from(sorted(FORMS)), columns=st.lists(st.sampled_from(COLUMNS), min_size=7, max_size=7))
 def test_columns_of_any_type(folder: Path, form: str, columns: list[pyarrow.Array]) -> None:
     names = list(FORMS[form][2])
@@ -185,19 +182,16 @@ PIECES = [
 ]
 
 
-@pytest.mark.timeout(600)
 @given(data=damaged([LINES, gzip.compress(LINES, mtime=0)], PIECES))
 def test_damaged_lines(folder: Path, data: bytes) -> None:
     check(folder, "pairs", write(folder / "rows.jsonl", data))
 
 
-@pytest.mark.timeout(600)
 @given(data=damaged([parquet(PAIRS)], PIECES))
 def test_damaged_parquet(folder: Path, data: bytes) -> None:
     check(folder, "pairs", write(folder / "rows.parquet", data))
 
 
-@pytest.mark.timeout(600)
 @given(form=st.sampled_from(sorted(FORMS)), data=st.data(), words=st.sampled_from(([], ["name=preference"], ["x=1"])))
 def test_starters(folder: Path, form: str, data: st.DataObject, words: list[str]) -> None:
     row = FORMS[form][2]
@@ -227,14 +221,12 @@ def test_labels_that_are_mutated_are_right(folder: Path, rows: list[Any]) -> Non
     assert refusal(lambda: label(folder, write(folder / "labels.jsonl", jsonl(rows)))) is None
 
 
-@pytest.mark.timeout(600)
 @given(rows=st.lists(mutations([WIDE, LONG, TRL], [*WIDE, *LONG, *TRL], most=2), min_size=1, max_size=4))
 def test_labels(folder: Path, rows: list[Any]) -> None:
     path = write(folder / "labels.jsonl", jsonl(rows))
     refusal(lambda: label(folder, path))
 
 
-@pytest.mark.timeout(600)
 @given(columns=st.lists(st.sampled_from(COLUMNS), min_size=4, max_size=4), form=st.sampled_from((WIDE, LONG, TRL)))
 def test_labels_of_any_type(folder: Path, columns: list[pyarrow.Array], form: dict[str, Any]) -> None:
     names = list(form)[:4]
@@ -242,7 +234,6 @@ def test_labels_of_any_type(folder: Path, columns: list[pyarrow.Array], form: di
     refusal(lambda: join_labels(EXAMPLES, read_labels(folder / "labels.parquet")))
 
 
-@pytest.mark.timeout(600)
 @given(data=damaged([jsonl([WIDE, TRL]), jsonl([LONG])], [*PIECES, b"1e400", b"[]", b'"0.5"']))
 def test_damaged_labels(folder: Path, data: bytes) -> None:
     path = write(folder / "labels.jsonl", data)
@@ -266,7 +257,6 @@ def score(folder: Path, path: Path) -> None:
     write_text(folder / "best.jsonl", to_jsonl(best_of_n(asked, rewards, "response")))
 
 
-@pytest.mark.timeout(600)
 @given(
     rows=st.lists(mutations(RESPONSES, ["prompt", "response", "responses", "tools"], most=2), min_size=1, max_size=3)
 )
@@ -275,7 +265,6 @@ def test_responses(folder: Path, rows: list[Any]) -> None:
     refusal(lambda: score(folder, path))
 
 
-@pytest.mark.timeout(600)
 @given(data=damaged([jsonl(RESPONSES[:2]), jsonl(RESPONSES[2:]), gzip.compress(jsonl(RESPONSES), mtime=0)], PIECES))
 def test_damaged_responses(folder: Path, data: bytes) -> None:
     path = write(folder / "responses.jsonl", data)

@@ -93,7 +93,6 @@ def test_what_is_mutated_is_right(folder: Path, recipe: dict[str, Any]) -> None:
     assert code == 0, said
 
 
-@pytest.mark.timeout(600)
 @given(recipe=mutations(RECIPES, NAMES))
 def test_mappings(folder: Path, recipe: Any) -> None:
     # As a user would have it in a file: `default_style` quotes nothing that YAML reads as it is.
@@ -101,14 +100,12 @@ def test_mappings(folder: Path, recipe: Any) -> None:
     plan(folder)
 
 
-@pytest.mark.timeout(600)
 @given(data=damaged([path.read_bytes() for path in FILES], SPLICES))
 def test_text(folder: Path, data: bytes) -> None:
     write(folder / "fuzzed.yaml", data)
     plan(folder)
 
 
-@pytest.mark.timeout(600)
 @given(
     key=st.one_of(
         st.sampled_from(sorted({".".join(map(str, place)) for recipe in RECIPES for place in places(recipe) if place})),
@@ -122,7 +119,6 @@ def test_overrides(folder: Path, key: str, value: str, recipe: Any) -> None:
     plan(folder, f"{key}={value}")
 
 
-@pytest.mark.timeout(600)
 @given(
     suite=mutations(
         [

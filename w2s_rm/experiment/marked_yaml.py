@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.experiment.secrets import refuse_secrets
 
 KeyPath = tuple[str, ...]
 
@@ -87,8 +88,8 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
         replacing ([`MarkedYaml`], *optional*): Values from another file, by such keys.
 
     Raises:
-        ConfigError: No such file, no YAML (with line and column), keys given twice, no mapping, or an override
-            without `=`.
+        ConfigError: No such file, no YAML (with line and column), keys given twice, no mapping, an override without
+            `=`, or somebody's secret key.
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such recipe; give a YAML file")
@@ -118,6 +119,7 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
                 f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
             )
         _put(path_of_key, parse_value(text), data, lines, "command line", override)
+    refuse_secrets(str(path), data)
     return MarkedYaml(str(path), data, lines)
 
 

@@ -52,6 +52,7 @@ _RESERVED = {
     "deepspeed": "accelerate_config",
     "resume_from_checkpoint": "nothing: an interrupted run resumes by itself",
     "max_train_samples": "task.n_train",
+    "hub_token": "your login to the hub: `hf auth login`, or HF_TOKEN in the environment",
 }
 
 
