@@ -4,9 +4,9 @@
     python -m benchmarks.invariance --small    # one process only, as the suite does
     python -m benchmarks.invariance --only 2x16 "ZeRO-2, 2x16"
 
-Every way is a whole run of one small recipe in a generated world: a weak model, its labels, a student, a ceiling. What
-comes before (data, pretrained models) is shared. Compared are weak labels and test scores with those of the plain run: one
-process, batches of 32, the prompt in every row. Exit code 1 where a difference is above its bound.
+Every way is a whole run of one small recipe in a generated world: a weak model, its labels, a student, a ceiling. Data
+and pretrained models are shared. Compared are weak labels and test scores with those of the plain run: one process,
+batches of 32, the prompt in every row. Exit code 1 where a difference is above its bound.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ RECIPE: Mapping[str, Any] = {
     "name": "invariance",
     # 8 steps in an epoch, the last one ragged.
     "task": {"name": "world_preference", "n_entities": 16, "n_train": 490, "n_test": 200},
-    "weak": {"pretrain": {**MODEL, "hidden_size": 32, "steps": 300}},
-    "strong": {"pretrain": {**MODEL, "hidden_size": 64, "steps": 500}},
+    "weak": {"pretrain": {**MODEL, "hidden_size": 32, "steps": 150}},
+    "strong": {"pretrain": {**MODEL, "hidden_size": 64, "steps": 250}},
     "methods": {"logconf": {"loss": {"name": "log_confidence", "warmup_fraction": 0.3}}},
     "train": {
         "num_train_epochs": 3,
