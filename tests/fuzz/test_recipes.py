@@ -25,11 +25,14 @@ EVERYTHING = {
     "task": {"name": "world_preference", "n_train": 60, "n_validation": 60, "n_test": 20, "draw": "by_seed"},
     "also_evaluate": [{"name": "world_preference", "as": "other", "closest": 5, "n_test": 20}],
     "weak": {"pretrain": {"hidden_size": 16, "steps": 1}, "tune": {"learning_rate": [1e-3, 1e-2]}},
-    "strong": {"pretrain": {"hidden_size": 16, "steps": 1}, "use_peft": True, "lora_r": 4, "gpus": 0.5},
-    "models": {"medium": {"pretrain": {"hidden_size": 16, "steps": 2}}},
+    "strong": {"pretrain": {"hidden_size": 32, "steps": 1}, "dtype": "float32", "gpus": 0.5},
+    "models": {"medium": {"pretrain": {"hidden_size": 24, "steps": 1}}},
     "methods": {
         "naive": {"loss": "cross_entropy"},
-        "chain": {"loss": {"name": "reverse_kl"}, "supervisor": {"name": "chain", "models": ["medium"]}},
+        "chain": {
+            "loss": {"name": "reverse_kl"},
+            "supervisor": {"name": "chain", "models": ["medium"], "fresh": False},
+        },
         "mixed": {
             "loss": {"name": "log_confidence", "warmup_fraction": 0.1},
             "supervisor": {"name": "mixture", "n_true": 4, "supervisor": {"name": "ensemble", "seeds": 2}},
