@@ -303,10 +303,12 @@ def test_data_cannot_become_markup_or_script(browser: Browser, make_run: MakeRun
         Example(f"e{i:04d}", EVIL, prompt, (EVIL, f"{EVIL} ."), 1) for i, prompt in enumerate([EVIL, conversation])
     ]
     names = ("recipe", "setting", "task", "weak_model", "strong_model", "supervisor")
+    method = EVIL.replace("/", "")
     run = make_run(
         "evil",
         weak=[[0.0, 0.0]],
-        students={EVIL.replace("/", ""): [[1.0, 1.0]]},
+        students={method: [[1.0, 1.0]]},
+        further={"other": {"weak": [[0.0, 0.0]], "ceiling": [[1.0, 1.0]], method: [[1.0, 1.0]]}},
         ceiling=[[1.0, 1.0]],
         prepared={EVIL: 3},
         examples=examples,
@@ -316,6 +318,9 @@ def test_data_cannot_become_markup_or_script(browser: Browser, make_run: MakeRun
     plan = json.loads((run / "plan.json").read_text())
     for stage in plan["stages"]:
         stage["method"] = stage["method"] and EVIL
+        if "further" in stage:
+            stage["further"] = EVIL
+    plan["tested"] = [plan["tested"][0], {"label": EVIL, "name": EVIL, "source": EVIL}]
     prepared = Path(plan["stages"][0]["folder"]) / "manifest.json"
     manifest = json.loads(prepared.read_text()) | {"packages": {EVIL: EVIL}, "code_revision": EVIL}
     prepared.write_text(json.dumps(manifest))
@@ -323,6 +328,8 @@ def test_data_cannot_become_markup_or_script(browser: Browser, make_run: MakeRun
     reseal(run)
     (run / "recipe.yaml").write_text(json.dumps({"name": EVIL, EVIL: [EVIL]}))
     write_report([run], tmp_path / "out")
+    # Those who show Markdown take HTML in it for markup.
+    assert not re.search(r"(?<!\\)<(?:script|img|/script)", (tmp_path / "out" / "report.md").read_text())
     open_examples(browser, (tmp_path / "out" / "report.html").as_uri())
     browser.run("document.querySelectorAll('details').forEach(e => { e.open = true; })")
     assert texts(browser, ".example .text")[0] == EVIL and texts(browser, ".example .speaker") == [EVIL]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from w2s_rm.data.json_text import parse_json
 from w2s_rm.errors import DataError
 from w2s_rm.types import Row
 
@@ -73,7 +74,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = parse_json(line)
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{path}:{number}: broken JSON ({error.msg}, column {error.colno}); mend the line"
@@ -121,7 +122,8 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 number += 1
                 parsed = {name: _parse_json(values[name], kind) for name, kind in written.items()}
                 yield Row(f"{path} row {number}", {**values, **parsed})
-    except (OSError, pyarrow.ArrowException, json.JSONDecodeError) as error:
+    # A cell may hold what Python has no value for: a time of day of another age, text that is no UTF-8.
+    except (OSError, pyarrow.ArrowException, ValueError, OverflowError) as error:
         raise DataError(f"{path}: broken Parquet file after row {number} ({error}); write it again") from error
 
 
@@ -132,7 +134,7 @@ def _parse_json(value: Any, kind: pyarrow.DataType) -> Any:
     if value is None:
         return None
     if isinstance(kind, pyarrow.JsonType):
-        return json.loads(value)
+        return parse_json(value)
     if pyarrow.types.is_struct(kind):
         return {field.name: _parse_json(value[field.name], field.type) for field in kind}
     if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.data.examples import write_parquet_parts
+from w2s_rm.data.json_text import parse_json
 from w2s_rm.data.messages import parse_text
 from w2s_rm.data.reading import read_rows
 from w2s_rm.errors import DataError, join_problems
@@ -227,7 +228,7 @@ def _list(row: Row, column: str) -> list[Any]:
     value = row.values.get(column)
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except json.JSONDecodeError as error:
             raise DataError(f"{column} is {value!r}, not a JSON list") from error
     if not isinstance(value, list):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_rm.data.json_text import parse_json
 from w2s_rm.errors import DataError
 from w2s_rm.types import Text
 
@@ -67,7 +68,7 @@ def written_messages(text: str, what: str) -> Any:
     if not (start and (spoken or start[2] in _KEYS)) and not (spoken and _MAPPING.match(text)):
         return None
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except json.JSONDecodeError as error:
         if not start:
             return None
@@ -111,7 +112,7 @@ def _parse_object(value: object, what: str, kind: type) -> Any:
         return None
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except json.JSONDecodeError as error:
             raise DataError(f"{what} is text that is not JSON ({error.msg}, column {error.colno})") from error
     if not isinstance(value, kind):

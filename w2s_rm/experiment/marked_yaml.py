@@ -11,11 +11,14 @@ from typing import Any
 import yaml
 
 from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.experiment.secrets import refuse_secrets
 
 KeyPath = tuple[str, ...]
 
 
 _TAG = "tag:yaml.org,2002:"
+# Far more than a recipe has, and reached at once where aliases multiply.
+_MOST_PLACES = 100_000
 _PLAIN = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map"))
 
 
@@ -73,10 +76,7 @@ def parse_value(text: str) -> Any:
     Raises:
         ConfigError: It is no YAML value.
     """
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise ConfigError(f"command line: {text!r} is no YAML value: {_cause(error)}") from error
+    return _parsed(text, f"command line: {text!r:.300} is no YAML value: ", {})
 
 
 def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None = None) -> MarkedYaml:
@@ -88,27 +88,19 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
         replacing ([`MarkedYaml`], *optional*): Values from another file, by such keys.
 
     Raises:
-        ConfigError: No such file, no YAML (with line and column), keys given twice, no mapping, or an override
-            without `=`.
+        ConfigError: No such file, no YAML (with line and column), keys given twice, no mapping, an override without
+            `=`, or somebody's secret key.
     """
     if not path.is_file():
         raise ConfigError(f"{path}: no such recipe; give a YAML file")
     lines: dict[KeyPath, str] = {}
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-        if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"{path}: a recipe is a mapping of keys to values")
-        problems = list(_mark(node, (), lines))
-        if problems:
-            raise ConfigError(join_problems(f"{path}: mistakes in its YAML:", problems))
-        data = _Loader("").construct_document(node)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: does not parse: {_cause(error)}") from error
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: an alias stands inside its own anchor; write the value out") from error
-    data = _without_sharing(data)
+    data = _parsed(text, f"{path}: does not parse: ", lines)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of keys to values")
     replacing = replacing or MarkedYaml("", {}, {})
     for key, value in replacing.data.items():
         path_of_key = _path(key, data)
@@ -127,7 +119,26 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
                 f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
             )
         _put(path_of_key, parse_value(text), data, lines, "command line", override)
+    refuse_secrets(str(path), data)
     return MarkedYaml(str(path), data, lines)
+
+
+def _parsed(text: str, heading: str, lines: dict[KeyPath, str]) -> Any:
+    """Parse YAML and note the line of every key; what is wrong stands below the heading.
+
+    The value is a copy, in which an anchor and its aliases are no longer one object: an override changes one place.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        problems = [] if node is None else list(_mark(node, (), lines))
+        if problems:
+            raise ConfigError(join_problems(f"{heading.removesuffix(' ')}", problems))
+        return None if node is None else _without_sharing(_Loader("").construct_document(node))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{heading}{_cause(error)}") from error
+    except RecursionError as error:
+        deep = "values stand too deep in each other, or an alias stands inside its own anchor; write them out"
+        raise ConfigError(f"{heading}{deep}") from error
 
 
 def _cause(error: yaml.YAMLError) -> str:
@@ -140,9 +151,13 @@ def _cause(error: yaml.YAMLError) -> str:
 
 def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str]) -> Iterator[str]:
     """Note the line of every key below a node; yield what a recipe cannot hold."""
-    line = f"line {node.start_mark.line + 1}"
+    if len(lines) > _MOST_PLACES:
+        raise yaml.YAMLError(f"aliases of aliases make more than {_MOST_PLACES} values; write out what is meant")
+    place = ": ".join(filter(None, (f"line {node.start_mark.line + 1}", ".".join(path))))
     if node.tag not in _PLAIN:
-        yield f"{line}: {'.'.join(path)}: tag {node.tag.replace(_TAG, '!!')} has no place here; write a plain value"
+        yield f"{place}: tag {node.tag.replace(_TAG, '!!')} has no place here; write a plain value"
+    elif isinstance(node, yaml.ScalarNode) and (problem := _scalar_problem(node)):
+        yield f"{place}: {problem}"
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             here = (*path, str(number))
@@ -156,12 +171,28 @@ def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str]) -> Iterator
             yield f"{line}: a key is one word, not a list or a mapping"
             continue
         here = (*path, str(key.value))
+        if problem := _scalar_problem(key):
+            yield f"{line}: a key: {problem}"
         # PyYAML takes the last of equal keys and says nothing.
         if here in lines:
             yield f"{line}: key {'.'.join(here)} stands here and in {lines[here]}; keep one"
             continue
         lines[here] = line
         yield from _mark(value, here, lines)
+
+
+def _scalar_problem(node: yaml.ScalarNode) -> str | None:
+    """Say why a value or key is none: no number in spite of its tag, or nothing that a file could hold."""
+    if any("\ud800" <= character <= "\udfff" for character in node.value):
+        return f"{node.value!r:.60} holds half of a character, which no file keeps; mend it"
+    if node.tag not in _PLAIN:
+        return None
+    try:
+        _Loader("").construct_object(node)
+    # What Python's own int and float raise, and the table of words for true and false.
+    except (ValueError, KeyError, IndexError):
+        return f"{node.value!r:.60} is no {node.tag.removeprefix(_TAG)}; write a number that fits, or quote it as text"
+    return None
 
 
 def _without_sharing(value: Any) -> Any:

@@ -83,8 +83,8 @@ def _number(checker: Checker, name: str, value: Any) -> int:
 
 
 def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[str, PolicyMethod]:
-    methods = {}
-    for name, entry in checker.mapping(("policy", "methods"), value).items():
+    methods, named = {}, checker.mapping(("policy", "methods"), value)
+    for name, entry in named.items():
         path = ("policy", "methods", str(name))
         data = checker.mapping(path, entry)
         checker.keys(path, data, _METHOD)
@@ -98,7 +98,7 @@ def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[st
         _check_options(checker, trainer, (*path, "train"), train)
         checker.values((*path, "train"), train)
         methods[str(name)] = PolicyMethod(trainer, {**shared, **train})
-    if not methods:
+    if not named:
         checker.problem(("policy", "methods"), "names no method; for example dpo: {trainer: dpo}")
     return methods
 

@@ -52,6 +52,7 @@ _RESERVED = {
     "deepspeed": "accelerate_config",
     "resume_from_checkpoint": "nothing: an interrupted run resumes by itself",
     "max_train_samples": "task.n_train",
+    "hub_token": "your login to the hub: `hf auth login`, or HF_TOKEN in the environment",
 }
 
 
@@ -208,7 +209,8 @@ def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml
     checker = Checker(marked)
     recipe = checker.recipe()
     if not checker.problems:
-        for keys, wrong in evaluation_problems(recipe):
+        # The options of several models may stand in one place.
+        for keys, wrong in dict.fromkeys(evaluation_problems(recipe)):
             checker.problem(keys, wrong)
     if checker.problems:
         count = len(checker.problems)

@@ -69,7 +69,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     others = [text for text in overrides if text not in renaming]
     recipes, wrong = _load_all(path, data["recipes"], others, replacing)
     if replacing is not None and replacing.data:
-        recipes = [_renamed(recipe, f"{data['name']}_{recipe.name}") for recipe in recipes]
+        recipes = [_renamed(recipe, f"{data.get('name')}_{recipe.name}") for recipe in recipes]
     names = Counter([str(data.get("name")), *(recipe.name for recipe in recipes)])
     problems += [f"recipes: {name!r} names two runs" for name, count in names.items() if count > 1]
     if problems or wrong:

@@ -307,8 +307,17 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: list[Any], ext
     try:
         template_kwargs = {**_fixed_date(tokenizer), **extra}
         text = str(tokenizer.apply_chat_template(messages, tokenize=False, **template_kwargs))
-    # What a template joins to text it takes for text: a null content, arguments that are no JSON.
-    except (TemplateError, TypeError) as error:
+    # What a template joins to text it takes for text: a null content, arguments that are no JSON. And templates are
+    # code of others, kept in a sandbox, in which anything may go wrong.
+    except (
+        TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         spoken = ", ".join(str(message.get("role")) for message in messages)
         raise DataError(f"the template refuses the roles {spoken}: {error}") from error
     # Marks show what is left out whatever it says; the words themselves, what is left out for what it says.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2s_rm.data.json_text import parse_json
 from w2s_rm.data.messages import parse_template_kwargs, words, written_messages
 from w2s_rm.errors import ConfigError, DataError, join_problems, nearest
 from w2s_rm.integrations.texts import pair_problem
 from w2s_rm.types import Text, content_hash
 
 _SEVERAL = "responses"
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,14 @@ def _read(path: Path) -> str:
 
 def _parse(place: str, line: str, prompt_column: str, response_column: str) -> Asked:
     try:
-        values = json.loads(line)
+        values = parse_json(line)
     except json.JSONDecodeError as error:
         raise DataError(f"broken JSON ({error.msg}, column {error.colno})") from error
     if not isinstance(values, dict):
         raise DataError(f"{type(values).__name__} instead of an object")
+    # Written as JSON, half a character is an escape; in a text, nothing that a file or a tokenizer takes.
+    if "\\u" in line and (half := _HALF.search(json.dumps(values, ensure_ascii=False))):
+        raise DataError(f"holds half of a character ({ascii(half[0])}); mend or drop the line")
     several = response_column not in values and _SEVERAL in values
     lacking = [name for name in (prompt_column, response_column) if name not in values]
     if several:

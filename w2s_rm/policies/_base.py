@@ -19,6 +19,7 @@ RESERVED = {
     "response_length": "policy.max_completion_length",
     "reward_model_path": "nothing: each reward model of the run in turn",
     "sft_model_path": "policy.model_name_or_path",
+    "hub_token": "your login to the hub: `hf auth login`, or HF_TOKEN in the environment",
 }
 
 

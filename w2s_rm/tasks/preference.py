@@ -208,6 +208,7 @@ class Preference:
             row (`Row`): One record.
         """
         try:
+            require_columns(row, self.columns)
             outcome = self._outcome(row)
             alike = self.alike == "drop" and len(set(map(_said, self._responses(self._cells(row))))) == 1
         except DataError:
