@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the stages and print the outcome."""
     from w2s_rm.experiment.run import print_line
     from w2s_rm.report import write_report
+    from w2s_rm.report.findings import write_asked
 
     suites, plans = make_plans(arguments)
     if arguments.executor == "ray":
@@ -32,8 +33,12 @@ def run(arguments: argparse.Namespace) -> None:
         files = run_on_ray(plans, print_line)
     else:
         files = _run_in_turn(plans)
+    asked = {arguments.runs.resolve() / suite.name: suite.asked for suite in suites}
     for folder, runs in joint_folders(suites, arguments.runs).items():
-        files = write_report(runs, folder)
+        questions = asked.get(folder)
+        if questions is not None:
+            write_asked(folder, questions)
+        files = write_report(runs, folder, asked=questions)
     print_summary([plan.run_folder for plan in plans], files)
 
 
