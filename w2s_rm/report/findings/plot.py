@@ -9,7 +9,19 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from w2s_rm.report.drawing import CEILING, INK, MUTED, STUDENT, STUDENTS, WEAK, Images, new_figure, prepare, render
+from w2s_rm.report.drawing import (
+    CEILING,
+    INK,
+    MUTED,
+    STUDENT,
+    STUDENTS,
+    WEAK,
+    Images,
+    new_figure,
+    prepare,
+    render,
+    training_axis,
+)
 from w2s_rm.report.findings.content import number_text
 from w2s_rm.report.findings.rows import FindingRow
 from w2s_rm.report.hypotheses import Panel, Series
@@ -20,7 +32,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 4
 _INCHES_WIDE, _INCHES_HIGH = 4.1, 4.3
-_LETTERS = 42
+_LETTERS, _WORD = 42, 15
 _ROLES = {"weak": WEAK, "student": STUDENT, "ceiling": CEILING}
 _VERDICTS = {"shown": CEILING, "not shown": MUTED, "opposite": STUDENTS[2]}
 
@@ -61,8 +73,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
     if all(isinstance(word, str) for word in words):
         _draw_words(axes, panel, [str(word) for word in words])
     else:
+        training_axis(axes, [float(word) for word in words])
         axes.set_xlabel("share of the training steps")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         for number, series in enumerate(panel.series):
             _draw_line(axes, series, STUDENTS[number % len(STUDENTS)])
     if len(panel.series) > 1:
@@ -81,7 +93,7 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
         values = [point.value for point in series.points]
         axes.plot(places, values, marker="o", markersize=6, linewidth=0, color=color, zorder=4, label=series.label)
     axes.set_xlim(-0.5, len(words) - 0.5)
-    axes.set_xticks(range(len(words)), ["\n".join(textwrap.wrap(word.replace("_", " "), 12)) for word in words])
+    axes.set_xticks(range(len(words)), ["\n".join(textwrap.wrap(word.replace("_", " "), _WORD)) for word in words])
     axes.tick_params(axis="x", labelsize=9)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.intervals import ERROR, Interval
+from w2s_rm.metrics.intervals import ERROR, Interval, share_interval
 from w2s_rm.metrics.quantities import Quantity
 from w2s_rm.metrics.student import LEAST_ERROR
 from w2s_rm.report.hypotheses._results import Results
@@ -125,26 +125,34 @@ def needed_runs(hypothesis: Hypothesis) -> list[str]:
     return list(dict.fromkeys(run for run, _ in hypothesis.students()))
 
 
-def point(x: str | float, number: Quantity) -> Point:
-    """Return a number with its 95 % interval as a point of a panel.
-
-    Args:
-        x (`str` or `float`): Its place.
-        number ([`~w2s_rm.metrics.quantities.Quantity`]): The number.
-    """
-    interval = number.interval()
-    ends = (interval.low, interval.high) if number.sure else (None, None)
-    return Point(x, number.value, *ends)
-
-
-def line(label: str, numbers: Mapping[str, Quantity] | Mapping[float, Quantity]) -> Series:
-    """Return numbers as a series of a panel.
+def shares(label: str, numbers: Mapping[str, Quantity] | Mapping[float, Quantity]) -> Series:
+    """Return shares of examples, each with the 95 % interval of an accuracy, as a series of a panel.
 
     Args:
         label (`str`): Its name.
         numbers (`Mapping[str, Quantity]`): By place.
     """
-    return Series(label, tuple(point(x, number) for x, number in numbers.items()))
+    points = []
+    for x, number in numbers.items():
+        estimate = number.estimate()
+        interval = share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
+        points.append(Point(x, interval.value, interval.low, interval.high))
+    return Series(label, tuple(points))
+
+
+def ratios(label: str, numbers: Mapping[str, Quantity]) -> Series:
+    """Return ratios, each with its 95 % interval, as a series of a panel.
+
+    Args:
+        label (`str`): Its name.
+        numbers (`Mapping[str, Quantity]`): By place.
+    """
+    points = []
+    for x, number in numbers.items():
+        interval = number.interval()
+        ends = (interval.low, interval.high) if number.sure else (None, None)
+        points.append(Point(x, number.value, *ends))
+    return Series(label, tuple(points))
 
 
 def mean(numbers: Sequence[Quantity]) -> Quantity:

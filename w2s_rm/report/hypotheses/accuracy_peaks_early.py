@@ -12,7 +12,7 @@ from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.quantities import Quantity
 from w2s_rm.metrics.stopping import earliest_best
 from w2s_rm.report.curves.read import Curve
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line, mean
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
 from w2s_rm.report.hypotheses._results import Results, accuracy
 
 
@@ -42,7 +42,7 @@ class AccuracyPeaksEarly:
         """Compare peak and end."""
         curves = {run: results[run].curves(self.method) for run in self.runs}
         lost = mean([_lost(run, of_run) for run, of_run in curves.items()])
-        series = tuple(line(run, _accuracies(of_run)) for run, of_run in curves.items())
+        series = tuple(shares(run, _accuracies(of_run)) for run, of_run in curves.items())
         return Evidence((lost,), Panel("accuracy of students", series))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from w2s_rm.errors import OptionError
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line, mean
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT, WEAK
 
@@ -50,4 +50,4 @@ class ErrorsMatter:
         }
         students = accuracies[STUDENT]
         difference = students[self.independent].minus(mean([students[method] for method in self.patterned]))
-        return Evidence((difference,), Panel("accuracy", tuple(line(of, by) for of, by in accuracies.items())))
+        return Evidence((difference,), Panel("accuracy", tuple(shares(of, by) for of, by in accuracies.items())))

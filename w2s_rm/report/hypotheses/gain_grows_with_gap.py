@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT
 
@@ -44,5 +44,5 @@ class GainGrowsWithGap:
         }
         without, with_method = by_method.values()
         small, large = (with_method[run].minus(without[run]) for run in (self.small, self.large))
-        panel = Panel("accuracy of students", tuple(line(method, of) for method, of in by_method.items()))
+        panel = Panel("accuracy of students", tuple(shares(method, of) for method, of in by_method.items()))
         return Evidence((large, large.minus(small)), panel)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from w2s_rm.errors import OptionError
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line, mean
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -46,10 +46,10 @@ class ImitationFallsWithSize:
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Fit the line."""
-        shares = {size: results[run].imitation(method) for size, (run, method) in self.by_size.items()}
-        places = range(len(shares))
-        centre, squares = (len(shares) - 1) / 2, sum((place - (len(shares) - 1) / 2) ** 2 for place in places)
-        # Minus the slope, times the number of steps between first and last; of the mean, times that of the terms.
-        weights = [-(place - centre) / squares * (len(shares) - 1) * len(shares) for place in places]
-        fall = mean([share.times(weight) for share, weight in zip(shares.values(), weights, strict=True)])
-        return Evidence((fall,), Panel("mistakes imitated", (line("students", shares),)))
+        imitated = {size: results[run].imitation(method) for size, (run, method) in self.by_size.items()}
+        number, centre = len(imitated), (len(imitated) - 1) / 2
+        squares = sum((place - centre) ** 2 for place in range(number))
+        # Minus the slope, times the steps between first and last; a mean of the terms is their sum over their number.
+        weights = [-(place - centre) / squares * (number - 1) * number for place in range(number)]
+        fall = mean([share.times(weight) for share, weight in zip(imitated.values(), weights, strict=True)])
+        return Evidence((fall,), Panel("mistakes imitated", (shares("students", imitated),)))

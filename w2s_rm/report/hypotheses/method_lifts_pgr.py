@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -35,4 +35,4 @@ class MethodLiftsPgr:
         """Compare the PGRs."""
         recovered = {method: results[self.run].pgr(method) for method in (self.beside, self.method)}
         difference = recovered[self.method].minus(recovered[self.beside])
-        return Evidence((difference,), Panel("PGR", (line(self.run, recovered),)))
+        return Evidence((difference,), Panel("PGR", (ratios(self.run, recovered),)))

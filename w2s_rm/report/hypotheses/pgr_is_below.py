@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -35,4 +35,4 @@ class PgrIsBelow:
         """Compare the PGRs."""
         recovered = {run: results[run].pgr(self.method) for run in (self.run, self.other)}
         difference = recovered[self.other].minus(recovered[self.run])
-        return Evidence((difference,), Panel("PGR", (line(self.method, recovered),)))
+        return Evidence((difference,), Panel("PGR", (ratios(self.method, recovered),)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import TRAINED
 
@@ -35,4 +35,4 @@ class StudentsBeatSupervisors:
         accuracies = {of: {run: results[run].accuracy(of, self.method) for run in self.runs} for of in TRAINED}
         weak, student, _ = accuracies.values()
         gains = tuple(student[run].minus(weak[run]) for run in self.runs)
-        return Evidence(gains, Panel("accuracy", tuple(line(of, by_run) for of, by_run in accuracies.items())))
+        return Evidence(gains, Panel("accuracy", tuple(shares(of, by_run) for of, by_run in accuracies.items())))

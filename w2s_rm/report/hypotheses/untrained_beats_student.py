@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, line
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT, WEAK, ZERO_SHOT
 
@@ -36,4 +36,4 @@ class UntrainedBeatsStudent:
         """Compare the student with what it was."""
         accuracies = {word: results[self.run].accuracy(of, self.method) for of, word in _WORDS.items()}
         untrained, _, student = accuracies.values()
-        return Evidence((untrained.minus(student),), Panel("accuracy", (line(self.run, accuracies),)))
+        return Evidence((untrained.minus(student),), Panel("accuracy", (shares(self.run, accuracies),)))
