@@ -8,7 +8,7 @@ import pytest
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.intervals import means_of
 from w2s_rm.metrics.pgr import pgr
-from w2s_rm.metrics.quantities import mean_of
+from w2s_rm.metrics.quantities import mean_of, share_of
 
 N_SEEDS, N_EXAMPLES = 4, 300
 IDS = [f"e{number:03d}" for number in range(N_EXAMPLES)]
@@ -84,6 +84,24 @@ def test_a_sum_with_factors() -> None:
     assert found.estimate().variance == pytest.approx(expected.variance)
     half = expected.half_width(0.01)
     assert found.interval(0.01).high - found.value == pytest.approx(half)
+
+
+def test_a_share_within_each_seed() -> None:
+    whole, part = credits(1, 0.5), credits(2, 0.6) * credits(1, 0.5)
+    found = share_of(part, whole, IDS)
+    shares_S = [part[s].sum() / whole[s].sum() for s in range(N_SEEDS)]
+    assert found.value == pytest.approx(sum(shares_S) / N_SEEDS)
+    assert found.estimate().seed_variance == pytest.approx(np.var(shares_S, ddof=1) / N_SEEDS)
+    # Of one seed it is the ratio of two means, with the same error.
+    alone, ratio = share_of(part[:1], whole[:1], IDS), mean_of(part[:1], IDS).over(mean_of(whole[:1], IDS))
+    assert alone.value == pytest.approx(ratio.value)
+    assert alone.estimate().variance == pytest.approx(ratio.estimate().variance)
+    # Of all examples it is the mean.
+    assert vars(share_of(part, np.ones_like(part), IDS).estimate()) == pytest.approx(
+        vars(mean_of(part, IDS).estimate())
+    )
+    with pytest.raises(DataError, match="a share of nothing: with one of the seeds"):
+        share_of(part, np.vstack([whole[:-1], np.zeros((1, N_EXAMPLES))]), IDS)
 
 
 def test_refusals() -> None:

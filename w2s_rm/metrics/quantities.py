@@ -136,3 +136,23 @@ def mean_of(values_SN: Floats, groups: Sequence[str]) -> Quantity:
     means_S = values_SN.mean(axis=1)
     shares_SG = summed((values_SN - means_S[:, None])[None] / values_SN.shape[1], groups)[0]
     return Quantity(float(means_S.mean()), means_S, tuple(np.unique(np.asarray(groups)).tolist()), shares_SG)
+
+
+def share_of(part_SN: Floats, whole_SN: Floats, groups: Sequence[str]) -> Quantity:
+    """Return the mean over seeds of a share within each: the sum of a part over the sum of its whole.
+
+    Args:
+        part_SN (`ndarray` of shape `(S, N)`): How far each example is in the part, a row for each seed.
+        whole_SN (`ndarray` of shape `(S, N)`): How far it is in the whole.
+        groups (`Sequence[str]`): The group of each example; of one that is alone, its id.
+
+    Raises:
+        DataError: The whole of a seed is empty, or what [`mean_of`] refuses.
+    """
+    sums_S = whole_SN.sum(axis=1)
+    if not sums_S.all():
+        raise DataError("a share of nothing: with one of the seeds no example belongs to the whole")
+    shares_S = part_SN.sum(axis=1) / sums_S
+    # To first order an example moves a share by how far it is in the part beyond the share of its whole.
+    moved_SN = (part_SN - shares_S[:, None] * whole_SN) / whole_SN.mean(axis=1, keepdims=True)
+    return mean_of(shares_S[:, None] + moved_SN, groups)

@@ -11,7 +11,7 @@ import numpy as np
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.agreement import imitated
 from w2s_rm.metrics.pairing import paired_correctness, with_gold
-from w2s_rm.metrics.quantities import Quantity, mean_of
+from w2s_rm.metrics.quantities import Quantity, mean_of, share_of
 from w2s_rm.report.curves.read import Curve, curve_of
 from w2s_rm.report.table import reading_once
 from w2s_rm.roles import CEILING, STUDENT, WEAK
@@ -57,11 +57,13 @@ class Results:
 
         Args:
             method (`str`): The method.
+
+        Raises:
+            DataError: The supervisor of a seed made none.
         """
         students, supervisors = (list(map(with_gold, self._said(of, method))) for of in (STUDENT, WEAK))
         wrong, same = zip(*map(imitated, students, supervisors), strict=True)
-        groups = _groups(students[0])
-        return mean_of(np.stack(same), groups).over(mean_of(np.stack(wrong), groups))
+        return share_of(np.stack(same), np.stack(wrong), _groups(students[0]))
 
     def curves(self, method: str) -> list[Curve]:
         """Return how a method's students came about, one for each seed.
