@@ -185,7 +185,8 @@ def test_a_recipe_that_is_shown_is_one(shown: Shown, tmp_path: Path) -> None:
     file = tmp_path / "shown.yaml"
     if "recipes" in content:
         folder = ROOT / "recipes"
-        content["recipes"] = [str(folder / name) for name in content["recipes"]]
+        entries = [{"recipe": entry} if isinstance(entry, str) else entry for entry in content["recipes"]]
+        content["recipes"] = [{**entry, "recipe": str(folder / entry["recipe"])} for entry in entries]
     elif "pairs" not in content:
         # What a block leaves out stands elsewhere in the recipe; a policy needs a validation split.
         world = {"name": "world_preference", "n_validation": 100}

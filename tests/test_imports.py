@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"errors", "types", "files", "options", "catalog", "data.messages", "corpora", "heads"},
     "features": {"errors", "types", "files", "options", "heads", "training"},
     "integrations": {*PLAIN, "data", "heads", "runs", "training"},
-    "report": {*PLAIN, "catalog", "checks", "data", "heads", "metrics", "render", "runs"},
+    "report": {*PLAIN, "catalog", "options", "checks", "data", "heads", "metrics", "render", "runs"},
     "view": {"errors", "data.cache", "render", "runs"},
     "policies": {"errors", "types", "integrations.preferences"},
     "programs": {

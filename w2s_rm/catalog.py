@@ -15,7 +15,18 @@ from typing import Any, Literal
 
 from w2s_rm.errors import ConfigError, UnknownNameError, nearest
 
-Kind = Literal["tasks", "losses", "labels", "corpora", "policies", "supervisors", "preparations", "stages", "sections"]
+Kind = Literal[
+    "tasks",
+    "losses",
+    "labels",
+    "corpora",
+    "policies",
+    "supervisors",
+    "preparations",
+    "stages",
+    "sections",
+    "hypotheses",
+]
 _SINGULAR: dict[Kind, str] = {
     "tasks": "task",
     "losses": "loss",
@@ -26,9 +37,10 @@ _SINGULAR: dict[Kind, str] = {
     "preparations": "preparation",
     "stages": "stage",
     "sections": "report section",
+    "hypotheses": "hypothesis",
 }
 # Kinds whose folder lies in that of another part.
-_INSIDE: dict[Kind, str] = {"sections": "report"}
+_INSIDE: dict[Kind, str] = {"sections": "report", "hypotheses": "report"}
 _ROOT = Path(__file__).parent
 
 

@@ -74,7 +74,7 @@ def test_mistakes_of_all_files_at_once(suite_file: Path) -> None:
     for text in (
         "suite.yaml: a suite that cannot be run:",
         "recipe: unknown key; did you mean 'recipes'?",
-        "task: unknown key; known: name, recipes, with",
+        "task: unknown key; known: findings, name, recipes, with",
         "name: 'a/b' cannot name a run",
         "one/recipe.yaml: 1 mistake:",
         "seedz: unknown key; did you mean 'seeds'?",
@@ -112,6 +112,103 @@ def test_a_mistake_in_them_is_said_where_it_stands(suite_file: Path) -> None:
 def test_what_replaces_nothing_or_renames(suite_file: Path, given: object) -> None:
     content = {**yaml.safe_load(suite_file.read_text()), "with": given}
     assert "holds no keys and values (or a name" in mistakes(write(suite_file.parent, content))
+
+
+def test_entries_with_a_name_and_values_of_their_own(suite_file: Path) -> None:
+    recipes = [
+        {"recipe": "one/recipe.yaml", "name": "slow", "with": {"train.learning_rate": 1e-6}},
+        {"recipe": "one/recipe.yaml", "name": "fast", "with": {"train.learning_rate": 1e-3, "seeds": [3]}},
+        {"recipe": "one/recipe.yaml", "name": "again"},
+        "two/recipe.yaml",
+    ]
+    path = write(suite_file.parent, {"name": "both", "recipes": recipes})
+    suite = load_suite(path)
+    assert [recipe.name for recipe in suite.recipes] == ["both_slow", "both_fast", "both_again", "two"]
+    assert [recipe.train["learning_rate"] for recipe in suite.recipes] == [1e-6, 1e-3, 1e-5, 1e-5]
+    # What stands at an entry comes after what stands at all of them, and what a command says after both.
+    path = write(suite_file.parent, {"name": "both", "recipes": recipes, "with": {"seeds": [5], "train.max_length": 9}})
+    suite = load_suite(path, ["train.max_length=8"])
+    assert [recipe.seeds for recipe in suite.recipes] == [(5,), (3,), (5,), (5,)]
+    assert {recipe.train["max_length"] for recipe in suite.recipes} == {8}
+    assert [recipe.name for recipe in suite.recipes] == ["both_slow", "both_fast", "both_again", "both_two"]
+
+
+def test_mistakes_in_an_entry(suite_file: Path) -> None:
+    path = suite_file.parent / "suite.yaml"
+    path.write_text(
+        "name: both\nrecipes:\n- {recipe: one/recipe.yaml, wiht: {}}\n- {recipe: one/recipe.yaml, with: {seeds: [1]}}\n"
+        "- {name: a b, recipe: one/recipe.yaml}\n- {name: x}\n- {recipe: one/recipe.yaml, name: y, with: {name: z}}\n"
+        "- recipe: one/recipe.yaml\n  name: w\n  with:\n    seedz: [1]\n"
+    )
+    message = mistakes(path)
+    for text in (
+        "line 3: recipes.0.wiht: unknown key; did you mean 'with'?",
+        "line 4: recipes.1: with with it is another experiment than its recipe; give it a name",
+        "line 5: recipes.2.name: 'a b' cannot name a run; use letters, digits and _",
+        "line 6: recipes.3.recipe: None is no path of a recipe",
+        "line 7: recipes.4.with: holds no keys and values (or a name, which stands beside it)",
+        "suite.yaml: line 11: seedz: unknown key; did you mean 'seeds'?",
+    ):
+        assert text in message, message
+
+
+FINDINGS = [
+    {"finding": "Students win.", "hypothesis": {"name": "students_beat_supervisors", "runs": ["first", "two"]}},
+    {
+        "finding": "Confidence helps.",
+        "hypothesis": {"name": "gain_grows_with_gap", "large": "first", "small": "two", "method": "logconf"},
+        "note": "A note.",
+    },
+]
+ENTRIES = [{"recipe": "one/recipe.yaml", "name": "first"}, "two/recipe.yaml"]
+
+
+def test_what_a_suite_asks(suite_file: Path) -> None:
+    assert load_suite(suite_file).asked is None
+    suite = load_suite(write(suite_file.parent, {"name": "both", "recipes": ENTRIES, "findings": FINDINGS}))
+    assert suite.asked is not None and suite.asked.runs == {"first": "both_first", "two": "two"}
+    assert [question.finding for question in suite.asked.questions] == ["Students win.", "Confidence helps."]
+    assert [question.note for question in suite.asked.questions] == [None, "A note."]
+
+
+@pytest.mark.parametrize(
+    ("finding", "message"),
+    [
+        ("Students win.", "findings.0: 'Students win.' is no mapping with finding and hypothesis"),
+        ({"finding": 1, "hypothesis": "errors_matter"}, "findings.0.finding: 1 is no sentence"),
+        ({"finding": "a", "hypothesis": None}, "findings.0.hypothesis: None is no hypothesis; write its name"),
+        ({"finding": "a", "hypothesis": "x", "note": 1}, "findings.0.note: 1 is no text"),
+        ({**FINDINGS[0], "hypotesis": 1}, "findings.0.hypotesis: unknown key; did you mean 'hypothesis'?"),
+        (
+            {"finding": "a", "hypothesis": {"name": "errors_mater"}},
+            "findings.0.hypothesis.name: no hypothesis 'errors_mater'; did you mean 'errors_matter'?",
+        ),
+        (
+            {"finding": "a", "hypothesis": {"name": "pgr_is_below", "run": "two"}},
+            "findings.0.hypothesis.other: is missing; hypothesis pgr_is_below needs it",
+        ),
+        (
+            {"finding": "a", "hypothesis": {"name": "pgr_is_below", "run": "two", "other": "frist"}},
+            "findings.0.hypothesis: no run 'frist' in this suite; did you mean 'first'?",
+        ),
+        (
+            {"finding": "a", "hypothesis": {"name": "pgr_is_below", "run": "two", "other": "first", "method": "niave"}},
+            "findings.0.hypothesis: run 'two' has no method 'niave'; did you mean 'naive'?",
+        ),
+    ],
+)
+def test_a_finding_that_cannot_be_tested_is_refused(suite_file: Path, finding: object, message: str) -> None:
+    content = {"name": "both", "recipes": ENTRIES, "findings": [finding]}
+    assert f"line 7: {message}" in (found := mistakes(write(suite_file.parent, content))), found
+
+
+def test_findings_need_runs_of_the_same_seeds(suite_file: Path) -> None:
+    entries = [{**ENTRIES[0], "with": {"seeds": [1]}}, ENTRIES[1]]  # type: ignore[dict-item]
+    content = {"name": "both", "recipes": entries, "findings": FINDINGS[:1]}
+    assert "its runs have different seeds" in mistakes(write(suite_file.parent, content))
+    for wrong in ([], {}, "none"):
+        message = mistakes(write(suite_file.parent, {**content, "findings": wrong}))
+        assert f"findings: {wrong!r} is no list of" in message
 
 
 @pytest.mark.parametrize("recipes", [None, [], "one/recipe.yaml", [1], {"one": "one/recipe.yaml"}])

@@ -3,7 +3,7 @@
 import pytest
 
 from w2s_rm.errors import DataError
-from w2s_rm.metrics.agreement import Agreement, agreement, mean_agreement
+from w2s_rm.metrics.agreement import Agreement, agreement, imitated, mean_agreement
 from w2s_rm.types import Predictions
 
 
@@ -61,3 +61,14 @@ def test_other_ids_are_named() -> None:
         agreement(predictions("01", [0, 0]), predictions("0", [0]))
     with pytest.raises(DataError):
         mean_agreement([])
+
+
+def test_what_is_imitated_adds_up_to_the_agreement_where_the_supervisor_is_wrong() -> None:
+    student = Predictions(("a", "b", "c"), ((0.0, 1.0), (1.0, 0.0), (0.0, 1.0)), (1, 1, 0))
+    supervisor = Predictions(("c", "a", "b"), ((0.0, 1.0), (1.0, 0.0), (0.5, 0.5)), (0, 1, 1))
+    wrong, same = imitated(student, supervisor)
+    # a: wrong, and the student is right; b: a tie, half wrong, which the student is wholly; c: both wrong.
+    assert wrong.tolist() == [1.0, 0.5, 1.0] and same.tolist() == [0.0, 0.5, 1.0]
+    assert same.sum() / wrong.sum() == agreement(student, supervisor).when_wrong
+    with pytest.raises(DataError, match="example 'b' has no gold label; whether its supervisor is wrong"):
+        imitated(Predictions(student.ids, student.scores, (1, None, 0)), supervisor)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.intervals import means_of
-from w2s_rm.metrics.simultaneous import correlations, holm, joint_error
+from w2s_rm.metrics.simultaneous import correlations, holm, holm_errors, joint_error
 
 
 def equal(count: int, correlation: float) -> np.ndarray:
@@ -81,3 +81,20 @@ def test_holm_claims_what_the_step_down_procedure_claims() -> None:
         while left and p_values[left[0]] <= 0.05 / len(left):
             claimed.add(left.pop(0))
         assert {place for place, p in enumerate(holm(p_values)) if p <= 0.05} == claimed
+
+
+@pytest.mark.parametrize(
+    ("p_values", "divided_by"),
+    [
+        # 0.01 passes 0.05 / 3, 0.02 passes 0.05 / 2, 0.04 passes 0.05.
+        ([0.04, 0.01, 0.02], [1, 3, 2]),
+        # 0.03 does not pass 0.05 / 2, and what follows is held against the same.
+        ([0.04, 0.01, 0.03], [2, 3, 2]),
+        ([0.5, 0.9, 0.2], [3, 3, 3]),
+        ([0.001], [1]),
+    ],
+)
+def test_each_is_held_against_what_holm_holds_it_against(p_values: list[float], divided_by: list[int]) -> None:
+    errors = holm_errors(p_values)
+    assert errors == pytest.approx([0.05 / number for number in divided_by])
+    assert [p <= error for p, error in zip(p_values, errors, strict=True)] == [p <= 0.05 for p in holm(p_values)]

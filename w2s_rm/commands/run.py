@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.experiment.live import watching
     from w2s_rm.experiment.only import chosen
     from w2s_rm.report import write_report
+    from w2s_rm.report.findings import write_asked
 
     suites, plans = make_plans(arguments)
     jobs = unite(plans)
@@ -48,8 +49,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise KeyboardInterrupt(interruption(wanted)) from None
     if not all(job.stage.cached for job in jobs):
         return
+    asked = {arguments.runs.resolve() / suite.name: suite.asked for suite in suites}
     for folder, runs in joint_folders(suites, arguments.runs).items():
-        files = write_report(runs, folder)
+        questions = asked.get(folder)
+        if questions is not None:
+            write_asked(folder, questions)
+        files = write_report(runs, folder, asked=questions)
     print_summary([plan.run_folder for plan in plans], files)
 
 

@@ -12,6 +12,7 @@ from w2s_rm.data.reading import resolve_path
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, W2SError, join_problems
 from w2s_rm.experiment.further_route import Further, find_further, refuse_twice
+from w2s_rm.experiment.pretrain_route import pretrained
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
 from w2s_rm.experiment.route import Route
 from w2s_rm.heads import HEADS
@@ -22,9 +23,8 @@ from w2s_rm.settings import find_setting
 from w2s_rm.stages import Model
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.prepare import Prepare
-from w2s_rm.stages.pretrain import Pretrain
-from w2s_rm.training.pretraining import ALGORITHM_VERSION, Pretraining
-from w2s_rm.types import Task, content_hash
+from w2s_rm.training.pretraining import Pretraining, pretrained_by
+from w2s_rm.types import Task
 
 
 def open_route(recipe: Recipe, runs: Path) -> Route:
@@ -57,7 +57,7 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
         if spec.labels is not None:
             problems.attempt(functools.partial(find_labels, spec.labels), None)
         else:
-            base = problems.attempt(functools.partial(_base, spec, part, runs, launches[part]), None)
+            base = problems.attempt(functools.partial(_base, spec, part, runs, launches[part], min(recipe.seeds)), None)
             bases |= {} if base is None else {part: base}
     if problems.messages or prepared is None:
         raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
@@ -105,7 +105,8 @@ def _prepare(
     return Prepare(runs=runs, task=named, sizes=drawn, source=task.content_version())
 
 
-def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:
+def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch, first: int) -> Model:
+    """What a part of the recipe starts from; of models that seeds have for themselves, that of the first seed."""
     if spec.pretrain is None:
         path = resolve_model(str(spec.model_name_or_path))
         found = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
@@ -113,12 +114,7 @@ def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch) -> Model:
             return found
         require_gguf(path)
         return Convert(runs=runs, part=part, source=found).model
-    pretraining = Pretraining(**spec.pretrain)
-    resolved = pretraining.resolved()
-    if "path" in resolved["corpus"]:
-        resolved["corpus"]["path"] = str(Path(resolve_path(resolved["corpus"]["path"])).resolve())
-    identity = content_hash(ALGORITHM_VERSION, pretraining.identity())
-    return Pretrain(runs=runs, launch=launch, part=part, pretrain=resolved, identity=identity).model
+    return pretrained(runs, part, spec.pretrain, launch, first)
 
 
 def _encoding(recipe: Recipe, task: Task) -> dict[str, Any]:
@@ -158,7 +154,7 @@ def _check_world(spec: ModelSpec, task: Task) -> None:
     """Refuse a model pretrained on another world than the one its task asks about."""
     if spec.pretrain is None:
         return
-    model, asked = Pretraining(**spec.pretrain).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
+    model, asked = Pretraining(**pretrained_by(spec.pretrain, 0)).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
     model = {name: value for name, value in model.items() if name not in ("name", "path")}
     wrong = [
         f"{name} is {model[name]} in pretrain, {asked[name]} in task"

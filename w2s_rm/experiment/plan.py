@@ -30,7 +30,7 @@ from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.transform import Transform
 from w2s_rm.supervisors import Supervision, Supervisor
-from w2s_rm.training.pretraining import Pretraining
+from w2s_rm.training.pretraining import Pretraining, pretrained_by
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def model_label(spec: ModelSpec) -> str:
     if spec.labels:
         return Path(spec.labels).name
     if spec.pretrain is not None:
-        pretraining = Pretraining(**spec.pretrain)
+        pretraining = Pretraining(**pretrained_by(spec.pretrain, 0))
         return f"pretrained {pretraining.num_hidden_layers}x{pretraining.hidden_size}"
     name = str(spec.model_name_or_path)
     in_package = name.startswith("package:")
@@ -147,13 +147,15 @@ def _supervisors(recipe: Recipe) -> dict[str, Supervisor]:
 
 def _goals(common: Route) -> Iterator[Stage]:
     """What the reports of a recipe read; all other stages lead to one of these."""
-    yield from (base.maker for base in common.bases.values() if base.maker is not None)
+    routes = {seed: common.of_seed(seed) for seed in common.recipe.seeds}
+    yield from (base.maker for route in routes.values() for base in route.bases.values() if base.maker is not None)
     if common.has_truth and HEADS[common.encoding["head"]].writes:
-        # Scored as the student is, merged and in full: neither quantised nor with an adapter.
-        yield common.evaluate(ZERO_SHOT, common.base("strong"), seed=None, as_given=True)
+        by_seed = len({route.base("strong").identity for route in routes.values()}) > 1
+        for seed, route in routes.items():
+            # Scored as the student is, merged and in full: neither quantised nor with an adapter.
+            yield route.evaluate(ZERO_SHOT, route.base("strong"), seed=seed if by_seed else None, as_given=True)
     supervisors = _supervisors(common.recipe)
-    for seed in common.recipe.seeds:
-        route = common.of_seed(seed)
+    for seed, route in routes.items():
         yield route.prepared
         shared: Supervision | None = None
         for method, supervisor in supervisors.items():

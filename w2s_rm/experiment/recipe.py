@@ -62,7 +62,8 @@ class ModelSpec:
 
     Args:
         model_name_or_path (`str`, *optional*): Hub id, folder, or `package:<module>/<folder>`.
-        pretrain (`Mapping`, *optional*): Options of a small model that is pretrained here; instead of a path.
+        pretrain (`Mapping`, *optional*): Options of a small model that is pretrained here; instead of a path. With the
+            seed `by_seed` each seed of the recipe has a model of its own.
         labels (`str`, *optional*): Only for `weak`: a file of labels that stands in for a model.
         trained (`bool`, *optional*, defaults to `False`): Only for `weak`: the model is a reward model already.
         options (`Mapping`): Fields of TRL's `ModelConfig`: LoRA, quantisation, dtype, attention.
@@ -364,10 +365,10 @@ class Checker:
     def pretrain(self, path: KeyPath, value: Any) -> Mapping[str, Any] | None:
         if value is None:
             return None
-        from w2s_rm.training.pretraining import Pretraining
+        from w2s_rm.training.pretraining import Pretraining, pretrained_by
 
         data = self.mapping(path, value)
-        self.report(path, options.option_mistakes(Pretraining, data, "pretrain", _hint))
+        self.report(path, options.option_mistakes(Pretraining, pretrained_by(data, 0), "pretrain", _hint))
         return data
 
     def methods(self, value: Any) -> dict[str, Method]:

@@ -17,6 +17,7 @@ from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.evaluation_route import evaluated
 from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, probe_of, read_alike, token_states
 from w2s_rm.experiment.further_route import Further
+from w2s_rm.experiment.pretrain_route import pretrained
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
 from w2s_rm.experiment.tuning import Trial, choose, trials
 from w2s_rm.features.options import ANNOTATIONS, part_features
@@ -33,7 +34,7 @@ from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
 from w2s_rm.training.evaluations import part_evaluations
-from w2s_rm.training.pretraining import Pretraining
+from w2s_rm.training.pretraining import Pretraining, pretrained_by
 from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
 
 _PLAIN = Method({"name": "cross_entropy"})
@@ -73,15 +74,22 @@ class Route:
         return (self.tested if split == "test" else self.prepared).examples(split)
 
     def of_seed(self, seed: int) -> Route:
-        """Return the route with the splits that a seed draws; the same one where they are those of all seeds.
+        """Return the route with what a seed has for itself, splits and pretrained models; where it has nothing, this.
 
         Args:
             seed (`int`): The seed.
         """
         sizes = drawn_by(self.recipe.sizes, seed)
-        if sizes == self.recipe.sizes:
+        own = {
+            part: pretrained(self.runs, part, spec.pretrain, self.launches[part], seed)
+            for part, spec in self.recipe.models().items()
+            if spec.pretrain is not None and pretrained_by(spec.pretrain, seed) != spec.pretrain
+        }
+        drawn = sizes != self.recipe.sizes
+        if not (own or drawn):
             return self
-        return dataclasses.replace(self, prepared=dataclasses.replace(self.prepared, sizes=sizes, seed=seed))
+        prepared = dataclasses.replace(self.prepared, sizes=sizes, seed=seed) if drawn else self.prepared
+        return dataclasses.replace(self, prepared=prepared, bases={**self.bases, **own})
 
     def base(self, part: str) -> Model:
         """Refer to what a part of the recipe starts from.
@@ -269,7 +277,7 @@ class Route:
         """
         spec = self.spec(part)
         if spec.pretrain is not None:
-            pretraining = Pretraining(**spec.pretrain)
+            pretraining = Pretraining(**pretrained_by(spec.pretrain, 0))
             return pretraining.num_hidden_layers * pretraining.hidden_size**2
         layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
         return model_size(self.base(part).path, layers)

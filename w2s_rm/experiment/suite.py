@@ -1,21 +1,25 @@
-"""A suite: recipes that belong together, from a file that names them, a grid, or several files."""
+"""A suite: recipes that belong together, from a file that names them, a grid, or several files; and what it asks."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
 from w2s_rm.experiment.grid import grid_recipes, is_grid
-from w2s_rm.experiment.marked_yaml import MarkedYaml, load_marked
+from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.recipe import Recipe, is_run_name, load_recipe
+from w2s_rm.experiment.suite_findings import read_findings
+from w2s_rm.report.findings import Asked
 
 _WITH = "with"
-_KEYS = ("name", "recipes", _WITH)
+_FINDINGS = "findings"
+_KEYS = ("name", "recipes", _WITH, _FINDINGS)
+_ENTRY = ("recipe", "name", _WITH)
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,12 @@ class Suite:
     Args:
         name (`str`): Folder of the joint report below `runs/`.
         recipes (`tuple[Recipe, ...]`): In the order of the report.
+        asked ([`~w2s_rm.report.findings.Asked`], *optional*): What is asked of their runs.
     """
 
     name: str
     recipes: tuple[Recipe, ...]
+    asked: Asked | None = None
 
     @property
     def joint(self) -> bool:
@@ -42,7 +48,8 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     Args:
         path (`Path`): YAML. A suite has `name` and `recipes`, a list of paths from the suite's own folder, and perhaps
             `with`, values that replace those of each recipe by keys that may have dots; the recipes are then others,
-            named `<suite>_<recipe>`. A grid has `models` instead of `weak` and `strong`.
+            named `<suite>_<recipe>`. In place of a path may stand `recipe`, the path, with a `name` and a `with` of its
+            own, and `findings` may state what the runs are to show. A grid has `models` instead of `weak` and `strong`.
         overrides (`Sequence[str]`): `key=value` pairs; those of a suite replace values in each of its recipes.
 
     Raises:
@@ -67,14 +74,20 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     if replacing is None:
         problems.append(f"{_WITH}: {data[_WITH]!r} holds no keys and values (or a name, which each recipe has)")
     others = [text for text in overrides if text not in renaming]
-    recipes, wrong = _load_all(path, data["recipes"], others, replacing)
-    if replacing is not None and replacing.data:
-        recipes = [_renamed(recipe, f"{data.get('name')}_{recipe.name}") for recipe in recipes]
+    loaded, wrong = _load_all(marked_suite, path, others, replacing)
+    same = replacing is not None and not replacing.data
+    recipes = [
+        recipe if same and own is None else _renamed(recipe, data.get("name"), own or recipe.name)
+        for own, recipe in loaded
+    ]
     names = Counter([str(data.get("name")), *(recipe.name for recipe in recipes)])
     problems += [f"recipes: {name!r} names two runs" for name, count in names.items() if count > 1]
-    if problems or wrong:
-        raise ConfigError(join_problems(f"{path}: a suite that cannot be run:", [*problems, *wrong], most=50))
-    return Suite(str(data["name"]), tuple(recipes))
+    by_name = {own or loaded_as.name: recipe for (own, loaded_as), recipe in zip(loaded, recipes, strict=True)}
+    # A recipe that is wrong is missing here, and what is said about it would be wrong too.
+    asked, unfit = (None, []) if wrong else read_findings(marked_suite, data.get(_FINDINGS), by_name)
+    if problems or wrong or unfit:
+        raise ConfigError(join_problems(f"{path}: a suite that cannot be run:", [*problems, *wrong, *unfit], most=50))
+    return Suite(str(data["name"]), tuple(recipes), asked)
 
 
 def load_suites(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Suite]:
@@ -102,31 +115,68 @@ def load_suites(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Su
     return suites
 
 
-def _renamed(recipe: Recipe, name: str) -> Recipe:
+def _renamed(recipe: Recipe, suite: object, own: str) -> Recipe:
+    name = f"{suite}_{own}"
     return dataclasses.replace(recipe, name=name, content={**recipe.content, "name": name})
 
 
-def _replacing(suite: MarkedYaml) -> MarkedYaml | None:
-    """What stands in a suite below `with`, empty without; `None` where that is no mapping, or would rename recipes."""
-    given = suite.data.get(_WITH, {})
+def _replacing(suite: MarkedYaml, at: KeyPath = (_WITH,)) -> MarkedYaml | None:
+    """What stands below a `with` of a suite, empty without; `None` if that is no mapping, or would rename recipes."""
+    given: Any = suite.data
+    for key in at:
+        given = given[int(key)] if isinstance(given, list) else given.get(key, {})
     if not isinstance(given, dict) or "name" in given:
         return None
-    lines = {path[1:]: line for path, line in suite.lines.items() if path[:1] == (_WITH,) and len(path) > 1}
+    below = len(at)
+    lines = {path[below:]: line for path, line in suite.lines.items() if path[:below] == at and len(path) > below}
     return MarkedYaml(suite.source, given, lines)
 
 
 def _load_all(
-    path: Path, listed: Any, overrides: Sequence[str], replacing: MarkedYaml | None
-) -> tuple[list[Recipe], list[str]]:
-    if not isinstance(listed, list) or not listed or not all(isinstance(entry, str) for entry in listed):
+    suite: MarkedYaml, path: Path, overrides: Sequence[str], replacing: MarkedYaml | None
+) -> tuple[list[tuple[str | None, Recipe]], list[str]]:
+    """The recipes, each with the name that the suite gives it, and what is wrong."""
+    listed = suite.data["recipes"]
+    if not isinstance(listed, list) or not listed or not all(isinstance(entry, str | dict) for entry in listed):
         return [], [f"recipes: {listed!r} is no list of recipe files"]
-    recipes, problems = [], []
-    for entry in listed:
-        recipe_path = path.parent / entry
+    recipes: list[tuple[str | None, Recipe]] = []
+    problems = []
+    for number, given in enumerate(listed):
+        entry = given if isinstance(given, dict) else {"recipe": given}
         try:
+            own = _entry_values(suite, number, entry)
+            recipe_path = path.parent / entry["recipe"]
             if not recipe_path.is_file():
                 raise ConfigError(f"{recipe_path}: no such recipe")
-            recipes.append(load_recipe(recipe_path, overrides, replacing))
+            recipe = load_recipe(recipe_path, overrides, _both(replacing, own))
+            recipes.append((entry.get("name"), recipe))
         except W2SError as error:
             problems.append(str(error).replace("\n", "\n  "))
     return recipes, problems
+
+
+def _entry_values(suite: MarkedYaml, number: int, entry: Mapping[str, Any]) -> MarkedYaml:
+    """What an entry of the list replaces in its recipe."""
+    place = f"{suite.place(('recipes', str(number)))}: recipes.{number}"
+    wrong = [f"{place}.{key}: unknown key; {nearest(str(key), _ENTRY)}" for key in entry if key not in _ENTRY]
+    if not isinstance(entry.get("recipe"), str):
+        wrong.append(f"{place}.recipe: {entry.get('recipe')!r} is no path of a recipe")
+    replacing = _replacing(suite, ("recipes", str(number), _WITH)) if _WITH in entry else MarkedYaml("", {}, {})
+    if replacing is None:
+        wrong.append(f"{place}.{_WITH}: holds no keys and values (or a name, which stands beside it)")
+    elif replacing.data and "name" not in entry:
+        wrong.append(f"{place}: with {_WITH} it is another experiment than its recipe; give it a name")
+    if "name" in entry and not is_run_name(entry["name"]):
+        wrong.append(f"{place}.name: {entry['name']!r} cannot name a run; use letters, digits and _")
+    if wrong or replacing is None:
+        raise ConfigError("\n".join(wrong))
+    return replacing
+
+
+def _both(common: MarkedYaml | None, own: MarkedYaml) -> MarkedYaml | None:
+    """Values of the suite and of one of its entries, which come last."""
+    if common is None or not own.data:
+        return common
+    kept = {path: line for path, line in common.lines.items() if path[0] not in own.data}
+    values = {key: value for key, value in common.data.items() if key not in own.data}
+    return MarkedYaml(own.source, {**values, **own.data}, {**kept, **own.lines})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats, choices, refuse
@@ -45,24 +46,48 @@ def agreement(student: Predictions, supervisor: Predictions) -> Agreement:
     Raises:
         DataError: Different ids or candidates, empty input, NaN scores.
     """
+    known, right_B, same_B, both_right_B = _compared(student, supervisor)
+    return Agreement(
+        overall=float(same_B.mean()),
+        when_right=_share(both_right_B[known], right_B[known]),
+        when_wrong=_share((same_B - both_right_B)[known], (1 - right_B)[known]),
+    )
+
+
+def imitated(student: Predictions, supervisor: Predictions) -> tuple[Floats, Floats]:
+    """Say on which examples a supervisor is wrong, and on which of these the student chooses as it does.
+
+    Args:
+        student (`Predictions`): Scores of the student on examples with gold labels.
+        supervisor (`Predictions`): Scores of the supervisor on the same ids, in any order.
+
+    Returns:
+        `tuple[ndarray, ndarray]`: Both of shape `(B,)` in [0, 1]: how far the supervisor is wrong, and how far the
+            student chooses that wrong candidate too. The sum of the second over that of the first is `when_wrong` of
+            [`agreement`].
+
+    Raises:
+        DataError: Different ids or candidates, empty input, NaN scores, or examples without gold labels.
+    """
+    known, right_B, same_B, both_right_B = _compared(student, supervisor)
+    refuse(~known, "has no gold label; whether its supervisor is wrong is not known", student.ids)
+    return 1 - right_B, same_B - both_right_B
+
+
+def _compared(student: Predictions, supervisor: Predictions) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
+    """Which examples have gold labels; how far the supervisor is right, both choose the same, and that is right."""
     supervisor = aligned(supervisor, student.ids, name="supervisor")
     student_choices = choices(student.scores, student.ids)
     supervisor_choices = choices(supervisor.scores, supervisor.ids)
     differs_B = student_choices.lengths_B != supervisor_choices.lengths_B
     refuse(differs_B, "has another number of candidates for the student than for the supervisor", student.ids)
-    same_B = student_choices.same_as(supervisor_choices)
-
     known = np.array([index is not None for index in student.gold])
     # Any index will do where there is none: `known` leaves these out.
     gold_B = np.array([0 if index is None else index for index in student.gold], dtype=np.int64)
     refuse(gold_B >= student_choices.lengths_B, "has a gold label that is not one of its candidates", student.ids)
     right_B = supervisor_choices.of_candidate(gold_B)
     both_right_B = right_B * student_choices.of_candidate(gold_B)
-    return Agreement(
-        overall=float(same_B.mean()),
-        when_right=_share(both_right_B[known], right_B[known]),
-        when_wrong=_share((same_B - both_right_B)[known], (1 - right_B)[known]),
-    )
+    return known, right_B, student_choices.same_as(supervisor_choices), both_right_B
 
 
 def mean_agreement(per_seed: list[Agreement]) -> Agreement:

@@ -166,7 +166,7 @@ def means_of(correct_MSN: Sequence[Floats], groups: Sequence[str] | None = None)
     means_MS = table_MSN.mean(axis=2)
     centred_MSN = table_MSN - means_MS[:, :, None]
     # From here on N are the examples that were drawn: groups, each with the sum of its own.
-    drawn_MSN = centred_MSN if groups is None else _summed(centred_MSN, groups)
+    drawn_MSN = centred_MSN if groups is None else summed(centred_MSN, groups)
     n_drawn = drawn_MSN.shape[2]
     flat = drawn_MSN.reshape(n_models, -1)
     same_seed_MM, totals_MN = flat @ flat.T, drawn_MSN.sum(axis=1)
@@ -181,8 +181,13 @@ def means_of(correct_MSN: Sequence[Floats], groups: Sequence[str] | None = None)
     return Means(means_MS.mean(axis=1), seeds_MM, examples_MM, n_seeds, n_examples, n_drawn)
 
 
-def _summed(values_MSN: Floats, groups: Sequence[str]) -> Floats:
-    """Sums over the examples of each group, shape `(M, S, G)`."""
+def summed(values_MSN: Floats, groups: Sequence[str]) -> Floats:
+    """Return sums over the examples of each group, `ndarray` of shape `(M, S, G)`, groups in the order of their names.
+
+    Args:
+        values_MSN (`ndarray` of shape `(M, S, N)`): Values.
+        groups (`Sequence[str]`): The group of each example.
+    """
     _, places_N = np.unique(np.asarray(groups), return_inverse=True)
     by_place_N = np.argsort(places_N, kind="stable")
     starts_G = np.flatnonzero(np.diff(places_N[by_place_N], prepend=-1))

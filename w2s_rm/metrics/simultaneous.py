@@ -101,3 +101,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted_C = np.empty_like(p_C)
     adjusted_C[order] = np.minimum(1, steps)
     return [float(p) for p in adjusted_C]
+
+
+def holm_errors(p_values: Sequence[float], error: float = ERROR) -> list[float]:
+    """Return the error at which Holm's procedure tests each of many comparisons; see [`holm`].
+
+    The smallest p-value is held against `error` divided by their number, the next against `error` divided by one less,
+    and so on until one is too large; all that follow are held against what that one was. So an interval with the error
+    of its comparison leaves zero out exactly where [`holm`] gives at most `error`.
+
+    Args:
+        p_values (`Sequence[float]`): Of all comparisons.
+        error (`float`, *optional*, defaults to `0.05`): How often any of them may be claimed wrongly.
+
+    Raises:
+        DataError: One is no probability.
+    """
+    claimed = sum(p <= error for p in holm(p_values))
+    ranks = np.argsort(np.argsort(p_values, kind="stable"), kind="stable")
+    # Where all are claimed, the last of them was held against the whole error.
+    return [error / (len(p_values) - min(int(rank), claimed, len(p_values) - 1)) for rank in ranks]

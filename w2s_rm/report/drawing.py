@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ WEAK, STUDENT, CEILING = "#8a6d3b", "#1f6fb4", "#2e8b57"
 UNRELIABLE = "#b9c1c9"
 # Where methods have colors: the first student has that of all students elsewhere.
 STUDENTS = (STUDENT, "#a4508b", "#d1692a", "#0b8f9c", "#6a51a3", "#b5323c")
+_EARLY = 0.5
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -102,6 +103,27 @@ def prepare(axes: Axes, *, grid: Literal["x", "y", "both"]) -> None:
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
+
+
+def training_axis(axes: Axes, shares: Sequence[float]) -> None:
+    """Lay out the horizontal axis of a panel over training: by even ratios where most evaluations are early.
+
+    Args:
+        axes (`Axes`): The panel.
+        shares (`Sequence[float]`): Shares of the training at which models were evaluated, 0 and 1 among them.
+    """
+    places = sorted(set(shares))
+    first = places[1]
+    # Evenly spaced, the first of n evaluations lies at 1 / n; by even ratios, far before that.
+    if first * (len(places) - 1) < _EARLY:
+        axes.set_xscale("symlog", linthresh=first, linscale=0.5)
+        ticks = [1.0]
+        while ticks[0] / 10 >= first:
+            ticks.insert(0, ticks[0] / 10)
+        axes.set_xticks([0.0, *ticks])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
+    axes.minorticks_off()
+    axes.set_xlim(0.0, 1.03)
 
 
 def shortened(text: str, length: int) -> str:

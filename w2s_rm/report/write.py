@@ -15,15 +15,19 @@ from w2s_rm.render.markdown import markdown
 from w2s_rm.render.page import Drawing, page
 from w2s_rm.report.content import blocks, page_blocks
 from w2s_rm.report.examples import collect_examples
+from w2s_rm.report.findings import Asked, Findings
+from w2s_rm.report.findings.content import finding_blocks
 from w2s_rm.report.rows import row_record
-from w2s_rm.report.sections import ReportedRun, collect_sections
+from w2s_rm.report.sections import Collected, ReportedRun, collect_sections
 from w2s_rm.report.table import collect
 from w2s_rm.runs.plan import check_intact, read_run
 
 _NOT_FLAT = ("counts", "per_seed")
 
 
-def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterable[str] = ()) -> list[Path]:
+def write_report(
+    run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterable[str] = (), asked: Asked | None = None
+) -> list[Path]:
     """Write `report.md`, `.csv`, `.json`, `.html`, `plot.png` and `plot.svg` over one or several runs.
 
     Each section that has something to say adds `<name>.csv` and `<name>.json`, and perhaps `<name>.png` and `.svg`. The
@@ -34,6 +38,7 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
         run_dirs (`Sequence[Path]`): Folders of finished runs, shown in this order.
         output_dir (`Path`): Where to write; made if absent. Files of an earlier report are replaced.
         sections (`Iterable[str]`, *optional*): Files with sections of one's own.
+        asked ([`~w2s_rm.report.findings.Asked`], *optional*): What is asked of the runs; adds `findings.md` too.
 
     Raises:
         ArtifactError: A run is not finished, or its files are not as they were made; nothing is written then.
@@ -49,6 +54,9 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
     runs = [ReportedRun(run_dir, tuple(collect(run_dir))) for run_dir in run_dirs]
     rows = [row for run in runs for row in run.rows]
     collected = collect_sections(runs, sections)
+    if asked is not None:
+        findings = Findings(asked)
+        collected.insert(0, Collected(Findings.name, findings, findings.rows(runs)))
     drawn = {one.name: one.section.figure(one.rows) for one in collected}
     figures = {"plot": plot(rows), **{name: images for name, images in drawn.items() if images is not None}}
     records = [row_record(row) for row in rows]
@@ -60,6 +68,8 @@ def write_report(run_dirs: Sequence[Path], output_dir: Path, *, sections: Iterab
     for name, section, found in ((one.name, one.section, one.rows) for one in collected):
         files[f"{name}.csv"] = _csv([section.flat_record(row) for row in found])
         files[f"{name}.json"] = _json([section.record(row) for row in found])
+    if asked is not None:
+        files["findings.md"] = markdown(finding_blocks(collected[0].rows, level=1)).encode()
     for name, images in figures.items():
         files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}
     # The first figure shows the rows of the report.

@@ -13,6 +13,8 @@ from w2s_rm.errors import OptionError
 
 ALGORITHM_VERSION = 1
 """Enters the stage hash: raise it when the same options give another model."""
+BY_SEED = "by_seed"
+"""In place of a seed: that of each repetition, which so pretrains a model of its own."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,13 @@ class Pretraining:
         corpus = {name: value for name, value in resolved["corpus"].items() if name != "path"}
         identified = {"name": catalog.identity(str(corpus["name"])), "content": self.build_corpus().content_version()}
         return {**resolved, "corpus": {**corpus, **identified}}
+
+
+def pretrained_by(pretrain: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return options of [`Pretraining`] with the seed that a repetition has.
+
+    Args:
+        pretrain (`Mapping`): Some of its fields; `seed` may be `"by_seed"`.
+        seed (`int`): The seed of the repetition.
+    """
+    return {**pretrain, "seed": seed} if pretrain.get("seed") == BY_SEED else dict(pretrain)

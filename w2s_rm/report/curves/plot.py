@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm.report.curves.content import training_name
 from w2s_rm.report.curves.rows import CurveRow, by_training, curves_by_run
-from w2s_rm.report.drawing import CEILING, MUTED, STUDENTS, WEAK, Images, new_figure, prepare, render
+from w2s_rm.report.drawing import CEILING, MUTED, STUDENTS, WEAK, Images, new_figure, prepare, render, training_axis
 from w2s_rm.roles import STUDENT
 from w2s_rm.roles import WEAK as WEAK_ROLE
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INCHES_WIDE, _INCHES_HIGH = 5.4, 6.4
-# Evenly spaced, the first of n evaluations lies at 1 / n; by even ratios, far before that.
-_EARLY = 0.5
 
 
 def plot_curves(rows: Sequence[CurveRow]) -> Images:
@@ -60,13 +58,7 @@ def _draw_run(group: Sequence[CurveRow], upper: Axes, lower: Axes, colors: Mappi
     for axes in (upper, lower):
         prepare(axes, grid="both")
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    first = min(row.share for row in group if row.evaluation == 1)
-    if first * max(row.evaluation for row in group) < _EARLY:
-        upper.set_xscale("symlog", linthresh=first, linscale=0.5)
-        upper.set_xticks(_ticks(first))
-    upper.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
-    upper.minorticks_off()
-    upper.set_xlim(0.0, 1.03)
+    training_axis(upper, [row.share for row in group])
     for points in by_training(group).values():
         color = colors[training_name(points[0])]
         _draw_accuracy(upper, points, color)
@@ -77,14 +69,6 @@ def _draw_run(group: Sequence[CurveRow], upper: Axes, lower: Axes, colors: Mappi
             lower.plot(*_columns(line), color=color, linewidth=1.8, linestyle=style, marker=".", zorder=3)
     upper.tick_params(labelbottom=False)
     lower.set_xlabel("share of the training steps")
-
-
-def _ticks(first: float) -> list[float]:
-    """0, and each power of ten from the first evaluation to the end."""
-    ticks = [1.0]
-    while ticks[0] / 10 >= first:
-        ticks.insert(0, ticks[0] / 10)
-    return [0.0, *ticks]
 
 
 def _draw_accuracy(axes: Axes, points: Sequence[CurveRow], color: str) -> None:

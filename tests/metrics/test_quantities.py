@@ -1,0 +1,112 @@
+"""Numbers made of mean credits: against the intervals that they generalise, and with the arithmetic written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from w2s_rm.errors import DataError
+from w2s_rm.metrics.intervals import means_of
+from w2s_rm.metrics.pgr import pgr
+from w2s_rm.metrics.quantities import mean_of, share_of
+
+N_SEEDS, N_EXAMPLES = 4, 300
+IDS = [f"e{number:03d}" for number in range(N_EXAMPLES)]
+GROUPS = [f"g{number // 3:03d}" for number in range(N_EXAMPLES)]
+
+
+def credits(seed: int, accuracy: float) -> np.ndarray:
+    """Examples that are hard for all models and seeds alike, and seeds of different strength."""
+    rng, hard_N = np.random.default_rng(seed), np.random.default_rng(0).random(N_EXAMPLES)
+    strong_S = rng.normal(0, 0.03, (N_SEEDS, 1))
+    return (0.5 * hard_N + 0.5 * rng.random((N_SEEDS, N_EXAMPLES)) < accuracy + strong_S).astype(float)
+
+
+@pytest.mark.parametrize("groups", [IDS, GROUPS], ids=["alone", "grouped"])
+@pytest.mark.parametrize("n_seeds", [1, N_SEEDS])
+def test_a_difference_is_the_paired_one(groups: list[str], n_seeds: int) -> None:
+    one, other = credits(1, 0.7)[:n_seeds], credits(2, 0.6)[:n_seeds]
+    found = mean_of(one, groups).minus(mean_of(other, groups)).estimate()
+    expected = means_of([one, other], groups).combined([1, -1])
+    assert vars(found) == pytest.approx(vars(expected))
+
+
+def test_examples_in_another_order_are_paired_all_the_same() -> None:
+    one, other = credits(1, 0.7), credits(2, 0.6)
+    order = np.random.default_rng(5).permutation(N_EXAMPLES)
+    shuffled = mean_of(other[:, order], [IDS[place] for place in order])
+    assert vars(mean_of(one, IDS).minus(shuffled).estimate()) == pytest.approx(
+        vars(means_of([one, other], IDS).combined([1, -1]))
+    )
+
+
+def test_of_different_examples_the_variances_add_up_and_seeds_stay_paired() -> None:
+    one, other = credits(1, 0.7), credits(2, 0.6)
+    found = mean_of(one, IDS).minus(mean_of(other, [f"other {id}" for id in IDS])).estimate()
+    alone = [means_of([table], IDS).combined([1]).example_variance for table in (one, other)]
+    # Of 600 examples less 1, not of 300 less 1 twice.
+    assert found.example_variance == pytest.approx(sum(alone) * (600 / 599) / (300 / 299))
+    differences_S = one.mean(axis=1) - other.mean(axis=1)
+    assert found.seed_variance == pytest.approx(differences_S.var(ddof=1) / N_SEEDS)
+    assert (found.n_seeds, found.n_drawn) == (N_SEEDS, 600)
+
+
+def test_a_ratio_is_that_of_the_means_with_the_variance_of_its_first_order() -> None:
+    weak, student, ceiling = credits(1, 0.5), credits(2, 0.65), credits(3, 0.8)
+    numbers = [mean_of(table, GROUPS) for table in (weak, student, ceiling)]
+    found = numbers[1].minus(numbers[0]).over(numbers[2].minus(numbers[0]))
+    gap = ceiling.mean() - weak.mean()
+    ratio = (student.mean() - weak.mean()) / gap
+    assert found.sure and found.value == pytest.approx(ratio)
+    # d PGR = (d student - PGR d ceiling - (1 - PGR) d weak) / gap
+    expected = means_of([weak, student, ceiling], GROUPS).combined([(ratio - 1) / gap, 1 / gap, -ratio / gap])
+    assert found.estimate().variance == pytest.approx(expected.variance)
+    # Where the gap is well known, it is nearly the interval that Fieller's argument gives.
+    exact, interval = pgr(weak, student, ceiling, GROUPS), found.interval()
+    assert exact.low is not None and exact.high is not None
+    assert interval.low == pytest.approx(exact.low, abs=0.06) and interval.high == pytest.approx(exact.high, abs=0.06)
+
+
+def test_a_ratio_to_what_may_be_zero_is_not_sure() -> None:
+    one, other = mean_of(credits(1, 0.6), IDS), mean_of(credits(2, 0.6), IDS)
+    found = one.over(one.minus(other))
+    assert not found.sure and not found.minus(one).sure
+    assert (found.interval().low, found.interval().high) == (-np.inf, np.inf)
+    nothing = one.over(one.minus(one))
+    assert (nothing.value, nothing.sure) == (0.0, False)
+
+
+def test_a_sum_with_factors() -> None:
+    one, other = credits(1, 0.7), credits(2, 0.6)
+    found = mean_of(one, GROUPS).times(2.0).plus(mean_of(other, GROUPS).times(-0.5))
+    expected = means_of([one, other], GROUPS).combined([2.0, -0.5])
+    assert found.value == pytest.approx(expected.value)
+    assert found.estimate().variance == pytest.approx(expected.variance)
+    half = expected.half_width(0.01)
+    assert found.interval(0.01).high - found.value == pytest.approx(half)
+
+
+def test_a_share_within_each_seed() -> None:
+    whole, part = credits(1, 0.5), credits(2, 0.6) * credits(1, 0.5)
+    found = share_of(part, whole, IDS)
+    shares_S = [part[s].sum() / whole[s].sum() for s in range(N_SEEDS)]
+    assert found.value == pytest.approx(sum(shares_S) / N_SEEDS)
+    assert found.estimate().seed_variance == pytest.approx(np.var(shares_S, ddof=1) / N_SEEDS)
+    # Of one seed it is the ratio of two means, with the same error.
+    alone, ratio = share_of(part[:1], whole[:1], IDS), mean_of(part[:1], IDS).over(mean_of(whole[:1], IDS))
+    assert alone.value == pytest.approx(ratio.value)
+    assert alone.estimate().variance == pytest.approx(ratio.estimate().variance)
+    # Of all examples it is the mean.
+    assert vars(share_of(part, np.ones_like(part), IDS).estimate()) == pytest.approx(
+        vars(mean_of(part, IDS).estimate())
+    )
+    with pytest.raises(DataError, match="a share of nothing: with one of the seeds"):
+        share_of(part, np.vstack([whole[:-1], np.zeros((1, N_EXAMPLES))]), IDS)
+
+
+def test_refusals() -> None:
+    with pytest.raises(DataError, match="4 and of 3 seeds cannot be compared; give the runs the same `seeds`"):
+        mean_of(credits(1, 0.7), IDS).plus(mean_of(credits(1, 0.7)[:3], IDS))
+    for table, groups in ((credits(1, 0.7), IDS[:-1]), (np.zeros((0, 3)), IDS[:3]), (np.zeros(3), IDS[:3])):
+        with pytest.raises(DataError, match="a table seeds x examples"):
+            mean_of(table, groups)

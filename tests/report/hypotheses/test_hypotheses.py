@@ -1,0 +1,216 @@
+"""Each hypothesis on runs whose answers are known: its number by hand, also where its statement is false."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from w2s_rm import catalog, options
+from w2s_rm.data.curves import CURVE_FILE, CurvePart, write_curve
+from w2s_rm.errors import ArtifactError, ConfigError
+from w2s_rm.metrics.intervals import difference_interval
+from w2s_rm.report.hypotheses import Evidence, Results, needed_runs
+from w2s_rm.types import Predictions
+
+MakeRun = Callable[..., Path]
+Answers = Callable[..., list[float]]
+NEEDED: dict[str, dict[str, Any]] = {
+    "students_beat_supervisors": {"runs": ["a", "b"]},
+    "gain_grows_with_gap": {"large": "a", "small": "b", "method": "logconf"},
+    "pgr_is_below": {"run": "a", "other": "b"},
+    "method_lifts_pgr": {"run": "a", "method": "logconf"},
+    "accuracy_peaks_early": {"runs": ["a", "b"]},
+    "imitation_falls_with_size": {"by_size": {"small": ["b", "naive"], "large": ["a", "naive"]}},
+    "untrained_beats_student": {"run": "a"},
+    "errors_matter": {"run": "a", "independent": "naive", "patterned": ["logconf"]},
+}
+
+
+def said_of(results: Mapping[str, Results], name: str, **given: Any) -> Evidence:
+    hypothesis = options.build("hypotheses", {"name": name, **{**NEEDED[name], **given}})
+    return hypothesis.test({run: results[run] for run in needed_runs(hypothesis)})  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def two(make_run: MakeRun, answers: Answers) -> dict[str, Results]:
+    """Two runs of two seeds on the same 100 examples, of which models know the first ones."""
+    a = make_run(
+        "run_a",
+        weak=[answers(60), answers(62)],
+        students={"naive": [answers(70), answers(74)], "logconf": [answers(80), answers(82)]},
+        ceiling=[answers(90)] * 2,
+        zero_shot=answers(65),
+    )
+    b = make_run(
+        "run_b",
+        weak=[answers(70), answers(72)],
+        students={"naive": [answers(85)] * 2, "logconf": [answers(84), answers(82)]},
+        ceiling=[answers(90)] * 2,
+    )
+    return {"a": Results(a), "b": Results(b)}
+
+
+@pytest.mark.parametrize("name", catalog.names("hypotheses"))
+def test_it_says_what_it_is_and_whom_it_is_about(name: str) -> None:
+    kind = catalog.lookup("hypotheses", name)
+    made = options.build("hypotheses", {"name": name, **NEEDED[name]})
+    assert kind(**vars(made)) == made
+    assert all(f"{option.name} (" in kind.__doc__ for option in dataclasses.fields(kind))
+    assert kind.effect and isinstance(kind.is_ratio, bool)
+    assert set(needed_runs(made)) <= {"a", "b"}
+    assert {method for _, method in made.students()} <= {"naive", "logconf"}
+
+
+def test_students_beat_supervisors(two: Mapping[str, Results], answers: Answers) -> None:
+    found = said_of(two, "students_beat_supervisors")
+    # 72 less 61 in one run, 85 less 71 in the other: the lesser decides.
+    assert [number.value for number in found.numbers] == pytest.approx([0.11, 0.14])
+    assert found.effect == pytest.approx(0.11)
+    gains = [
+        difference_interval(np.array(student), np.array(weak))
+        for student, weak in (
+            ([answers(70), answers(74)], [answers(60), answers(62)]),
+            ([answers(85)] * 2, [answers(70), answers(72)]),
+        )
+    ]
+    assert found.interval().low == pytest.approx(min(gain.low for gain in gains))
+    # That one of two is below zero is claimed with half the error for each.
+    assert found.interval().high == pytest.approx(min(number.interval(0.025).high for number in found.numbers))
+    assert [series.label for series in found.panel.series] == ["weak", "student", "ceiling"]
+    assert [point.x for point in found.panel.series[0].points] == ["a", "b"]
+
+
+def test_gain_grows_with_gap(two: Mapping[str, Results]) -> None:
+    found = said_of(two, "gain_grows_with_gap")
+    # 81 less 72 at the large gap; 83 less 85 at the small one, so that the difference of gains is 9 + 2.
+    assert [number.value for number in found.numbers] == pytest.approx([0.09, 0.11])
+    opposite = said_of(two, "gain_grows_with_gap", large="b", small="a")
+    assert opposite.effect == pytest.approx(-0.11)
+
+
+def test_pgr_is_below(two: Mapping[str, Results]) -> None:
+    found = said_of(two, "pgr_is_below", method="logconf")
+    # (83 - 71) / (90 - 71) in the other, (81 - 61) / (90 - 61) in the one.
+    assert found.effect == pytest.approx(12 / 19 - 20 / 29)
+    assert [point.value for point in found.panel.series[0].points] == pytest.approx([20 / 29, 12 / 19])
+
+
+def test_method_lifts_pgr_beside_the_ceiling_of_its_own(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(
+        weak=[answers(60)] * 2,
+        students={"naive": [answers(70)] * 2, "logconf": [answers(76)] * 2},
+        ceiling=[answers(80)] * 2,
+    )
+    results = {"a": Results(run)}
+    assert said_of(results, "method_lifts_pgr").effect == pytest.approx(16 / 20 - 10 / 20)
+    assert said_of(results, "method_lifts_pgr", method="naive", beside="logconf").effect == pytest.approx(-0.3)
+
+
+def test_a_gap_that_may_be_nothing_leaves_no_interval(make_run: MakeRun, answers: Answers) -> None:
+    students = {"naive": [answers(52), answers(60)], "logconf": [answers(60), answers(55)]}
+    run = make_run(weak=[answers(55), answers(60)], students=students, ceiling=[answers(60), answers(56)])
+    found = said_of({"a": Results(run)}, "method_lifts_pgr")
+    assert (found.interval().low, found.interval().high, found.p_value()) == (-float("inf"), float("inf"), 1.0)
+    assert all((point.low, point.high) == (None, None) for point in found.panel.series[0].points)
+
+
+def put_curves(run: Path, validation: list[list[float]], test: list[list[float]]) -> None:
+    """Leave for each seed what its student scored after 0, 5 and 10 steps."""
+
+    def said(answers: list[float]) -> Predictions:
+        ids = tuple(f"e{n:04d}" for n in range(len(answers)))
+        return Predictions(ids, tuple((1.0 - one, one) for one in answers), (1,) * len(answers))
+
+    for stage in json.loads((run / "plan.json").read_text())["stages"]:
+        if (stage["stage"], stage["of"]) == ("evaluate", "student"):
+            folder = Path(stage["folder"])
+            training = folder.parent / f"training-{folder.name}"
+            training.mkdir()
+            (folder / "config.yaml").write_text(yaml.safe_dump({"model_name_or_path": f"{training}/model"}))
+            (training / "config.yaml").write_text(yaml.safe_dump({"stage": "train"}))
+            parts = [
+                CurvePart(step, split, said(answers[place]))
+                for place, step in enumerate((0, 5, 10))
+                for split, answers in (("validation", validation), ("test", test))
+                if answers
+            ]
+            write_curve(training / CURVE_FILE, parts)
+
+
+def test_accuracy_peaks_early(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(60)] * 2, students={"naive": [answers(70)] * 2}, ceiling=[answers(80)] * 2)
+    # The validation split has its best after 5 steps; the test split, which is not asked, before the first.
+    put_curves(run, [answers(5, 20), answers(15, 20), answers(10, 20)], [answers(90), answers(76), answers(70)])
+    results = {"a": Results(run)}
+    found = said_of(results, "accuracy_peaks_early", runs=["a"])
+    assert found.effect == pytest.approx(0.76 - 0.70)
+    assert [(point.x, point.value) for point in found.panel.series[0].points] == [(0.0, 0.9), (0.5, 0.76), (1.0, 0.7)]
+    # Of several runs the mean counts.
+    assert said_of({**results, "b": results["a"]}, "accuracy_peaks_early").effect == pytest.approx(0.06)
+
+
+def test_a_student_that_is_best_at_the_end_lost_nothing(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(60)], students={"naive": [answers(70)]}, ceiling=[answers(80)])
+    put_curves(run, [answers(5, 20), answers(10, 20), answers(15, 20)], [answers(90), answers(76), answers(70)])
+    assert said_of({"a": Results(run)}, "accuracy_peaks_early", runs=["a"]).effect == 0
+
+
+def test_peaks_need_evaluations_and_a_validation_split(make_run: MakeRun, answers: Answers) -> None:
+    run = make_run(weak=[answers(60)], students={"naive": [answers(70)]}, ceiling=[answers(80)])
+    with pytest.raises(ArtifactError, match="were not evaluated on their way; set train.evaluations"):
+        said_of({"a": Results(run)}, "accuracy_peaks_early", runs=["a"])
+    put_curves(run, [], [answers(90), answers(76), answers(70)])
+    with pytest.raises(ArtifactError, match=r"no truth of a validation split tells the peak; set task.n_validation"):
+        said_of({"a": Results(run)}, "accuracy_peaks_early", runs=["a"])
+
+
+def test_imitation_falls_with_size(two: Mapping[str, Results]) -> None:
+    # Supervisors err on 40 and 38 examples in one run, their students also on 30 and 26 of these; 30 and 28, 15 and 15.
+    large, small = (30 / 40 + 26 / 38) / 2, (15 / 30 + 15 / 28) / 2
+    found = said_of(two, "imitation_falls_with_size")
+    assert found.effect == pytest.approx(small - large)
+    assert [point.value for point in found.panel.series[0].points] == pytest.approx([small, large])
+    sizes = {"small": ["b", "naive"], "medium": ["a", "naive"], "large": ["a", "logconf"]}
+    # The line through three points at 0, 1 and 2 has the slope (third - first) / 2, whatever the second.
+    largest = (20 / 40 + 18 / 38) / 2
+    assert said_of(two, "imitation_falls_with_size", by_size=sizes).effect == pytest.approx(small - largest)
+    four = {"one": ["a", "naive"], "two": ["b", "naive"], "three": ["a", "logconf"], "four": ["b", "logconf"]}
+    last = (16 / 30 + 18 / 28) / 2
+    slope = (-1.5 * large - 0.5 * small + 0.5 * largest + 1.5 * last) / (2 * 1.5**2 + 2 * 0.5**2)
+    assert said_of(two, "imitation_falls_with_size", by_size=four).effect == pytest.approx(-3 * slope)
+
+
+@pytest.mark.parametrize(
+    "by_size", [{"one": ["a", "naive"]}, {"one": ["a"], "two": ["b", "naive"]}, {"one": "a", "two": "b"}]
+)
+def test_sizes_need_runs_and_methods(by_size: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"by_size: is .*; give two sizes or more, each as word: \[run, method\]"):
+        options.build("hypotheses", {"name": "imitation_falls_with_size", "by_size": by_size})
+
+
+def test_untrained_beats_student(two: Mapping[str, Results]) -> None:
+    assert said_of(two, "untrained_beats_student").effect == pytest.approx(0.65 - 0.72)
+    with pytest.raises(ArtifactError, match="run 'run_b', method 'naive': no zero_shot was evaluated"):
+        said_of(two, "untrained_beats_student", run="b")
+
+
+def test_errors_matter(two: Mapping[str, Results]) -> None:
+    found = said_of(two, "errors_matter", independent="logconf", patterned=["naive"])
+    assert found.effect == pytest.approx(0.81 - 0.72)
+    both = said_of(two, "errors_matter", run="b", patterned=["logconf", "naive"])
+    assert both.effect == pytest.approx(0.85 - (0.83 + 0.85) / 2)
+    with pytest.raises(ConfigError, match="patterned: is empty"):
+        options.build("hypotheses", {"name": "errors_matter", **NEEDED["errors_matter"], "patterned": []})
+
+
+def test_p_is_the_error_at_which_the_interval_ends_at_zero(two: Mapping[str, Results]) -> None:
+    found = said_of(two, "students_beat_supervisors")
+    p = found.p_value()
+    assert 0 < p < 1 and found.interval(p).low == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,107 @@
+"""What a run left for hypotheses: accuracies, gaps and agreement, as numbers that can be put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from w2s_rm.errors import ArtifactError
+from w2s_rm.metrics.agreement import imitated
+from w2s_rm.metrics.pairing import paired_correctness, with_gold
+from w2s_rm.metrics.quantities import Quantity, mean_of, share_of
+from w2s_rm.report.curves.read import Curve, curve_of
+from w2s_rm.report.table import reading_once
+from w2s_rm.roles import CEILING, STUDENT, WEAK
+from w2s_rm.runs.plan import read_run
+from w2s_rm.types import Predictions
+
+
+class Results:
+    """What a finished run left, each file read when it is asked for.
+
+    Args:
+        folder (`Path`): The run's folder, `runs/<recipe>`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.run = read_run(folder)
+        self._curve = cache(curve_of)
+        self._read = reading_once(self._curve)
+
+    def accuracy(self, of: str, method: str) -> Quantity:
+        """Return the accuracy of a model on the test split.
+
+        Args:
+            of (`str`): A word of [`w2s_rm.roles`].
+            method (`str`): The method.
+
+        Raises:
+            ArtifactError: The run did not evaluate it, or has no ground truth.
+        """
+        return accuracy(self._said(of, method))
+
+    def pgr(self, method: str) -> Quantity:
+        """Return the performance gap recovered; not sure where the gap is not told from zero.
+
+        Args:
+            method (`str`): The method.
+        """
+        weak, student, ceiling = (self.accuracy(of, method) for of in (WEAK, STUDENT, CEILING))
+        return student.minus(weak).over(ceiling.minus(weak))
+
+    def imitation(self, method: str) -> Quantity:
+        """Return the share of its supervisor's mistakes that a student makes too, as the supervisor made them.
+
+        Args:
+            method (`str`): The method.
+
+        Raises:
+            DataError: The supervisor of a seed made none.
+        """
+        students, supervisors = (list(map(with_gold, self._said(of, method))) for of in (STUDENT, WEAK))
+        wrong, same = zip(*map(imitated, students, supervisors), strict=True)
+        return share_of(np.stack(same), np.stack(wrong), _groups(students[0]))
+
+    def curves(self, method: str) -> list[Curve]:
+        """Return how a method's students came about, one for each seed.
+
+        Args:
+            method (`str`): The method.
+
+        Raises:
+            ArtifactError: They were not evaluated on their way.
+        """
+        found = [self._curve(stage) for stage in self.run.find_all("evaluate", STUDENT, method)]
+        curves = [curve for curve in found if curve is not None]
+        if len(curves) < len(found):
+            raise ArtifactError(
+                f"run {self.run.recipe!r}, method {method!r}: its students were not evaluated on their way; set "
+                "train.evaluations"
+            )
+        return curves
+
+    def _said(self, of: str, method: str) -> list[Predictions]:
+        stages = self.run.find_all("evaluate", of, method)
+        if not stages:
+            raise ArtifactError(
+                f"run {self.run.recipe!r}, method {method!r}: no {of} was evaluated; a hypothesis about it needs "
+                "another head, or a task with ground truth"
+            )
+        return [self._read(stage) for stage in stages]
+
+
+def accuracy(said: Sequence[Predictions]) -> Quantity:
+    """Return the accuracy of models on the examples with ground truth.
+
+    Args:
+        said (`Sequence[Predictions]`): What the model of each seed says.
+    """
+    known = [with_gold(predictions) for predictions in said]
+    return mean_of(paired_correctness({"model": known})["model"], _groups(known[0]))
+
+
+def _groups(predictions: Predictions) -> Sequence[str]:
+    return predictions.ids if predictions.groups is None else predictions.groups

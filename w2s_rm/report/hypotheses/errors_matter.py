@@ -1,0 +1,53 @@
+"""At an equal accuracy of the supervisor, errors by chance cost a student less than errors with a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from w2s_rm.errors import OptionError
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._results import Results
+from w2s_rm.roles import STUDENT, WEAK
+
+
+@dataclass(frozen=True)
+class ErrorsMatter:
+    """Students of a supervisor whose errors are independent are right more often than those of others.
+
+    Args:
+        run (`str`): The run; the supervisors of these methods are equally often right.
+        independent (`str`): The method whose supervisor errs by chance.
+        patterned (`list[str]`): The methods whose supervisors err in a pattern; their mean counts.
+
+    Raises:
+        OptionError: No methods.
+    """
+
+    run: str
+    independent: str
+    patterned: list[str] = field(hash=False)
+
+    effect: ClassVar[str] = (
+        "accuracy of students of errors by chance minus the mean accuracy of those of patterned errors"
+    )
+    is_ratio: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.patterned:
+            raise OptionError("errors_matter", {"patterned": "is empty; name the methods whose errors have a pattern"})
+
+    def students(self) -> Sequence[Student]:
+        """Return the students of all supervisors."""
+        return [(self.run, method) for method in (self.independent, *self.patterned)]
+
+    def test(self, results: Mapping[str, Results]) -> Evidence:
+        """Compare the students."""
+        accuracies = {
+            of: {method: results[self.run].accuracy(of, method) for _, method in self.students()}
+            for of in (WEAK, STUDENT)
+        }
+        students = accuracies[STUDENT]
+        difference = students[self.independent].minus(mean([students[method] for method in self.patterned]))
+        return Evidence((difference,), Panel("accuracy", tuple(shares(of, by) for of, by in accuracies.items())))

@@ -1,0 +1,55 @@
+"""The larger a student is, the fewer of its supervisor's mistakes it makes too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from w2s_rm.errors import OptionError
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._results import Results
+
+
+@dataclass(frozen=True)
+class ImitationFallsWithSize:
+    """The share of a supervisor's mistakes that its student makes too falls from small students to large ones.
+
+    The fall is that of a straight line through the shares, at even distances, from its first point to its last.
+
+    Args:
+        by_size (`Mapping[str, list]`): From small to large, by a word for the size: run and method of the student.
+
+    Raises:
+        OptionError: Fewer than two sizes, or an entry that is no run and method.
+    """
+
+    by_size: Mapping[str, Any] = field(hash=False)
+
+    effect: ClassVar[str] = (
+        "share of the supervisor's mistakes imitated, smallest student minus largest, by a straight line"
+    )
+    is_ratio: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        whole = all(
+            isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)
+            for entry in self.by_size.values()
+        )
+        if len(self.by_size) < 2 or not whole:
+            text = f"is {dict(self.by_size)!r}; give two sizes or more, each as word: [run, method]"
+            raise OptionError("imitation_falls_with_size", {"by_size": text})
+
+    def students(self) -> Sequence[Student]:
+        """Return the students from small to large."""
+        return [(run, method) for run, method in self.by_size.values()]
+
+    def test(self, results: Mapping[str, Results]) -> Evidence:
+        """Fit the line."""
+        imitated = {size: results[run].imitation(method) for size, (run, method) in self.by_size.items()}
+        number, centre = len(imitated), (len(imitated) - 1) / 2
+        squares = sum((place - centre) ** 2 for place in range(number))
+        # Minus the slope, times the steps between first and last; a mean of the terms is their sum over their number.
+        weights = [-(place - centre) / squares * (number - 1) * number for place in range(number)]
+        fall = mean([share.times(weight) for share, weight in zip(imitated.values(), weights, strict=True)])
+        return Evidence((fall,), Panel("mistakes imitated", (shares("students", imitated),)))

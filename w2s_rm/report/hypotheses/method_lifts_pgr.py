@@ -1,0 +1,38 @@
+"""A method recovers more of the gap than another, each beside the ceiling that was prepared as its students were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
+from w2s_rm.report.hypotheses._results import Results
+
+
+@dataclass(frozen=True)
+class MethodLiftsPgr:
+    """The PGR of a method is above that of another in the same run.
+
+    Args:
+        run (`str`): The run.
+        method (`str`): The method.
+        beside (`str`, *optional*, defaults to `"naive"`): The method that it is compared with.
+    """
+
+    run: str
+    method: str
+    beside: str = "naive"
+
+    effect: ClassVar[str] = "PGR with the method minus that without"
+    is_ratio: ClassVar[bool] = True
+
+    def students(self) -> Sequence[Student]:
+        """Return both students."""
+        return [(self.run, method) for method in (self.beside, self.method)]
+
+    def test(self, results: Mapping[str, Results]) -> Evidence:
+        """Compare the PGRs."""
+        recovered = {method: results[self.run].pgr(method) for method in (self.beside, self.method)}
+        difference = recovered[self.method].minus(recovered[self.beside])
+        return Evidence((difference,), Panel("PGR", (ratios(self.run, recovered),)))
