@@ -179,10 +179,10 @@ def outcome_of(name: str, folder: Path) -> Outcome:
 
 
 def _kill_in_training(command: Sequence[str], runs: Path) -> None:
-    """Start a run and kill it, and all it has launched, at the first checkpoint of a student."""
+    """Start a run and kill it, and all it has launched, at the first whole checkpoint of a student."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        while not list((runs / "stages").glob("student-*/checkpoint-*")):
+        while not list((runs / "stages").glob("student-*/trainer/checkpoint-*/complete")):
             if process.poll() is not None:
                 raise RuntimeError(f"{' '.join(command)}: ended with {process.returncode} before it could be killed")
             time.sleep(0.002)

@@ -71,7 +71,8 @@ def message(area: str, base: Mapping[str, Any], case: Mapping[str, Any], folder:
 
 
 def _normal(said: str, folder: Path) -> str:
-    said = said.replace(str(folder), "FOLDER").replace(str(ROOT), "ROOT").replace(sys.prefix, "ENVIRONMENT")
+    # The environment may lie in the checkout.
+    said = said.replace(str(folder), "FOLDER").replace(sys.prefix, "ENVIRONMENT").replace(str(ROOT), "ROOT")
     said = re.sub(r"ENVIRONMENT/lib/python[\d.]+/site-packages", "PACKAGES", said)
     said = _COUNTS.sub("none of the … options", _LISTS.sub(r"\1…", said))
     # A run tells of its stages before.
