@@ -108,7 +108,7 @@ class Sitting:
             raise DataError("an answer needs a key")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise DataError(f"seconds is {seconds!r}, not a number")
-        if choice is not None and choice not in self._choices(question):
+        if isinstance(choice, bool) or choice is not None and choice not in self._choices(question):
             raise DataError(f"choice is {choice!r}, none of those that the question has")
         return Judgement(
             question.example.id,
