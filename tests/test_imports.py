@@ -143,6 +143,7 @@ LOADS_TORCH = {
     "losses": None,
     "metrics": {"modules"},
     "programs": {
+        "arguing",
         "assemble",
         "convert",
         "curve",
