@@ -107,10 +107,10 @@ class Chat:
                     ) from error
                 time.sleep(min(_LONGEST_PAUSE, pause if error.after is None else error.after))
                 pause *= 2
-        record = {"request": content_hash(text), "answer": answer, "requests": tries, "tokens": tokens}
+        name = content_hash(text)
         with self._lock:
-            append_line(self.kept, json.dumps(record))
-            self._answers[record["request"]] = answer
+            append_line(self.kept, json.dumps({"request": name, "answer": answer, "requests": tries, "tokens": tokens}))
+            self._answers[name] = answer
             self.tokens += tokens
 
     def _spend(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.data.transcripts import Argument, record, request, sides, with_transcript
 from w2s_rm.errors import DataError
 from w2s_rm.files import write_text
-from w2s_rm.programs.launched import held, quiet_warnings, read_config, refuse_finished
+from w2s_rm.programs.launched import held, quiet_progress, quiet_warnings, read_config, refuse_finished
 from w2s_rm.types import Example, content_hash
 
 _KEPT = ".answers.jsonl"
@@ -34,6 +35,8 @@ def transcripts(argv: Sequence[str]) -> None:
     """
     config, output = read_config(argv)
     quiet_warnings()
+    if not sys.stderr.isatty():
+        quiet_progress()
     with held(output) as folder:
         refuse_finished(folder)
         examples = read_examples(Path(config["examples"]))
