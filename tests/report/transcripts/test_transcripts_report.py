@@ -38,6 +38,13 @@ def run(make_run: MakeRun, answers: Callable[..., list[float]]) -> Path:
         (folder / "transcripts.jsonl").write_text("".join(json.dumps(one) + "\n" for one in debates), encoding="utf-8")
         StageFolder(folder).seal({"counts": {"form": form, "arguments": 10, "empty": number // 2}})
         plan["stages"].append({"stage": "transcripts", "of": None, "method": None, "seed": 0, "folder": str(folder)})
+    for number, (read, counts) in enumerate({"0": (40, 3), "1": (60, 0), "x": (9, 9)}.items()):
+        folder = run.parent / "stages" / f"relabel-{number}"
+        folder.mkdir(parents=True)
+        record = {"counts": {"n_labelled": counts[0], "cut_prompts": counts[1]}}
+        StageFolder(folder).seal({**record, "inputs": {"examples": f"{read}/examples.parquet"}})
+        entry = {"stage": "relabel", "of": None, "method": None, "seed": 0, "folder": str(folder)}
+        plan["stages"] += [entry, entry]
     (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     reseal(run)
     return run
@@ -51,10 +58,13 @@ def test_the_first_examples_of_each_form_are_shown(run: Path, tmp_path: Path) ->
         for n in range(3)
         for k in (0, 1)
     ]
+    # What the first and the second stage have, and none of those that no judge has read.
+    assert (rows[-1].n_read, rows[-1].n_cut, rows[0].n_read) == (100, 3, 0)
     assert rows[-1].prompt == "question 2 | of 0"
     written = {path.name: path for path in write_report([run], tmp_path / "out")}
     text = written["report.md"].read_text()
     assert "## Transcripts" in text and "in the consultancy 1 of 10 arguments say nothing" in text
+    assert "3 of 100 examples are longer than max\\_length with their debate" in text
     assert "because 1 because 1" in text and "…" in text
     assert {"transcripts.csv", "transcripts.json"} <= set(written)
 

@@ -36,12 +36,20 @@ class Transcripts(Section[TranscriptRow]):
         return [Heading("Transcripts", 2), Paragraph(about + where), Table(header, tuple(lines), n_text=7)]
 
     def warnings(self, rows: Sequence[TranscriptRow]) -> list[str]:
-        """Say where debaters were silent."""
-        silent = {(row.recipe, row.form): row for row in rows if row.n_empty}
-        return [
-            f"{recipe}: in the {form} {row.n_empty:,} of {row.n_arguments:,} arguments say nothing"
-            for (recipe, form), row in silent.items()
+        """Say where debaters were silent, and where judges did not read the whole question."""
+        each = {(row.recipe, row.form): row for row in rows}
+        silent = [
+            f"{recipe}: in the {form} {row.n_empty:,} of {row.n_arguments:,} arguments say nothing."
+            for (recipe, form), row in each.items()
+            if row.n_empty
         ]
+        cut = [
+            f"{recipe}: {row.n_cut:,} of {row.n_read:,} examples are longer than max_length with their {form}, and "
+            "judges did not read the beginning of the question; raise max_length, or take shorter arguments."
+            for (recipe, form), row in each.items()
+            if row.n_cut
+        ]
+        return silent + cut
 
 
 def _short(text: str) -> str:
