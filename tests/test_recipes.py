@@ -173,8 +173,8 @@ def test_the_quickstart_is_one_of_each_setting() -> None:
 def test_recipe_stands_in_the_folder_of_its_setting(path: Path) -> None:
     suite = load_suite(path)
     if not suite.joint:
-        # What compares all methods, or supervisors of a kind, and what continues into a policy, stands by itself.
-        assert path.parent.name in (suite.recipes[0].task().setting, "methods", "policy", "debate")
+        # What compares all methods, and what continues into a policy, stands by itself.
+        assert path.parent.name in (suite.recipes[0].task().setting, "methods", "policy")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
