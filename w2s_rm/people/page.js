@@ -196,12 +196,13 @@ function draw() {
 }
 
 async function finish() {
-  place.replaceChildren(element("p", { class: "asked" }, "All questions are answered."), element("pre", {}));
+  // Whoever takes back an answer and gives another comes here again: each time has a summary of its own.
+  const summary = element("pre", {});
+  place.replaceChildren(element("p", { class: "asked" }, "All questions are answered."), summary);
   delete place.dataset.question;
   draw();
   while (waiting().length) await sleep(RETRY / 10);
-  const summary = await ask("summary", "text");
-  if (next() === null) place.querySelector("pre").textContent = summary;
+  summary.textContent = await ask("summary", "text");
 }
 
 // Acts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def serve(
     ties: bool,
     port: int | None = None,
 ) -> None:
-    """Print an address, serve the page there until Ctrl-C, then print what was done.
+    """Print an address, serve the page there until Ctrl-C or SIGTERM, then print what was done.
 
     Args:
         examples (`Sequence[Example]`): What is asked.
@@ -59,6 +60,8 @@ def serve(
             print(f"{path}: {sitting.n_answered} of {len(asked)} examples are answered by {labeller}")
             # Whoever starts the command from a program waits for the address.
             print(f"open {server.address} (Ctrl-C ends; each answer is on the disk as soon as it is given)", flush=True)
+            # What ends services ends this one as Ctrl-C does, which shells keep from commands in the background.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
