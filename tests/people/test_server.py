@@ -34,12 +34,17 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def ask(
-    server: Server, path: str, body: Any = None, headers: dict[str, str] | None = None, token: str = "secret"
+    server: Server,
+    path: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    token: str = "secret",
+    raw: str | None = None,
 ) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
-    sent = None if body is None else json.dumps(body)
+    sent = raw if body is None else json.dumps(body)
     given = {} if body is None else {"Content-Type": "application/json"}
-    connection.request("GET" if body is None else "POST", f"/{token}/{path}", sent, {**given, **(headers or {})})
+    connection.request("GET" if sent is None else "POST", f"/{token}/{path}", sent, {**given, **(headers or {})})
     answer = connection.getresponse()
     said = answer.read().decode()
     assert (
@@ -83,6 +88,8 @@ def test_answers_are_written_or_refused(server: Server) -> None:
     assert len(lines(server.sitting.path)) == 1
     for wrong in ({**answer, "key": "b", "choice": 7}, [1], "a"):
         assert ask(server, "answers", wrong)[0] == 400
+    # What Python's own reader gives up on.
+    assert ask(server, "answers", headers={"Content-Type": "application/json"}, raw="[" * 60_000)[0] == 400
     assert ask(server, "answers", {**answer, "key": "x" * 70_000})[0] == 413
     # A folder in the file's place: nothing can be written.
     server.sitting.path.unlink()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.data.endpoints import Endpoint
+from w2s_rm.data.json_text import parse_json
 from w2s_rm.errors import ConfigError, DataError, system_problem
 from w2s_rm.files import append_line, cut_unfinished_line
 from w2s_rm.types import content_hash
@@ -156,7 +157,7 @@ class Chat:
     def _said(self, body: bytes) -> tuple[str, int]:
         """The answer, and how many tokens it cost."""
         try:
-            told = json.loads(body)
+            told = parse_json(body.decode())
             content = told["choices"][0]["message"]["content"]
             tokens = int((told.get("usage") or {}).get("total_tokens") or 0)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from w2s_rm.data.json_text import parse_json
 from w2s_rm.errors import DataError, system_problem
 from w2s_rm.people.address import HOST, Address
 from w2s_rm.people.sitting import Sitting
@@ -60,6 +62,11 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, 0), _Handler)
         self.sitting, self.about, self.summary = sitting, dict(about), summary
         self.address = Address(self.server_port, last.token)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over a browser that has gone away; say anything else."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class _Refused(Exception):
@@ -129,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an answer has at most {_LONGEST} bytes")
         body = self.rfile.read(int(length))
         try:
-            message = json.loads(body)
+            message = parse_json(body.decode())
             if not isinstance(message, dict):
                 raise DataError("an answer is a JSON object")
             self.server.sitting.answer(message)
