@@ -1,7 +1,7 @@
 """What a labeller sees, and in which order."""
 
 from w2s_rm.people.questions import TIE, Question, questions
-from w2s_rm.types import Example
+from w2s_rm.types import Example, Step
 
 
 def example(number: int, group: str = "", prompt: str = "") -> Example:
@@ -34,6 +34,13 @@ def test_steps_of_a_solution_come_in_their_order() -> None:
     steps = [("b", "x yy zzz"), ("a", "x"), ("b", "x"), ("c", "x"), ("a", "x yy"), ("b", "x yy")]
     asked = questions([example(n, *step) for n, step in enumerate(steps)], "anna", has_classes=True)
     assert [one.example.id for one in asked] == ["e2", "e5", "e0", "e1", "e4", "e3"]
+    # Of two solutions of one problem each stays in one piece.
+    mixed = [
+        Example(f"{name}{n}", "g", "p" * n, ("right", "wrong"), 0, step=Step(name, n, n == 2, ()))
+        for n in (2, 1)
+        for name in "ab"
+    ]
+    assert [one.example.id for one in questions(mixed, "anna", has_classes=True)] == ["a1", "a2", "b1", "b2"]
     talk = tuple({"role": "user", "content": "x" * n} for n in (1, 2))
     talks = [Example("long", "g", talk, ("a", "b"), None), Example("short", "g", talk[:1], ("a", "b"), None)]
     assert [one.example.id for one in questions(talks, "anna", has_classes=True)] == ["short", "long"]

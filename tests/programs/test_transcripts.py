@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,7 @@ from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.programs.transcripts import argue, transcripts
 from w2s_rm.runs.folder import StageFolder
-from w2s_rm.types import Example
+from w2s_rm.types import Example, Step
 
 EXAMPLES = [Example(f"e{n}", f"g{n}", "w3 w4 " * (n % 4 + 1), (f" w{n + 5}", " w2"), 0) for n in range(9)]
 CONFIG = {
@@ -133,6 +134,13 @@ def test_an_endpoint_argues_and_goes_on_after_its_budget(tmp_path: Path) -> None
     assert counts["requests"] >= 18
     server.shutdown()
     server.server_close()
+
+
+def test_steps_of_solutions_are_no_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Example("s", "g", "w3", (" w1", " w2"), 0, step=Step("s", 0, True, (2,)))
+    monkeypatch.setattr(sys.modules[__name__], "EXAMPLES", [step])
+    with pytest.raises(DataError, match="debates are about answers"):
+        run(tmp_path / "a", model_name_or_path=str(tmp_path))
 
 
 def test_a_model_that_says_nothing_is_refused(tmp_path: Path, tiny_language_model: Callable[..., str]) -> None:

@@ -76,7 +76,7 @@ def questions(examples: Sequence[Example], labeller: str, *, has_classes: bool) 
     first: dict[str, int] = {}
     for place, example in enumerate(examples):
         first.setdefault(example.group, place)
-    ordered = sorted(examples, key=lambda example: (first[example.group], _length(example.prompt)))
+    ordered = sorted(examples, key=lambda example: (first[example.group], _solution(example), _length(example.prompt)))
     return [Question(example, _order(example, labeller, has_classes)) for example in ordered]
 
 
@@ -86,6 +86,10 @@ def _order(example: Example, labeller: str, has_classes: bool) -> tuple[int, ...
         return tuple(places)
     keys = [hash_fraction("shown", labeller, example.id, name) for name in example.candidate_ids]
     return tuple(sorted(places, key=keys.__getitem__))
+
+
+def _solution(example: Example) -> str:
+    return "" if example.step is None else example.step.solution
 
 
 def _length(text: Text) -> int:

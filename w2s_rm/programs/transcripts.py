@@ -30,7 +30,7 @@ def transcripts(argv: Sequence[str]) -> None:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir`.
 
     Raises:
-        DataError: No argument has any text.
+        DataError: No argument has any text, or what is judged are steps of solutions.
         ConfigError: No language model loads from the path.
     """
     config, output = read_config(argv)
@@ -40,6 +40,11 @@ def transcripts(argv: Sequence[str]) -> None:
     with held(output) as folder:
         refuse_finished(folder)
         examples = read_examples(Path(config["examples"]))
+        if any(example.step is not None for example in examples):
+            raise DataError(
+                f"{config['examples']}: steps of solutions, and debates are about answers; take another supervisor, or "
+                "a task without steps"
+            )
         write, counts = _writer(config, output / _KEPT)
         said = argue(examples, config, write)
         n_empty = sum(not argument.text.strip() for argument in said)
