@@ -85,8 +85,8 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     def press(self, key: str) -> None:
-        """Press and release a key."""
-        text, number = _KEYS[key]
+        """Press and release a key: one of the table, or a digit or a letter."""
+        text, number = _KEYS.get(key, (key, ord(key[0].upper())))
         named = {"key": text if key == "Space" else key, "code": key, "windowsVirtualKeyCode": number}
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **named)
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)

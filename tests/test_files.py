@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from w2s_rm.files import (
+    append_line,
     changes,
     checksums,
+    cut_unfinished_line,
     digest,
     put_in_place,
     read_signed,
@@ -161,3 +165,47 @@ def test_every_file_of_the_package_is_written_so() -> None:
         if any(word in path.read_text(encoding="utf-8") for word in wanted)
     ]
     assert found == ["data/cache.py", "files.py"], "data/cache.py opens what `replacing` gave it"
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_line_is_added_after_what_a_killed_process_has_left_of_one(tmp_path: Path, cut: int) -> None:
+    """Wherever in its line it was killed: lines before it stay, and nothing stays of its own."""
+    path, last = tmp_path / "new" / "lines.jsonl", b'{"x": "\xc3\xa9"}\n'
+    append_line(path, "first")
+    path.write_bytes(b"first\n" + last[:cut])
+    append_line(path, "next")
+    assert path.read_bytes() == b"first\nnext\n"
+
+
+def test_an_unfinished_line_is_cut_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    assert not cut_unfinished_line(path) and not path.exists()
+    for content, left in ((b"", b""), (b"a\nb\n", b"a\nb\n"), (b"a\nb", b"a\n"), (b"a" * 3_000_000, b"")):
+        path.write_bytes(content)
+        assert cut_unfinished_line(path) == (content != left)
+        assert path.read_bytes() == left
+
+
+def test_a_line_that_does_not_fit_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """Files may grow to 16 bytes only."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from w2s_rm.files import append_line\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))\n"
+        "path = Path(sys.argv[1]); append_line(path, 'short')\n"
+        "try:\n    append_line(path, 'x' * 30)\nexcept OSError as error: print(error.strerror)\n"
+        "append_line(path, 'again')"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], capture_output=True, text=True)
+    assert run.stdout == "File too large\n", run.stderr
+    assert (tmp_path / "a").read_text() == "short\nagain\n"
+
+
+def test_processes_add_lines_in_turn(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    code = (
+        "import sys; from pathlib import Path; from w2s_rm.files import append_line\n"
+        "for n in range(100): append_line(Path(sys.argv[1]), sys.argv[2] * 2000)"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "abc"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert sorted(path.read_text().splitlines()) == [name * 2000 for name in "abc" for _ in range(100)]

@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "testbed",
     },
     "checks": {"errors", "types", "data", "metrics", "render"},
+    "people": {"errors", "types", "files", "data", "metrics.raters", "render"},
     "labels": {"errors", "types", "data.distributions", "data.label_files"},
     "heads": {"errors", "types"},
     "settings": {"errors", "types", "heads"},
@@ -110,6 +111,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "experiment",
         "heads",
         "integrations",
+        "people",
         "render",
         "report",
         "runs",
@@ -141,6 +143,7 @@ LOADS_TORCH = {
     "losses": None,
     "metrics": {"modules"},
     "programs": {
+        "arguing",
         "assemble",
         "convert",
         "curve",

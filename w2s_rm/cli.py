@@ -17,6 +17,8 @@ COMMANDS = (
     "run",
     "view",
     "check",
+    "label",
+    "agreement",
     "report",
     "clean",
     "evaluate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import json
@@ -11,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -109,6 +110,74 @@ def write_json(path: Path, value: Any) -> None:
 def write_yaml(path: Path, value: Any) -> None:
     """Write YAML with [`write_text`], keys in their own order."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to the end of a file; when this returns, it is on the disk.
+
+    Processes that do so at once wait for each other. What one that was killed has left of a line is cut off first.
+
+    Args:
+        path (`Path`): The file; made if absent, as is its folder.
+        line (`str`): Without a line break.
+
+    Raises:
+        OSError: The line cannot be written; the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Opened each time, for whoever edits the file puts another one in its place.
+    with path.open("a+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        size = _end_of_lines(file)
+        file.truncate(size)
+        try:
+            rest = line.encode("utf-8") + b"\n"
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
+    if size == 0:
+        _sync_folder(path.parent)
+
+
+def cut_unfinished_line(path: Path) -> bool:
+    """Remove what a process that was killed has left of a last line, and say whether there was anything.
+
+    Args:
+        path (`Path`): A file of lines, or none.
+    """
+    if not path.exists():
+        return False
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = _end_of_lines(file)
+        unfinished = end < file.seek(0, os.SEEK_END)
+        file.truncate(end)
+    return unfinished
+
+
+def _end_of_lines(file: IO[bytes]) -> int:
+    """Where the last line that is whole ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _sync_folder(folder: Path) -> None:
+    # A new file is in its folder only when that is on the disk too.
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def digest(data: bytes) -> str:

@@ -150,3 +150,34 @@ def test_all_bad_rows_are_reported_together(tmp_path):
 def test_another_file_names_the_columns_it_needs(tmp_path):
     with pytest.raises(DataError, match=r"needs the columns \(id, candidate_ids, probabilities\) or .*, has id, label"):
         read_labels(write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "label": 1}]))
+
+
+def judged(labeller, id, candidate_ids, probabilities):
+    return {"id": id, "candidate_ids": candidate_ids, "probabilities": probabilities, "labeller": labeller}
+
+
+def test_of_judgements_the_last_of_each_labeller_counts(tmp_path):
+    rows = [
+        judged("anna", "1", ["a", "b"], [1.0, 0.0]),
+        judged("anna", "2", ["c", "d"], [1.0, 0.0]),
+        judged("anna", "2", ["c", "d"], None),
+        judged("anna", "3", ["e", "f"], [0.5, 0.5]),
+        judged("anna", "1", ["a", "b"], [0.0, 1.0]),
+        # In the order in which he saw them.
+        judged("ben", "1", ["b", "a"], [0.0, 1.0]),
+    ]
+    labels = read_labels(write_jsonl(tmp_path / "a.jsonl", rows))
+    # Of 1 anna says b in the end and ben a; of 2 she has taken back what she said.
+    assert {label.id: dict(zip(label.candidate_ids, label.probabilities, strict=True)) for label in labels} == {
+        "1": {"a": 0.5, "b": 0.5},
+        "3": {"e": 0.5, "f": 0.5},
+    }
+
+
+def test_judgements_that_cannot_be_read_are_named(tmp_path):
+    rows = [judged("anna", "1", ["a", "b"], [1.0, 0.0]), judged("ben", "1", ["a", "c"], [1.0, 0.0])]
+    with pytest.raises(DataError, match="id '1': anna and ben judged different candidates"):
+        read_labels(write_jsonl(tmp_path / "a.jsonl", rows))
+    wrong = [*rows, judged(None, "2", ["a", "b"], [1.0, 0.0]), judged("ben", "2", ["a", "b"], [1.0])]
+    with pytest.raises(DataError, match=r"(?s)a.jsonl:3: labeller is empty.*:4: 2 candidates, 1 probabilities"):
+        read_labels(write_jsonl(tmp_path / "a.jsonl", wrong))

@@ -52,7 +52,7 @@ def write_predictions(
 
 def write_manifest(folder: Path, counts: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    StageFolder(folder).seal({"counts": counts})
+    StageFolder(folder).seal({"counts": counts, "inputs": {}})
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ NAMES = catalog.names("supervisors")
 # Options of each, where it needs some.
 GIVEN: dict[str, dict[str, Any]] = {
     "chain": {"models": ["medium"]},
+    "debate": {"endpoint": {"url": "http://localhost:8000/v1", "model": "big"}, "transcripts": 2},
     "ensemble": {"seeds": 2},
     "file": {"path": "labels.jsonl"},
     "mixture": {"n_true": 3},
@@ -49,7 +50,7 @@ def everything(supervision: Supervision) -> list[Stage]:
 
 
 def test_the_catalog_holds_the_supervisors_of_the_documentation() -> None:
-    assert {"chain", "ensemble", "file", "mixture", "model", "simulated", "trained"} <= set(NAMES)
+    assert {"chain", "debate", "ensemble", "file", "mixture", "model", "simulated", "trained"} <= set(NAMES)
 
 
 def test_is_a_frozen_dataclass_with_the_signature_of_the_protocol(supervisor: Supervisor) -> None:

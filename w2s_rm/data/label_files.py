@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from w2s_rm.data.cells import list_in, name_in, number_of, parse_each
 from w2s_rm.data.examples import write_parquet_parts
-from w2s_rm.data.json_text import parse_json
+from w2s_rm.data.judgements import LABELLER, parse_judgement, votes
 from w2s_rm.data.messages import parse_text
 from w2s_rm.data.reading import read_rows
-from w2s_rm.errors import DataError, join_problems
+from w2s_rm.errors import DataError
 from w2s_rm.types import Row, Text, content_hash
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def whole_text(prompt: Text, candidate: Text) -> Text:
 def read_labels(path: str | Path) -> list[WeakLabel]:
     """Read labels from JSONL, CSV (both also gzipped), Parquet, or a folder of these, in one of three forms.
 
-    - wide, one row an example: id, candidate_ids, probabilities, perhaps scores (in CSV the lists are JSON);
+    - wide, one row an example: id, candidate_ids, probabilities, perhaps scores (in CSV the lists are JSON). With a
+      column labeller, as `w2s-rm label` writes it, a row is a judgement, and the label of an example is the mean over
+      labellers of what each said of it last;
     - long, one row a candidate: id, candidate_id, probability;
     - TRL's preference format: chosen, rejected, chosen_probability, perhaps prompt and id. Without id they join by
       content; white space does not count.
@@ -125,9 +127,9 @@ def read_labels(path: str | Path) -> list[WeakLabel]:
     rows = list(read_rows(path))
     columns = set(rows[0].values)
     forms: list[tuple[tuple[str, ...], Callable[[Sequence[Row]], list[WeakLabel]]]] = [
-        (_WIDE, lambda rows: _each(path, rows, _wide)),
+        (_WIDE, lambda rows: _judged(path, rows) if LABELLER in columns else parse_each(path, rows, _wide)),
         (_LONG, lambda rows: _long(path, rows)),
-        (_TRL, lambda rows: _each(path, rows, _trl)),
+        (_TRL, lambda rows: parse_each(path, rows, _trl)),
     ]
     for names, read in forms:
         if columns >= set(names):
@@ -165,72 +167,37 @@ def read_log_probabilities(path: Path) -> dict[str, tuple[float, ...]]:
     }
 
 
-def _each(path: str | Path, rows: Sequence[Row], parse: Callable[[Row], Any]) -> list[Any]:
-    """Parse all rows; report all that cannot be parsed."""
-    parsed, problems = [], []
-    for row in rows:
-        try:
-            parsed.append(parse(row))
-        except DataError as error:
-            problems.append(f"{row.place}: {error}")
-    if problems:
-        raise DataError(join_problems(f"{path}: labels that cannot be read", problems))
-    return parsed
+def _judged(path: str | Path, rows: Sequence[Row]) -> list[WeakLabel]:
+    return [WeakLabel(*vote) for vote in votes(parse_each(path, rows, parse_judgement), str(path))]
 
 
 def _wide(row: Row) -> WeakLabel:
-    ids = tuple(str(name) for name in _list(row, "candidate_ids"))
-    probabilities = tuple(_number(value, "probabilities") for value in _list(row, "probabilities"))
+    ids = tuple(str(name) for name in list_in(row, "candidate_ids"))
+    probabilities = tuple(number_of(value, "probabilities") for value in list_in(row, "probabilities"))
     scores = None
     # CSV has no null.
     if row.values.get("scores") not in (None, ""):
-        scores = tuple(_number(value, "scores") for value in _list(row, "scores"))
-    return WeakLabel(_name(row, "id"), ids, probabilities, scores)
+        scores = tuple(number_of(value, "scores") for value in list_in(row, "scores"))
+    return WeakLabel(name_in(row, "id"), ids, probabilities, scores)
 
 
 def _long(path: str | Path, rows: Sequence[Row]) -> list[WeakLabel]:
     values: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    for id, candidate, probability in _each(path, rows, _long_row):
+    for id, candidate, probability in parse_each(path, rows, _long_row):
         values[id].append((candidate, probability))
     return [WeakLabel(id, tuple(c for c, _ in pairs), tuple(p for _, p in pairs)) for id, pairs in values.items()]
 
 
 def _long_row(row: Row) -> tuple[str, str, float]:
-    return _name(row, "id"), _name(row, "candidate_id"), _number(row.values.get("probability"), "probability")
+    return name_in(row, "id"), name_in(row, "candidate_id"), number_of(row.values.get("probability"), "probability")
 
 
 def _trl(row: Row) -> WeakLabel:
     prompt = _text(row, "prompt") if "prompt" in row.values else ""
     id, candidate_ids = loose_ids(prompt, (_text(row, "chosen"), _text(row, "rejected")))
-    first = _number(row.values.get("chosen_probability"), "chosen_probability")
-    return WeakLabel(_name(row, "id") if "id" in row.values else id, candidate_ids, (first, 1.0 - first))
+    first = number_of(row.values.get("chosen_probability"), "chosen_probability")
+    return WeakLabel(name_in(row, "id") if "id" in row.values else id, candidate_ids, (first, 1.0 - first))
 
 
 def _text(row: Row, column: str) -> Text:
     return parse_text(row.values.get(column), column)
-
-
-def _name(row: Row, column: str) -> str:
-    value = row.values.get(column)
-    if value is None or value == "":
-        raise DataError(f"{column} is empty")
-    return str(value)
-
-
-def _number(value: Any, column: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{column} holds {value!r}, not a number") from error
-
-
-def _list(row: Row, column: str) -> list[Any]:
-    value = row.values.get(column)
-    if isinstance(value, str):
-        try:
-            value = parse_json(value)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{column} is {value!r}, not a JSON list") from error
-    if not isinstance(value, list):
-        raise DataError(f"{column} is {value!r}, not a list")
-    return value

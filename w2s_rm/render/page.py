@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing else: no network, and of its script only what it does by itself.
 
-The page is whole without its script; this sorts and filters tables and shows examples (`page.js`).
+The page is whole without its script; this sorts and filters tables and shows examples (`page.js`, with
+`texts.js` for what they say).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from w2s_rm.render.elements import (
 )
 
 _FOLDER = Path(__file__).parent
+STYLE, TEXTS = _FOLDER / "page.css", _FOLDER / "texts.js"
+"""How pages look, and the part of the script that shows prompts and candidates."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,13 @@ def page(content: Sequence[PageBlock], drawings: Mapping[str, Drawing]) -> str:
         drawings (`Mapping[str, Drawing]`): Each figure by its name.
     """
     body = "\n".join(_body(content, drawings))
-    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
-    return document(_title(content), body, style=base_style(), script=script)
+    texts, own = (path.read_text(encoding="utf-8") for path in (TEXTS, _FOLDER / "page.js"))
+    return document(_title(content), body, style=base_style(), script=f"{texts}\n{own}")
 
 
 def base_style() -> str:
     """Return the style that all pages have in common."""
-    return (_FOLDER / "page.css").read_text(encoding="utf-8")
+    return STYLE.read_text(encoding="utf-8")
 
 
 def document(title: str, body: str, *, style: str, script: str, connects: bool = False) -> str:

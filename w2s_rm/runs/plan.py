@@ -15,7 +15,7 @@ from w2s_rm.roles import STUDENT
 from w2s_rm.runs.folder import REMEDY, StageFolder, is_weights
 
 # Stages whose results reports read.
-_READ_STAGES = ("prepare", "relabel", "choice", "evaluate", "policy")
+_READ_STAGES = ("prepare", "relabel", "transcripts", "choice", "evaluate", "policy")
 PLAN = "plan.json"
 """In the folder of a run."""
 

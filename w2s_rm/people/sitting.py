@@ -1,0 +1,141 @@
+"""One labeller at work: what has been said, and what is said next, which is on the disk before it is acknowledged."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from w2s_rm.data.cells import parse_each
+from w2s_rm.data.judgements import LABELLER, Judgement, parse_judgement, standing
+from w2s_rm.data.reading import read_rows
+from w2s_rm.errors import DataError, join_problems
+from w2s_rm.files import append_line, cut_unfinished_line
+from w2s_rm.people.questions import TIE, Question
+
+
+class Sitting:
+    """The questions of a labeller, and the file of judgements.
+
+    Args:
+        path (`Path`): The file; it may hold judgements of others and on other examples too.
+        labeller (`str`): Who answers.
+        asked (`Sequence[Question]`): The questions, in their order.
+        ties (`bool`): Whether a tie is an answer.
+
+    Raises:
+        DataError: The file is none of judgements, or has one on other candidates of the same example.
+    """
+
+    def __init__(self, path: Path, labeller: str, asked: Sequence[Question], ties: bool) -> None:
+        self.path, self.labeller, self.ties = path, labeller, ties
+        self.asked = {question.name: question for question in asked}
+        # A server has a thread for each request.
+        self._lock = threading.Lock()
+        self.was_unfinished = cut_unfinished_line(path)
+        said = [judgement for judgement in read_judgements(path) if judgement.labeller == labeller]
+        self._keys = {judgement.key for judgement in said}
+        self._said = dict(self._restored(standing(said)))
+
+    def _restored(self, said: Sequence[Judgement]) -> list[tuple[str, Judgement]]:
+        by_id = {question.example.id: question for question in self.asked.values()}
+        ours = [(by_id[judgement.id], judgement) for judgement in said if judgement.id in by_id]
+        problems = [
+            f"id {judgement.id!r}: its candidates are others now"
+            for question, judgement in ours
+            if sorted(question.candidate_ids) != sorted(judgement.candidate_ids)
+        ]
+        if problems:
+            heading = f"{self.path}: judgements of another task; name another --output, or the task as it was"
+            raise DataError(join_problems(heading, problems))
+        return [(question.name, judgement) for question, judgement in ours]
+
+    @property
+    def n_answered(self) -> int:
+        """How many questions have an answer."""
+        return len(self._said)
+
+    @property
+    def seconds(self) -> list[float]:
+        """For how long each question was looked at that has an answer, where that is known."""
+        return [said.seconds for said in self._said.values() if said.seconds is not None]
+
+    def state(self) -> dict[str, Any]:
+        """What a page needs to begin: names of questions in order, answers in the order in which they were given."""
+        with self._lock:
+            answers = [[name, self._choice(name, said), said.seconds] for name, said in self._said.items()]
+        return {"labeller": self.labeller, "ties": self.ties, "asked": list(self.asked), "answers": answers}
+
+    def _choice(self, name: str, said: Judgement) -> int | str:
+        label = dict(zip(said.candidate_ids, said.probabilities or (), strict=True))
+        return self.asked[name].choice(label)
+
+    def answer(self, message: Mapping[str, Any]) -> None:
+        """Write an answer into the file; one that was sent before is not written again.
+
+        Args:
+            message (`Mapping[str, Any]`): `key` (`str`), `question` (`str`), `choice` (a place from 0, `"tie"`, or
+                `None` to take an answer back), `seconds` (`float`).
+
+        Raises:
+            DataError: It is no answer to a question of this sitting.
+            OSError: It cannot be written; nothing was.
+        """
+        with self._lock:
+            if message.get("key") in self._keys:
+                return
+            judgement = self._judgement(message)
+            append_line(self.path, json.dumps(judgement.record()))
+            self._keys.add(judgement.key)
+            name = str(message["question"])
+            self._said.pop(name, None)
+            if judgement.probabilities is not None:
+                self._said[name] = judgement
+
+    def _judgement(self, message: Mapping[str, Any]) -> Judgement:
+        key, choice, seconds = (message.get(name) for name in ("key", "choice", "seconds"))
+        question = self.asked.get(str(message.get("question")))
+        if question is None:
+            raise DataError(
+                "this question is none of the server's; start `w2s-rm label` again with the task, split and labeller "
+                "that it had when the page was opened"
+            )
+        if not isinstance(key, str) or not key:
+            raise DataError("an answer needs a key")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+            raise DataError(f"seconds is {seconds!r}, not a number")
+        if isinstance(choice, bool) or choice is not None and choice not in self._choices(question):
+            raise DataError(f"choice is {choice!r}, none of those that the question has")
+        return Judgement(
+            question.example.id,
+            self.labeller,
+            question.candidate_ids,
+            None if choice is None else question.probabilities(choice),
+            round(float(seconds), 2),
+            key,
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+
+    def _choices(self, question: Question) -> list[int | str]:
+        return [*range(len(question.order)), *([TIE] if self.ties else [])]
+
+
+def read_judgements(path: Path) -> list[Judgement]:
+    """Read a file of judgements; none where there is no file yet.
+
+    Args:
+        path (`Path`): JSONL.
+
+    Raises:
+        DataError: It cannot be read, or is no file of judgements.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    rows = list(read_rows(path))
+    if LABELLER not in rows[0].values:
+        raise DataError(f"{path}: labels without a labeller, which `w2s-rm label` does not add to; name another file")
+    return parse_each(path, rows, parse_judgement)
