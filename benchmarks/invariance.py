@@ -46,7 +46,7 @@ RECIPE: Mapping[str, Any] = {
         "num_train_epochs": 3,
         "per_device_train_batch_size": 32,
         "per_device_eval_batch_size": 50,
-        "learning_rate": 3e-3,
+        "learning_rate": 5e-4,
         "max_length": 32,
         "layout": "padded",
         "bf16": False,

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from w2s_rm.errors import ArtifactError, InUseError
+from w2s_rm.files import set_aside
 from w2s_rm.runs.folder import lock
 from w2s_rm.runs.plan import PLAN, read_plan
-
-# Ends the name of a folder while it is removed: half of a stage must never look like one.
-_REMOVED = ".removed"
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,15 @@ def remove(runs: Path, folder: Path) -> None:
         # A run writes its plan before it takes the lock of a stage: what it will use is known by now.
         if folder.name in _used(runs):
             raise InUseError(f"{folder} is used by a plan that was made just now; it is kept")
-        away = folder.rename(folder.with_name(f".{folder.name.strip('.').removesuffix(_REMOVED)}{_REMOVED}"))
+        away = set_aside(folder)
+    # What is left of it after a kill has a name of its own, and is unused too.
     shutil.rmtree(away)
 
 
 def _stages(runs: Path) -> Iterator[Path]:
     """The folders below `stages`; links are others' business."""
     for path in sorted((runs / "stages").iterdir()):
-        if path.is_dir() and not path.is_symlink() and (not path.name.startswith(".") or path.name.endswith(_REMOVED)):
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
             yield path
 
 
