@@ -139,7 +139,7 @@ methods:
     [
         ("n_true: 8", "n_true: many", "line 11: methods.rich.supervisor.n_true: 'many' is no int"),
         ("n_true: 8", "n_tru: 8", "line 9: methods.rich.supervisor.n_true: is missing; supervisor mixture needs it"),
-        ("name: mixture", "nam: mixture", "line 9: methods.rich.supervisor.name: is missing; known: chain, ensemble"),
+        ("name: mixture", "nam: mixture", "line 9: methods.rich.supervisor.name: is missing; known: chain, debate"),
         ("models: [weak, middle]", "models: [weak]", "supervisor.models: gives 1 members; an ensemble has two or more"),
         ("models: [weak, middle]", "models: [weak, 3]", "line 12: methods.rich.supervisor.supervisor.models: 3 in ["),
         (
