@@ -132,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path != "answers" or self.headers.get_content_type() != "application/json":
             raise _Refused(HTTPStatus.NOT_FOUND, "answers go to answers, as JSON")
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _LONGEST:
+        # Python reads no number of thousands of digits.
+        if not length.isdecimal() or len(length) > len(str(_LONGEST)) or int(length) > _LONGEST:
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an answer has at most {_LONGEST} bytes")
         body = self.rfile.read(int(length))
         try:
