@@ -14,6 +14,7 @@ import psutil
 import pytest
 import yaml
 from planning_helpers import make_recipe, recipe_file
+from signals import hear_ctrl_c
 
 from w2s_rm import cli
 from w2s_rm.experiment.interrupted import interruption
@@ -97,7 +98,9 @@ def test_ctrl_c_stops_the_children_and_says_what_is_kept(tmp_path: Path, options
     overrides = ["seeds=[0]", "name=mine", "weak.train.num_train_epochs=100000", *options]
     command = [sys.executable, "-m", "w2s_rm.cli", "run", str(tmp_path / "recipe.yaml"), *overrides]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "W2S_RM_CACHE": str(tmp_path / "cache")}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
     try:
         end = time.monotonic() + 900
         while not list(tmp_path.glob("runs/stages/truth-*/progress.json")):

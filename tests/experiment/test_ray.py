@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from signals import hear_ctrl_c
 from training_helpers import copy_runs, finish, stage_folders
 
 from w2s_rm.errors import ConfigError, InUseError
@@ -171,11 +172,6 @@ GRID = {
 }
 
 
-def _hear_ctrl_c() -> None:
-    """As in a terminal: what a shell starts in the background ignores it, and so would a run of this suite."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Bench:
     """A folder with a tiny grid; runs go below it, pretrained models are shared."""
 
@@ -193,7 +189,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=_hear_ctrl_c,
+            preexec_fn=hear_ctrl_c,
         )
 
     def stages(self, runs: str, name: str = "*") -> list[Path]:
