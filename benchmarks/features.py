@@ -98,7 +98,7 @@ def laid_out(reading: Reading, rows: datasets.Dataset, folder: Path) -> list[dic
     """The inputs of every pass that reading makes."""
     batches = []
     attention = str(reading.reader.model.config._attn_implementation)
-    for shard in plan_shards(folder, rows, "bare"):
+    for shard in plan_shards(folder, rows, "bare", reading.units(rows)):
         for group in split(shard.indices, reading.footprint, reading.budget):
             batch: dict[str, Any] = reading.collator([rows[index] for index in group])
             given = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
@@ -130,7 +130,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     clock = time.process_time if arguments.cpu_time else time.perf_counter
     rounds = []
     for number in range(arguments.rounds + 1):
-        shards = plan_shards(folder / f"round{number}", rows, "features")
+        shards = plan_shards(folder / f"round{number}", rows, "features", reading.units(rows))
         ours = timed(clock, lambda shards=shards: make_shards(shards, reading, rows))  # type: ignore[misc]
         alone = timed(clock, lambda: bare(reading, batches))
         counted = "warm-up" if number == 0 else f"round {number}"
@@ -147,7 +147,7 @@ def measure_memory(arguments: argparse.Namespace, folder: Path) -> None:
     """Say in one line what this process held before it read, and the most while it did."""
     reading, rows = prepare(arguments, arguments.memory_of, folder)
     before = held_bytes()
-    make_shards(plan_shards(folder / "shards", rows, "features"), reading, rows)
+    make_shards(plan_shards(folder / "shards", rows, "features", reading.units(rows)), reading, rows)
     print(f"{arguments.memory_of:>8} pairs: {(peak_bytes() - before) / 2**20:8.1f} MiB more than before")
 
 

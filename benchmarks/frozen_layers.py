@@ -82,7 +82,7 @@ class Work:
         names = [column(-self.arguments.trained, TOKENS)]
         pad = int(self.tokenizer.pad_token_id)
         reading = make_reading(HEADS["reward"], names, self.args, model, layout, self.rows, pad)
-        shards = plan_shards(place, self.rows, "frozen")
+        shards = plan_shards(place, self.rows, "frozen", reading.units(self.rows))
         return timed(self.clock, lambda: make_shards(shards, reading, self.rows))
 
     def train(self, stored: Path | None) -> float:

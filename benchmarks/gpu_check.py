@@ -59,7 +59,13 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
         "vocab_size": 512,
     },
 }
-LORA = {"lora_alpha": 16, "lora_dropout": 0.0, "r": 16, "target_modules": "all-linear", "task_type": "SEQ_CLS"}
+LORA: dict[str, Any] = {
+    "lora_alpha": 16,
+    "lora_dropout": 0.0,
+    "r": 16,
+    "target_modules": "all-linear",
+    "task_type": "SEQ_CLS",
+}
 _HEADS = ("part", "seconds a step", "useful tokens a second", "TFLOP/s", "of the peak", "memory, GiB", "difference", "")
 # Beyond these something is wrong, and not rounded: bfloat16 has 8 bits, and scores pass through all layers.
 _SCORE_BOUND, _GRADIENT_BOUND = 0.1, 0.1
@@ -314,8 +320,8 @@ def _gradients(sizes: Sizes, rows: Any, attention: str) -> list[float]:
     found: list[float] = []
 
     class Catch(TrainerCallback):
-        def on_pre_optimizer_step(self, *_: Any, model: Any, **__: Any) -> None:
-            found.extend(model.model.layers[0].self_attn.q_proj.weight.grad.float().flatten()[:4096].tolist())
+        def on_pre_optimizer_step(self, *_: Any, **given: Any) -> None:
+            found.extend(given["model"].model.layers[0].self_attn.q_proj.weight.grad.float().flatten()[:4096].tolist())
 
     with tempfile.TemporaryDirectory() as folder:
         trainer_of(model_of(sizes, attention=attention), sizes, rows, folder, [Catch()], max_grad_norm=0.0).train()
@@ -474,11 +480,13 @@ def main() -> int:
         print("error: there is no GPU on this machine; --small tries all parts on a CPU", file=sys.stderr)
         return 2
     print(f"| {' | '.join(_HEADS)} |\n|{' --- |' * len(_HEADS)}", flush=True)
-    start, peak, failed = time.monotonic(), None, 0
+    start, failed = time.monotonic(), 0
+    peak: float | None = None
     for name in arguments.only:
         left = float("inf") if arguments.small else BUDGET_S - (time.monotonic() - start)
         result = run_part(name, arguments.small, min(left, 1800.0)) if left > 0 else {"failed": "no time was left"}
-        peak = result.get("tflops", peak) if name == "matmul" else peak
+        if name == "matmul" and "tflops" in result:
+            peak = float(result["tflops"])
         failed += "failed" in result
         print(row(name, result, peak), flush=True)
     return int(failed > 0)

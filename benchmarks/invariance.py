@@ -196,7 +196,7 @@ def _read(run_dir: Path) -> Outcome:
     run = read_run(run_dir)
     relabel = next(stage for stage in run.stages if stage.stage == "relabel")
     labels = {label.id: label.probabilities for label in read_labels(relabel.folder / "weak_labels.parquet")}
-    scores = {}
+    scores: dict[str, Sequence[float]] = {}
     for stage in _judged(run.stages):
         predictions = read_predictions(stage.folder / "predictions.parquet")
         named = f"{stage.of} {stage.method or ''}".rstrip()

@@ -72,11 +72,11 @@ def make_trainer(
         num_hidden_layers=4,
         num_attention_heads=4,
         max_position_embeddings=8192,
-        num_labels=2,
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=None,
     )
+    config.num_labels = 2
     torch.manual_seed(0)
     args = W2SRewardConfig(
         folder,

@@ -63,11 +63,11 @@ def make_model(folder: Path) -> str:
         num_hidden_layers=5,
         num_attention_heads=4,
         max_position_embeddings=4096,
-        num_labels=1,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
     )
+    config.num_labels = 1
     torch.manual_seed(0)
     LlamaForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from w2s_rm.errors import ArtifactError, DataError
-from w2s_rm.features.store import read_features, shard_key, shard_path, write_shard
+from w2s_rm.features.store import StoredRows, read_features, shard_key, shard_path, write_shard
 
 
 def write(folder: Path) -> None:
@@ -77,3 +77,13 @@ def test_a_shard_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_shard(shard_path(tmp_path, 0), ["a"], [1], {"mean.1": torch.ones(1, 2), 3: torch.ones(1)}, "key")  # type: ignore[dict-item]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_single_examples_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    write(tmp_path)
+    stored = StoredRows(tmp_path, "last.2")
+    assert [rows[:, 0].tolist() for rows in stored(["c", "a", "c"])] == [[-12, -16, -20], [0, -4], [-12, -16, -20]]
+    with pytest.raises(DataError, match="does not hold all that is asked for\n  - id 'x': no features"):
+        stored(["a", "x"])
+    with pytest.raises(ArtifactError, match="shard-00000.safetensors: cannot be read .*delete its folder"):
+        StoredRows(tmp_path, "mean.9")

@@ -72,6 +72,15 @@ class TransformBase:
         return frozenset()
 
 
+class OfSolutions(TransformBase):
+    """The same of a transform that looks at where in a solution of several steps an example stands."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Where in a solution each example stands."""
+        return frozenset({"places"})
+
+
 def is_number(value: object) -> bool:
     """Whether an option is a finite number; a truth value is none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

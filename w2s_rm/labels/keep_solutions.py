@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.errors import OptionError
-from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, is_number, needed_places
+from w2s_rm.labels._base import Evidence, OfSolutions, check_kept, check_labels, is_number, needed_places
 from w2s_rm.types import hash_fraction
 
 
 @dataclass(frozen=True)
-class KeepSolutions(TransformBase):
+class KeepSolutions(OfSolutions):
     """A share of the solutions in steps, by a hash, with the labels of all their steps; the others are left out.
 
         kept: the round(share * C) of C solutions with the smallest hash, at least one
@@ -36,11 +36,6 @@ class KeepSolutions(TransformBase):
     def __post_init__(self) -> None:
         if not (is_number(self.share) and 0 < self.share <= 1):
             raise OptionError("labels 'keep_solutions'", {"share": f"is {self.share!r}; give a number in (0, 1]"})
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Where in a solution each example stands."""
-        return frozenset({"places"})
 
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels; arguments as in [`~w2s_rm.labels.LabelTransform`].

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.labels._base import Evidence, TransformBase, check_kept, check_labels, needed_places
+from w2s_rm.labels._base import Evidence, OfSolutions, check_kept, check_labels, needed_places
 
 
 @dataclass(frozen=True)
-class Outcome(TransformBase):
+class Outcome(OfSolutions):
     """Of each solution in steps only the label of its last step, which judges the whole; the others are left out.
 
     What is left is outcome supervision by the same supervisor, one label for each solution: the last step is judged
@@ -19,11 +19,6 @@ class Outcome(TransformBase):
     Source: Uesato et al. 2022, "Solving math word problems with process- and outcome-based feedback" (arXiv
     2211.14275), which compares the two. TRL's `PRMTrainer` calls it `train_on_last_step_only`.
     """
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Where in a solution each example stands."""
-        return frozenset({"places"})
 
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels; arguments as in [`~w2s_rm.labels.LabelTransform`].

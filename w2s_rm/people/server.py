@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from w2s_rm.data.json_text import parse_json
 from w2s_rm.errors import DataError, system_problem
 from w2s_rm.people.address import HOST, Address
 from w2s_rm.people.sitting import Sitting
+from w2s_rm.render.loopback import LoopbackServer
 from w2s_rm.render.page import STYLE, TEXTS
 
 _FOLDER = Path(__file__).parent
@@ -41,7 +41,7 @@ _HEADERS = {
 }
 
 
-class Server(ThreadingHTTPServer):
+class Server(LoopbackServer):
     """Serves a sitting.
 
     Args:
@@ -50,8 +50,6 @@ class Server(ThreadingHTTPServer):
         summary (`Callable[[], str]`): What it says in the end.
         last ([`~w2s_rm.people.address.Address`]): Where the last server was; another port where that is taken.
     """
-
-    daemon_threads = True
 
     def __init__(self, sitting: Sitting, about: Mapping[str, Any], summary: Callable[[], str], last: Address) -> None:
         try:
@@ -62,11 +60,6 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, 0), _Handler)
         self.sitting, self.about, self.summary = sitting, dict(about), summary
         self.address = Address(self.server_port, last.token)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over a browser that has gone away; say anything else."""
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)
 
 
 class _Refused(Exception):

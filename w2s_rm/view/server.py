@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from w2s_rm.errors import ConfigError
+from w2s_rm.render.loopback import LoopbackServer
 from w2s_rm.view.page import view_page
 from w2s_rm.view.places import Places, within
 from w2s_rm.view.state import PAGE, Viewer
@@ -36,7 +37,7 @@ _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-downloads"}
 Answer = tuple[HTTPStatus, str, bytes, dict[str, str]]
 
 
-class ViewServer(ThreadingHTTPServer):
+class ViewServer(LoopbackServer):
     """Serves a folder of runs.
 
     Args:
@@ -46,8 +47,6 @@ class ViewServer(ThreadingHTTPServer):
     Raises:
         ConfigError: There is no such folder, or the port is taken.
     """
-
-    daemon_threads = True
 
     def __init__(self, runs: Path, port: int) -> None:
         if not runs.is_dir():
@@ -62,13 +61,6 @@ class ViewServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Where the page is."""
         return f"http://{ADDRESS}:{self.server_port}/"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over a browser that has gone away; say anything else."""
-        import sys
-
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
