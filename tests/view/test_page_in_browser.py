@@ -145,6 +145,8 @@ def test_a_run_fills_while_it_goes_on_and_what_is_unfolded_stays(browser: Browse
     browser.wait("document.querySelector('.report a') !== null")
     browser.click(".report a")
     browser.wait("document.title === 'the report'")
+    # A browser asks for an icon when it likes: now, so that the test sees every time what it is told.
+    assert browser.run("fetch('/favicon.ico', {mode: 'no-cors'}).then(() => 'there', () => 'refused')") == "there"
 
 
 def test_another_run_comes_and_two_are_compared(browser: Browser, runs: Path) -> None:

@@ -110,6 +110,10 @@ def test_the_page_and_what_it_asks_for(ask: Ask, runs: Path) -> None:
     assert status == 200 and body == b"<title>report of odd name</title>"
     # An origin of its own: a report that came from elsewhere cannot ask for the state of other runs.
     assert headers["content-security-policy"] == "sandbox allow-scripts allow-downloads"
+    # Nor is its own icon, which browsers ask for unbidden, an error in its console.
+    assert ask("/favicon.ico")[1]["cross-origin-resource-policy"] == "cross-origin"
+    for target in ("/", "/state.json", "/report/small", "/nothing"):
+        assert ask(target)[1]["cross-origin-resource-policy"] == "same-origin"
 
 
 def test_a_head_has_the_headers_alone(ask: Ask) -> None:

@@ -33,6 +33,8 @@ _HEADERS = {
 }
 # A report lies in a folder that may come from elsewhere: its page has an origin of its own, and cannot ask for others.
 _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-downloads"}
+# What browsers ask for on their own, for a report too, whose origin is none: refused, its console would call it an error.
+_ICON, _NO_ICON = "/favicon.ico", {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 Answer = tuple[HTTPStatus, str, bytes, dict[str, str]]
 
@@ -104,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             return _json(viewer.state(asked.get("run", [])))
         if path == "/compare.json":
             return _json(viewer.compared(asked.get("first", [""])[0], asked.get("second", [""])[0]))
+        if path == _ICON:
+            return HTTPStatus.OK, "image/x-icon", b"", _NO_ICON
         if path.startswith("/report/"):
             return self._report(unquote(path.removeprefix("/report/")))
         return _nothing(HTTPStatus.NOT_FOUND)
