@@ -72,6 +72,17 @@ def test_sizes_that_do_not_grow_are_refused(bench: Any, layers: int) -> None:
     assert "put the models in order of size" in message
 
 
+def test_on_features_only_the_layers_that_are_read_count(bench: Any) -> None:
+    """One file is a small model and a large one, by the layers that are read of it."""
+    weak = bench.recipe.parent / "models" / "weak"
+    given = ("train.on=features", "train.l2=0.1", f"models.medium.model_name_or_path={weak}")
+    read = (*given, "weak.train={layer: 0}", "strong.train={layer: 1}")
+    plan = bench.own("chain", *read, "models.medium.train={layer: 1}", models=["medium"])
+    assert bench.only(plan, kind="probe", of="weak", method="own").layers == [1]
+    message = bench.refused("chain", *read, "models.medium.train={layer: 0}", models=["medium"])
+    assert "medium is no larger than weak (layers x width²: 0 after 0)" in message
+
+
 def test_a_model_of_unknown_size_is_taken_on_trust(bench: Any) -> None:
     plan = bench.own("chain", "models.medium.model_name_or_path=somebody/model", models=["medium"])
     assert bench.only(plan, kind="train", of="weak", method="own").part == "medium"

@@ -272,15 +272,20 @@ class Route:
     def size(self, part: str) -> int | None:
         """Return a number that grows with a model, to compare those of one recipe; `None` where it is not known.
 
+        Of a model that is trained on features only the layers up to the highest that it may read count: one file can be a
+        small model and a large one.
+
         Args:
             part (`str`): The part of the recipe that describes it.
         """
         spec = self.spec(part)
+        features, others = part_features(self.training_options(part))
+        read = max(features.layers) if features is not None else None
         if spec.pretrain is not None:
             pretraining = Pretraining(**pretrained_by(spec.pretrain, 0))
-            return pretraining.num_hidden_layers * pretraining.hidden_size**2
-        layers = dict(spec.train.get("model_init_kwargs") or {}).get("num_hidden_layers")
-        return model_size(self.base(part).path, layers)
+            return (pretraining.num_hidden_layers if read is None else read) * pretraining.hidden_size**2
+        layers = dict(others.get("model_init_kwargs") or {}).get("num_hidden_layers")
+        return model_size(self.base(part).path, layers if read is None else read)
 
     def batch_size(self, part: str, method: str | None = None) -> int:
         """Return the number of examples in an optimizer step; where that is tuned, the largest.

@@ -167,8 +167,8 @@ def model_size(path: str, layers: int | None = None) -> int | None:
         `int`: `None` where the folder does not tell.
     """
     content = _saved_config(path)
-    depth, width = layers or content.get("num_hidden_layers"), content.get("hidden_size")
-    return depth * width**2 if depth and width else None
+    depth, width = content.get("num_hidden_layers") if layers is None else layers, content.get("hidden_size")
+    return depth * width**2 if depth is not None and width else None
 
 
 def model_layers(path: str) -> int | None:
