@@ -85,10 +85,10 @@ def test_which_examples_a_draw_takes():
 def test_a_draw_that_is_too_small_says_what_fits_it():
     sizes = SplitSizes(n_train=260, n_validation=20, n_test=20, draw=3)
     with pytest.raises(
-        DataError, match=r"these sizes fit: n_train: (\d+), n_validation: (\d+), n_test: (\d+)$"
+        DataError, match=r"these sizes fit .*: n_train: (\d+), n_validation: (\d+), n_test: (\d+)$"
     ) as error:
         split_examples(examples(300), sizes, "t")
-    fitting = [int(number) for number in re.findall(r"n_\w+: (\d+)", str(error.value).rpartition("fit: ")[2])]
+    fitting = [int(number) for number in re.findall(r"n_\w+: (\d+)", str(error.value).rpartition("these sizes")[2])]
     split_examples(examples(300), SplitSizes(*fitting, draw=3), "t")
 
 
@@ -199,6 +199,17 @@ def test_too_few_names_counts_and_sizes_that_fit():
     assert 2000 < n_train <= 2376 and 10 < n_validation <= 29 and 450 < n_test <= 594
     splits = split_examples(rows, SplitSizes(n_train, n_validation, n_test), "pairs")
     assert len(splits.weak) + len(splits.relabel) == n_train
+
+
+def test_the_sizes_of_one_draw_fit_the_others():
+    rows = unbalanced(1200, 0.2)
+    with pytest.raises(DataError) as raised:
+        split_examples(rows, SplitSizes(n_train=800, n_validation=60, n_test=200, draw=3), "t", 2)
+    said = str(raised.value).split("these sizes fit (in draws 0 to 4 too): ")[1]
+    fitting = {name: int(value) for name, value in re.findall(r"(n_\w+): (\d+)", said)}
+    assert fitting["n_train"] > 200
+    for draw in range(5):
+        split_examples(rows, SplitSizes(**fitting, draw=draw), "t", 2)
 
 
 @pytest.mark.parametrize("sizes", [SplitSizes(), SplitSizes(100, 0, 20)])

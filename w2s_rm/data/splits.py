@@ -89,6 +89,8 @@ class SplitSizes:
         return {"test": test, "validation": validation, "weak": train / 2, "relabel": train / 2}
 
 
+_USUAL_DRAWS = range(5)
+
 SIZES = tuple(option.name for option in fields(SplitSizes))
 """The keys of a task that are no options of it."""
 
@@ -312,7 +314,10 @@ def _too_few(
         f"{_classes(pool, n_classes)}, {'at least 1' if sizes.wanted[name] is None else sizes.wanted[name]} needed"
         for name, pool in pools.items()
     ]
-    fitting = _largest_fitting(groups, numbers, sizes, n_classes)
+    # A recipe whose seeds draw splits of their own would else be told of sizes that its next seed refuses.
+    also = () if sizes.draw is None else _USUAL_DRAWS
+    drawn = [numbers, *(_Numbers(groups, draw) for draw in also if draw != sizes.draw)]
+    fitting = _largest_fitting(groups, drawn, sizes, n_classes)
     if fitting is None:
         lines.append(
             "no sizes in these proportions fit: a group never spans splits, so name a group_column with more and "
@@ -322,7 +327,10 @@ def _too_few(
         fitting_sizes = {
             name: value for name, value in asdict(fitting).items() if name[:2] == "n_" and value is not None
         }
-        lines.append("these sizes fit: " + ", ".join(f"{name}: {value}" for name, value in fitting_sizes.items()))
+        where = f" (in draws {also[0]} to {also[-1]} too)" if also else ""
+        lines.append(
+            f"these sizes fit{where}: " + ", ".join(f"{name}: {value}" for name, value in fitting_sizes.items())
+        )
     largest = max((golds.total() for golds in groups.values()), default=0)
     return join_problems(
         f"{task_name}: too few for the splits ({len(kept)} examples in {len(groups)} groups, the largest of {largest})",
@@ -339,9 +347,9 @@ def _classes(pool: Sequence[Example], n_classes: int | None) -> str:
 
 
 def _largest_fitting(
-    groups: Mapping[str, Counter[int | None]], numbers: _Numbers, sizes: SplitSizes, n_classes: int | None
+    groups: Mapping[str, Counter[int | None]], drawn: Sequence[_Numbers], sizes: SplitSizes, n_classes: int | None
 ) -> SplitSizes | None:
-    """Sizes that fit, in the proportions asked for: all there is at first, then less in steps of a hundredth.
+    """Sizes that fit in all draws, in the proportions asked for: all there is at first, less in steps of a hundredth.
 
     Rounding moves intervals, so each proposal is counted. A small validation set falls short by chance more than the
     others and may be cut by itself.
@@ -353,7 +361,8 @@ def _largest_fitting(
         for _ in range(3):
             if proposal is None:
                 break
-            counts = _usable_counts(groups, numbers, proposal, n_classes)
+            each = [_usable_counts(groups, numbers, proposal, n_classes) for numbers in drawn]
+            counts = {name: min(counts[name] for counts in each) for name in NAMES}
             if _fits(counts, proposal):
                 return proposal
             proposal = _with_validation(proposal, counts["validation"])

@@ -33,7 +33,7 @@ _HEADERS = {
 }
 # A report lies in a folder that may come from elsewhere: its page has an origin of its own, and cannot ask for others.
 _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-downloads"}
-# What browsers ask for on their own, for a report too, whose origin is none: refused, its console would call it an error.
+# What browsers ask for on their own, for a report too, whose origin is none: refused, it is an error in the console.
 _ICON, _NO_ICON = "/favicon.ico", {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 Answer = tuple[HTTPStatus, str, bytes, dict[str, str]]
