@@ -272,8 +272,8 @@ class Route:
     def size(self, part: str) -> int | None:
         """Return a number that grows with a model, to compare those of one recipe; `None` where it is not known.
 
-        Of a model that is trained on features the layers count up to the highest that it may read: one file can be a small
-        model and a large one.
+        Of a model that is trained on features the layers count up to the highest that it may read: one file can be a
+        small model and a large one.
 
         Args:
             part (`str`): The part of the recipe that describes it.
