@@ -12,6 +12,7 @@ from training_helpers import COMMON
 
 from w2s_rm.data.examples import hash_order, write_examples
 from w2s_rm.experiment.feature_route import token_states
+from w2s_rm.runs.places import model_layers
 from w2s_rm.stages import Examples, Features, Model, Stage
 from w2s_rm.stages.train import Train
 from w2s_rm.tasks.preference import Preference
@@ -74,6 +75,9 @@ def route(training: Callable[..., Train]) -> Any:
         def examples(self, split: str) -> Examples:
             assert split == "relabel"
             return training().examples
+
+        def layers(self, part: str) -> int | None:
+            return model_layers(training().model_name_or_path.path)
 
         def token_states(self, training: Train, layers: int) -> Features:
             return token_states(training, cast(Any, self), layers)

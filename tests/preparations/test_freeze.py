@@ -74,7 +74,13 @@ def test_a_language_model_keeps_its_unembedding(
     assert moved(Path(base), run_stage(stage)) == {"layers.1"}
 
 
-def test_more_layers_than_there_are(training: Training, route: Any, run_stage: RunStage) -> None:
+def test_more_layers_than_there_are(
+    training: Training, route: Any, run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="freeze: layers: is 3, and the model has 2; use 2 or fewer"):
+        Freeze(3).prepare(route, training())
+    # Of a model on the hub that is not known before it is loaded.
+    monkeypatch.setattr(type(route), "layers", lambda self, part: None)
     with pytest.raises(ConfigError, match="freeze: 3 of the last layers are to be trained, and the model has 2 layers"):
         run_stage(Freeze(3).prepare(route, training()))
 

@@ -41,6 +41,7 @@ def test_of_an_ensemble(bench: Any) -> None:
         ({}, "n_true: is missing"),
         ({"n_true": 0}, "n_true: is 0; use 1 or more"),
         ({"n_true": 2.5}, "n_true: 2.5 is no int"),
+        ({"n_true": 13}, "n_true: is 13, and students are trained on 12 examples; use fewer, or raise n_train"),
         ({"n_true": 3, "supervisor": {"name": "modle"}}, "no supervisor 'modle'; did you mean 'model'?"),
         ({"n_true": 3, "supervisor": {"name": "ensemble", "seeds": 1}}, "an ensemble has two or more"),
         ({"n_true": 3, "supervisor": {"name": "model", "model": "weka"}}, "no model 'weka' in this recipe"),

@@ -65,7 +65,7 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
             f"{part}: pooling {features.pooling}: head {training.head} reads a text at its end, where others go on; "
             "set pooling: last"
         )
-    count = _layers(route, part)
+    count = layer_count(route, part)
     lacking = [layer for layer in features.layers if count is not None and layer > count]
     if lacking:
         raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
@@ -243,8 +243,13 @@ def _held_out(route: Route, part: str, base: Model, labelled: bool, validation: 
     }
 
 
-def _layers(route: Route, part: str) -> int | None:
-    """Number of layers of the model that a part describes; `None` where it is not known yet."""
+def layer_count(route: Route, part: str) -> int | None:
+    """Return the number of layers of the model that a part describes; `None` where it is not known yet.
+
+    Args:
+        route ([`~w2s_rm.experiment.route.Route`]): The route.
+        part (`str`): The part of the recipe.
+    """
     spec = route.spec(part)
     if spec.pretrain is not None:
         return Pretraining(**spec.pretrain).num_hidden_layers

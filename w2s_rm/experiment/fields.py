@@ -57,6 +57,16 @@ def model_fields() -> dict[str, str]:
 
 
 @functools.cache
+def language_model_fields() -> dict[str, str]:
+    """Names and annotations of TRL's `SFTConfig`, and of `ModelConfig`."""
+    fields: dict[str, str] = {}
+    for package, general, class_name in _TRAINING[:-1]:
+        fields |= class_fields(package_folder(package) / general, class_name)
+    fields |= class_fields(package_folder("trl") / "trainer/sft_config.py", "SFTConfig")
+    return {**{name: annotation for name, annotation in fields.items() if not name.startswith("_")}, **model_fields()}
+
+
+@functools.cache
 def policy_fields(name: str) -> dict[str, str]:
     """Names and annotations of the configuration with which TRL optimises a policy.
 

@@ -13,7 +13,7 @@ from w2s_rm import bundled, catalog, options
 from w2s_rm.data.splits import SIZES
 from w2s_rm.errors import ConfigError, join_problems, nearest
 from w2s_rm.experiment.evaluation_route import evaluation_problems
-from w2s_rm.experiment.fields import model_fields, training_fields
+from w2s_rm.experiment.fields import language_model_fields, model_fields, training_fields
 from w2s_rm.experiment.further_recipe import FurtherTask, read_further, read_task
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
@@ -35,6 +35,8 @@ _AT_LEAST_ONE = (
     "max_tokens_per_batch",
 )
 _MANY = 25
+# Whose options a field of a preparation holds, by its metadata.
+_TRAINERS = {"reward": training_fields, "language_model": language_model_fields}
 _MODELS = ("weak", "strong", "policy")
 _TOP = (
     *("name", "task", "also_evaluate", "head", *_MODELS, "models", "methods", "compare_to"),
@@ -385,7 +387,7 @@ class Checker:
                 self.train((*path, "train"), data.get("train")),
                 None if supervisor is None else self.component((*path, "supervisor"), "supervisors", supervisor),
                 self.components((*path, "labels"), "labels", data.get("labels")),
-                self.components((*path, "before"), "preparations", data.get("before")),
+                self.preparations((*path, "before"), data.get("before")),
                 self.rounds((*path, "rounds"), data.get("rounds", 1)),
                 self.student((*path, "model"), data.get("model", "strong")),
             )
@@ -415,6 +417,18 @@ class Checker:
             self.problem(path, f"{value!r} is no list; write [{{name: …}}, …]")
             return ()
         return tuple(self.component((*path, str(n)), kind, entry) for n, entry in enumerate(value or ()))
+
+    def preparations(self, path: KeyPath, value: Any) -> tuple[dict[str, Any], ...]:
+        before = len(self.problems)
+        entries = self.components(path, "preparations", value)
+        # The class of an entry that is wrong already may not be there.
+        for number, entry in enumerate(entries if len(self.problems) == before else ()):
+            for option in dataclasses.fields(catalog.lookup("preparations", entry["name"])):
+                if "trainer" in option.metadata and option.name in entry:
+                    own = (*path, str(number), option.name)
+                    self.known(own, entry[option.name], _TRAINERS[option.metadata["trainer"]](), _RESERVED)
+                    self.values(own, entry[option.name])
+        return entries
 
     def component(self, path: KeyPath, kind: catalog.Kind, value: Any, beside: tuple[str, ...] = ()) -> dict[str, Any]:
         if not isinstance(value, str | dict):

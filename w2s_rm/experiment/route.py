@@ -15,7 +15,14 @@ from w2s_rm import options
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, nearest
 from w2s_rm.experiment.evaluation_route import evaluated
-from w2s_rm.experiment.feature_route import assembled, probe_in_place_of, probe_of, read_alike, token_states
+from w2s_rm.experiment.feature_route import (
+    assembled,
+    layer_count,
+    probe_in_place_of,
+    probe_of,
+    read_alike,
+    token_states,
+)
 from w2s_rm.experiment.further_route import Further
 from w2s_rm.experiment.pretrain_route import pretrained
 from w2s_rm.experiment.recipe import Method, ModelSpec, Recipe
@@ -286,6 +293,14 @@ class Route:
             return (pretraining.num_hidden_layers if read is None else read) * pretraining.hidden_size**2
         layers = dict(others.get("model_init_kwargs") or {}).get("num_hidden_layers")
         return model_size(self.base(part).path, layers if read is None else read)
+
+    def layers(self, part: str) -> int | None:
+        """Return the number of a model's layers; `None` where it is not known.
+
+        Args:
+            part (`str`): The part of the recipe that describes it.
+        """
+        return layer_count(self, part)
 
     def batch_size(self, part: str, method: str | None = None) -> int:
         """Return the number of examples in an optimizer step; where that is tuned, the largest.

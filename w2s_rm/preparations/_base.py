@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class Preparation(Protocol):
-    """A frozen dataclass in `preparations/<name>.py` whose fields are its recipe options."""
+    """A frozen dataclass in `preparations/<name>.py` whose fields are its recipe options.
+
+    A field with training options of its own says whose they are: its metadata has a `trainer`, `reward` or
+    `language_model`.
+    """
 
     def prepare(self, route: Route, training: Train) -> Train:
         """Return the training that is prepared. Pure.

@@ -58,5 +58,8 @@ class Freeze:
                 f"freeze: cached: head {training.head} reads several examples in one row, and states are kept by "
                 "example; set cached: false, or train on: features"
             )
+        known = route.layers(training.part)
+        if known is not None and self.layers > known:
+            raise ConfigError(f"freeze: layers: is {self.layers}, and the model has {known}; use {known} or fewer")
         states = route.token_states(training, self.layers) if self.cached else None
         return dataclasses.replace(training, trainable_layers=self.layers, frozen_states=states)

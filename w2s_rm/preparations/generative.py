@@ -27,7 +27,7 @@ class Generative:
         train (`Mapping`, *optional*): Training options of this part, where they differ: fields of TRL's `SFTConfig`.
     """
 
-    train: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    train: Mapping[str, Any] = field(default_factory=dict, hash=False, metadata={"trainer": "language_model"})
 
     def prepare(self, route: Route, training: Train) -> Train:
         """Put a training of the language model before the training."""

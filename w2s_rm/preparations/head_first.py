@@ -28,7 +28,7 @@ class HeadFirst:
             `learning_rate`.
     """
 
-    train: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    train: Mapping[str, Any] = field(default_factory=dict, hash=False, metadata={"trainer": "reward"})
 
     def prepare(self, route: Route, training: Train) -> Train:
         """Put a training of the head before the training."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from w2s_rm import options
-from w2s_rm.errors import OptionError
+from w2s_rm.errors import ConfigError, OptionError
 from w2s_rm.stages import Labels
 from w2s_rm.stages.mix import Mix
 from w2s_rm.supervisors._base import Supervision
@@ -40,6 +40,13 @@ class Mixture:
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Label with the other supervisor, then put in the truth; it is judged as the other one is."""
         supervision = options.build("supervisors", self.supervisor).supervise(route, seed, method)
+        n_train = route.recipe.sizes.get("n_train")
+        labelled = None if n_train is None else n_train - n_train // 2
+        if labelled is not None and self.n_true > labelled:
+            raise ConfigError(
+                f"mixture: n_true: is {self.n_true}, and students are trained on {labelled} examples; use fewer, or raise "
+                "n_train"
+            )
 
         def label(split: str) -> Labels:
             labels = supervision.label(split)
