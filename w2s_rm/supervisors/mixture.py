@@ -44,8 +44,8 @@ class Mixture:
         labelled = None if n_train is None else n_train - n_train // 2
         if labelled is not None and self.n_true > labelled:
             raise ConfigError(
-                f"mixture: n_true: is {self.n_true}, and students are trained on {labelled} examples; use fewer, or raise "
-                "n_train"
+                f"mixture: n_true: is {self.n_true}, and students are trained on {labelled} examples; use fewer, or "
+                "raise n_train"
             )
 
         def label(split: str) -> Labels:
