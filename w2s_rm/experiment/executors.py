@@ -48,6 +48,8 @@ def run_inline(stage: Stage) -> None:
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()
+    # Above all libraries live on, a million objects: later collections pass them by, those of each training included.
+    gc.freeze()
 
 
 class Launches:
