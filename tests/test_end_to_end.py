@@ -267,7 +267,7 @@ def test_a_killed_run_takes_its_launched_stage_with_it(bench: Bench) -> None:
     time.sleep(1.0)
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=120)
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
 
 

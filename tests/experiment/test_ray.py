@@ -128,11 +128,11 @@ def test_a_folder_that_is_just_being_left_is_waited_for(tmp_path: Path, monkeypa
     def hold() -> None:
         with lock(broken(tmp_path).folder):
             held.set()
-            leave.wait(10)
+            leave.wait(60)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(10)
+    assert held.wait(60)
     monkeypatch.setattr(ray_worker, "_FREED_WITHIN_S", 0.1)
     with pytest.raises(InUseError):
         ray_worker._wait_and_write_config(broken(tmp_path))
