@@ -87,8 +87,9 @@ def render(draw: Callable[[], Figure]) -> Images:
         png, svg = io.BytesIO(), io.BytesIO()
         # Laid out once: for each file matplotlib would draw all of it twice, to lay it out and to write it.
         figure.set_dpi(_DPI)
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+            figure.set_layout_engine(None)
         # matplotlib signs files with its version and the date.
         figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
