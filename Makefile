@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" --durations=10
 
 slow: $(VENV)/.installed-test
 	$(BIN)/pytest -q -n 2 --dist loadfile -m slow -v --durations=10
