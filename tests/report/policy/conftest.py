@@ -111,13 +111,14 @@ def rates() -> Callable[..., list[float]]:
     return make
 
 
-@pytest.fixture(scope="module")
-def two_trainers(
-    write_policy_run: Callable[..., Path],
-    rates: Callable[..., list[float]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """Two trainers, two methods, two seeds; every mean is another one, and gaps are alike in both seeds."""
+@pytest.fixture(scope="session")
+def write_two_trainers(
+    write_policy_run: Callable[..., Path], rates: Callable[..., list[float]]
+) -> Callable[[Path], Path]:
+    """Return a function that writes a run into a folder of runs.
+
+    It has two trainers, two methods, two seeds; every mean is another one, and gaps are alike in both seeds.
+    """
 
     def models(weak: float, naive: float, other: float, ceiling: float) -> dict[str, list[list[float]]]:
         return {
@@ -128,4 +129,10 @@ def two_trainers(
         }
 
     trainers = {"dpo": models(0.55, 0.65, 0.7, 0.9), "rloo": models(0.6, 0.75, 0.8, 0.95)}
-    return write_policy_run(trainers, root=tmp_path_factory.mktemp("runs"))
+    return lambda root: write_policy_run(trainers, root=root)
+
+
+@pytest.fixture
+def two_trainers(write_two_trainers: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """Such a run, the test's own."""
+    return write_two_trainers(tmp_path / "runs")

@@ -44,10 +44,16 @@ def fallen(make_policy_run: MakeRun, rates: Rates) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(two_trainers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of two trainers."""
+def reported(write_two_trainers: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that no test changes."""
+    return write_two_trainers(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def report(reported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its report."""
     folder = tmp_path_factory.mktemp("report") / "out"
-    assert sorted(path.name for path in write_report([two_trainers], folder)) == sorted(FILES)
+    assert sorted(path.name for path in write_report([reported], folder)) == sorted(FILES)
     return folder
 
 
@@ -55,8 +61,8 @@ def test_all_files_and_nothing_else(report: Path) -> None:
     assert sorted(path.name for path in report.iterdir()) == sorted(FILES)
 
 
-def test_json_and_csv_have_the_rows(two_trainers: Path, report: Path) -> None:
-    rows = rows_of(two_trainers)
+def test_json_and_csv_have_the_rows(reported: Path, report: Path) -> None:
+    rows = rows_of(reported)
     records = json.loads((report / "policy.json").read_text())
     assert records == [policy_record(row) for row in rows]
     assert records[0]["policy_pgr"] == 0.333333 and records[0]["reward_model_pgr"] == 0.4
