@@ -17,7 +17,7 @@ from typing import Any
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WHY_NOT = "no Chromium on this machine; install the distribution's package chromium"
 # Seconds. On a busy machine a first page takes its time.
-_PATIENCE = 120
+_PATIENCE = 600
 # The text that a key types, and its number.
 _KEYS = {"Enter": ("\r", 13), "Tab": ("", 9), "Space": (" ", 32), "ArrowRight": ("", 39)}
 

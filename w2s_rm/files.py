@@ -18,7 +18,7 @@ import yaml
 
 _CHECKSUM = "checksum"
 _BLOCK = 1 << 20
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DIGITS = 32
 """Length of what [`digest`] returns."""
 
@@ -122,7 +122,11 @@ def parse_yaml(text: str) -> Any:
     Raises:
         yaml.YAMLError: It is no YAML.
     """
-    return yaml.load(text, Loader=_LOADER)
+    loader = _SAFE_LOADER(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def append_line(path: Path, line: str) -> None:

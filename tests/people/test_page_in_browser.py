@@ -141,7 +141,7 @@ def test_a_mouse_will_do_and_ties_can_be_forbidden(
 
 
 def test_of_many_candidates_a_number_is_typed(browser: Browser, label: Start, tmp_path: Path) -> None:
-    server = label("mate_in_one", "n_train=4", "n_test=2", "--output", "labels.jsonl", "--split", "weak")
+    server = label("mate_in_one", "pieces=[Q]", "n_train=4", "n_test=2", "--output", "labels.jsonl", "--split", "weak")
     open_page(browser, server)
     n = browser.run("document.querySelectorAll('.candidate').length")
     assert n > 9 and browser.run("document.querySelector('.board') !== null")
