@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	$(BIN)/pytest -q -n 2 -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" --durations=10
 
 slow: $(VENV)/.installed-test
 	$(BIN)/pytest -q -n 2 --dist loadfile -m slow -v --durations=10
@@ -33,7 +33,7 @@ slow: $(VENV)/.installed-test
 # The unit tests on the newest trl 1.x, in an environment of its own.
 test-latest: $(LATEST)/.installed
 	$(LATEST)/bin/python -c 'from importlib.metadata import version as v; print("unit tests on trl", v("trl"))'
-	$(LATEST)/bin/pytest -q -n 2 -m "not slow"
+	$(LATEST)/bin/pytest -q -n 2 --dist worksteal -m "not slow"
 
 bench: install
 	$(BIN)/python -m benchmarks.train_step

@@ -25,15 +25,33 @@ for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
 
 
+# Whether content has reached the disk no test can see, short of a power cut: to wait for that is to wait for nothing.
+os.fsync = lambda number: None
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name a parameter of bytes by its argument: content such as gzip's may differ from one process to the next."""
     return argname if isinstance(val, bytes | bytearray) else None
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector what lives to the end: TRL's PPO has it walk all objects twice in each step."""
+    """Spare the garbage collector what lives to the end: a training has it walk all objects, PPO twice in each step."""
     gc.collect()
     gc.freeze()
+
+
+_SECONDS = [0.0]
+"""That tests have taken since."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Spare it now and then what tests have imported, which lives to the end, too."""
+    _SECONDS[0] += report.duration
+    # When a test has let go of what it made.
+    if report.when == "teardown" and _SECONDS[0] > 1:
+        gc.collect()
+        gc.freeze()
+        _SECONDS[0] = 0.0
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -233,7 +234,10 @@ def order(graph: Mapping[str, set[str]]) -> list[str]:
     return list(graphlib.TopologicalSorter(graph).static_order())
 
 
-FOREIGN = {part: [(path, name) for path in files(part) for name in foreign(part, imported(path))] for part in parts()}
+@functools.cache
+def between_parts() -> dict[str, list[tuple[Path, str]]]:
+    """Of each part what its files import from others."""
+    return {part: [(path, name) for path in files(part) for name in foreign(part, imported(path))] for part in parts()}
 
 
 def test_every_part_of_the_package_has_a_rule() -> None:
@@ -242,7 +246,9 @@ def test_every_part_of_the_package_has_a_rule() -> None:
 
 @pytest.mark.parametrize("part", sorted(MAY_IMPORT))
 def test_a_part_imports_only_what_it_may(part: str) -> None:
-    wrong = [f"{place(path)} imports {name}" for path, name in FOREIGN[part] if not allowed(name, MAY_IMPORT[part])]
+    wrong = [
+        f"{place(path)} imports {name}" for path, name in between_parts()[part] if not allowed(name, MAY_IMPORT[part])
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -252,13 +258,15 @@ def test_no_rule_allows_what_nobody_imports() -> None:
         f"{part}: {entry}"
         for part, rule in MAY_IMPORT.items()
         for entry in rule - PLAIN
-        if not any(allowed(name, {entry}) for _, name in FOREIGN[part])
+        if not any(allowed(name, {entry}) for _, name in between_parts()[part])
     ]
     assert not unused
 
 
 def test_parts_form_no_cycle() -> None:
-    graph = {part: {name.partition(".")[0] for _, name in found} - {"__version__"} for part, found in FOREIGN.items()}
+    graph = {
+        part: {name.partition(".")[0] for _, name in found} - {"__version__"} for part, found in between_parts().items()
+    }
     assert set(order(graph)) == parts()
 
 
@@ -268,7 +276,9 @@ def test_a_cycle_would_be_found() -> None:
 
 
 def test_no_private_module_is_imported_from_another_part() -> None:
-    wrong = [f"{place(path)} imports {name}" for found in FOREIGN.values() for path, name in found if private(name)]
+    wrong = [
+        f"{place(path)} imports {name}" for found in between_parts().values() for path, name in found if private(name)
+    ]
     assert not wrong, "\n".join(wrong)
 
 

@@ -133,7 +133,8 @@ def losses(stage: Path) -> list[float]:
 def test_two_machines_train_as_one_process_does(cluster: Cluster) -> None:
     from w2s_rm.stages.train import Train
 
-    done = cluster.submit(number=1)
+    # The job's number gives the port at which the machines meet: not that of another suite on this one.
+    done = cluster.submit(number=os.getpid())
     assert done.returncode == 0, done.stderr[-3000:]
     student = cluster.stage("student")
     manifest = json.loads((student / "manifest.json").read_text(encoding="utf-8"))
@@ -147,7 +148,7 @@ def test_two_machines_train_as_one_process_does(cluster: Cluster) -> None:
     torch.testing.assert_close(losses(student), losses(alone), rtol=1e-4, atol=1e-5)
 
     # A job that is submitted again has nothing left to launch.
-    again = cluster.submit(number=2)
+    again = cluster.submit(number=os.getpid() + 1)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "w2s_rm.stages" in done.stdout and "w2s_rm.stages" not in again.stdout
 

@@ -18,6 +18,7 @@ import yaml
 
 _CHECKSUM = "checksum"
 _BLOCK = 1 << 20
+_SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DIGITS = 32
 """Length of what [`digest`] returns."""
 
@@ -110,6 +111,22 @@ def write_json(path: Path, value: Any) -> None:
 def write_yaml(path: Path, value: Any) -> None:
     """Write YAML with [`write_text`], keys in their own order."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse YAML as [`write_yaml`] writes it: by the C library where PyYAML has it, five times as fast.
+
+    Args:
+        text (`str`): The content of a file.
+
+    Raises:
+        yaml.YAMLError: It is no YAML.
+    """
+    loader = _SAFE_LOADER(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def append_line(path: Path, line: str) -> None:

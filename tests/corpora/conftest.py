@@ -20,8 +20,21 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture
-def games(tmp_path, cache):
-    path = tmp_path / "games.txt.gz"
+def write_games(folder):
+    path = folder / "games.txt.gz"
     path.write_bytes(gzip.compress("\n".join([*GAMES, ""]).encode(), mtime=0))
     return path
+
+
+@pytest.fixture
+def games(tmp_path, cache):
+    return write_games(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_games(tmp_path_factory):
+    """The same for all tests of a module, which share the lines that are kept of them."""
+    folder = tmp_path_factory.mktemp("games")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("W2S_RM_CACHE", str(folder / "cache"))
+        yield write_games(folder)

@@ -11,12 +11,13 @@ from w2s_rm import catalog
 OPTIONS = {"chess_games": {"n_heldout": 1, "n_moves": 3}}
 
 
-@pytest.fixture(params=catalog.names("corpora"))
-def corpus(request, games):
+@pytest.fixture(scope="module", params=catalog.names("corpora"))
+def corpus(request, shared_games):
+    """One of each kind: drawing changes nothing in it, and a world takes its time."""
     options = dict(OPTIONS.get(request.param, {}))
     kind = catalog.lookup("corpora", request.param)
     if "path" in {option.name for option in dataclasses.fields(kind)}:
-        options["path"] = str(games)
+        options["path"] = str(shared_games)
     return kind(**options)
 
 

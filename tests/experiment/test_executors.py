@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from w2s_rm import catalog
 from w2s_rm.errors import EXIT_USER_ERROR, StageError
 from w2s_rm.experiment import executors
 from w2s_rm.experiment.executors import Launches
+from w2s_rm.files import write_json
 from w2s_rm.runs.folder import lock
 from w2s_rm.stages import Stage
 
@@ -108,10 +110,15 @@ def test_an_interrupted_run_ends_its_launch(make: Callable[..., Stage], monkeypa
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_launch_whose_run_is_gone_ends(tmp_path: Path) -> None:
-    # No run started it, so that no signal of the system's ends it first.
+def test_a_launch_whose_run_is_gone_ends(make: Callable[..., Stage], tmp_path: Path) -> None:
     with lock(tmp_path):
+        # No run started it, so that no signal of the system's ends it first.
         process = subprocess.Popen([sys.executable, "-m", "w2s_rm.programs.in_turn", str(tmp_path)])
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=5)
+        # Between the two it waits, for as long as it may be asked.
+        for number in range(2):
+            order = {"stage": OWN, "arguments": make(number).arguments()}
+            write_json(tmp_path / f"{number}.json", order)
+            while not (tmp_path / f"{number}.done").exists():
+                assert process.poll() is None
+                time.sleep(0.01)
     assert process.wait(timeout=60) == EXIT_USER_ERROR

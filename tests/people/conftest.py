@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Seconds. A busy machine takes its time to start Python.
-PATIENCE = 120
+PATIENCE = 600
 
 
 class Label:

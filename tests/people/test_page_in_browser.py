@@ -25,6 +25,7 @@ TASK = ("preference", "path=pairs.jsonl", "n_train=60", "n_test=10", "--output",
 @pytest.fixture(scope="module")
 def window() -> Iterator[Browser]:
     with chromium() as browser:
+        browser.hasten(10)
         yield browser
 
 
@@ -140,7 +141,7 @@ def test_a_mouse_will_do_and_ties_can_be_forbidden(
 
 
 def test_of_many_candidates_a_number_is_typed(browser: Browser, label: Start, tmp_path: Path) -> None:
-    server = label("mate_in_one", "n_train=4", "n_test=2", "--output", "labels.jsonl", "--split", "weak")
+    server = label("mate_in_one", "pieces=[Q]", "n_train=4", "n_test=2", "--output", "labels.jsonl", "--split", "weak")
     open_page(browser, server)
     n = browser.run("document.querySelectorAll('.candidate').length")
     assert n > 9 and browser.run("document.querySelector('.board') !== null")
@@ -205,8 +206,9 @@ def test_ten_killed_servers_lose_nothing(window: Browser, label: Start, pairs_fi
 def test_answers_wait_for_a_server(window: Browser, label: Start, pairs_file: Path, tmp_path: Path) -> None:
     server = label(*TASK)
     open_page(window, server)
+    # What is asked ahead is on its way; it must be there before the server is not.
     window.wait("questions.size > 10")
-    time.sleep(0.5)
+    window.run("Promise.all(questions.values()).then(() => null)")
     server.kill()
     for _ in range(3):
         press(window, "1")

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,13 @@ del OPTIONS["report_to"], OPTIONS["disable_tqdm"]
 
 
 @pytest.fixture
-def stage(
+def written(
     tiny_model: Callable[..., str],
     ragged_examples: Callable[..., list[Example]],
     scoring_stage: Callable[..., list[str]],
     tmp_path: Path,
-) -> Callable[..., Path]:
-    """Run a training stage and return its folder; weak labels are of all but the test examples."""
+) -> Callable[..., list[str]]:
+    """Write a training stage and return its arguments; weak labels are of all but the test examples."""
     examples, model = ragged_examples(60, 2), tiny_model()
     pieces = {"train": examples[:30], "validation": examples[30:42], "test": examples[42:]}
     for name, part in pieces.items():
@@ -69,15 +69,21 @@ def stage(
         "test": str(tmp_path / "test.parquet"),
     }
 
-    def run(name: str, evaluated: bool = True, launcher: Sequence[str] = (), **changes: Any) -> Path:
+    def write(name: str, evaluated: bool = True, **changes: Any) -> list[str]:
         labels = {"labels": str(tmp_path / "train_labels.parquet")}
         options = {**OPTIONS, **labels, **(held_out if evaluated else {}), **changes}
         options = {option: value for option, value in options.items() if value is not None}
-        arguments = scoring_stage("train", model, pieces["train"], name, **options)
-        if launcher:
-            subprocess.run([*launcher, "-m", "w2s_rm.stages.train", *arguments], check=True)
-        else:
-            train(arguments, Train)
+        return scoring_stage("train", model, pieces["train"], name, **options)
+
+    return write
+
+
+@pytest.fixture
+def stage(written: Callable[..., list[str]], tmp_path: Path) -> Callable[..., Path]:
+    """Run a training stage and return its folder."""
+
+    def run(name: str, evaluated: bool = True, **changes: Any) -> Path:
+        train(written(name, evaluated, **changes), Train)
         return tmp_path / name
 
     return run
@@ -294,18 +300,27 @@ def test_weights_of_an_optimizer_with_two_sets_are_put_back(
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["cpu_zero2", "cpu_zero3"])
 def test_two_processes_score_and_keep_alike(
-    stage: Callable[..., Path], scoring_stage: Callable[..., list[str]], tmp_path: Path, engine: str
+    stage: Callable[..., Path],
+    written: Callable[..., list[str]],
+    scoring_stage: Callable[..., list[str]],
+    tmp_path: Path,
+    engine: str,
 ) -> None:
-    config = Path(w2s_rm.__file__).parents[1] / "deepspeed_configs" / f"{engine}.yaml"
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
     # Each process has a chance of its own; and what rounding does to Adam's steps grows with their size.
     options = {**KEEP, "model_init_kwargs": {}, "learning_rate": 1e-3}
     alone = stage("alone", **options)
     options["per_device_train_batch_size"] = 2
-    plain, folder = (
-        stage(name, evaluated=name == "evaluated", launcher=launcher, **{**options, **without})
+    orders = [
+        {"stage": "train", "arguments": written(name, name == "evaluated", **{**options, **without})}
         for name, without in (("plain", dict.fromkeys(CURVE_OPTIONS)), ("evaluated", {}))
-    )
+    ]
+    (tmp_path / "orders").mkdir()
+    for number, order in enumerate([*orders, {}]):
+        (tmp_path / "orders" / f"{number}.json").write_text(json.dumps(order), encoding="utf-8")
+    config = Path(w2s_rm.__file__).parents[1] / "deepspeed_configs" / f"{engine}.yaml"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    subprocess.run([*launch, "-m", "w2s_rm.programs.in_turn", str(tmp_path / "orders")], check=True)
+    plain, folder = tmp_path / "plain", tmp_path / "evaluated"
     logged = [[line["loss"], line["grad_norm"]] for line in lines(plain) if "loss" in line]
     assert logged == [[line["loss"], line["grad_norm"]] for line in lines(folder) if "loss" in line]
     assert len(logged) == KEEP["max_steps"]

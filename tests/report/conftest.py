@@ -147,7 +147,7 @@ def make_run(write_run: MakeRun, tmp_path: Path) -> MakeRun:
     return partial(write_run, root=tmp_path / "runs")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def answers() -> Callable[..., list[float]]:
     """The function `right`, for tests (modules cannot import a conftest)."""
     return right

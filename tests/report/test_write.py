@@ -35,16 +35,28 @@ DESIGN_KEYS = {
 }
 
 
-@pytest.fixture
-def run(make_run: MakeRun, answers: Answers) -> Path:
+@pytest.fixture(scope="module")
+def run(write_run: MakeRun, answers: Answers, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that no test changes."""
     students = {"naive": [answers(75)] * 2, "logconf": [answers(80), answers(81)]}
-    return make_run(weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2)
+    models = {"weak": [answers(65)] * 2, "students": students, "ceiling": [answers(90)] * 2}
+    return write_run(root=tmp_path_factory.mktemp("runs"), **models)
 
 
-def test_all_files_and_nothing_else(run: Path, tmp_path: Path) -> None:
-    written = write_report([run], tmp_path / "out" / "deep")
+@pytest.fixture(scope="module")
+def written(run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of its report."""
+    return write_report([run], tmp_path_factory.mktemp("report") / "out" / "deep")
+
+
+def read(written: list[Path], name: str) -> str:
+    (path,) = (path for path in written if path.name == name)
+    return path.read_text(encoding="utf-8")
+
+
+def test_all_files_and_nothing_else(written: list[Path]) -> None:
     assert sorted(path.name for path in written) == sorted(FILES)
-    assert sorted(path.name for path in (tmp_path / "out" / "deep").iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in written[0].parent.iterdir()) == sorted(FILES)
 
 
 def test_the_finding_is_a_reliable_number_or_none(make_run: MakeRun, answers: Answers) -> None:
@@ -82,15 +94,14 @@ def test_same_results_elsewhere_give_the_same_bytes(make_run: MakeRun, answers: 
     assert not any(str(tmp_path).encode() in data for data in first)
 
 
-def test_no_dates_in_text_files(run: Path, tmp_path: Path) -> None:
-    for path in write_report([run], tmp_path / "out"):
+def test_no_dates_in_text_files(written: list[Path]) -> None:
+    for path in written:
         if path.suffix != ".png":
             assert not re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", path.read_text(encoding="utf-8")), path.name
 
 
-def test_json_has_the_rows(run: Path, tmp_path: Path) -> None:
-    write_report([run], tmp_path / "out")
-    records = json.loads((tmp_path / "out" / "report.json").read_text())
+def test_json_has_the_rows(run: Path, written: list[Path]) -> None:
+    records = json.loads(read(written, "report.json"))
     assert records == [row_record(row) for row in collect(run)]
     assert all(record.keys() >= DESIGN_KEYS for record in records)
     assert records[0]["pgr"] == 0.4  # (75 - 65) / (90 - 65)
@@ -115,11 +126,10 @@ def test_json_holds_null_never_nan(make_run: MakeRun, answers: Answers, tmp_path
     assert "no ground truth, so there are no accuracies, no ceiling and no PGR" in text
 
 
-def test_csv_reloads(run: Path, tmp_path: Path) -> None:
-    write_report([run], tmp_path / "out")
-    with (tmp_path / "out" / "report.csv").open(newline="") as stream:
+def test_csv_reloads(written: list[Path]) -> None:
+    with (written[0].parent / "report.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
-    records = json.loads((tmp_path / "out" / "report.json").read_text())
+    records = json.loads(read(written, "report.json"))
     assert len(lines) == len(records) == 2
     for line, record in zip(lines, records, strict=True):
         assert line["seeds"] == "0 1" and line["reliable"] == "true" and line["method"] == record["method"]
@@ -164,9 +174,8 @@ def test_baselines_and_greedy_answers_are_tables(make_run: MakeRun, answers: Ans
     assert (line_of_csv["student_exact_match"], line_of_csv["weak_exact_match"]) == ("1.0", "")
 
 
-def test_nothing_is_said_about_what_was_not_measured(run: Path, tmp_path: Path) -> None:
-    write_report([run], tmp_path / "out")
-    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+def test_nothing_is_said_about_what_was_not_measured(written: list[Path]) -> None:
+    text = read(written, "report.md")
     assert "| quickstart | chance | 50.0 |" in text.splitlines()
     assert "| untrained" not in text and "## Greedy answers" not in text and "## Side by side" not in text
 
@@ -178,9 +187,8 @@ def test_csv_leaves_missing_values_empty(make_run: MakeRun, answers: Answers, tm
     assert (line["pgr"], line["weak_accuracy"], line["reliable"], line["student_accuracy"]) == ("", "", "", "0.75")
 
 
-def test_html_is_self_contained(run: Path, tmp_path: Path) -> None:
-    write_report([run], tmp_path / "out")
-    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+def test_html_is_self_contained(written: list[Path]) -> None:
+    text = read(written, "report.html")
     assert "<svg" in text and "<?xml" not in text and text.count("<!doctype") == 1 and "<!DOCTYPE" not in text
     # Only places in the page, and the numbers of its figures, which it holds itself.
     assert not re.search(r'(src|href)="(?!#|data:text/csv)', text.replace("xlink:href", "href"))
@@ -215,16 +223,16 @@ def test_nothing_is_written_when_a_run_is_broken(run: Path, tmp_path: Path) -> N
         write_report([], tmp_path / "out")
 
 
-def test_an_interrupted_write_leaves_the_old_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {path.name: path.read_bytes() for path in write_report([run], run)}
+def test_an_interrupted_write_leaves_the_old_file(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in write_report([run], tmp_path / "out")}
 
     def fail(*_: object) -> None:
         raise OSError("disk gone")
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk gone"):
-        write_report([run], run)
-    assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != "plan.json"} == before
+        write_report([run], tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
 def test_names_cannot_become_markup() -> None:

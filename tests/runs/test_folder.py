@@ -197,4 +197,4 @@ def test_remove_takes_files_folders_and_what_is_not_there(tmp_path: Path) -> Non
 
 def test_the_code_revision_without_git_is_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts.shutil, "which", lambda _: None)
-    assert artifacts.code_revision() == w2s_rm.__version__
+    assert artifacts.code_revision.__wrapped__() == w2s_rm.__version__

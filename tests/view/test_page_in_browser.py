@@ -39,6 +39,7 @@ ROW = {
 @pytest.fixture(scope="module")
 def window() -> Iterator[Browser]:
     with chromium() as browser:
+        browser.hasten(10)
         yield browser
 
 

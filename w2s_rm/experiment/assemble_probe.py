@@ -7,11 +7,10 @@ import typing
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.executors import run_inline
 from w2s_rm.experiment.feature_route import assembled
+from w2s_rm.files import parse_yaml
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.places import LINEAR_MODEL
 from w2s_rm.stages import Model, Reference, enters_config
@@ -53,7 +52,7 @@ def assemble_probe(folder: Path) -> Path:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    return dict(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    return dict(parse_yaml((folder / "config.yaml").read_text(encoding="utf-8")))
 
 
 def _planned(kind: type[Any], folder: Path, config: dict[str, Any]) -> Any:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from w2s_rm.data.examples import read_examples, write_parquet
 from w2s_rm.data.label_store import join_labels, read_labels, to_table
 from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
-from w2s_rm.files import replacing, write_text
+from w2s_rm.files import parse_yaml, replacing, write_text
 from w2s_rm.integrations.preferences import Preferences, to_preferences
 from w2s_rm.roles import LABELS, STUDENT, WEAK
 from w2s_rm.runs.plan import PlannedStage, Run, check_intact, read_run
@@ -130,7 +128,7 @@ def _examples(run: Run, split: str, seed: int) -> list[Example]:
 def _guessed_prompts(run: Run, seed: int) -> bool:
     """Whether prompts are what texts begin with in common; transcripts say for themselves where they end."""
     path = _stage(run, "prepare", None, None, seed).folder / "config.yaml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    config = parse_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
     task = config.get("task", {})
     return task.get("name") == "preference" and not task.get("prompt_column", "prompt")
 
@@ -151,7 +149,7 @@ def _label_scores(path: Path, examples: Sequence[Example]) -> list[tuple[float, 
 def _evaluation(run: Run, of: str, method: str | None, seed: int) -> dict[str, Any]:
     """Read how the run evaluated a model: the path, also where `runs/` was moved, and what scores depend on."""
     config_path = _stage(run, "evaluate", of, method, seed).folder / "config.yaml"
-    config: dict[str, Any] = yaml.safe_load(config_path.read_text(encoding="utf-8"))
+    config: dict[str, Any] = parse_yaml(config_path.read_text(encoding="utf-8"))
     path = Path(str(config["model_name_or_path"]))
     moved = config_path.parent.parent / path.parent.name / path.name
     if not path.exists() and moved.exists():

@@ -13,11 +13,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from w2s_rm import catalog
 from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem, unwritten
-from w2s_rm.files import write_yaml
+from w2s_rm.files import parse_yaml, write_yaml
 from w2s_rm.runs.folder import StageFolder, lock
 from w2s_rm.runs.processes import WATCHED_VARIABLE
 from w2s_rm.runs.progress import Report, Reporter, told_end
@@ -160,7 +158,7 @@ def split_arguments(argv: Sequence[str]) -> tuple[dict[str, Any], Path, list[str
     path = Path(named["--config"])
     if not path.is_file():
         raise ConfigError(f"{path}: no such stage config")
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = parse_yaml(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: a stage config is a mapping")
     output = named.get("--output_dir", config.pop("output_dir", None))

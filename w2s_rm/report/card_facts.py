@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from w2s_rm import catalog
 from w2s_rm.data.reading import is_hub_id
 from w2s_rm.errors import ArtifactError
+from w2s_rm.files import parse_yaml
 from w2s_rm.roles import STUDENT
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.runs.places import beside
@@ -231,4 +230,4 @@ def _dataset(task: Mapping[str, Any]) -> str | None:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return dict(parse_yaml(path.read_text(encoding="utf-8")))

@@ -19,6 +19,7 @@ UNRELIABLE = "#b9c1c9"
 # Where methods have colors: the first student has that of all students elsewhere.
 STUDENTS = (STUDENT, "#a4508b", "#d1692a", "#0b8f9c", "#6a51a3", "#b5323c")
 _EARLY = 0.5
+_DPI = 150
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -84,8 +85,13 @@ def render(draw: Callable[[], Figure]) -> Images:
     with matplotlib.rc_context(_STYLE):
         figure = draw()
         png, svg = io.BytesIO(), io.BytesIO()
+        # Laid out once: for each file matplotlib would draw all of it twice, to lay it out and to write it.
+        figure.set_dpi(_DPI)
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+            figure.set_layout_engine(None)
         # matplotlib signs files with its version and the date.
-        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return Images(png.getvalue(), svg.getvalue())
 

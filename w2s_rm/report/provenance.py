@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from w2s_rm.errors import ArtifactError
+from w2s_rm.files import parse_yaml
 from w2s_rm.render.elements import Code, Heading, PageBlock, Paragraph, Table
 from w2s_rm.runs.plan import PlannedStage, Run, display_name, read_json, read_run
 
@@ -44,7 +45,7 @@ def _recipe(path: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+        recipe = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ArtifactError(f"{path}: cannot be read as YAML ({error}); run the recipe again") from error
     return [yaml.safe_dump(_public(recipe), sort_keys=False, allow_unicode=True)]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from w2s_rm.data.examples import read_truth
 from w2s_rm.data.label_files import read_log_probabilities
 from w2s_rm.data.predictions import read_predictions
+from w2s_rm.files import parse_yaml
 from w2s_rm.metrics.forecasts import Forecasts, forecasts
 from w2s_rm.metrics.resampling import Resampling, resampling
 from w2s_rm.roles import LABELS, TRAINED
@@ -206,7 +206,7 @@ def grouped(said: Predictions, truth: Mapping[str, tuple[str, int | None]]) -> P
 
 def _config(stage: PlannedStage) -> Mapping[str, Any]:
     path = stage.folder / "config.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return parse_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 class _Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -190,7 +191,7 @@ class StageFolder:
                 "seed": config.get("seed"),
                 "counts": dict(counts),
                 "code_revision": code_revision(),
-                "packages": package_versions(),
+                "packages": dict(package_versions()),
             }
         )
 
@@ -229,8 +230,12 @@ class StageFolder:
                 target.unlink(missing_ok=True)
 
 
+@functools.cache
 def code_revision() -> str:
-    """Return the git revision of the package's checkout, `-dirty` when changed, or the version when installed."""
+    """Return the git revision of the package's checkout, `-dirty` when changed, or the version when installed.
+
+    It is asked for once: what a process has imported stays as it is.
+    """
     import subprocess
 
     root = Path(__file__).resolve().parents[2]
@@ -243,7 +248,8 @@ def code_revision() -> str:
     return run.stdout.strip() or "unknown"
 
 
-def package_versions() -> dict[str, str]:
+@functools.cache
+def package_versions() -> Mapping[str, str]:
     """Return the installed versions of the packages that a result depends on."""
     from importlib import metadata
 

@@ -11,6 +11,7 @@ import yaml
 
 from w2s_rm import bundled
 from w2s_rm.errors import ConfigError
+from w2s_rm.files import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def read_accelerate_config(path: Path) -> dict[str, Any]:
         ConfigError: It is no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"accelerate_config: {path}: does not parse: {error}") from error
     if not isinstance(content, dict):

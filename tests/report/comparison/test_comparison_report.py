@@ -23,17 +23,24 @@ MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
 
 
-@pytest.fixture
-def runs(make_run: MakeRun, answers: Answers) -> list[Path]:
+@pytest.fixture(scope="module")
+def runs(write_run: MakeRun, answers: Answers, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """`better` is so in both runs, `mixed` in the first alone and worse in the second, `alike` nowhere."""
+    root = tmp_path_factory.mktemp("runs")
 
     def run(name: str, mixed: int, **plan: str) -> Path:
         students = {"naive": [answers(600, 1000)] * 2, "better": [answers(700, 1000)] * 2}
         students |= {"mixed": [answers(mixed, 1000)] * 2, "alike": [answers(600, 1000, start=300)] * 2}
         both = {"weak": [answers(500, 1000)] * 2, "ceiling": [answers(800, 1000)] * 2}
-        return make_run(name, students=students, **both, **plan)
+        return write_run(name, root=root, students=students, **both, **plan)
 
     return [run("first", 680), run("second", 520)]
+
+
+@pytest.fixture(scope="module")
+def written(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The files of their report by name."""
+    return {path.name: path for path in write_report(runs, tmp_path_factory.mktemp("report"))}
 
 
 def test_p_values_are_adjusted_within_the_setting(runs: list[Path]) -> None:
@@ -118,8 +125,7 @@ def test_each_setting_has_a_family_of_its_own(runs: list[Path], make_run: MakeRu
     assert compare(runs) == together[:6]
 
 
-def test_the_report_says_what_held_where(runs: list[Path], tmp_path: Path) -> None:
-    written = {path.name: path for path in write_report(runs, tmp_path / "out")}
+def test_the_report_says_what_held_where(written: dict[str, Path]) -> None:
     assert {f"comparison.{end}" for end in ("csv", "json", "png", "svg")} <= set(written)
     text = written["report.md"].read_text()
     assert "## Methods beside naive" in text
@@ -162,8 +168,9 @@ def test_the_figure_fills_what_is_told_apart(runs: list[Path]) -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["first", "second"]
 
 
-def test_methods_are_ranked_over_runs(runs: list[Path], make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
-    written = {path.name: path for path in write_report(runs, tmp_path / "out")}
+def test_methods_are_ranked_over_runs(
+    runs: list[Path], written: dict[str, Path], make_run: MakeRun, answers: Answers
+) -> None:
     records = {record["method"]: record for record in json.loads(written["ranking.json"].read_text())}
     # Places in the two runs: better 1 1, mixed 2 4, naive and alike share 3.5 and 2.5.
     assert {name: record["mean_rank"] for name, record in records.items()} == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def write_policy(
     StageFolder(folder).seal({"counts": counts})
 
 
-@pytest.fixture
-def make_policy_run(make_run: Callable[..., Path]) -> Callable[..., Path]:
+@pytest.fixture(scope="session")
+def write_policy_run(write_run: Callable[..., Path]) -> Callable[..., Path]:
     """Return a function that writes a run with policies and gives its folder.
 
     `policies` maps a trainer to what each reward model ("weak", "ceiling" or a method) gave: for each seed the
@@ -73,7 +74,7 @@ def make_policy_run(make_run: Callable[..., Path]) -> Callable[..., Path]:
             "ceiling": [right[2]] * n_seeds,
             **run,
         }
-        folder = make_run(**given)
+        folder = write_run(**given)
         plan = read_signed(folder / "plan.json")
         plan["stages"] = [{**stage, "policy": None} for stage in plan["stages"]]
         plan["policies"] = {"model": "embedded 3x128", "methods": list(policies), "samples": samples}
@@ -94,6 +95,12 @@ def make_policy_run(make_run: Callable[..., Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def make_policy_run(write_policy_run: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """The same, in the test's own folder."""
+    return partial(write_policy_run, root=tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
 def rates() -> Callable[..., list[float]]:
     """A function that gives each of `n` prompts a success rate in quarters, with a chosen mean."""
 
@@ -104,9 +111,14 @@ def rates() -> Callable[..., list[float]]:
     return make
 
 
-@pytest.fixture
-def two_trainers(make_policy_run: Callable[..., Path], rates: Callable[..., list[float]]) -> Path:
-    """Two trainers, two methods, two seeds; every mean is another one, and gaps are alike in both seeds."""
+@pytest.fixture(scope="session")
+def write_two_trainers(
+    write_policy_run: Callable[..., Path], rates: Callable[..., list[float]]
+) -> Callable[[Path], Path]:
+    """Return a function that writes a run into a folder of runs.
+
+    It has two trainers, two methods, two seeds; every mean is another one, and gaps are alike in both seeds.
+    """
 
     def models(weak: float, naive: float, other: float, ceiling: float) -> dict[str, list[list[float]]]:
         return {
@@ -116,4 +128,11 @@ def two_trainers(make_policy_run: Callable[..., Path], rates: Callable[..., list
             "ceiling": [rates(ceiling - 0.05), rates(ceiling)],
         }
 
-    return make_policy_run({"dpo": models(0.55, 0.65, 0.7, 0.9), "rloo": models(0.6, 0.75, 0.8, 0.95)})
+    trainers = {"dpo": models(0.55, 0.65, 0.7, 0.9), "rloo": models(0.6, 0.75, 0.8, 0.95)}
+    return lambda root: write_policy_run(trainers, root=root)
+
+
+@pytest.fixture
+def two_trainers(write_two_trainers: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """Such a run, the test's own."""
+    return write_two_trainers(tmp_path / "runs")

@@ -43,20 +43,31 @@ def fallen(make_policy_run: MakeRun, rates: Rates) -> Path:
     return make_policy_run({"dpo": models}, written=written)
 
 
-def test_all_files_and_nothing_else(two_trainers: Path, tmp_path: Path) -> None:
-    written = write_report([two_trainers], tmp_path / "out")
-    assert sorted(path.name for path in written) == sorted(FILES)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILES)
+@pytest.fixture(scope="module")
+def reported(write_two_trainers: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that no test changes."""
+    return write_two_trainers(tmp_path_factory.mktemp("runs"))
 
 
-def test_json_and_csv_have_the_rows(two_trainers: Path, tmp_path: Path) -> None:
-    write_report([two_trainers], tmp_path)
-    rows = rows_of(two_trainers)
-    records = json.loads((tmp_path / "policy.json").read_text())
+@pytest.fixture(scope="module")
+def report(reported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its report."""
+    folder = tmp_path_factory.mktemp("report") / "out"
+    assert sorted(path.name for path in write_report([reported], folder)) == sorted(FILES)
+    return folder
+
+
+def test_all_files_and_nothing_else(report: Path) -> None:
+    assert sorted(path.name for path in report.iterdir()) == sorted(FILES)
+
+
+def test_json_and_csv_have_the_rows(reported: Path, report: Path) -> None:
+    rows = rows_of(reported)
+    records = json.loads((report / "policy.json").read_text())
     assert records == [policy_record(row) for row in rows]
     assert records[0]["policy_pgr"] == 0.333333 and records[0]["reward_model_pgr"] == 0.4
     assert records[0]["optimised"][1]["curve"][1]["step"] == 10
-    with (tmp_path / "policy.csv").open(newline="") as stream:
+    with (report / "policy.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert [(line["trainer"], line["method"], line["policy_pgr"]) for line in lines[:2]] == [
         ("dpo", "naive", "0.333333"),
@@ -116,9 +127,8 @@ def test_markdown_has_a_section(fallen: Path, tmp_path: Path) -> None:
     ) in lines
 
 
-def test_the_finding_names_the_best_method_of_each_trainer(two_trainers: Path, tmp_path: Path) -> None:
-    write_report([two_trainers], tmp_path)
-    found = [line for line in (tmp_path / "report.md").read_text().splitlines() if line.startswith("Optimised with")]
+def test_the_finding_names_the_best_method_of_each_trainer(report: Path) -> None:
+    found = [line for line in (report / "report.md").read_text().splitlines() if line.startswith("Optimised with")]
     assert ["best student of 2 methods, other: the policy recovers 0." in line for line in found] == [True, True]
     assert "recovers 0.50" in found[0] and "recovers 0.67" in found[1]
 
@@ -136,14 +146,13 @@ def test_without_a_policy_pgr_the_finding_says_why(make_policy_run: MakeRun, rat
     assert "undefined [−∞, ∞] (not reliable)" in text
 
 
-def test_html_holds_the_figures(two_trainers: Path, tmp_path: Path) -> None:
-    write_report([two_trainers], tmp_path)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+def test_html_holds_the_figures(report: Path) -> None:
+    text = (report / "report.html").read_text(encoding="utf-8")
     assert text.count("<svg") == 4 and "<?xml" not in text and "<!DOCTYPE" not in text
     labels = re.findall(r'<div class="scroll" tabindex="0" role="img" aria-label="([A-Z][a-z ]+)', text)
     assert [label.split()[0] for label in labels][::3] == ["Accuracy", "True"]
     for name in ("plot", "calibration", "breakdown", "policy"):
-        svg = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        svg = (report / f"{name}.svg").read_text(encoding="utf-8")
         assert svg[svg.index("<svg") :].strip() in text
 
 

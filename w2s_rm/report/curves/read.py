@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from w2s_rm.data.curves import CURVE_FILE, TEST, VALIDATION, CurvePart, read_curve
 from w2s_rm.data.examples import read_truth
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
+from w2s_rm.files import parse_yaml
 from w2s_rm.metrics.stopping import earliest_best, stopping_credits
 from w2s_rm.report.card_facts import training_of
 from w2s_rm.report.scored import examples_of, grouped
@@ -122,4 +121,4 @@ def at_the_end(evaluation: PlannedStage, curve: Curve | None) -> Predictions:
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return dict(parse_yaml(path.read_text(encoding="utf-8"))) if path.is_file() else {}
