@@ -36,14 +36,17 @@ def run_inline(stage: Stage) -> None:
     Args:
         stage ([`~w2s_rm.stages.Stage`]): What to run; its config is written already.
     """
-    # What is there already is passed over from here on, also by the collections of each training: one of all that is
-    # imported takes longer than a small stage. Little of it is garbage: a collection came after the stage before.
+    # What is there already is passed over, also by the collections of each training: one of all that is imported takes
+    # longer than a small stage. Who froze before keeps that; else it comes back, for it may be a caller's garbage later.
+    frozen = gc.get_freeze_count()
     gc.freeze()
     try:
         stage.run(stage.arguments())
     finally:
         # Trainers, models and callbacks refer to each other: the memory is free only after a collection.
         gc.collect()
+        if not frozen:
+            gc.unfreeze()
         # Not imported: a stage without a model has none.
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
