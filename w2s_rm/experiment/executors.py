@@ -37,7 +37,7 @@ def run_inline(stage: Stage) -> None:
         stage ([`~w2s_rm.stages.Stage`]): What to run; its config is written already.
     """
     # What is there already is passed over, also by the collections of each training: one of all that is imported takes
-    # longer than a small stage. Who froze before keeps that; else it comes back, for it may be a caller's garbage later.
+    # longer than a small stage. Who froze before keeps that; else it comes back: it may be garbage later.
     frozen = gc.get_freeze_count()
     gc.freeze()
     try:
