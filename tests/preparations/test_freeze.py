@@ -78,7 +78,7 @@ def test_more_layers_than_there_are(
     training: Training, route: Any, run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match="freeze: layers: is 3, and the model has 2; use 2 or fewer"):
-        Freeze(3).prepare(route, training())
+        Freeze(3).prepare(route, dataclasses.replace(training(), part="strong"))
     # Of a model on the hub that is not known before it is loaded.
     monkeypatch.setattr(type(route), "layers", lambda self, part: None)
     with pytest.raises(ConfigError, match="freeze: 3 of the last layers are to be trained, and the model has 2 layers"):

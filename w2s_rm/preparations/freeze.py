@@ -58,7 +58,7 @@ class Freeze:
                 f"freeze: cached: head {training.head} reads several examples in one row, and states are kept by "
                 "example; set cached: false, or train on: features"
             )
-        known = route.layers(training.part)
+        known = None if training.part is None else route.layers(training.part)
         if known is not None and self.layers > known:
             raise ConfigError(f"freeze: layers: is {self.layers}, and the model has {known}; use {known} or fewer")
         states = route.token_states(training, self.layers) if self.cached else None
