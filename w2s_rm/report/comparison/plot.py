@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INCHES_WIDE, _INCHES_PER_LINE = 6.4, 0.5
+_INCHES_WIDE, _INCHES_PER_LINE, _INCHES_PER_RUN = 6.4, 0.5, 0.2
+# Of the ends of intervals, how many must fit in: a control that is far off would else press all others into a line.
+_SHARE_SHOWN, _ROOM = 0.9, 1.25
 
 
 def plot_comparison(rows: Sequence[ComparisonRow]) -> Images:
@@ -31,7 +33,8 @@ def plot_comparison(rows: Sequence[ComparisonRow]) -> Images:
 def _figure(rows: Sequence[ComparisonRow]) -> Figure:
     settings = list(dict.fromkeys(row.setting for row in rows))
     most = max(len(by_method([row for row in rows if row.setting == setting])) for setting in settings)
-    figure = new_figure(_INCHES_WIDE * len(settings), 1.9 + _INCHES_PER_LINE * most)
+    runs = max(len({row.recipe for row in rows if row.setting == setting}) for setting in settings)
+    figure = new_figure(_INCHES_WIDE * len(settings), 1.5 + _INCHES_PER_RUN * runs + _INCHES_PER_LINE * most)
     panels = figure.subplots(1, len(settings), squeeze=False)[0]
     for axes, setting in zip(panels, settings, strict=True):
         _draw_setting(axes, [row for row in rows if row.setting == setting])
@@ -45,29 +48,47 @@ def _draw_setting(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
     runs = list(dict.fromkeys(row.recipe for row in rows))
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.axvline(0.0, color=INK, linewidth=1, zorder=2)
+    limit = _limit(rows)
+    axes.set_xlim(-limit, limit)
     for y, group in enumerate(groups):
         for row in group:
             place = runs.index(row.recipe)
             # Runs of a method lie beside each other, none on another.
             height = y + 0.6 * ((place + 0.5) / len(runs) - 0.5)
             color = STUDENTS[place % len(STUDENTS)]
-            ends = [100 * row.low, 100 * row.high]
-            axes.plot(ends, [height] * 2, color=color, linewidth=1.6, zorder=3, solid_capstyle="butt")
-            filled = color if row.better or row.worse else "white"
-            axes.plot([100 * row.difference], [height], markerfacecolor=filled, **_mark(color))
+            _draw_row(axes, row, height, color, limit)
     axes.set_yticks(range(len(groups)), [group[0].method for group in groups])
     axes.set_xlabel(
-        f"accuracy minus that of {baseline_name(rows)}, points\nintervals hold together; filled: told apart"
+        f"accuracy minus that of {baseline_name(rows)}, points\n"
+        "intervals hold together; filled: told apart; arrows: it goes on"
     )
-    _add_legend(axes, runs)
+    _add_legend(axes, runs, 1 + 0.45 / (_INCHES_PER_LINE * len(groups)))
+
+
+def _limit(rows: Sequence[ComparisonRow]) -> float:
+    """Half the width of the axis, points."""
+    ends = sorted(100 * max(abs(row.low), abs(row.high)) for row in rows)
+    return _ROOM * max(ends[int(_SHARE_SHOWN * (len(ends) - 1))], 1e-6)
+
+
+def _draw_row(axes: Axes, row: ComparisonRow, height: float, color: str, limit: float) -> None:
+    low, high, difference = 100 * row.low, 100 * row.high, 100 * row.difference
+    filled = color if row.better or row.worse else "white"
+    line = {"color": color, "linewidth": 1.6, "zorder": 3, "solid_capstyle": "butt"}
+    axes.plot([max(low, -limit), min(high, limit)], [height] * 2, **line)
+    for end, beyond, marker in ((-limit, low < -limit, "<"), (limit, high > limit, ">")):
+        if beyond:
+            axes.plot([end], [height], clip_on=False, markerfacecolor=filled, **{**_mark(color), "marker": marker})
+    if abs(difference) <= limit:
+        axes.plot([difference], [height], markerfacecolor=filled, **_mark(color))
 
 
 def _mark(color: str) -> dict[str, Any]:
     return {"marker": "o", "markersize": 6, "color": color, "linewidth": 0, "zorder": 4}
 
 
-def _add_legend(axes: Axes, runs: Sequence[str]) -> None:
+def _add_legend(axes: Axes, runs: Sequence[str], height: float) -> None:
     from matplotlib.lines import Line2D
 
     marks = [Line2D([], [], label=run, **_mark(STUDENTS[place % len(STUDENTS)])) for place, run in enumerate(runs)]
-    axes.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1.08), ncols=min(2, len(runs)), frameon=False)
+    axes.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, height), frameon=False, borderaxespad=0)
