@@ -1,0 +1,142 @@
+"""One figure: accuracy of students and PGR over the student's size, a line for each supervisor, a row for each grid.
+
+matplotlib is imported when a figure is drawn, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from w2s_rm.report.drawing import (
+    BAND,
+    CEILING,
+    INK,
+    MUTED,
+    STUDENTS,
+    UNRELIABLE,
+    Images,
+    new_figure,
+    prepare,
+    render,
+)
+from w2s_rm.report.sizes.rows import SizeRow, by_grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDE, _HIGH = 10.4, 4.6
+# As in the other figures of PGR: one pair of almost no gap must not flatten all others.
+_LOWEST, _HIGHEST = -1.0, 2.0
+_DASHES: Any = (0, (3, 2))
+
+
+def plot_sizes(rows: Sequence[SizeRow]) -> Images:
+    """Draw accuracy and PGR over size; the same rows give the same bytes.
+
+    Args:
+        rows (`Sequence[SizeRow]`): Rows of any number of grids, at least one.
+    """
+    return render(lambda: _figure(rows))
+
+
+def _figure(rows: Sequence[SizeRow]) -> Figure:
+    grids = by_grid(rows)
+    figure = new_figure(_WIDE, _HIGH * len(grids))
+    for grid, (left, right) in zip(grids, figure.subplots(len(grids), 2, squeeze=False), strict=True):
+        _lay_out(left, grid)
+        _lay_out(right, grid)
+        _draw_ceiling(left, grid)
+        for color, line in zip(_colors(len(_lines(grid))), _lines(grid), strict=True):
+            _draw_accuracy(left, line, color)
+            _draw_pgr(right, line, color)
+        left.set_ylabel("accuracy of the student")
+        left.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        right.set_ylabel("performance gap recovered\n(0 = weak, 1 = ceiling)")
+        right.set_ylim(*_limits(grid))
+        for mark in (0.0, 1.0):
+            right.axhline(mark, color=INK, linewidth=1, zorder=1)
+        left.set_title(f"{grid[0].task}, {grid[0].method}", loc="left", fontweight="bold", fontsize=10)
+        left.legend(frameon=False, fontsize=9, loc="best", title="supervisor", title_fontsize=9)
+    return figure
+
+
+def _lines(grid: Sequence[SizeRow]) -> list[list[SizeRow]]:
+    """Rows by supervisor, from small to large, each from small students to large ones."""
+    sizes = sorted({row.weak_size for row in grid})
+    ordered = sorted(grid, key=lambda row: row.strong_size)
+    return [[row for row in ordered if row.weak_size == size] for size in sizes]
+
+
+def _colors(number: int) -> list[str]:
+    return [STUDENTS[place % len(STUDENTS)] for place in range(number)]
+
+
+def _lay_out(axes: Axes, grid: Sequence[SizeRow]) -> None:
+    prepare(axes, grid="y")
+    axes.set_xscale("log", base=2)
+    measured = sorted({row.strong_size for row in grid if not row.outside})
+    (beyond,) = {row.strong_size for row in grid if row.outside}
+    axes.set_xticks([*measured, beyond], [*(f"{size:,.0f}" for size in measured), f"({beyond:,.0f})"])
+    axes.minorticks_off()
+    edge, end = (measured[-1] * beyond) ** 0.5, beyond * (beyond / measured[-1]) ** 0.3
+    axes.axvspan(edge, end, color=BAND, zorder=0)
+    axes.text(end, 0.02, "not measured ", transform=axes.get_xaxis_transform(), ha="right", color=MUTED, fontsize=8)
+    axes.set_xlim(measured[0] / (beyond / measured[-1]) ** 0.3, end)
+    axes.set_xlabel("size of the student (layers × width²)")
+
+
+def _draw_ceiling(axes: Axes, grid: Sequence[SizeRow]) -> None:
+    by_size: dict[float, list[float]] = {}
+    for row in grid:
+        if row.ceiling_accuracy is not None:
+            by_size.setdefault(row.strong_size, []).append(row.ceiling_accuracy)
+    sizes = sorted(by_size)
+    means = [sum(by_size[size]) / len(by_size[size]) for size in sizes]
+    axes.plot(sizes, means, color=CEILING, linewidth=1.4, linestyle=_DASHES, zorder=2, label="trained on the truth")
+
+
+def _draw_accuracy(axes: Axes, line: Sequence[SizeRow], color: str) -> None:
+    _draw_fit(axes, line, color, "fitted_accuracy")
+    for row in line:
+        if row.student_accuracy is not None:
+            axes.plot([row.strong_size] * 2, [row.student_low, row.student_high], color=color, linewidth=1.2, zorder=3)
+    known = [row for row in line if row.student_accuracy is not None]
+    values = [row.student_accuracy for row in known]
+    axes.plot(
+        [row.strong_size for row in known], values, color=color, marker="o", markersize=5, linewidth=0, zorder=4,
+        label=line[0].weak_model,
+    )  # fmt: skip
+
+
+def _draw_pgr(axes: Axes, line: Sequence[SizeRow], color: str) -> None:
+    # Of a model that supervises itself the line would say what no pair can show.
+    larger = [row for row in line if row.strong_size > row.weak_size]
+    _draw_fit(axes, larger, color, "fitted_pgr")
+    for row in larger:
+        if row.pgr is not None:
+            own = color if row.reliable else UNRELIABLE
+            if row.pgr_low is not None and row.pgr_high is not None:
+                axes.plot([row.strong_size] * 2, [row.pgr_low, row.pgr_high], color=own, linewidth=1.2, zorder=3)
+            axes.plot([row.strong_size], [row.pgr], color=own, marker="o", markersize=5, zorder=4)
+
+
+def _draw_fit(axes: Axes, line: Sequence[SizeRow], color: str, name: str) -> None:
+    """The curve, dashed where nothing was measured, with its interval there."""
+    points = [(row.strong_size, getattr(row, name), row) for row in line if getattr(row, name) is not None]
+    inside = [(size, value) for size, value, row in points if not row.outside]
+    axes.plot(*zip(*inside, strict=True), color=color, linewidth=1.6, zorder=3) if inside else None
+    if inside and points[-1][2].outside:
+        size, value, row = points[-1]
+        axes.plot([inside[-1][0], size], [inside[-1][1], value], color=color, linewidth=1.6, linestyle=_DASHES, zorder=3)
+        ends = [getattr(row, f"{name}_{end}") for end in ("low", "high")]
+        if None not in ends:
+            axes.plot([size] * 2, ends, color=color, linewidth=1.2, alpha=0.6, zorder=3)
+        axes.plot([size], [value], color=color, marker="o", markersize=5, markerfacecolor="white", zorder=4)
+
+
+def _limits(grid: Sequence[SizeRow]) -> tuple[float, float]:
+    larger = [row for row in grid if row.strong_size > row.weak_size]
+    known = [value for row in larger for value in (row.pgr, row.fitted_pgr) if value is not None]
+    return max(_LOWEST, min([0.0, *known]) - 0.08), min(_HIGHEST, max([1.0, *known]) + 0.08)
