@@ -110,7 +110,9 @@ def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     return dataclasses.replace(reading, **_whole_split(route, examples)).features
 
 
-def saliency_of(route: Route, supervision: Supervision, read: FeatureOptions, seed: int, method: str | None) -> Saliency:
+def saliency_of(
+    route: Route, supervision: Supervision, read: FeatureOptions, seed: int, method: str | None
+) -> Saliency:
     """Plan the search for a supervisor's mistakes in what the strong model makes of the examples before any training.
 
     Args:

@@ -48,8 +48,8 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         path (`Path`): YAML. A suite has `name` and `recipes`, a list of paths from the suite's own folder, and perhaps
             `with`, values that replace those of each recipe by keys that may have dots; the recipes are then others,
             named `<suite>_<recipe>`. In place of a path may stand `recipe`, the path, with a `name` and a `with` of its
-            own, and `findings` may state what the runs are to show. A grid has `models` instead of `weak` and `strong`, and may
-            have `findings`, in which its runs are named `<weak>_<strong>`.
+            own, and `findings` may state what the runs are to show. A grid has `models` instead of `weak` and `strong`,
+            and may have `findings`, in which its runs are named `<weak>_<strong>`.
         overrides (`Sequence[str]`): `key=value` pairs; those of a suite replace values in each of its recipes.
 
     Raises:

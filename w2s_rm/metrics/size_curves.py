@@ -5,11 +5,11 @@ For a supervisor of size w and a student of size s, x = (1, log2 w, log2 s):
     logit of the student's accuracy = a · x        student - weak = (b · x) (ceiling - weak)
 
 The first is a binomial regression of the accuracies, so that no curve leaves [0, 1] and a model without mistakes is no
-trouble (McCullagh and Nelder 1989, Generalized Linear Models, chapter 4). The second is a straight line of PGR, found by
-least squares in what students gain and not in their PGR: a gap of a point, where PGR is noise, counts a hundredth of
-one of ten, and a pair without a gap says nothing. Three numbers are as much as a grid of five sizes can bear, and a
-power law in size is what is found of losses (Kaplan et al. 2020, arXiv 2001.08361); whether they predict is measured, by
-leaving out one size after the other.
+trouble (McCullagh and Nelder 1989, Generalized Linear Models, chapter 4). The second is a straight line of PGR, found
+by least squares in what students gain and not in their PGR: a gap of a point, where PGR is noise, counts a hundredth of
+one of ten, and a pair without a gap says nothing. Three numbers are as much as a grid of five sizes can bear, and lines
+in the logarithm of size are what is found of losses (Kaplan et al. 2020, arXiv 2001.08361); whether they predict is
+measured, by leaving out one size after the other.
 
 What the curves say depends on the accuracies, to first order linearly, so that its error is that of a sum of mean
 credits: over examples and seeds, and given that the form is right.

@@ -1,8 +1,8 @@
 """Fit a linear model to whether a supervisor is wrong, by what a frozen model makes of the examples.
 
-Penalty and layer are chosen by folds of the examples that are fitted to; nothing is known of the test examples but their
-features. An example is the mean of its candidates' features: it does not say which of them the supervisor prefers, nor
-in which order they stand.
+Penalty and layer are chosen by folds of the examples that are fitted to; nothing is known of the test examples but
+their features. An example is the mean of its candidates' features: it does not say which of them the supervisor
+prefers, nor in which order they stand.
 """
 
 from __future__ import annotations

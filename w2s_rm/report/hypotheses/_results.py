@@ -94,7 +94,9 @@ class Results:
             )
         wrong_SN, known = self._mistakes(method)
         said = [
-            aligned(_only(read_predictions(stage.folder / "predictions.parquet"), known[0].ids), known[0].ids, name="it")
+            aligned(
+                _only(read_predictions(stage.folder / "predictions.parquet"), known[0].ids), known[0].ids, name="it"
+            )
             for stage in stages
         ]
         scores_SN = np.array([[wrong - right for right, wrong in one.scores] for one in said])

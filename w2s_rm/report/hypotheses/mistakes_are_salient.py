@@ -38,7 +38,9 @@ class MistakesAreSalient:
 
     def __post_init__(self) -> None:
         if self.beside not in _BESIDE:
-            raise OptionError("mistakes_are_salient", {"beside": f"is {self.beside!r}; {nearest(self.beside, _BESIDE)}"})
+            raise OptionError(
+                "mistakes_are_salient", {"beside": f"is {self.beside!r}; {nearest(self.beside, _BESIDE)}"}
+            )
 
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""

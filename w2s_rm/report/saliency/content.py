@@ -11,10 +11,11 @@ from w2s_rm.report.saliency.rows import SaliencyRow
 
 FIGURE = "saliency"
 _HOW_TO_READ = (
-    "Told by the student: how well a linear model on the strong model's hidden states, as they were before any training "
-    "on labels, tells where the supervisor is wrong, as an area under the ROC: 0.5 is chance, 1 is always. It was fitted "
-    "to the examples that students are trained on, layer and penalty chosen by folds of these, and is measured on the "
-    "test split. An example is the mean of its candidates' states, which does not say what the supervisor prefers.",
+    "Told by the student: how well a linear model on the strong model's hidden states, as they were before any "
+    "training on labels, tells where the supervisor is wrong, as an area under the ROC: 0.5 is chance, 1 is always. "
+    "It was fitted to the examples that students are trained on, layer and penalty chosen by folds of these, and is "
+    "measured on the test split. An example is the mean of its candidates' states, which does not say what the "
+    "supervisor prefers.",
     "Told by its doubt: the same of the supervisor's own confidence, the lower the more doubtful.",
     "Imitated: share of the mistakes that the student, once trained, makes too.",
 )

@@ -41,7 +41,9 @@ def _figure(rows: Sequence[SaliencyRow]) -> Figure:
     lines = list(dict.fromkeys((row.weak_model, row.task, row.method) for row in ordered))
     for place, key in enumerate(lines):
         own = [row for row in ordered if (row.weak_model, row.task, row.method) == key]
-        name = " ".join(str(word) for part, word in enumerate(key) if len({line[part] for line in lines}) > 1 or not part)
+        name = " ".join(
+            str(word) for part, word in enumerate(key) if len({line[part] for line in lines}) > 1 or not part
+        )
         _draw(left, right, own, students, STUDENTS[place % len(STUDENTS)], name)
     left.axhline(_CHANCE, color=INK, linewidth=1, zorder=1)
     left.text(0.01, _CHANCE, "chance", transform=left.get_yaxis_transform(), va="bottom", color=MUTED, fontsize=8)
@@ -58,17 +60,14 @@ def _figure(rows: Sequence[SaliencyRow]) -> Figure:
     return figure
 
 
-def _draw(
-    left: Axes, right: Axes, rows: Sequence[SaliencyRow], students: Sequence[str], color: str, name: str
-) -> None:
+def _draw(left: Axes, right: Axes, rows: Sequence[SaliencyRow], students: Sequence[str], color: str, name: str) -> None:
     places = [students.index(row.strong_model) for row in rows]
     for place, row in zip(places, rows, strict=True):
         left.plot([place] * 2, [row.saliency_low, row.saliency_high], color=color, linewidth=1.2, zorder=3)
     left.plot(places, [row.saliency for row in rows], color=color, marker="o", markersize=5, zorder=4, label=name)
     # One supervisor, one doubt: whoever the student is.
-    left.plot(
-        [min(places) - 0.2, max(places) + 0.2], [rows[0].doubt] * 2, color=color, linestyle=_DASHES, linewidth=1.2, zorder=2
-    )  # fmt: skip
+    ends = [min(places) - 0.2, max(places) + 0.2]
+    left.plot(ends, [rows[0].doubt] * 2, color=color, linestyle=_DASHES, linewidth=1.2, zorder=2)
     for row in rows:
         if row.pgr is not None:
             own = color if row.reliable else UNRELIABLE

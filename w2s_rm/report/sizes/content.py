@@ -73,7 +73,9 @@ def _beyond(grids: Sequence[Sequence[SizeRow]]) -> Table:
             row.weak_model,
             f"{row.strong_size:,.0f}, outside",
             bracketed(percent, row.fitted_accuracy, row.fitted_accuracy_low, row.fitted_accuracy_high),
-            "–" if row.fitted_pgr is None else bracketed(ratio, row.fitted_pgr, row.fitted_pgr_low, row.fitted_pgr_high),
+            "–"
+            if row.fitted_pgr is None
+            else bracketed(ratio, row.fitted_pgr, row.fitted_pgr_low, row.fitted_pgr_high),
         )
         for rows in grids
         for row in rows

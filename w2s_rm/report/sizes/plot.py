@@ -129,7 +129,9 @@ def _draw_fit(axes: Axes, line: Sequence[SizeRow], color: str, name: str) -> Non
     axes.plot(*zip(*inside, strict=True), color=color, linewidth=1.6, zorder=3) if inside else None
     if inside and points[-1][2].outside:
         size, value, row = points[-1]
-        axes.plot([inside[-1][0], size], [inside[-1][1], value], color=color, linewidth=1.6, linestyle=_DASHES, zorder=3)
+        axes.plot(
+            [inside[-1][0], size], [inside[-1][1], value], color=color, linewidth=1.6, linestyle=_DASHES, zorder=3
+        )
         ends = [getattr(row, f"{name}_{end}") for end in ("low", "high")]
         if None not in ends:
             axes.plot([size] * 2, ends, color=color, linewidth=1.2, alpha=0.6, zorder=3)

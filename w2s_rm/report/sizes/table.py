@@ -21,6 +21,7 @@ from w2s_rm.metrics.size_curves import (
 from w2s_rm.report.hypotheses import Results
 from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.sizes.rows import CurveFacts, SizeRow
+from w2s_rm.roles import TRAINED
 
 _LEAST = 3
 _Grid = Mapping[tuple[float, float], tuple[Results, ReportRow]]
@@ -53,10 +54,7 @@ def _sizes(results: Results) -> tuple[float, float] | None:
 
 
 def _of_grid(grid: _Grid) -> Iterator[SizeRow]:
-    pairs = [
-        SizedPair(*sizes, *(results.accuracy(of, row.method) for of in ("weak", "student", "ceiling")))
-        for sizes, (results, row) in grid.items()
-    ]
+    pairs = _pairs(grid)
     accuracies, recovered = accuracy_curve(pairs), pgr_curve(pairs)
     if accuracies is None:
         return
@@ -77,6 +75,13 @@ def _of_grid(grid: _Grid) -> Iterator[SizeRow]:
     for weak, row in supervisors.items():
         common = {**_common(row, (weak, beyond)), "recipe": None, "strong_model": None}
         yield SizeRow(**common, **dict.fromkeys(_measured(row)), **fitted(weak, beyond), **curves, outside=True)
+
+
+def _pairs(grid: _Grid) -> list[SizedPair]:
+    return [
+        SizedPair(*sizes, *(results.accuracy(of, row.method) for of in TRAINED))
+        for sizes, (results, row) in grid.items()
+    ]
 
 
 def _common(row: ReportRow, sizes: tuple[float, float]) -> dict[str, Any]:
