@@ -25,7 +25,7 @@ SMALL = [
 
 def small(path: Path) -> list[str]:
     """A suite with little of everything; a grid names its models, all others have a weak and a strong one."""
-    names = list((yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or {}))
+    names = list(yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or {})
     parts = [f"models.{name}" for name in names] or ["weak", "strong"]
     return [*(f"{part}.pretrain.steps=3" for part in parts), *SMALL]
 
