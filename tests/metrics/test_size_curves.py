@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -12,6 +13,7 @@ from w2s_rm.metrics.quantities import Quantity, mean_of
 from w2s_rm.metrics.size_curves import (
     STRONG_SIZE,
     WEAK_SIZE,
+    SizeCurve,
     SizedPair,
     accuracy_curve,
     left_out,
@@ -129,3 +131,30 @@ def test_where_the_form_is_wrong_the_errors_left_out_show_it() -> None:
     inside, _ = left_out(grid(jump), accuracy_curve)
     fitted = accuracy_curve(grid(jump))
     assert fitted is not None and inside.error > 0.05
+
+
+@pytest.mark.parametrize("fit", [accuracy_curve, pgr_curve], ids=["accuracy", "pgr"])
+def test_what_a_number_moves_is_the_derivative(fit: Callable[[list[SizedPair]], SizeCurve | None]) -> None:
+    rng, step = np.random.default_rng(5), 1e-5
+    # Away from any curve, where a gap moves both sides of the normal equations.
+    known = {sizes: (alone(sizes[0]), by_pgr(*sizes) + rng.normal(0, 0.03), alone(sizes[1])) for sizes in PAIRS}
+
+    def fitted(changed: tuple[float, float] | None = None, student: float = 0, ceiling: float = 0) -> SizeCurve:
+        pairs = []
+        for sizes, (weak, of_student, of_ceiling) in known.items():
+            moved = (student, ceiling) if sizes == changed else (0.0, 0.0)
+            pairs.append(exact(of_student + moved[0], weak, of_ceiling + moved[1], sizes))
+        curve = fit(pairs)
+        assert curve is not None
+        return curve
+
+    curve = fitted()
+    for number, sizes in enumerate(PAIRS):
+        by_student, by_ceiling = (
+            (fitted(sizes, **{of: step}).coefficients_C - fitted(sizes, **{of: -step}).coefficients_C) / (2 * step)
+            for of in ("student", "ceiling")
+        )
+        assert by_student == pytest.approx(curve.moved_CQ[:, number], rel=1e-4, abs=1e-6)
+        # A ceiling moves the gap alone.
+        by_gap = curve.moved_CQ[:, len(PAIRS) + number] if fit is pgr_curve else np.zeros(3)
+        assert by_ceiling == pytest.approx(by_gap, rel=1e-4, abs=1e-6)
