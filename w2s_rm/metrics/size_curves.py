@@ -197,8 +197,9 @@ def left_out(pairs: Sequence[SizedPair], fit: Fit) -> list[LeftOut]:
         where: Literal["inside", "outside"] = "outside" if size in (sizes[0], sizes[-1]) else "inside"
         for pair in pairs:
             if size in (pair.weak_size, pair.strong_size):
-                said = (curve.at(pair.weak_size, pair.strong_size).value, _constant(kept, curve.logit))
-                errors[where].append(tuple(_accuracy(pair, one, curve.logit) - pair.student.value for one in said))
+                by_curve = _accuracy(pair, curve.at(pair.weak_size, pair.strong_size).value, curve.logit)
+                by_mean = _accuracy(pair, _constant(kept, curve.logit), curve.logit)
+                errors[where].append((by_curve - pair.student.value, by_mean - pair.student.value))
     return [
         LeftOut(where, len(found), *(float(root) for root in np.sqrt(np.mean(np.square(found), axis=0))))
         for where, found in errors.items()

@@ -69,7 +69,7 @@ def test_the_report_has_a_section_files_and_a_figure(run: Path, tmp_path: Path) 
 
 def test_the_figure_has_the_students_on_one_side_and_what_they_recover_on_the_other(run: Path) -> None:
     left, right = _figure(rows_of(run)).axes
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["embedded 2x32"]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["embedded 2x32"]
     (shown,) = [line for line in right.lines if line.get_marker() == "o"]
     assert (shown.get_xdata()[0], shown.get_ydata()[0]) == pytest.approx((0.6875, 0.5))
 

@@ -100,7 +100,7 @@ def test_the_report_has_a_section_files_and_a_figure(grid: list[Path], tmp_path:
 
 def test_the_figure_has_a_line_for_each_supervisor_and_marks_what_was_not_measured(grid: list[Path]) -> None:
     left, right = _figure(rows_of(grid)).axes
-    labels = [text.get_text() for text in left.get_legend().get_texts()]
+    labels = [text.get_text() for text in right.get_legend().get_texts()]
     assert labels == ["trained on the truth", "model 512", "model 2048", "model 8192"]
     assert [tick.get_text() for tick in left.get_xticklabels()] == ["512", "2,048", "8,192", "(32,768)"]
     assert any("not measured" in text.get_text() for text in left.texts)

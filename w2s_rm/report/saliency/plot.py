@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE, _HIGH = 10.4, 4.6
+_WIDE, _HIGH = 11.6, 4.4
 _LOWEST, _HIGHEST = -1.0, 2.0
 _CHANCE = 0.5
 _DASHES: Any = (0, (3, 2))
+_BESIDE = 0.07
 
 
 def plot_saliency(rows: Sequence[SaliencyRow]) -> Images:
@@ -44,13 +45,18 @@ def _figure(rows: Sequence[SaliencyRow]) -> Figure:
         name = " ".join(
             str(word) for part, word in enumerate(key) if len({line[part] for line in lines}) > 1 or not part
         )
-        _draw(left, right, own, students, STUDENTS[place % len(STUDENTS)], name)
+        _draw(
+            left, right, own, students, STUDENTS[place % len(STUDENTS)], name, _BESIDE * (place - (len(lines) - 1) / 2)
+        )
     left.axhline(_CHANCE, color=INK, linewidth=1, zorder=1)
     left.text(0.01, _CHANCE, "chance", transform=left.get_yaxis_transform(), va="bottom", color=MUTED, fontsize=8)
     left.set_xticks(range(len(students)), [name.removeprefix("pretrained ") for name in students])
     left.set_xlabel("student")
     left.set_ylabel("area under the ROC for “supervisor wrong”")
-    left.legend(frameon=False, fontsize=9, loc="best", title="supervisor (dashed: by its doubt)", title_fontsize=9)
+    right.legend(
+        *left.get_legend_handles_labels(), frameon=False, fontsize=9, title="supervisor\n(dashed: its doubt)",
+        title_fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0),
+    )  # fmt: skip
     for mark in (0.0, 1.0):
         right.axhline(mark, color=INK, linewidth=1, zorder=1)
     known = [row.pgr for row in rows if row.pgr is not None]
@@ -60,8 +66,11 @@ def _figure(rows: Sequence[SaliencyRow]) -> Figure:
     return figure
 
 
-def _draw(left: Axes, right: Axes, rows: Sequence[SaliencyRow], students: Sequence[str], color: str, name: str) -> None:
-    places = [students.index(row.strong_model) for row in rows]
+def _draw(
+    left: Axes, right: Axes, rows: Sequence[SaliencyRow], students: Sequence[str], color: str, name: str, beside: float
+) -> None:
+    # Beside each other, so that none hides another.
+    places = [students.index(row.strong_model) + beside for row in rows]
     for place, row in zip(places, rows, strict=True):
         left.plot([place] * 2, [row.saliency_low, row.saliency_high], color=color, linewidth=1.2, zorder=3)
     left.plot(places, [row.saliency for row in rows], color=color, marker="o", markersize=5, zorder=4, label=name)

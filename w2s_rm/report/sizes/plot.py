@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE, _HIGH = 10.4, 4.6
+_WIDE, _HIGH = 11.6, 4.4
 # As in the other figures of PGR: one pair of almost no gap must not flatten all others.
 _LOWEST, _HIGHEST = -1.0, 2.0
 _DASHES: Any = (0, (3, 2))
+_BESIDE = 0.06
 
 
 def plot_sizes(rows: Sequence[SizeRow]) -> Images:
@@ -48,9 +49,11 @@ def _figure(rows: Sequence[SizeRow]) -> Figure:
         _lay_out(left, grid)
         _lay_out(right, grid)
         _draw_ceiling(left, grid)
-        for color, line in zip(_colors(len(_lines(grid))), _lines(grid), strict=True):
-            _draw_accuracy(left, line, color)
-            _draw_pgr(right, line, color)
+        for place, line in enumerate(lines := _lines(grid)):
+            # Beside each other, so that none hides another.
+            beside = 2 ** (_BESIDE * (place - (len(lines) - 1) / 2))
+            _draw_accuracy(left, line, STUDENTS[place % len(STUDENTS)], beside)
+            _draw_pgr(right, line, STUDENTS[place % len(STUDENTS)], beside)
         left.set_ylabel("accuracy of the student")
         left.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         right.set_ylabel("performance gap recovered\n(0 = weak, 1 = ceiling)")
@@ -58,7 +61,10 @@ def _figure(rows: Sequence[SizeRow]) -> Figure:
         for mark in (0.0, 1.0):
             right.axhline(mark, color=INK, linewidth=1, zorder=1)
         left.set_title(f"{grid[0].task}, {grid[0].method}", loc="left", fontweight="bold", fontsize=10)
-        left.legend(frameon=False, fontsize=9, loc="best", title="supervisor", title_fontsize=9)
+        right.legend(
+            *left.get_legend_handles_labels(), frameon=False, fontsize=9, title="supervisor", title_fontsize=9,
+            loc="upper left", bbox_to_anchor=(1.0, 1.0),
+        )  # fmt: skip
     return figure
 
 
@@ -67,10 +73,6 @@ def _lines(grid: Sequence[SizeRow]) -> list[list[SizeRow]]:
     sizes = sorted({row.weak_size for row in grid})
     ordered = sorted(grid, key=lambda row: row.strong_size)
     return [[row for row in ordered if row.weak_size == size] for size in sizes]
-
-
-def _colors(number: int) -> list[str]:
-    return [STUDENTS[place % len(STUDENTS)] for place in range(number)]
 
 
 def _lay_out(axes: Axes, grid: Sequence[SizeRow]) -> None:
@@ -97,29 +99,28 @@ def _draw_ceiling(axes: Axes, grid: Sequence[SizeRow]) -> None:
     axes.plot(sizes, means, color=CEILING, linewidth=1.4, linestyle=_DASHES, zorder=2, label="trained on the truth")
 
 
-def _draw_accuracy(axes: Axes, line: Sequence[SizeRow], color: str) -> None:
+def _draw_accuracy(axes: Axes, line: Sequence[SizeRow], color: str, beside: float) -> None:
     _draw_fit(axes, line, color, "fitted_accuracy")
-    for row in line:
-        if row.student_accuracy is not None:
-            axes.plot([row.strong_size] * 2, [row.student_low, row.student_high], color=color, linewidth=1.2, zorder=3)
     known = [row for row in line if row.student_accuracy is not None]
+    places = [row.strong_size * beside for row in known]
+    for x, row in zip(places, known, strict=True):
+        axes.plot([x] * 2, [row.student_low, row.student_high], color=color, linewidth=1.2, zorder=3)
     values = [row.student_accuracy for row in known]
     axes.plot(
-        [row.strong_size for row in known], values, color=color, marker="o", markersize=5, linewidth=0, zorder=4,
-        label=line[0].weak_model,
+        places, values, color=color, marker="o", markersize=5, linewidth=0, zorder=4, label=line[0].weak_model
     )  # fmt: skip
 
 
-def _draw_pgr(axes: Axes, line: Sequence[SizeRow], color: str) -> None:
+def _draw_pgr(axes: Axes, line: Sequence[SizeRow], color: str, beside: float) -> None:
     # Of a model that supervises itself the line would say what no pair can show.
     larger = [row for row in line if row.strong_size > row.weak_size]
     _draw_fit(axes, larger, color, "fitted_pgr")
     for row in larger:
         if row.pgr is not None:
-            own = color if row.reliable else UNRELIABLE
+            own, x = color if row.reliable else UNRELIABLE, row.strong_size * beside
             if row.pgr_low is not None and row.pgr_high is not None:
-                axes.plot([row.strong_size] * 2, [row.pgr_low, row.pgr_high], color=own, linewidth=1.2, zorder=3)
-            axes.plot([row.strong_size], [row.pgr], color=own, marker="o", markersize=5, zorder=4)
+                axes.plot([x] * 2, [row.pgr_low, row.pgr_high], color=own, linewidth=1.2, zorder=3)
+            axes.plot([x], [row.pgr], color=own, marker="o", markersize=5, zorder=4)
 
 
 def _draw_fit(axes: Axes, line: Sequence[SizeRow], color: str, name: str) -> None:
