@@ -101,11 +101,11 @@ def _draw_ceiling(axes: Axes, grid: Sequence[SizeRow]) -> None:
 
 def _draw_accuracy(axes: Axes, line: Sequence[SizeRow], color: str, beside: float) -> None:
     _draw_fit(axes, line, color, "fitted_accuracy")
-    known = [row for row in line if row.student_accuracy is not None]
-    places = [row.strong_size * beside for row in known]
-    for x, row in zip(places, known, strict=True):
-        axes.plot([x] * 2, [row.student_low, row.student_high], color=color, linewidth=1.2, zorder=3)
-    values = [row.student_accuracy for row in known]
+    for row in line:
+        ends = [end for end in (row.student_low, row.student_high) if end is not None]
+        axes.plot([row.strong_size * beside] * len(ends), ends, color=color, linewidth=1.2, zorder=3)
+    points = [(row.strong_size * beside, row.student_accuracy) for row in line if row.student_accuracy is not None]
+    places, values = zip(*points, strict=True)
     axes.plot(
         places, values, color=color, marker="o", markersize=5, linewidth=0, zorder=4, label=line[0].weak_model
     )  # fmt: skip
@@ -119,7 +119,7 @@ def _draw_pgr(axes: Axes, line: Sequence[SizeRow], color: str, beside: float) ->
         if row.pgr is not None:
             own, x = color if row.reliable else UNRELIABLE, row.strong_size * beside
             if row.pgr_low is not None and row.pgr_high is not None:
-                axes.plot([x] * 2, [row.pgr_low, row.pgr_high], color=own, linewidth=1.2, zorder=3)
+                axes.plot([x, x], [row.pgr_low, row.pgr_high], color=own, linewidth=1.2, zorder=3)
             axes.plot([x], [row.pgr], color=own, marker="o", markersize=5, zorder=4)
 
 
