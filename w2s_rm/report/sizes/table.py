@@ -39,7 +39,7 @@ def collect_sizes(runs: Sequence[tuple[Path, Sequence[ReportRow]]]) -> list[Size
     """
     known = [(Results(folder), row) for folder, rows in runs for row in rows if row.ceiling_accuracy is not None]
     keys = dict.fromkeys((row.setting, row.task, row.method, row.seeds) for _, row in known)
-    found = []
+    found: list[SizeRow] = []
     for key in keys:
         group = [(results, row) for results, row in known if (row.setting, row.task, row.method, row.seeds) == key]
         grid = {size: one for one in group if (size := _sizes(one[0])) is not None}
@@ -58,7 +58,7 @@ def _of_grid(grid: _Grid) -> Iterator[SizeRow]:
     accuracies, recovered = accuracy_curve(pairs), pgr_curve(pairs)
     if accuracies is None:
         return
-    curves = {
+    curves: dict[str, Any] = {
         "accuracy_curve": _facts(accuracies, pairs, accuracy_curve),
         "pgr_curve": None if recovered is None else _facts(recovered, pairs, pgr_curve),
     }
@@ -74,7 +74,8 @@ def _of_grid(grid: _Grid) -> Iterator[SizeRow]:
     supervisors = {weak: row for (weak, _), (_, row) in grid.items()}
     for weak, row in supervisors.items():
         common = {**_common(row, (weak, beyond)), "recipe": None, "strong_model": None}
-        yield SizeRow(**common, **dict.fromkeys(_measured(row)), **fitted(weak, beyond), **curves, outside=True)
+        nothing: dict[str, Any] = dict.fromkeys(_measured(row))
+        yield SizeRow(**common, **nothing, **fitted(weak, beyond), **curves, outside=True)
 
 
 def _pairs(grid: _Grid) -> list[SizedPair]:
