@@ -110,7 +110,7 @@ def test_the_figure_has_a_line_for_each_supervisor_and_marks_what_was_not_measur
     assert sum(line.get_marker() == "o" and line.get_markerfacecolor() != "white" for line in right.lines) == 3
 
 
-@pytest.mark.parametrize("changes", [{"weak_size": None}, {"ceiling": None}])
+@pytest.mark.parametrize("changes", [{"weak_size": None}, {"weak_size": 0}, {"ceiling": None}])
 def test_nothing_is_said_of_runs_without_sizes_or_ceilings(
     make_run: MakeRun, answers: Callable[..., list[float]], changes: dict[str, Any]
 ) -> None:

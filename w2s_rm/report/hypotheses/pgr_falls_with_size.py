@@ -54,7 +54,7 @@ class PgrFallsWithSize:
 
 def _pair(run: str, results: Results, method: str) -> SizedPair:
     sizes = (results.run.weak_size, results.run.strong_size)
-    if None in sizes:
+    if not all(sizes):
         raise ArtifactError(f"run {run!r}: the sizes of its models are not known; name runs of models from folders")
     weak, strong = (float(size or 0) for size in sizes)
     return SizedPair(weak, strong, *(results.accuracy(of, method) for of in TRAINED))

@@ -50,7 +50,8 @@ def collect_sizes(runs: Sequence[tuple[Path, Sequence[ReportRow]]]) -> list[Size
 
 def _sizes(results: Results) -> tuple[float, float] | None:
     weak, strong = results.run.weak_size, results.run.strong_size
-    return None if weak is None or strong is None else (float(weak), float(strong))
+    # Embeddings that are read as features have no size either.
+    return (float(weak), float(strong)) if weak and strong else None
 
 
 def _of_grid(grid: _Grid) -> Iterator[SizeRow]:
