@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from w2s_rm.cli import main
 from w2s_rm.experiment.suite import Suite, load_suite
@@ -13,15 +14,20 @@ from w2s_rm.experiment.suite import Suite, load_suite
 ROOT = Path(__file__).parents[1] / "recipes"
 SUITES = [ROOT / "findings.yaml", *sorted((ROOT / "questions").glob("*.yaml"))]
 SMALL = [
-    *("weak.pretrain.steps=3", "strong.pretrain.steps=3", "seeds=[0]"),
-    *(
-        "task.n_examples=700",
-        "task.n_train=160",
-        "task.n_validation=40",
-        "task.n_test=60",
-        "methods.naive.train.evaluations=2",
-    ),
+    "seeds=[0]",
+    "task.n_examples=700",
+    "task.n_train=160",
+    "task.n_validation=40",
+    "task.n_test=60",
+    "methods.naive.train.evaluations=2",
 ]
+
+
+def small(path: Path) -> list[str]:
+    """A suite with little of everything; a grid names its models, all others have a weak and a strong one."""
+    names = list(yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or {})
+    parts = [f"models.{name}" for name in names] or ["weak", "strong"]
+    return [*(f"{part}.pretrain.steps=3" for part in parts), *SMALL]
 
 
 def stated(suite: Suite) -> list[str]:
@@ -47,8 +53,8 @@ def test_every_seed_has_models_of_its_own(path: Path) -> None:
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_in_small(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("W2S_RM_CACHE", str(tmp_path / "cache"))
-    runs, suite = tmp_path / "runs", load_suite(path, SMALL)
-    assert main(["run", str(path), *SMALL, "--runs", str(runs)]) == 0
+    runs, suite = tmp_path / "runs", load_suite(path, small(path))
+    assert main(["run", str(path), *small(path), "--runs", str(runs)]) == 0
     folder = runs / suite.name
     found = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
     assert [row["finding"] for row in found] == stated(suite)

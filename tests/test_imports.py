@@ -156,6 +156,7 @@ LOADS_TORCH = {
         "pretrain",
         "probe",
         "rollouts",
+        "saliency",
         "train",
         "training_record",
     },

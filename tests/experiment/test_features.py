@@ -18,6 +18,7 @@ from w2s_rm.stages.features import Features
 from w2s_rm.stages.policy import Policy
 from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.probe import Probe
+from w2s_rm.stages.saliency import Saliency
 
 ON = "train.on=features"
 ALL = (ON, "train.layer=1", "train.l2=0.1")
@@ -246,3 +247,57 @@ def test_heads_that_read_no_features_are_refused(tmp_path: Path) -> None:
         make_plan(load_recipe(tmp_path / "chess.yaml", ["head=reward", "train.layer=2"]), tmp_path / "runs")
     made = make_plan(load_recipe(tmp_path / "chess.yaml", ["head=reward"]), tmp_path / "runs")
     assert found(made, Probe)
+
+
+SALIENCY = "saliency={layer: [0, 1], l2: [0.1, 1]}"
+
+
+def test_mistakes_are_looked_for_in_the_strong_model_as_it_was(plan: Callable[..., Plan]) -> None:
+    made, without = plan(SALIENCY), plan()
+    looked = found(made, Saliency)
+    # Two seeds with a supervisor each, and what the strong model reads is the same for both.
+    assert [(stage.of, stage.method, stage.seed) for stage in looked] == [("weak", None, 0), ("weak", None, 1)]
+    assert len({stage.folder for stage in looked}) == 2
+    read = found(made, Features)
+    assert [Path(stage.examples.path).stem for stage in read] == ["relabel", "test"]
+    assert all(stage.columns == ["last.0", "last.1"] and stage.part == "strong" for stage in read)
+    for stage in looked:
+        assert (
+            stage.features.maker is read[0]
+            and stage.test_features.maker is read[1]
+            or (stage.features.maker.folder == read[0].folder and stage.test_features.maker.folder == read[1].folder)
+        )
+        assert stage.labels.maker.kind == "relabel" and stage.labels.maker.seed == stage.seed
+        assert (stage.layers, stage.l2, stage.pooling) == ([0, 1], [1.0, 0.1], "last")
+    # It changes nothing else.
+    others = {stage.folder for stage in made.stages if not isinstance(stage, Saliency | Features)}
+    assert others == {stage.folder for stage in without.stages}
+
+
+def test_the_supervisor_of_a_method_has_mistakes_of_its_own(plan: Callable[..., Plan]) -> None:
+    own = "methods.naive.supervisor={name: simulated, accuracy: 0.7}"
+    looked = found(plan(SALIENCY, own, "seeds=[0]"), Saliency)
+    assert [stage.method for stage in looked] == ["naive", None]
+
+
+def test_one_pass_reads_what_is_trained_on_and_where_mistakes_are_looked_for(plan: Callable[..., Plan]) -> None:
+    read = found(plan(*ALL, SALIENCY), Features, part="strong")
+    assert [stage.columns for stage in read] == [["last.0", "last.1"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("saliency={layer: 3, l2: 0.1}", "strong: layer 3: the model has 1"),
+        ("saliency={layer: 1}", "saliency.l2: is missing; saliency needs it"),
+        (
+            "saliency={layer: 1, l2: 0.1, pool: mean}",
+            "saliency.pool: unknown option of saliency; did you mean 'pooling'",
+        ),
+        ("saliency=yes", "saliency: True is no mapping"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_refused(plan: Callable[..., Plan], given: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(given)
+    assert message in str(caught.value)

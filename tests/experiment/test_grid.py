@@ -302,3 +302,15 @@ def test_what_depends_on_a_failure_is_stranded_and_the_rest_goes_on(tmp_path: Pa
         "grid_m1_m2: student naive seed 0",
         "grid_m1_m2: evaluate student naive seed 0",
     ]
+
+
+def test_a_grid_may_state_findings_about_its_pairs(tmp_path: Path) -> None:
+    stated = [{"finding": "f", "hypothesis": {"name": "pgr_is_below", "run": "m1_m2", "other": "m1_m3"}}]
+    suite = load_suite(write(tmp_path, grid(3, findings=stated)))
+    assert suite.asked is not None
+    assert suite.asked.runs["m1_m2"] == "grid_m1_m2" and [q.finding for q in suite.asked.questions] == ["f"]
+    assert [recipe.name for recipe in suite.recipes] == [f"grid_{pair}" for pair in suite.asked.runs]
+    assert load_suite(write(tmp_path, grid(3))).asked is None
+    stated[0]["hypothesis"] = {"name": "pgr_is_below", "run": "m1_m2", "other": "m3_m1"}
+    with pytest.raises(ConfigError, match=r"findings\.0\.hypothesis: no run 'm3_m1' in this suite"):
+        load_suite(write(tmp_path, grid(3, findings=stated)))

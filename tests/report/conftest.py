@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from w2s_rm.data.examples import write_examples
-from w2s_rm.files import write_signed
+from w2s_rm.data.predictions import write_predictions as write_scores
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.runs.folder import StageFolder
-from w2s_rm.types import Example
+from w2s_rm.types import Example, Predictions
 
 Answers = Sequence[float]
 MakeRun = Callable[..., Path]
@@ -151,6 +152,25 @@ def make_run(write_run: MakeRun, tmp_path: Path) -> MakeRun:
 def answers() -> Callable[..., list[float]]:
     """The function `right`, for tests (modules cannot import a conftest)."""
     return right
+
+
+@pytest.fixture
+def put_saliency() -> Callable[[Path, Sequence[Answers]], None]:
+    """Return a function that says how probable mistakes of a made run's supervisor are, for each seed."""
+
+    def put(run: Path, wrong: Sequence[Answers]) -> None:
+        plan = read_signed(run / "plan.json")
+        for seed, scores in enumerate(wrong):
+            folder = run.parent / "stages" / f"saliency-{run.name}-{seed}"
+            ids, said = (f"e{n:04d}" for n in range(len(scores))), [(0.0, float(score)) for score in scores]
+            folder.mkdir(parents=True)
+            write_scores(folder / "predictions.parquet", [Predictions(tuple(ids), tuple(said), (None,) * len(said))])
+            write_manifest(folder, {})
+            planned = {"stage": "saliency", "of": "weak", "method": None, "seed": seed, "folder": str(folder)}
+            plan["stages"].append(planned)
+        write_signed(run / "plan.json", plan)
+
+    return put
 
 
 @pytest.fixture

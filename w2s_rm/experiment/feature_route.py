@@ -19,6 +19,7 @@ from w2s_rm.features.options import (
     pooling_of_rows,
 )
 from w2s_rm.heads import HEADS
+from w2s_rm.roles import WEAK
 from w2s_rm.runs.places import model_layers
 from w2s_rm.stages import Examples, Features, Labels, Model
 from w2s_rm.stages.assemble import Assemble
@@ -26,6 +27,7 @@ from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.features import Features as Reading
 from w2s_rm.stages.probe import Probe
+from w2s_rm.stages.saliency import Saliency
 from w2s_rm.stages.train import Train
 from w2s_rm.training.pretraining import Pretraining
 from w2s_rm.training.trainer_options import batch_size, computing, scoring
@@ -33,6 +35,7 @@ from w2s_rm.types import Loss
 
 if TYPE_CHECKING:
     from w2s_rm.experiment.route import Route
+    from w2s_rm.supervisors import Supervision
 
 # What a model that is made of a linear one takes over from its training.
 _OF_PROBE = (
@@ -65,10 +68,7 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
             f"{part}: pooling {features.pooling}: head {training.head} reads a text at its end, where others go on; "
             "set pooling: last"
         )
-    count = layer_count(route, part)
-    lacking = [layer for layer in features.layers if count is not None and layer > count]
-    if lacking:
-        raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
+    _check_layers(route, part, features)
     loss: Loss = options.build("losses", training.loss)
     held_out: dict[str, Any] = {}
     if features.several:
@@ -108,6 +108,43 @@ def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     reading = probe.features.maker
     assert isinstance(reading, Reading)
     return dataclasses.replace(reading, **_whole_split(route, examples)).features
+
+
+def saliency_of(
+    route: Route, supervision: Supervision, read: FeatureOptions, seed: int, method: str | None
+) -> Saliency:
+    """Plan the search for a supervisor's mistakes in what the strong model makes of the examples before any training.
+
+    Args:
+        route ([`~w2s_rm.experiment.route.Route`]): Builds stages of the recipe.
+        supervision ([`~w2s_rm.supervisors.Supervision`]): The supervisor.
+        read ([`~w2s_rm.features.options.FeatureOptions`]): Whose hidden states are read, and the penalties.
+        seed (`int`): The repetition.
+        method (`str`, *optional*): The method that has the supervisor for itself.
+
+    Raises:
+        ConfigError: The examples have no truth, the model has no such layers, or its head has no features.
+    """
+    if not route.has_truth:
+        raise ConfigError(
+            "saliency: without ground truth nobody knows the mistakes; take a task that has it, or leave it out"
+        )
+    _check_layers(route, "strong", read)
+    base, examples, test = route.base("strong"), route.examples("relabel"), route.examples("test")
+    return Saliency(
+        **route.part_fields("strong"),
+        examples=examples,
+        features=_read(route, "strong", base, examples),
+        labels=supervision.label("relabel"),
+        test_examples=test,
+        test_features=_read(route, "strong", base, test),
+        layers=read.layers,
+        pooling=read.pooling,
+        l2=read.penalties,
+        of=WEAK,
+        method=method,
+        seed=seed,
+    )
 
 
 def token_states(training: Train, route: Route, layers: int) -> Features:
@@ -216,6 +253,8 @@ def _columns(route: Route, part: str) -> list[str]:
         for own in ({}, *methods):
             features, _ = part_features({**route.training_options(other), **own})
             found.update([] if features is None else features.columns)
+        if other == "strong" and route.recipe.saliency is not None:
+            found.update(route.recipe.saliency.columns)
     return sorted(found, key=parse_column)
 
 
@@ -241,6 +280,13 @@ def _held_out(route: Route, part: str, base: Model, labelled: bool, validation: 
         "validation_features": _read(route, part, base, examples),
         "validation_labels": validation,
     }
+
+
+def _check_layers(route: Route, part: str, features: FeatureOptions) -> None:
+    count = layer_count(route, part)
+    lacking = [layer for layer in features.layers if count is not None and layer > count]
+    if lacking:
+        raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
 
 
 def layer_count(route: Route, part: str) -> int | None:

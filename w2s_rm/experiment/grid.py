@@ -13,6 +13,8 @@ from w2s_rm.experiment.recipe import _TOP, Checker, Recipe, is_run_name
 
 GRID_KEYS = ("models", "pairs")
 """What a grid has instead of `weak` and `strong`."""
+FINDINGS = "findings"
+"""What a grid may state about its runs, as any suite may."""
 TRIANGULAR = "triangular"
 _ROLES = ("weak", "strong")
 
@@ -71,7 +73,7 @@ class _GridChecker:
 
     def recipes(self) -> tuple[Recipe, ...]:
         data = self.marked.data
-        known = list(dict.fromkeys([*(key for key in _TOP if key not in _ROLES), *GRID_KEYS]))
+        known = list(dict.fromkeys([*(key for key in _TOP if key not in _ROLES), *GRID_KEYS, FINDINGS]))
         for key in data:
             if key in _ROLES:
                 self.problem((key,), "a grid has models and pairs instead")

@@ -13,6 +13,7 @@ from typing import Any
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.evaluation_route import refuse_evaluations
+from w2s_rm.experiment.feature_route import saliency_of
 from w2s_rm.experiment.further_route import evaluated_on
 from w2s_rm.experiment.open_route import open_route
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
@@ -42,12 +43,15 @@ class Plan:
         stages (`list[Stage]`): Without repetition.
         run_folder (`Path`): `runs/<recipe>`.
         head (`str`): How its models score candidates.
+        sizes (`tuple[int | None, int | None]`): Of weak and strong model, as [`~w2s_rm.experiment.route.Route`] has
+            them.
     """
 
     recipe: Recipe
     stages: list[Stage]
     run_folder: Path
     head: str
+    sizes: tuple[int | None, int | None]
 
     def record(self) -> Run:
         """Return what reports need to know of the plan: the content of `plan.json`."""
@@ -68,6 +72,8 @@ class Plan:
             if policy is None
             else Policies(model_label(policy.model), tuple(policy.methods), policy.samples),
             tested=self._tested(),
+            weak_size=self.sizes[0],
+            strong_size=self.sizes[1],
         )
 
     def _tested(self) -> tuple[TestedTask, ...]:
@@ -132,7 +138,8 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
             "same; on features, give lists of layer and l2 under train, or tune fields of losses"
         )
     refuse_evaluations(recipe, stages)
-    return Plan(recipe, stages, route.runs / recipe.name, route.encoding["head"])
+    sizes = (None if recipe.weak.labels else route.size("weak"), route.size("strong"))
+    return Plan(recipe, stages, route.runs / recipe.name, route.encoding["head"], sizes)
 
 
 def _supervisors(recipe: Recipe) -> dict[str, Supervisor]:
@@ -197,6 +204,8 @@ def _of_supervisor(route: Route, supervision: Supervision, seed: int, method: st
     if method is None:
         yield _labelling(supervision.label("relabel"), None)
     yield from supervision.judged
+    if route.recipe.saliency is not None:
+        yield saliency_of(route, supervision, route.recipe.saliency, seed, method)
     if supervision.model is not None:
         yield from route.policies(WEAK, supervision.model, seed=seed, method=method)
 

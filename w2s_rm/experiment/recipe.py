@@ -19,7 +19,7 @@ from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.policy_recipe import POLICY_KEYS, PolicySpec, read_policy
 from w2s_rm.experiment.tune_recipe import Values, part_values, read_tune
 from w2s_rm.experiment.values import value_problems
-from w2s_rm.features.options import ANNOTATIONS, feature_mistakes
+from w2s_rm.features.options import ANNOTATIONS, FeatureOptions, feature_mistakes
 from w2s_rm.options import Mistake
 from w2s_rm.settings import find_setting
 from w2s_rm.training.evaluations import EVALUATION_OPTIONS, evaluation_mistakes
@@ -40,7 +40,7 @@ _TRAINERS = {"reward": training_fields, "language_model": language_model_fields}
 _MODELS = ("weak", "strong", "policy")
 _TOP = (
     *("name", "task", "also_evaluate", "head", *_MODELS, "models", "methods", "compare_to"),
-    *("train", "tune", "seeds", "accelerate_config", "ceiling_split"),
+    *("train", "tune", "seeds", "accelerate_config", "ceiling_split", "saliency"),
 )
 _MODEL = ("model_name_or_path", "pretrain", "train", "accelerate_config", "gpus")
 _TRAINED = (*_MODEL, "tune")
@@ -135,6 +135,8 @@ class Recipe:
             weak model.
         policy ([`~w2s_rm.experiment.policy_recipe.PolicySpec`], *optional*): Optimised against the reward models.
         also_evaluate (`tuple[FurtherTask, ...]`): Further tasks on which its models are scored.
+        saliency ([`~w2s_rm.features.options.FeatureOptions`], *optional*): The hidden states of the strong model in
+            which its supervisors' mistakes are looked for.
         content (`Mapping`): What was read, overrides applied.
         places (`Mapping`): The line of each key.
     """
@@ -157,6 +159,7 @@ class Recipe:
     ceiling_split: str
     policy: PolicySpec | None
     also_evaluate: tuple[FurtherTask, ...]
+    saliency: FeatureOptions | None
     content: Mapping[str, Any]
     places: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -263,6 +266,7 @@ class Checker:
             ceiling_split=self.ceiling_split(data.get("ceiling_split", "relabel")),
             policy=read_policy(self, data.get("policy")),
             also_evaluate=read_further(self, data.get("also_evaluate")),
+            saliency=self.saliency(data.get("saliency")),
             content=data,
             places=self.marked.lines,
         )
@@ -319,6 +323,14 @@ class Checker:
                 ("ceiling_split",), f"{value!r} is no split to train on; {nearest(str(value), _CEILING_SPLITS)}"
             )
         return str(value)
+
+    def saliency(self, value: Any) -> FeatureOptions | None:
+        if value is None:
+            return None
+        path, before = ("saliency",), len(self.problems)
+        data = self.mapping(path, value)
+        self.report(path, options.option_mistakes(FeatureOptions, data, "saliency", _hint))
+        return FeatureOptions(**data) if len(self.problems) == before else None
 
     def gpus(self, path: KeyPath, value: Any) -> float | None:
         # Ray shares one GPU among several tasks, or gives whole ones to a single task.

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm.errors import ConfigError, W2SError, join_problems, nearest
-from w2s_rm.experiment.grid import grid_recipes, is_grid
+from w2s_rm.experiment.grid import FINDINGS, grid_recipes, is_grid
 from w2s_rm.experiment.marked_yaml import KeyPath, MarkedYaml, load_marked
 from w2s_rm.experiment.recipe import Recipe, is_run_name, load_recipe
 from w2s_rm.experiment.suite_findings import read_findings
 from w2s_rm.report.findings import Asked
 
 _WITH = "with"
-_FINDINGS = "findings"
-_KEYS = ("name", "recipes", _WITH, _FINDINGS)
+_KEYS = ("name", "recipes", _WITH, FINDINGS)
 _ENTRY = ("recipe", "name", _WITH)
 
 
@@ -49,7 +48,8 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         path (`Path`): YAML. A suite has `name` and `recipes`, a list of paths from the suite's own folder, and perhaps
             `with`, values that replace those of each recipe by keys that may have dots; the recipes are then others,
             named `<suite>_<recipe>`. In place of a path may stand `recipe`, the path, with a `name` and a `with` of its
-            own, and `findings` may state what the runs are to show. A grid has `models` instead of `weak` and `strong`.
+            own, and `findings` may state what the runs are to show. A grid has `models` instead of `weak` and `strong`,
+            and may have `findings`, in which its runs are named `<weak>_<strong>`.
         overrides (`Sequence[str]`): `key=value` pairs; those of a suite replace values in each of its recipes.
 
     Raises:
@@ -59,8 +59,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     marked_suite = load_marked(path, [])
     data = marked_suite.data
     if is_grid(data):
-        marked = load_marked(path, list(overrides))
-        return Suite(str(marked.data.get("name")), grid_recipes(marked))
+        return _grid(path, load_marked(path, list(overrides)))
     if "recipes" not in data:
         recipe = load_recipe(path, overrides)
         return Suite(recipe.name, (recipe,))
@@ -84,7 +83,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     problems += [f"recipes: {name!r} names two runs" for name, count in names.items() if count > 1]
     by_name = {own or loaded_as.name: recipe for (own, loaded_as), recipe in zip(loaded, recipes, strict=True)}
     # A recipe that is wrong is missing here, and what is said about it would be wrong too.
-    asked, unfit = (None, []) if wrong else read_findings(marked_suite, data.get(_FINDINGS), by_name)
+    asked, unfit = (None, []) if wrong else read_findings(marked_suite, data.get(FINDINGS), by_name)
     if problems or wrong or unfit:
         raise ConfigError(join_problems(f"{path}: a suite that cannot be run:", [*problems, *wrong, *unfit], most=50))
     return Suite(str(data["name"]), tuple(recipes), asked)
@@ -113,6 +112,15 @@ def load_suites(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Su
     if problems:
         raise ConfigError(join_problems("these recipes cannot be run together:", problems, most=50))
     return suites
+
+
+def _grid(path: Path, marked: MarkedYaml) -> Suite:
+    name, recipes = str(marked.data.get("name")), grid_recipes(marked)
+    by_pair = {recipe.name.removeprefix(f"{name}_"): recipe for recipe in recipes}
+    asked, unfit = read_findings(marked, marked.data.get(FINDINGS), by_pair)
+    if unfit:
+        raise ConfigError(join_problems(f"{path}: a grid that cannot be run:", unfit, most=50))
+    return Suite(name, recipes, asked)
 
 
 def _renamed(recipe: Recipe, suite: object, own: str) -> Recipe:

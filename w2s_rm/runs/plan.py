@@ -15,7 +15,7 @@ from w2s_rm.roles import STUDENT
 from w2s_rm.runs.folder import REMEDY, StageFolder, is_weights
 
 # Stages whose results reports read.
-_READ_STAGES = ("prepare", "relabel", "transcripts", "choice", "evaluate", "policy")
+_READ_STAGES = ("prepare", "relabel", "transcripts", "choice", "evaluate", "policy", "saliency")
 PLAN = "plan.json"
 """In the folder of a run."""
 
@@ -95,6 +95,9 @@ class Run:
         policies ([`Policies`], *optional*): What was optimised against the reward models.
         compare_to (`str`, *optional*): The method that the others are compared with; the first where none is named.
         tested (`tuple[TestedTask, ...]`, *optional*): Its own task and the further ones, in the recipe's order.
+        weak_size (`int`, *optional*): Layers times width squared of the weak model, about a twelfth of its parameters
+            without embeddings; `None` where it is not known, or there is no model.
+        strong_size (`int`, *optional*): The same of the strong one.
     """
 
     recipe: str
@@ -110,6 +113,8 @@ class Run:
     policies: Policies | None = None
     compare_to: str | None = None
     tested: tuple[TestedTask, ...] = ()
+    weak_size: int | None = None
+    strong_size: int | None = None
 
     @property
     def baseline(self) -> str:

@@ -14,9 +14,11 @@ import yaml
 
 from w2s_rm import catalog, options
 from w2s_rm.data.curves import CURVE_FILE, CurvePart, write_curve
-from w2s_rm.errors import ArtifactError, ConfigError
+from w2s_rm.errors import ArtifactError, ConfigError, DataError
 from w2s_rm.metrics.intervals import difference_interval
+from w2s_rm.metrics.quantities import mean_of
 from w2s_rm.report.hypotheses import Evidence, Results, needed_runs
+from w2s_rm.report.hypotheses.pgr_falls_with_saliency import slope
 from w2s_rm.types import Predictions
 
 MakeRun = Callable[..., Path]
@@ -30,6 +32,9 @@ NEEDED: dict[str, dict[str, Any]] = {
     "imitation_falls_with_size": {"by_size": {"small": ["b", "naive"], "large": ["a", "naive"]}},
     "untrained_beats_student": {"run": "a"},
     "errors_matter": {"run": "a", "independent": "naive", "patterned": ["logconf"]},
+    "pgr_falls_with_size": {"runs": ["a", "b", "c"]},
+    "mistakes_are_salient": {"runs": ["a", "b"]},
+    "pgr_falls_with_saliency": {"runs": ["a", "b", "c"]},
 }
 
 
@@ -64,7 +69,7 @@ def test_it_says_what_it_is_and_whom_it_is_about(name: str) -> None:
     assert kind(**vars(made)) == made
     assert all(f"{option.name} (" in kind.__doc__ for option in dataclasses.fields(kind))
     assert kind.effect and isinstance(kind.is_ratio, bool)
-    assert set(needed_runs(made)) <= {"a", "b"}
+    assert set(needed_runs(made)) <= {"a", "b", "c"}
     assert {method for _, method in made.students()} <= {"naive", "logconf"}
 
 
@@ -208,6 +213,94 @@ def test_errors_matter(two: Mapping[str, Results]) -> None:
     assert both.effect == pytest.approx(0.85 - (0.83 + 0.85) / 2)
     with pytest.raises(ConfigError, match="patterned: is empty"):
         options.build("hypotheses", {"name": "errors_matter", **NEEDED["errors_matter"], "patterned": []})
+
+
+def test_pgr_falls_with_size(make_run: MakeRun, answers: Answers) -> None:
+    # Supervisors right on 60 and 70 %, ceilings on 80 and 90 %; of four gaps of 20, 30, 10 and 20 points come back 0.5,
+    # 0.3, 0.6 and 0.4: that is 0.1 per doubling of the supervisor, and -0.2 of the student.
+    known = {(1, 4): (60, 70, 80), (1, 8): (60, 69, 90), (2, 4): (70, 76, 80), (2, 8): (70, 78, 90)}
+    results = {
+        f"{weak_size}_{strong_size}": Results(
+            make_run(
+                f"run_{weak_size}_{strong_size}",
+                weak=[answers(weak)] * 2,
+                students={"naive": [answers(student)] * 2},
+                ceiling=[answers(ceiling)] * 2,
+                weak_size=weak_size,
+                strong_size=strong_size,
+            )
+        )
+        for (weak_size, strong_size), (weak, student, ceiling) in known.items()
+    }
+    found = said_of(results, "pgr_falls_with_size", runs=list(results))
+    assert found.effect == pytest.approx(0.2)
+    assert [series.label for series in found.panel.series] == ["supervisor 1", "supervisor 2"]
+    assert [(point.x, point.value) for point in found.panel.series[0].points] == [
+        ("4", pytest.approx(0.5)), ("8", pytest.approx(0.3))
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="do not determine a line"):
+        said_of(results, "pgr_falls_with_size", runs=["1_4", "1_8"])
+
+
+def test_sizes_that_are_not_known(two: Mapping[str, Results]) -> None:
+    with pytest.raises(ArtifactError, match="run 'a': the sizes of its models are not known"):
+        said_of(two, "pgr_falls_with_size", runs=["a", "b"])
+
+
+@pytest.fixture
+def three(make_run: MakeRun, answers: Answers, put_saliency: Callable[..., None]) -> dict[str, Results]:
+    """Three runs of which the supervisor errs on 40 of 100 examples; the students tell 10, 20 and 30 of these."""
+    results = {}
+    for name, told, student in (("a", 10, 75), ("b", 20, 70), ("c", 30, 65)):
+        run = make_run(
+            f"run_{name}", weak=[answers(60)] * 2, students={"naive": [answers(student)] * 2}, ceiling=[answers(80)] * 2
+        )
+        put_saliency(run, [[1.0 if 60 <= n < 60 + told else 0.0 for n in range(100)]] * 2)
+        results[name] = Results(run)
+    return results
+
+
+def test_mistakes_are_salient(three: Mapping[str, Results]) -> None:
+    # Of 40 mistakes 10 are above all else, and 30 tie: (10 + 30 / 2) / 40 = 0.625; of the second run 0.75.
+    found = said_of(three, "mistakes_are_salient")
+    assert found.effect == pytest.approx((0.625 + 0.75) / 2 - 0.5)
+    states, doubts = found.panel.series
+    assert [point.value for point in states.points] == pytest.approx([0.625, 0.75])
+    # The supervisor is as sure of its mistakes as of all else.
+    assert [point.value for point in doubts.points] == pytest.approx([0.5, 0.5])
+    assert said_of(three, "mistakes_are_salient", beside="doubt").effect == found.effect
+    with pytest.raises(ConfigError, match="beside: is 'doubts'; did you mean 'doubt'"):
+        options.build("hypotheses", {"name": "mistakes_are_salient", "runs": ["a"], "beside": "doubts"})
+
+
+def test_pgr_falls_with_saliency(three: Mapping[str, Results]) -> None:
+    # PGR 0.75, 0.5 and 0.25 at areas of 0.625, 0.75 and 0.875: 0.2 less for 0.1 more.
+    found = said_of(three, "pgr_falls_with_saliency")
+    assert found.effect == pytest.approx(0.2)
+    assert [point.x for point in found.panel.series[0].points] == ["0.62 (a)", "0.75 (b)", "0.88 (c)"]
+    with pytest.raises(ConfigError, match="names 2 runs; a line through so few says nothing"):
+        options.build("hypotheses", {"name": "pgr_falls_with_saliency", "runs": ["a", "b"]})
+
+
+def test_the_error_of_a_slope_is_that_of_new_draws() -> None:
+    """Both numbers of five runs are means over the same 400 examples, with one seed: 400 experiments."""
+    rng, ids = np.random.default_rng(0), [f"e{n:03d}" for n in range(400)]
+    across, up = np.array([0.55, 0.6, 0.65, 0.7, 0.75]), np.array([0.8, 0.75, 0.7, 0.5, 0.45])
+    slopes = []
+    for _ in range(400):
+        hard_N = rng.random(len(ids))
+        numbers = [
+            [mean_of((hard_N + rng.normal(0, 0.2, (1, len(ids))) < share).astype(float), ids) for share in shares]
+            for shares in (across, up)
+        ]
+        slopes.append(slope(*numbers))
+    between = np.std([one.value for one in slopes])
+    assert np.sqrt(np.mean([one.estimate().variance for one in slopes])) == pytest.approx(between, rel=0.15)
+
+
+def test_runs_that_did_not_look_for_mistakes(two: Mapping[str, Results]) -> None:
+    with pytest.raises(ArtifactError, match="it was not looked for its supervisor's mistakes; set `saliency`"):
+        said_of(two, "mistakes_are_salient")
 
 
 def test_p_is_the_error_at_which_the_interval_ends_at_zero(two: Mapping[str, Results]) -> None:

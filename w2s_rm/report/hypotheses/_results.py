@@ -7,13 +7,17 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.agreement import imitated
-from w2s_rm.metrics.pairing import paired_correctness, with_gold
+from w2s_rm.metrics.discrimination import area_under_roc
+from w2s_rm.metrics.forecasts import forecasts
+from w2s_rm.metrics.pairing import aligned, paired_correctness, with_gold
 from w2s_rm.metrics.quantities import Quantity, mean_of, share_of
 from w2s_rm.report.curves.read import Curve, curve_of
-from w2s_rm.report.table import reading_once
+from w2s_rm.report.table import judged_by_labels, reading_once
 from w2s_rm.roles import CEILING, STUDENT, WEAK
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
@@ -65,6 +69,61 @@ class Results:
         wrong, same = zip(*map(imitated, students, supervisors), strict=True)
         return share_of(np.stack(same), np.stack(wrong), _groups(students[0]))
 
+    def tells_mistakes(self, method: str) -> bool:
+        """Whether it was looked for the supervisor's mistakes, and it is right and wrong on some test examples."""
+        if not self.run.find_all("saliency", WEAK, method):
+            return False
+        wrong_SN, _ = self._mistakes(method)
+        return bool((wrong_SN.any(axis=1) & ~wrong_SN.all(axis=1)).all())
+
+    def saliency(self, method: str) -> Quantity:
+        """Return how well the strong model's hidden states tell where the supervisor is wrong: an area under the ROC.
+
+        Args:
+            method (`str`): The method.
+
+        Raises:
+            ArtifactError: The run did not look for mistakes.
+            DataError: With one of the seeds all or none of the test examples are mistakes.
+        """
+        stages = self.run.find_all("saliency", WEAK, method)
+        if not stages:
+            raise ArtifactError(
+                f"run {self.run.recipe!r}, method {method!r}: it was not looked for its supervisor's mistakes; set "
+                "`saliency`"
+            )
+        wrong_SN, known = self._mistakes(method)
+        said = [
+            aligned(
+                _only(read_predictions(stage.folder / "predictions.parquet"), known[0].ids), known[0].ids, name="it"
+            )
+            for stage in stages
+        ]
+        scores_SN = np.array([[wrong - right for right, wrong in one.scores] for one in said])
+        return area_under_roc(scores_SN, wrong_SN, _groups(known[0]))
+
+    def doubt(self, method: str) -> Quantity:
+        """Return how well the supervisor's own confidence tells where it is wrong: an area under the ROC.
+
+        Args:
+            method (`str`): The method.
+
+        Raises:
+            DataError: With one of the seeds all or none of the test examples are mistakes.
+        """
+        wrong_SN, known = self._mistakes(method)
+        written = bool(judged_by_labels(self.run, method))
+        confidence_SN = np.array(
+            [forecasts(one.scores, one.gold, one.ids, probabilities=written).confidence_B for one in known]
+        )
+        return area_under_roc(-confidence_SN, wrong_SN, _groups(known[0]))
+
+    def _mistakes(self, method: str) -> tuple[NDArray[np.bool_], list[Predictions]]:
+        """Which test examples the supervisor gets wrong, a row for each seed, and what it says, in the same order."""
+        known = [with_gold(predictions) for predictions in self._said(WEAK, method)]
+        known = [aligned(predictions, known[0].ids, name="supervisor") for predictions in known]
+        return paired_correctness({WEAK: known})[WEAK] < 0.5, known
+
     def curves(self, method: str) -> list[Curve]:
         """Return how a method's students came about, one for each seed.
 
@@ -101,6 +160,15 @@ def accuracy(said: Sequence[Predictions]) -> Quantity:
     """
     known = [with_gold(predictions) for predictions in said]
     return mean_of(paired_correctness({"model": known})["model"], _groups(known[0]))
+
+
+def _only(predictions: Predictions, ids: Sequence[str]) -> Predictions:
+    """What is said of some of the examples."""
+    wanted = set(ids)
+    rows = [row for row, name in enumerate(predictions.ids) if name in wanted]
+    return Predictions(
+        *(tuple(getattr(predictions, part)[row] for row in rows) for part in ("ids", "scores", "gold")),
+    )
 
 
 def _groups(predictions: Predictions) -> Sequence[str]:

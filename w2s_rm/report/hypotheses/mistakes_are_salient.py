@@ -1,0 +1,60 @@
+"""What a student makes of the examples before any training tells where its supervisor is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from w2s_rm.errors import OptionError, nearest
+from w2s_rm.metrics.quantities import Quantity
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._results import Results
+
+_CHANCE = 0.5
+_BESIDE = ("chance", "doubt")
+
+
+@dataclass(frozen=True)
+class MistakesAreSalient:
+    """A linear model on the student's hidden states tells its supervisor's mistakes, in the mean of several runs.
+
+    Args:
+        runs (`list[str]`): Runs that look for mistakes (`saliency`).
+        beside (`str`, *optional*, defaults to `"chance"`): What it is better than: `chance`, or `doubt`, the
+            supervisor's own lack of confidence.
+        method (`str`, *optional*, defaults to `"naive"`): The method of the students.
+
+    Raises:
+        OptionError: There is nothing of that name to be better than.
+    """
+
+    runs: list[str] = field(hash=False)
+    beside: str = "chance"
+    method: str = "naive"
+
+    effect: ClassVar[str] = "area under the ROC of the student's hidden states, minus that of chance or of doubt"
+    is_ratio: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.beside not in _BESIDE:
+            raise OptionError(
+                "mistakes_are_salient", {"beside": f"is {self.beside!r}; {nearest(self.beside, _BESIDE)}"}
+            )
+
+    def students(self) -> Sequence[Student]:
+        """Return the student of each run."""
+        return [(run, self.method) for run in self.runs]
+
+    def test(self, results: Mapping[str, Results]) -> Evidence:
+        """Compare the areas."""
+        states = {run: results[run].saliency(self.method) for run in self.runs}
+        doubts = {run: results[run].doubt(self.method) for run in self.runs}
+        panel = Panel("area under the ROC", (shares("hidden states", states), shares("doubt", doubts)))
+        whole = mean(list(states.values()))
+        other = mean(list(doubts.values()))
+        return Evidence((_less_chance(whole) if self.beside == "chance" else whole.minus(other),), panel)
+
+
+def _less_chance(area: Quantity) -> Quantity:
+    return Quantity(area.value - _CHANCE, area.means_S, area.groups, area.shares_SG, area.sure)
