@@ -25,6 +25,7 @@ class Oppose(Labelling):
         labels ([`Labels`]): What a supervisor says.
         strength (`float`): Share of that aim, in (0, 1].
         pattern (`str`, *optional*): Where it is pursued: a regular expression that is found in the prompt.
+        seed (`int`): The repetition that the labels belong to; nothing is left to chance.
     """
 
     version: ClassVar[int] = 1
@@ -32,6 +33,7 @@ class Oppose(Labelling):
     labels: Labels
     strength: float
     pattern: str | None = None
+    seed: int
 
     @classmethod
     def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:

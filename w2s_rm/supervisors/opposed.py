@@ -58,7 +58,12 @@ class Opposed:
         def label(split: str) -> Labels:
             examples, given = route.examples(split), supervision.label(split)
             drawn = Oppose(
-                runs=route.runs, examples=examples, labels=given, strength=self.strength, pattern=self.pattern
+                runs=route.runs,
+                examples=examples,
+                labels=given,
+                strength=self.strength,
+                pattern=self.pattern,
+                seed=seed,
             )
             return drawn.weak_labels
 

@@ -80,7 +80,8 @@ class Results:
         said = {of: self._said(of, beside) for of in TRAINED} | {method: self._said(STUDENT, method)}
         models = {of: list(map(with_gold, by_seed)) for of, by_seed in said.items()}
         credits = paired_correctness(models)
-        return deception(*(credits[of] for of in (WEAK, CEILING, STUDENT, method)), _groups(models[WEAK][0]))
+        weak, ceiling, plain = (credits[of] for of in (WEAK, CEILING, STUDENT))
+        return deception(weak, ceiling, plain, credits[method], _groups(models[WEAK][0]))
 
     def curves(self, method: str) -> list[Curve]:
         """Return how a method's students came about, one for each seed.

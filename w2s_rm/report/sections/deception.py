@@ -66,7 +66,7 @@ class DeceptionRow:
 
 
 class Deception(Section[DeceptionRow]):
-    """A row for each method whose supervisor is drawn towards what is wrong, beside the one that others are set beside."""
+    """A row for each method whose supervisor is drawn to what is wrong, beside the one that others are set beside."""
 
     place: ClassVar[int] = 57
 
