@@ -1,4 +1,4 @@
-"""The section about students whose supervisor has an aim against the truth: which methods it is about, and its numbers."""
+"""The section on students whose supervisor has an aim against the truth: which methods it is about, and its numbers."""
 
 from __future__ import annotations
 
