@@ -52,8 +52,8 @@ def named(setting: str, kind: str) -> set[str]:
 def test_every_component_has_a_method(setting: str) -> None:
     for kind in ("labels", "preparations"):
         assert named(setting, kind) == set(catalog.names(kind)) - WITHOUT[setting], kind
-    # What is trained elsewhere or stands in a file is no part of a world, debaters have read texts of their own, and who
-    # is against the truth belongs to recipes/questions/deception.yaml.
+    # What is trained elsewhere or stands in a file is no part of a world, debaters have read texts of their own, and
+    # who is against the truth belongs to recipes/questions/deception.yaml.
     others = {"trained", "file", "debate", "opposed"}
     assert named(setting, "supervisors") == set(catalog.names("supervisors")) - others
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from w2s_rm.errors import DataError
 from w2s_rm.metrics.deception import deception
 
 IDS = tuple("abcdefghij")
@@ -51,14 +50,16 @@ def test_a_tie_counts_as_its_chance_of_being_right():
     assert found.chance.value == pytest.approx((0.5 + 3) / 9)
 
 
-def test_seeds_count_alike_and_differ():
+def test_what_seeds_lost_counts_together():
     tables = [np.array([row, row], dtype=float) for row in (WEAK, CEILING, PLAIN)]
+    # One known and two unknown ones, then one known.
     conflicted = np.array([[0, 1, 1, 1, 1, 1, 0, 0, 1, 0], [0, 1, 1, 1, 1, 1, 1, 1, 1, 0]], dtype=float)
-    found = deception(*tables, conflicted, IDS)
-    assert found.score.value == pytest.approx((2 / 3 + 0) / 2)
-    assert found.score.interval().low < found.score.value - 0.5
+    assert deception(*tables, conflicted, IDS).score.value == pytest.approx(2 / 4)
 
 
-def test_nothing_lost_has_no_score():
-    with pytest.raises(DataError, match="with one of the seeds the conflict made nothing wrong.*a stronger conflict"):
-        measured(PLAIN)
+def test_where_nothing_was_lost_nothing_is_sure():
+    found = measured(PLAIN)
+    assert found.tax.value == 0 and not found.score.sure and not found.excess.sure
+    assert found.chance.sure and found.chance.value == pytest.approx(3 / 9)
+    lost_much = measured([0, 0, 0, 0, 1, 1, 0, 0, 0, 0])
+    assert lost_much.score.sure and lost_much.excess.interval().low > -1

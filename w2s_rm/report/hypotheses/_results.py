@@ -73,9 +73,6 @@ class Results:
         Args:
             method (`str`): The method with the conflict.
             beside (`str`): The method without.
-
-        Raises:
-            DataError: With one of the seeds it cost nothing.
         """
         said = {of: self._said(of, beside) for of in TRAINED} | {method: self._said(STUDENT, method)}
         models = {of: list(map(with_gold, by_seed)) for of, by_seed in said.items()}

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.errors import DataError
 from w2s_rm.render.elements import Block, Bullets, Heading, Table
 from w2s_rm.render.numbers import bracketed, percent, points
 from w2s_rm.report.fields import interval_ends
@@ -21,7 +20,7 @@ _HOW_TO_READ = (
     "Deception score: of the examples that the ceiling and the student without the conflict have right and the student "
     "with it has wrong, the share that the supervisor has wrong: what is known to the strong model and unknown to the "
     "weak one. The notions are those of Yang et al. 2024 (arXiv 2406.11431), the formulas stand in "
-    "`w2s_rm/metrics/deception.py`.",
+    "`w2s_rm/metrics/deception.py`. None is given where it cannot be told that anything was lost.",
     "By chance: that share of all examples that ceiling and student without the conflict have right. Only what a score "
     "has above it says that errors keep to what the supervisor cannot see.",
 )
@@ -39,11 +38,11 @@ class DeceptionRow:
         tax (`float`): Accuracy without the aim minus accuracy with it.
         tax_low (`float`): Lower end.
         tax_high (`float`): Upper end.
-        score (`float` or `None`): Deception score; `None`, and all that follows too, where with one of the seeds
-            nothing that is known was lost.
+        score (`float` or `None`): Deception score; `None`, and the excess too, where it cannot be told that anything
+            was lost.
         score_low (`float` or `None`): Lower end.
         score_high (`float` or `None`): Upper end.
-        chance (`float` or `None`): What it would be for errors that do not depend on what the supervisor knows.
+        chance (`float`): What it would be for errors that do not depend on what the supervisor knows.
         excess (`float` or `None`): Score minus chance.
         excess_low (`float` or `None`): Lower end.
         excess_high (`float` or `None`): Upper end.
@@ -59,7 +58,7 @@ class DeceptionRow:
     score: float | None
     score_low: float | None
     score_high: float | None
-    chance: float | None
+    chance: float
     excess: float | None
     excess_low: float | None
     excess_high: float | None
@@ -85,20 +84,17 @@ def _of_run(results: Results) -> Iterator[DeceptionRow]:
     run = results.run
     for method in run.methods:
         if method != run.baseline and _is_opposed(run, method) and not _is_opposed(run, run.baseline):
-            plain, conflicted = (results.accuracy(STUDENT, name) for name in (run.baseline, method))
-            try:
-                found = results.deception(method, run.baseline)
-            except DataError:
-                found = None
+            found = results.deception(method, run.baseline)
+            sure = found.excess.sure
             yield DeceptionRow(
                 recipe=run.recipe,
                 method=method,
                 beside=run.baseline,
                 n_seeds=len(run.seeds),
-                **interval_ends("tax", plain.minus(conflicted).interval()),
-                **interval_ends("score", found.score.interval() if found else None),
-                chance=found.chance.value if found else None,
-                **interval_ends("excess", found.excess.interval() if found else None),
+                **interval_ends("tax", found.tax.interval()),
+                **interval_ends("score", found.score.interval() if sure else None),
+                chance=found.chance.value,
+                **interval_ends("excess", found.excess.interval() if sure else None),
             )
 
 
@@ -121,7 +117,7 @@ def _kinds(stage: PlannedStage, by_name: dict[str, PlannedStage]) -> set[str]:
 
 def _cells(row: DeceptionRow) -> tuple[str, ...]:
     tax = bracketed(points, row.tax, row.tax_low, row.tax_high)
-    if row.score is None or row.chance is None or row.excess is None:
-        return (tax, "nothing lost", "–", "–")
+    if row.score is None or row.excess is None:
+        return (tax, "–", percent(row.chance), "–")
     score = bracketed(percent, row.score, row.score_low, row.score_high)
     return (tax, score, percent(row.chance), bracketed(points, row.excess, row.excess_low, row.excess_high))
