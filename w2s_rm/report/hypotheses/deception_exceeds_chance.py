@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -39,4 +39,4 @@ class DeceptionExceedsChance:
         """Compare the score with chance."""
         found = results[self.run].deception(self.method, self.beside)
         numbers = {"deception score": found.score, "chance": found.chance}
-        return Evidence((found.excess,), Panel("weak-unknown", (shares("share", numbers),)))
+        return Evidence((found.excess,), Panel("weak-unknown", (ratios("share", numbers),)))
