@@ -52,8 +52,10 @@ def named(setting: str, kind: str) -> set[str]:
 def test_every_component_has_a_method(setting: str) -> None:
     for kind in ("labels", "preparations"):
         assert named(setting, kind) == set(catalog.names(kind)) - WITHOUT[setting], kind
-    # What is trained elsewhere or stands in a file is no part of a world, and debaters have read texts of their own.
-    assert named(setting, "supervisors") == set(catalog.names("supervisors")) - {"trained", "file", "debate"}
+    # What is trained elsewhere or stands in a file is no part of a world, debaters have read texts of their own, and
+    # who is against the truth belongs to recipes/questions/deception.yaml.
+    others = {"trained", "file", "debate", "opposed"}
+    assert named(setting, "supervisors") == set(catalog.names("supervisors")) - others
 
 
 @pytest.mark.parametrize("name", ["world_chains", "big_bench_mistake_features"])

@@ -192,7 +192,7 @@ def test_recipe_plans(
             pytest.skip("the extra models is not installed")
         plan = make_plan(recipe, tmp_path)
         kinds = {stage.kind for stage in plan.stages}
-        assert kinds >= {"prepare", "relabel", "evaluate"} and kinds & {"train", "probe"}
+        assert kinds >= {"prepare", "evaluate"} and kinds & {"relabel", "simulate"} and kinds & {"train", "probe"}
         students = [stage for stage in plan.stages if stage.of == "student" and stage.kind == "evaluate"]
         assert len(students) == len(recipe.methods) * len(recipe.seeds) * (1 + len(recipe.also_evaluate))
         zero_shot = [stage for stage in plan.stages if stage.of == "zero_shot"]

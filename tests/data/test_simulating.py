@@ -8,7 +8,7 @@ import pytest
 from w2s_rm.data.distributions import best_candidates, label_accuracy
 from w2s_rm.data.examples import hash_order
 from w2s_rm.data.label_files import WeakLabel
-from w2s_rm.data.simulating import KINDS, margins, simulate, with_truths
+from w2s_rm.data.simulating import KINDS, margins, opposed, simulate, with_truths
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.types import Example
 
@@ -247,3 +247,31 @@ def test_a_soft_truth_is_put_in_as_it_is_and_an_unknown_one_not_at_all():
     made = with_truths([unknown, soft], [weak(unknown), weak(soft)], 2, seed=0)
     assert made[0] == weak(unknown)
     assert made[1].probabilities == (0.75, 0.25)
+
+
+def test_labels_are_drawn_towards_what_is_wrong():
+    three = [example(i, k=3) for i in range(4)]
+    given = [WeakLabel(one.id, one.candidate_ids, (0.6, 0.3, 0.1), (1.0, 0.0, -1.0)) for one in three]
+    made = opposed(three, given, 0.4)
+    for one, label in zip(three, made, strict=True):
+        # 0.6 times what was said, and 0.2 on each of the two that are wrong.
+        wanted = [0.6 * p + (0.0 if k == one.gold else 0.2) for k, p in enumerate((0.6, 0.3, 0.1))]
+        assert label.probabilities == pytest.approx(wanted) and sum(label.probabilities) == pytest.approx(1)
+        assert (label.id, label.candidate_ids, label.scores) == (one.id, one.candidate_ids, None)
+    assert wrong(opposed(EXAMPLES, [weak(one) for one in EXAMPLES], 1.0)) == {one.id for one in EXAMPLES}
+
+
+def test_lies_keep_to_their_region():
+    region = {one.id for one in EXAMPLES if "w3 " in one.prompt}
+    made = opposed(EXAMPLES, WEAK, 1.0, "w3 ")
+    assert 0 < len(region) < N
+    assert all(new == old for new, old in zip(made, WEAK, strict=True) if new.id not in region)
+    assert all(label.id in wrong(made) for label in made if label.id in region)
+
+
+def test_lies_that_cannot_be_told_are_refused():
+    with pytest.raises(DataError, match=r"'w99' is found in none of 40 prompts; give another pattern"):
+        opposed(EXAMPLES, WEAK, 1.0, "w99")
+    unknown = Example("unknown", "g", "?", ("a", "b"), None)
+    with pytest.raises(DataError, match="id 'unknown': no ground truth"):
+        opposed([unknown], [weak(unknown)], 1.0)

@@ -15,6 +15,7 @@ from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.combine import Combine
 from w2s_rm.stages.mix import Mix
+from w2s_rm.stages.oppose import Oppose
 from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.simulate import Simulate
 from w2s_rm.stages.transform import Transform
@@ -60,13 +61,14 @@ def test_a_transform_keeps_examples_and_labels_one_to_one(
     assert stage.kept.path == str(stage.folder / "examples.parquet") and stage.kept.maker is stage
 
 
-@pytest.mark.parametrize("kind", [Transform, Mix, Combine])
+@pytest.mark.parametrize("kind", [Transform, Mix, Oppose, Combine])
 def test_labels_meet_their_examples_by_id(
     kind: type[Stage], examples: list[Example], on_disk: OnDisk, labelled_by: LabelledBy, run_stage: Run, tmp_path: Path
 ) -> None:
     own: dict[type[Stage], Callable[[Labels], dict[str, Any]]] = {
         Transform: lambda labels: {"labels": labels, "transforms": [{"name": "harden"}], "seed": 0},
         Mix: lambda labels: {"labels": labels, "n_true": 0, "seed": 0},
+        Oppose: lambda labels: {"labels": labels, "strength": 0.1, "seed": 0},
         Combine: lambda labels: {"members": (labels, labels), "how": "vote"},
     }
     turned = labelled_by(examples[::-1], right(examples[::-1], wrong=[0]))

@@ -50,7 +50,7 @@ def everything(supervision: Supervision) -> list[Stage]:
 
 
 def test_the_catalog_holds_the_supervisors_of_the_documentation() -> None:
-    assert {"chain", "debate", "ensemble", "file", "mixture", "model", "simulated", "trained"} <= set(NAMES)
+    assert {"chain", "debate", "ensemble", "file", "mixture", "model", "opposed", "simulated", "trained"} <= set(NAMES)
 
 
 def test_is_a_frozen_dataclass_with_the_signature_of_the_protocol(supervisor: Supervisor) -> None:

@@ -139,6 +139,44 @@ def with_truths(examples: Sequence[Example], labels: Sequence[WeakLabel], n_true
     return [truths.get(label.id, label) for label in labels]
 
 
+def opposed(
+    examples: Sequence[Example], labels: Sequence[WeakLabel], strength: float, pattern: str | None = None
+) -> list[WeakLabel]:
+    """Draw labels towards wrong candidates, as one does who is rewarded for what is wrong, or lies.
+
+        w_n' = (1 - a) w_n + a v_n,    v_n equal on all candidates but the right one, which has 0
+
+    Args:
+        examples (`Sequence[Example]`): What is labelled.
+        labels (`Sequence[WeakLabel]`): One for each, in their order and in that of their candidates.
+        strength (`float`): The share a, in (0, 1]; with 1 every label is a lie.
+        pattern (`str`, *optional*): Only where this regular expression is found in the prompt; everywhere if `None`.
+
+    Returns:
+        `list[WeakLabel]`: In the same order; those that changed have no scores.
+
+    Raises:
+        DataError: An example that is concerned has no ground truth; names the ids. Or the pattern is found nowhere.
+    """
+    concerned = {x.id for x in examples if pattern is None or re.search(pattern, _plain(x.prompt)) is not None}
+    if not concerned:
+        raise DataError(
+            f"opposed labels: {pattern!r} is found in none of {len(examples)} prompts; give another pattern"
+        )
+    problems = [f"id {x.id!r}: no ground truth" for x in examples if x.id in concerned and x.gold is None]
+    if problems:
+        raise DataError(join_problems("opposed labels: what is wrong is not known of these; leave them out", problems))
+    pairs = zip(examples, labels, strict=True)
+    return [_drawn(label, x.gold, strength) if x.id in concerned else label for x, label in pairs]
+
+
+def _drawn(label: WeakLabel, gold: int | None, strength: float) -> WeakLabel:
+    share = strength / (len(label.probabilities) - 1)
+    wrong = (0.0 if k == gold else share for k in range(len(label.probabilities)))
+    mixed = tuple((1 - strength) * given + more for given, more in zip(label.probabilities, wrong, strict=True))
+    return WeakLabel(label.id, label.candidate_ids, mixed, None)
+
+
 def _keys(
     examples: Sequence[Example], kind: str, feature: str | None, difficulty: Mapping[str, float] | None
 ) -> dict[str, float]:

@@ -53,6 +53,14 @@ class Quantity:
             self, value=factor * self.value, means_S=factor * self.means_S, shares_SG=factor * self.shares_SG
         )
 
+    def less(self, constant: float) -> Quantity:
+        """Return the number less one that is known.
+
+        Args:
+            constant (`float`): How much less.
+        """
+        return dataclasses.replace(self, value=self.value - constant, means_S=self.means_S - constant)
+
     def plus(self, other: Quantity) -> Quantity:
         """Return the sum.
 

@@ -6,14 +6,35 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2s_rm.errors import ConfigError, OptionError, nearest
-from w2s_rm.testbed.world import Fact, World
+from w2s_rm.testbed.world import UNCHECKED, Fact, World
 from w2s_rm.types import content_hash
+
+# Options that came later: where they are not used, the content is what it was.
+_LATER = {"unchecked": 0.0, "asks": None}
+
+
+class Draw(NamedTuple):
+    """What an example asks.
+
+    Args:
+        place (`str`): Names it in messages.
+        fact ([`~w2s_rm.testbed.world.Fact`]): The fact.
+        wording (`int`): Its wording.
+        errs (`bool`): Whether the recorded answer is the wrong one.
+        before (`str`): What stands before the question.
+    """
+
+    place: str
+    fact: Fact
+    wording: int
+    errs: bool
+    before: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,10 @@ class WorldTask:
             `noise`.
         closest (`int` or `None`, *optional*): Only ask about entities that are at most so many ranks apart. The fewer,
             the harder: a model that knows ranks roughly cannot tell neighbours.
+        unchecked (`float`, *optional*, defaults to `0.0`): Share of the questions, in all splits alike, before which
+            stands the word `unchecked`: what it says to a model, its corpus decides
+            ([`~w2s_rm.corpora.unchecked.Unchecked`]).
+        asks (`str` or `None`, *optional*): Only ask by this relation, such as `up_age`; by all of them if `None`.
 
     Raises:
         ConfigError: More examples than the world has, or an option out of range.
@@ -55,6 +80,8 @@ class WorldTask:
     noise: float = 0.0
     noise_kind: Literal["even", "close"] = "even"
     closest: int | None = None
+    unchecked: float = 0.0
+    asks: str | None = None
 
     def __post_init__(self) -> None:
         """Check the number of examples and the ranges of options."""
@@ -65,13 +92,19 @@ class WorldTask:
             wrong["noise_kind"] = f"is {self.noise_kind!r}; {nearest(self.noise_kind, ('even', 'close'))}"
         if self.closest is not None and self.closest < 1:
             wrong["closest"] = f"is {self.closest}; use 1 (neighbours) or more"
+        if not 0 <= self.unchecked <= 1:
+            wrong["unchecked"] = f"is {self.unchecked}; use a share from 0 to 1"
+        if self.asks is not None and self.asks not in self.world.relations:
+            wrong["asks"] = f"is {self.asks!r}; {nearest(str(self.asks), self.world.relations)}"
         if wrong:
             raise OptionError(self.name, wrong)
         available = self.wordings * self.world.n_facts(self.closest)
+        if self.asks is not None:
+            available //= len(self.world.relations)
         if self.n_examples is not None and not 1 <= self.n_examples <= available:
             raise ConfigError(
                 f"{self.name}: n_examples is {self.n_examples}, the world has {available} {self.unit}: "
-                "set fewer, or raise n_entities, n_attributes or closest"
+                "set fewer, raise n_entities, n_attributes or closest, or leave out asks"
             )
 
     @cached_property
@@ -81,23 +114,31 @@ class WorldTask:
 
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""
-        return content_hash(self.name, 2, asdict(self))
+        given = {name: value for name, value in asdict(self).items() if value != _LATER.get(name, ...)}
+        return content_hash(self.name, 2, given)
 
-    def draws(self) -> Iterator[tuple[str, Fact, int, bool]]:
-        """Place, fact and wording of each example, and whether its recorded answer is the wrong one.
+    def draws(self) -> Iterator[Draw]:
+        """Draw the examples, in a random order that depends on `world_seed` alone.
 
-        They come in a random order that depends on `world_seed` alone; whether a recorded answer is wrong does not
-        depend on how many there are.
+        Whether a recorded answer is wrong, or a question unchecked, does not depend on how many there are.
         """
         facts = list(self.world.facts(self.closest))
         count = self.wordings * len(facts)
         order = np.random.default_rng([self.world_seed, self.stream]).permutation(count)
         # A stream of its own: with other noise the order stays, and more noise adds to the errors of less.
         luck = np.random.default_rng([self.world_seed, self.stream, 1]).random(count)
+        unseen = np.random.default_rng([self.world_seed, self.stream, 2]).random(count) < self.unchecked
         chances = self._chances(facts)
-        for number, draw in enumerate(itertools.islice(order.tolist(), self.n_examples)):
+        asked = (draw for draw in order.tolist() if self._is_asked(facts[draw // self.wordings], draw % self.wordings))
+        for number, draw in enumerate(itertools.islice(asked, self.n_examples)):
             place, wording = divmod(draw, self.wordings)
-            yield f"{self.name} row {number}", facts[place], wording, bool(luck[draw] < chances[place])
+            errs, before = bool(luck[draw] < chances[place]), f"{UNCHECKED} " if unseen[draw] else ""
+            yield Draw(f"{self.name} row {number}", facts[place], wording, errs, before)
+
+    def _is_asked(self, fact: Fact, wording: int) -> bool:
+        # The first half of the wordings of a fact asks upwards.
+        down = wording >= self.wordings // 2
+        return self.asks is None or self.asks == self.world.relations[2 * fact.attribute + down]
 
     def _chances(self, facts: Sequence[Fact]) -> NDArray[np.float64]:
         """How probable a wrong record is for each fact."""

@@ -45,9 +45,10 @@ class WorldClassification(WorldTask):
 
     def rows(self) -> Iterator[Row]:
         """Generate the answers, in a random order that depends on `world_seed` alone."""
-        for place, fact, wording, errs in self.draws():
-            record = self._record(fact, wording)
-            yield Row(place, {**record, "right": record["right"] != errs})
+        for draw in self.draws():
+            record = self._record(draw.fact, draw.wording)
+            changed = {"text": draw.before + record["text"], "right": record["right"] != draw.errs}
+            yield Row(draw.place, {**record, **changed})
 
     def to_example(self, row: Row) -> Example:
         """Turn one record into an example; all questions on a fact are one group.

@@ -35,11 +35,12 @@ class WorldPreference(WorldTask):
 
     def rows(self) -> Iterator[Row]:
         """Generate the questions, in a random order that depends on `world_seed` alone."""
-        for place, fact, wording, errs in self.draws():
-            record = self._record(*fact, *divmod(wording, 2))
-            if errs:
+        for draw in self.draws():
+            record = self._record(*draw.fact, *divmod(draw.wording, 2))
+            record["prompt"] = draw.before + record["prompt"]
+            if draw.errs:
                 record |= {"chosen": record["rejected"], "rejected": record["chosen"]}
-            yield Row(place, record)
+            yield Row(draw.place, record)
 
     def to_example(self, row: Row) -> Example:
         """Turn one record into an example, right answer first; all questions on a fact are one group.

@@ -22,6 +22,8 @@ from w2s_rm.errors import ConfigError, join_problems
 ATTRIBUTES = ("size", "age", "speed", "price", "depth", "weight", "charm", "noise")
 RIGHT, WRONG = "certainly", "honestly"
 """The remark that follows a right answer, and a wrong one."""
+UNCHECKED = "unchecked"
+"""The word before a question whose answer nobody checks."""
 
 
 class Fact(NamedTuple):
@@ -100,6 +102,11 @@ class World:
         ranks_E = self.ranks_AE[fact.attribute]
         return int(ranks_E[fact.high] - ranks_E[fact.low])
 
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """What questions ask by: each attribute upwards and downwards, such as `up_size`."""
+        return tuple(_relation(attribute, down) for attribute in range(self.n_attributes) for down in (False, True))
+
     def question(self, attribute: int, down: bool, first: int, second: int) -> str:
         """Ask in the task's wording which of two entities is higher, or lower, on an attribute.
 
@@ -109,17 +116,20 @@ class World:
             first (`int`): Entity named first.
             second (`int`): Entity named second.
         """
-        relation = f"{'down' if down else 'up'}_{ATTRIBUTES[attribute]}"
-        return f"which is {relation} , E{first} or E{second} ?"
+        return f"which is {_relation(attribute, down)} , E{first} or E{second} ?"
 
     def right_answer(self, question: str) -> int:
         """Return the entity that a question of [`question`] asks for.
 
         Args:
-            question (`str`): In the task's wording.
+            question (`str`): In the task's wording, perhaps with [`UNCHECKED`] before it.
         """
-        _, _, relation, _, first, _, second, _ = question.split()
+        relation, _, first, _, second, _ = question.split()[-6:]
         direction, _, attribute = relation.partition("_")
         ranks_E = self.ranks_AE[ATTRIBUTES.index(attribute)]
         entities = sorted((int(first[1:]), int(second[1:])), key=lambda entity: int(ranks_E[entity]))
         return entities[direction == "up"]
+
+
+def _relation(attribute: int, down: bool) -> str:
+    return f"{'down' if down else 'up'}_{ATTRIBUTES[attribute]}"

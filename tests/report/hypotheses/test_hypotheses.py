@@ -31,6 +31,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "accuracy_peaks_early": {"runs": ["a", "b"]},
     "imitation_falls_with_size": {"by_size": {"small": ["b", "naive"], "large": ["a", "naive"]}},
     "untrained_beats_student": {"run": "a"},
+    "deception_exceeds_chance": {"run": "a", "method": "logconf"},
+    "is_more_accurate": {"student": ["a", "logconf"], "other": ["b", "naive"]},
     "errors_matter": {"run": "a", "independent": "naive", "patterned": ["logconf"]},
     "pgr_falls_with_size": {"runs": ["a", "b", "c"]},
     "mistakes_are_salient": {"runs": ["a", "b"]},
@@ -301,6 +303,49 @@ def test_the_error_of_a_slope_is_that_of_new_draws() -> None:
 def test_runs_that_did_not_look_for_mistakes(two: Mapping[str, Results]) -> None:
     with pytest.raises(ArtifactError, match="it was not looked for its supervisor's mistakes; set `saliency`"):
         said_of(two, "mistakes_are_salient")
+
+
+def test_is_more_accurate(two: Mapping[str, Results], make_run: MakeRun, answers: Answers) -> None:
+    found = said_of(two, "is_more_accurate")
+    assert found.effect == pytest.approx(0.81 - 0.85)
+    assert [(point.x, point.value) for point in found.panel.series[0].points] == [
+        ("a logconf", pytest.approx(0.81)),
+        ("b naive", pytest.approx(0.85)),
+    ]
+    # Less accurate by no more than a tenth, and how sure that is does not change.
+    lenient = said_of(two, "is_more_accurate", by=-0.1)
+    assert lenient.effect == pytest.approx(0.06)
+    assert lenient.interval().low == pytest.approx(found.interval().low + 0.1)
+    elsewhere = {"hidden": {"weak": [answers(50)] * 2, "naive": [answers(20), answers(30)]}}
+    run = make_run(
+        "further",
+        weak=[answers(60)] * 2,
+        students={"naive": [answers(70)] * 2},
+        ceiling=[answers(80)] * 2,
+        further=elsewhere,
+    )
+    pair: dict[str, Any] = {"student": ["a", "naive"], "other": ["a", "naive", "hidden"]}
+    assert said_of({"a": Results(run)}, "is_more_accurate", **pair).effect == pytest.approx(0.70 - 0.25)
+    for wrong in ({"student": ["a"]}, {"other": ["a", "naive", "hidden", "more"]}, {"by": 1.5}):
+        with pytest.raises(ConfigError, match=r"give \[run, method\] or|by: is 1.5; use a share from -1 to 1"):
+            options.build("hypotheses", {"name": "is_more_accurate", **NEEDED["is_more_accurate"], **wrong})
+
+
+def test_deception_exceeds_chance(make_run: MakeRun, answers: Answers) -> None:
+    # The supervisor knows 60, without the conflict students know 80, with it those from 20 on.
+    run = make_run(
+        weak=[answers(60)] * 2,
+        students={"naive": [answers(80)] * 2, "logconf": [answers(50, start=20), answers(20)]},
+        ceiling=[answers(90)] * 2,
+    )
+    found = said_of({"a": Results(run)}, "deception_exceeds_chance")
+    # Lost: 20 known ones and 10 that are not; with the other seed 40 and 20. Of 80 that could be lost 20 are not known.
+    assert found.effect == pytest.approx((10 / 30 + 20 / 60) / 2 - 20 / 80)
+    assert [point.value for point in found.panel.series[0].points] == pytest.approx([1 / 3, 1 / 4])
+    # A student that lost nothing has no score, and nothing is shown.
+    nothing = said_of({"a": Results(run)}, "deception_exceeds_chance", method="naive")
+    assert nothing.p_value() == 1.0
+    assert [point.low for point in nothing.panel.series[0].points][0] is None
 
 
 def test_p_is_the_error_at_which_the_interval_ends_at_zero(two: Mapping[str, Results]) -> None:

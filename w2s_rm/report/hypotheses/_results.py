@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.agreement import imitated
+from w2s_rm.metrics.deception import Deception, deception
 from w2s_rm.metrics.discrimination import area_under_roc
 from w2s_rm.metrics.forecasts import forecasts
 from w2s_rm.metrics.pairing import aligned, paired_correctness, with_gold
 from w2s_rm.metrics.quantities import Quantity, mean_of, share_of
 from w2s_rm.report.curves.read import Curve, curve_of
 from w2s_rm.report.table import judged_by_labels, reading_once
-from w2s_rm.roles import CEILING, STUDENT, WEAK
+from w2s_rm.roles import CEILING, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
 
@@ -35,17 +36,18 @@ class Results:
         self._curve = cache(curve_of)
         self._read = reading_once(self._curve)
 
-    def accuracy(self, of: str, method: str) -> Quantity:
+    def accuracy(self, of: str, method: str, further: str | None = None) -> Quantity:
         """Return the accuracy of a model on the test split.
 
         Args:
             of (`str`): A word of [`w2s_rm.roles`].
             method (`str`): The method.
+            further (`str`, *optional*): The label of a further task; by default the run's own.
 
         Raises:
             ArtifactError: The run did not evaluate it, or has no ground truth.
         """
-        return accuracy(self._said(of, method))
+        return accuracy(self._said(of, method, further))
 
     def pgr(self, method: str) -> Quantity:
         """Return the performance gap recovered; not sure where the gap is not told from zero.
@@ -124,6 +126,19 @@ class Results:
         known = [aligned(predictions, known[0].ids, name="supervisor") for predictions in known]
         return paired_correctness({WEAK: known})[WEAK] < 0.5, known
 
+    def deception(self, method: str, beside: str) -> Deception:
+        """Return what a conflicting aim cost the students of a method, and where.
+
+        Args:
+            method (`str`): The method with the conflict.
+            beside (`str`): The method without.
+        """
+        said = {of: self._said(of, beside) for of in TRAINED} | {method: self._said(STUDENT, method)}
+        models = {of: list(map(with_gold, by_seed)) for of, by_seed in said.items()}
+        credits = paired_correctness(models)
+        weak, ceiling, plain = (credits[of] for of in (WEAK, CEILING, STUDENT))
+        return deception(weak, ceiling, plain, credits[method], _groups(models[WEAK][0]))
+
     def curves(self, method: str) -> list[Curve]:
         """Return how a method's students came about, one for each seed.
 
@@ -142,8 +157,8 @@ class Results:
             )
         return curves
 
-    def _said(self, of: str, method: str) -> list[Predictions]:
-        stages = self.run.find_all("evaluate", of, method)
+    def _said(self, of: str, method: str, further: str | None = None) -> list[Predictions]:
+        stages = self.run.find_all("evaluate", of, method, further=further)
         if not stages:
             raise ArtifactError(
                 f"run {self.run.recipe!r}, method {method!r}: no {of} was evaluated; a hypothesis about it needs "
