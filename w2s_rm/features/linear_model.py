@@ -63,6 +63,7 @@ def unscaled(fit: Fit, scale: Scale, column: str, l2: float, *, classes: bool) -
         l2 (`float`): The penalty.
         classes (`bool`): As in [`~w2s_rm.features.fitting.Problem`].
     """
+    # w · (x - mean) / std + b is (w / std) · x + b - (w / std) · mean.
     weights_OD = fit.weights_OD / scale.std_D
     return LinearModel(column, l2, weights_OD, fit.bias_O - weights_OD @ scale.mean_D, classes)
 

@@ -88,6 +88,7 @@ def _digest(ids: str, tensors: Mapping[str, Tensor]) -> str:
     parts = [ids.encode()]
     for name in sorted(tensors):
         tensor = tensors[name]
+        # Type and shape too: the same bytes may be another table.
         parts += [f"{name} {tensor.dtype} {list(tensor.shape)} ".encode(), tensor.view(torch.uint8).numpy().tobytes()]
     return digest(b"".join(parts))
 
@@ -132,6 +133,7 @@ def read_features(folder: Path, column: str, ids: Sequence[str]) -> FeatureTable
     for path in sorted(folder.glob("shard-*.safetensors")):
         for name, values_KD in _rows(path, column):
             if name in wanted:
+                # 16 bits save room on the disk; what is computed from them is not to be rounded again.
                 found[wanted[name]] = values_KD.float()
     missing = [f"id {name!r}: no features" for name, values_KD in zip(ids, found, strict=True) if values_KD is None]
     if missing:

@@ -50,6 +50,7 @@ def first_mistake(margins_T: Floats) -> int:
 
 
 def _product(margins_T: Floats) -> float:
+    # log sigmoid(m) = -log(1 + exp(-m)), which `logaddexp` computes without overflow.
     return float(-np.logaddexp(0.0, -margins_T).sum())
 
 
@@ -115,6 +116,8 @@ def solutions_of(ids: Sequence[str], known: Mapping[str, Step], groups: Sequence
     for name in sorted(places):
         steps = sorted(places[name], key=lambda place: known[ids[place]].number)
         numbers = [known[ids[place]].number for place in steps]
+        # From the first step to the last, none missing: a part of a solution would look better than it is, for it has
+        # fewer steps to fail in.
         if numbers == list(range(len(steps))) and known[ids[steps[-1]]].last:
             whole.append(tuple(steps))
     right = [known[ids[steps[-1]]].right for steps in whole]

@@ -153,9 +153,9 @@ class _Training:
             self.model.to(device)
         rate = config.learning_rate
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.0, fused=True)
+        # One step more than are taken: the schedule ends at a rate of nearly 0, which the last step would otherwise
+        # have.
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            # One step more than are taken: the schedule ends at a rate of nearly 0, which the last step would otherwise
-            # have.
             self.optimizer, rate, total_steps=config.steps + 1, pct_start=0.1
         )
         # A stream of its own: lines do not change with what draws the weights.
