@@ -14,6 +14,7 @@ from w2s_rm.types import Example
 
 MOST_IDS = 5
 """How many ids are named."""
+# With fewer, a text is a word that many examples have, and not one that comes again.
 _LEAST_WORDS = 3
 
 

@@ -131,6 +131,7 @@ def with_truths(examples: Sequence[Example], labels: Sequence[WeakLabel], n_true
         `list[WeakLabel]`: In the same order; those that became the truth have no scores.
     """
     known = [example for example in examples if example.targets is not None]
+    # The first of a fixed order: more true labels keep those of fewer.
     ordered = sorted(known, key=lambda example: content_hash("mix", seed, example.id))
     truths = {
         example.id: WeakLabel(example.id, example.candidate_ids, tuple(example.targets or ()), None)
@@ -156,6 +157,7 @@ def _first_words(examples: Sequence[Example], pattern: str, seed: int) -> dict[s
     found = {example.id: set(re.findall(pattern, _plain(example.prompt))) for example in examples}
     order = sorted(set().union(*found.values()), key=lambda word: content_hash("simulate", seed, word))
     places = {word: place for place, word in enumerate(order)}
+    # An example that has several words is wrong as soon as the supervisor knows nothing of the first of them.
     return {id: min((float(places[word]) for word in words), default=math.inf) for id, words in found.items()}
 
 

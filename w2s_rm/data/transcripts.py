@@ -94,6 +94,7 @@ def with_transcript(example: Example, said: Iterable[Argument], show: str) -> Ex
     text = transcript(example, said, show)
     if isinstance(example.prompt, str):
         return replace(example, prompt=example.prompt + text)
+    # To the last message and not in a new one, for templates may refuse two messages of one role.
     *before, last = example.prompt or ({"role": "user", "content": ""},)
     return replace(example, prompt=(*before, {**last, "content": f"{last.get('content') or ''}{text}"}))
 

@@ -122,4 +122,5 @@ class World:
         direction, _, attribute = relation.partition("_")
         ranks_E = self.ranks_AE[ATTRIBUTES.index(attribute)]
         entities = sorted((int(first[1:]), int(second[1:])), key=lambda entity: int(ranks_E[entity]))
+        # Sorted by rank, the lower one is at 0, the higher one at 1, which is what a truth value is.
         return entities[direction == "up"]
