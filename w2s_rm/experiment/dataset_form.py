@@ -14,6 +14,7 @@ from w2s_rm.data.reading import is_hub_id, read_rows
 from w2s_rm.errors import ConfigError, DataError, W2SError, join_problems, nearest
 from w2s_rm.types import Row
 
+# Rows that are looked at: enough to see all forms of a cell, few enough to be read at once.
 _FIRST = 200
 _MOST_CLASSES = 20
 _PLACE = ("split", "config_name", "revision", "data_dir")
@@ -88,6 +89,7 @@ def recognise(path: str, given: Mapping[str, Any]) -> Form:
         raise ConfigError(f"{path}: the tasks {', '.join(names)} read it; choose one: name={names[0]}")
     if names:
         return Form(names[0], {"path": path, **given})
+    # An option that a task does not have says that another one is meant.
     fitting = {task: find for task, find in _FORMS.items() if set(given) <= _fields(task)}
     if not fitting:
         known = sorted(set().union(*map(_fields, _FORMS)))
@@ -195,6 +197,7 @@ def _questions(table: _Table) -> Form | str:
     # A mapping of answers says itself what labels call them.
     if "label_is" not in table.given and not isinstance(listed, Mapping):
         asked = {"name": "multiple_choice", **found}
+        # The task itself is asked, with each meaning of the label: what it reads without an error is possible.
         readings = [kind for kind in ("index", "letter", "text") if _reads(table, {**asked, "label_is": kind})]
         if len(readings) > 1:
             return f"a label that can be read in two ways: label_is={' or '.join(readings)}"
@@ -232,6 +235,7 @@ def _texts(table: _Table) -> Form | str:
     remarks = {}
     if "class_names" not in table.given:
         place = {name: table.given[name] for name in _PLACE if name in table.given}
+        # Of all rows and not the first ones: a file may be sorted by its labels.
         labels = {_word(row.values.get(label)) for row in read_rows(table.path, **place)}
         if len(labels) < 2 or len(labels) > _MOST_CLASSES:
             return (
@@ -274,6 +278,7 @@ def _groups(table: _Table, found: Mapping[str, Any]) -> list[str]:
     lines = []
     for name in table.columns:
         values = [value for value in table.values(name) if isinstance(value, str | int) and not isinstance(value, bool)]
+        # Not a handful, which are kinds and not groups, and not nearly all different, which are ids.
         if name not in used and name not in _PLACE and 5 <= len(set(values)) <= 0.9 * len(table.rows):
             count = f"{len(set(values))} different values in the first {len(table.rows)} rows"
             lines.append(f"group_column: {name}   # {count}; rows with one value then stay in one split")

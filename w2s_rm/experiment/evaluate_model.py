@@ -158,6 +158,7 @@ def _scoring(loaded: RewardModel) -> dict[str, Any]:
     """Return how a model was scored in training; a model of which that is not known is no longer than RewardBench."""
     import torch
 
+    # Facts are written all at once: where one is known, all are, and a `max_length` of `None` then means no limit.
     known = loaded.bf16 is not None
     length = loaded.max_length if known else min(_MAX_LENGTH, loaded.max_length or _MAX_LENGTH)
     return {"max_length": length, "bf16": loaded.bf16 if known else torch.accelerator.is_available(), "dtype": "auto"}

@@ -200,6 +200,7 @@ def _whole_split(route: Route, examples: Examples) -> dict[str, Any]:
         examples = split
     # An example that several seeds draw is read once.
     name = Path(examples.path).stem
+    # Sorted, so that recipes with the same seeds in another order share the features.
     first, *others = dict.fromkeys(route.of_seed(seed).examples(name) for seed in sorted(route.recipe.seeds))
     return {"examples": first, "other_examples": tuple(others)}
 
@@ -211,6 +212,7 @@ def _columns(route: Route, part: str) -> list[str]:
         return route.base(name).identity, computing(_reading_options(route, name))
 
     found: set[str] = set()
+    # Two parts may be one model that is read to different depths: one pass serves both.
     for other in (name for name in route.bases if source(name) == source(part)):
         methods = [method.train for method in route.recipe.methods.values() if method.model == other]
         for own in ({}, *methods):
@@ -250,5 +252,6 @@ def _layers(route: Route, part: str) -> int | None:
         return Pretraining(**spec.pretrain).num_hidden_layers
     given = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
     base = route.base(part)
+    # What is converted when the run begins has its layers in the file that it is made of.
     source = base.maker.source if isinstance(base.maker, Convert) else base
     return int(given) if given is not None else model_layers(source.path)

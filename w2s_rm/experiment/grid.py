@@ -67,6 +67,7 @@ class _GridChecker:
         self.problems: dict[KeyPath, str] = {}
 
     def problem(self, path: KeyPath, text: str) -> None:
+        # A mistake in a model shows in each pair that has it, at the same place of the grid.
         self.problems.setdefault(path, f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
 
     def recipes(self) -> tuple[Recipe, ...]:

@@ -79,6 +79,7 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
         if key in seen:
             continue
         seen.add(key)
+        # Arguments refuse, for example, bf16 on a machine without it: that is a mistake only if this machine trains.
         own_hardware = here and stage.launch.accelerate_config is None
         for text in _stage_problems(stage, pretrained, own_hardware):
             roles_of.setdefault(text, {})[str(stage.part)] = None

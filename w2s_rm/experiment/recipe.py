@@ -34,6 +34,7 @@ _AT_LEAST_ONE = (
     "max_length",
     "max_tokens_per_batch",
 )
+# More known names than a message should list.
 _MANY = 25
 _MODELS = ("weak", "strong", "policy")
 _TOP = (

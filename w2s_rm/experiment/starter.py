@@ -29,8 +29,10 @@ from w2s_rm.types import Example, Task, Text
 _MOST_TEST = 2000
 # Of Lichess's millions, where they come from the hub.
 _PUZZLES = 30_000
+# English has about four to a token, as a rule of thumb; with three, texts that are denser fit as well.
 _CHARACTERS_PER_TOKEN = 3
 _LONGEST, _SHORTEST = 2048, 64
+# Shares of the rows: a group of a tenth is half of a test split, and shared responses of a hundredth tell little.
 _LARGE_GROUP = 0.1
 _SHARED = 0.01
 

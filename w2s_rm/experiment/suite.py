@@ -75,6 +75,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         problems.append(f"{_WITH}: {data[_WITH]!r} holds no keys and values (or a name, which each recipe has)")
     others = [text for text in overrides if text not in renaming]
     loaded, wrong = _load_all(marked_suite, path, others, replacing)
+    # With nothing replaced it is the recipe itself: it keeps its name, and a run of it alone is the same run.
     same = replacing is not None and not replacing.data
     recipes = [
         recipe if same and own is None else _renamed(recipe, data.get("name"), own or recipe.name)

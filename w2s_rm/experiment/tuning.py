@@ -88,6 +88,7 @@ def choose(
     models, scores = [], []
     for number, (training, trial) in enumerate(zip(trainings, tried, strict=True), start=1):
         words = " ".join(filter(None, (role, first.note, f"trial {number} of {len(tried)}")))
+        # Steps on the way: only the choice has the role that reports look for.
         one = dataclasses.replace(_kept_here(training, words), of=INTERMEDIATE, note=f"{words} ({trial})")
         judged = route.evaluate(
             INTERMEDIATE, one.model, seed=seed, part=part, method=one.method, split="validation", note=words

@@ -52,6 +52,7 @@ def assemble(argv: Sequence[str], kind: Configured) -> None:
         refuse_finished(folder)
         remove_unfinished(folder, "model")
         examples = read_examples(Path(stage_args.examples))
+        # Evenly spaced, and at most so many: the step is rounded up.
         sample = examples[:: -(-len(examples) // _SCALE_EXAMPLES)]
         few = sample[:_RESCORED_EXAMPLES]
         with replacing(output / "model") as written:

@@ -122,6 +122,7 @@ class Curve(TrainerCallback):
     def _evaluate(self, step: int) -> None:
         with self.trainer.between_steps():
             tallies = {split.name: _Tally() for split in self.splits}
+            # A generator: scores are written as they come, and the tallies are full once the file is.
             parts = (part for split in self.splits for part in self._scored(step, split, tallies[split.name]))
             if is_main_process():
                 write_curve(self.folder.path / self._part(step), parts)

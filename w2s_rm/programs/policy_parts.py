@@ -86,7 +86,9 @@ class ScaledReward:
             ConfigError: The rewards of each prompt are all equal.
         """
         rewards = self.reward([example.prompt for example, _ in written], [as_text(*pair) for pair in written])
+        # Completions come prompt by prompt: a row for each prompt.
         rewards_BN = np.reshape(rewards, (-1, SCALE_SAMPLES))
+        # The mean of variances within a prompt, and its root: what differs between prompts is not in it.
         deviation = float(np.sqrt(rewards_BN.var(axis=1, ddof=1).mean()))
         if not deviation > 0:
             raise ConfigError(

@@ -117,6 +117,8 @@ class _Fitting:
         fitted: list[tuple[LinearModel, dict[str, Any]]] = []
         for l2, fit in zip(self._config["l2"], self._fits(problem), strict=True):
             model = unscaled(fit, scale, name, l2, classes=self._classes)
+            # With the scores that the saved model gives, and by cross-entropy whatever was minimised: so models of
+            # different losses and penalties compare.
             loss = cross_entropy(model.scores(table), train.targets)
             fitted.append((model, {"steps": fit.steps, "train_loss": loss, **figures(model)}))
         return scale, fitted

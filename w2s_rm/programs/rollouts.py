@@ -66,6 +66,7 @@ def sample_completions(
             inputs = _encode(tokenizer, prompts[first : first + batch_size], device)
             rows_NT = _generate(model, tokenizer, inputs, samples, max_completion_length)
             width = inputs["input_ids"].shape[1]
+            # `generate` writes all completions of a prompt one below the other.
             prompt_mask_NT = inputs["attention_mask"].repeat_interleave(samples, dim=0)
             mask_NT = _mask(prompt_mask_NT, rows_NT, width, tokenizer)
             log_ratio_N = _log_probability(model, rows_NT, mask_NT, width)
@@ -120,6 +121,7 @@ def _generate(model: Any, tokenizer: Any, inputs: dict[str, Tensor], samples: in
 
 def _mask(prompt_mask_NT: Tensor, rows_NT: Tensor, width: int, tokenizer: Any) -> Tensor:
     """Mark the tokens that count: the prompt's, and the completion's up to the first end, which counts too."""
+    # How many ends there are up to each token; one place to the right, before it: the first end itself still counts.
     ended_NT = (rows_NT[:, width:] == tokenizer.eos_token_id).long().cumsum(dim=1)
     before_NT = torch.nn.functional.pad(ended_NT[:, :-1], (1, 0))
     return torch.cat([prompt_mask_NT, (before_NT == 0).long()], dim=1)

@@ -91,6 +91,7 @@ def argue(examples: Sequence[Example], config: Mapping[str, Any], write: Write) 
 
 def _writer(config: Mapping[str, Any], kept: Path) -> tuple[Write, Callable[[], dict[str, int]]]:
     """What writes, and counts what that cost; draws depend on seed and number of the transcript."""
+    # Seven hexadecimal digits, 28 bits: small enough for whatever takes a seed.
     seed = int(content_hash("transcripts", config["seed"], config["number"], length=7), 16)
     n_tokens, temperature = config["max_new_tokens"], config["temperature"]
     if config.get("endpoint") is not None:

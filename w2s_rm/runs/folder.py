@@ -29,6 +29,7 @@ UNFINISHED = "trainer"
 _WEIGHTS = ".safetensors"
 REMEDY = "run the recipe again, which sets the folder aside and makes the stage anew"
 """What helps where a finished stage is not as it was made."""
+# What `lock` writes.
 _HOLDER = re.compile(r"process (\d+) on (.+)")
 _PACKAGES = ("w2s-rm", "torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "datasets")
 
@@ -79,6 +80,7 @@ def is_held(folder: Path) -> bool:
     """
     try:
         with (folder / ".lock").open(encoding="utf-8") as file:
+            # Shared, so that two who look at the same time do not take each other for a holder.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -173,6 +173,8 @@ class Run:
         stages = {seed: self.find(stage, of, method, seed, policy, further) for seed in self.seeds}
         existing = [candidate for candidate in stages.values() if candidate is not None]
         absent = [seed for seed, candidate in stages.items() if candidate is None]
+        # A role may be missing for all seeds, as the weak model where labels are a file; a student may not, and none
+        # for some seeds alone.
         if (existing or of == STUDENT) and absent:
             work = f"optimises no policy with {policy} against" if policy else "evaluates no"
             where = "" if further is None else f" on {further}"

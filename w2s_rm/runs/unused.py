@@ -73,6 +73,7 @@ def _used(runs: Path) -> set[str]:
     if not plans:
         raise ArtifactError(f"{runs}: no run has a plan here, so that nothing says what is used; nothing is removed")
     try:
+        # By name alone: plans hold the paths of when they were written, and the folder of runs may have moved.
         return {Path(stage["folder"]).name for plan in plans for stage in read_plan(plan.parent)["stages"]}
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{runs}: a {PLAN} lacks {error}; write it again with `w2s-rm run`") from error
