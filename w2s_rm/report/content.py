@@ -142,6 +142,7 @@ def _outcome(group: Sequence[ReportRow]) -> tuple[Cell, ...]:
     reliable = [row for row in group if row.reliable and row.pgr is not None]
     if not reliable:
         return (no_pgr_reason(group[0]) or "The gap is too small for a reliable PGR (see the warnings).",)
+    # The best of several is somewhat too high; the sentence says of how many it is, and the table shows all.
     best = max(reliable, key=lambda row: row.pgr or 0.0)
     subject = f"The best student of {len(group)} methods" if len(group) > 1 else "The student"
     return (

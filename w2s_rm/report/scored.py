@@ -219,6 +219,7 @@ class _Samples:
         self, role: str, method: str | None, said_S: Sequence[_Said], transforms: tuple[str, ...] = ()
     ) -> list[Scored]:
         """Of the examples with ground truth; nothing where there are none for a seed."""
+        # Sorted, so that models scored in another order have the same sample, and resamples are drawn once for all.
         known_S = [sorted(id for id, (_, gold) in said.rows.items() if gold is not None) for said in said_S]
         if not all(known_S):
             return []
@@ -234,6 +235,7 @@ class _Samples:
             examples = examples_of(stage)
             truth = {} if examples is None else read_truth(examples)
             groups = [truth[id][0] if id in truth else id for id in ids]
+            # By the group, so that what is fitted to one half has seen nothing of the other.
             halves = {group: hash_fraction("half", group) >= 0.5 for group in set(groups)}
             # Seeds may draw their examples anew; those are independent.
             drawn = resampling(groups, stream=len(self._made))

@@ -94,6 +94,7 @@ def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curv
         seeds=run.seeds,
         n_test=len(student.ids),
         n_scored=len(known),
+        # Over the examples that are scored, those with truth; without any, over all.
         chance=float(np.mean([1 / len(student.scores[row]) for row in known or range(len(student.ids))])),
         **accuracy_fields(credits),
         plain_ceiling_accuracy=_plain_ceiling(run, method, read),

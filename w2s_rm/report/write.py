@@ -50,12 +50,14 @@ def write_report(
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder, such as runs/quickstart")
     for run_dir in run_dirs:
+        # Before anything is computed: a report must not be made of files that were changed since.
         check_intact(read_run(run_dir))
     runs = [ReportedRun(run_dir, tuple(collect(run_dir))) for run_dir in run_dirs]
     rows = [row for run in runs for row in run.rows]
     collected = collect_sections(runs, sections)
     if asked is not None:
         findings = Findings(asked)
+        # First: what a suite was run to find out.
         collected.insert(0, Collected(Findings.name, findings, findings.rows(runs)))
     drawn = {one.name: one.section.figure(one.rows) for one in collected}
     figures = {"plot": plot(rows), **{name: images for name, images in drawn.items() if images is not None}}
@@ -78,12 +80,14 @@ def write_report(
     examples = [collect_examples(run_dir) for run_dir in run_dirs]
     files["report.html"] = page(page_blocks(rows, collected, examples, run_dirs), drawings).encode()
     output_dir.mkdir(parents=True, exist_ok=True)
+    # Only now: a report is written when all of it could be made.
     for name, data in files.items():
         write_bytes(output_dir / name, data)
     return [output_dir / name for name in files]
 
 
 def _json(records: Sequence[Mapping[str, Any]]) -> bytes:
+    # NaN is no JSON: what is not known is `null`, and anything else would be a mistake here.
     return (json.dumps(records, indent=2, allow_nan=False) + "\n").encode()
 
 

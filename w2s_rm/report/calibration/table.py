@@ -58,6 +58,7 @@ def _row(run: Run, scored: Scored) -> CalibrationRow:
         n_groups=scored.n_groups,
         n_seeds=len(said_S),
         accuracy=accuracy,
+        # The first column is confidence minus accuracy.
         confidence=accuracy + means[0].value,
         **interval_ends("overconfidence", means[0]),
         n_excluded=excluded,
@@ -80,6 +81,7 @@ def _tempered(scored: Scored) -> dict[str, Any]:
         return {**dict.fromkeys(names), **interval_ends("tempered_ece", None), "tempered_bins": ()}
     error = calibration_error([one.said for one in tempered_S], scored.drawn_S)
     return {
+        # The geometric mean: twice as soft and half as soft are as far from 1.
         "temperature": float(np.exp(np.mean(np.log([one.temperatures for one in tempered_S])))),
         "tempered_nll": _mean(tempered_S, "loss_B"),
         "tempered_brier": _mean(tempered_S, "brier_B"),

@@ -66,6 +66,7 @@ def rank_methods(run_dirs: Sequence[Path]) -> list[RankRow]:
     rows = []
     for setting in dict.fromkeys(run.setting for run, _ in found):
         own = [(run, means) for run, means in found if run.setting == setting]
+        # A method that some run lacks has no rank there, and would be compared on other tasks than the others.
         methods = [name for name in own[0][0].methods if all(name in run.methods for run, _ in own)]
         if len(own) < 2 or len(methods) < 2:
             continue

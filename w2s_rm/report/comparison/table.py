@@ -70,6 +70,7 @@ def _compared(run: Run) -> _Compared:
     means = students(run, (run.baseline, *others)) if others else None
     if means is None:
         return _Compared(run, 0, {}, np.zeros((0, 0)))
+    # A line for each method: minus the baseline, which is first, plus the method itself.
     weights_CM = np.hstack([-np.ones((len(others), 1)), np.eye(len(others))])
     estimates = {method: means.combined(weights_M) for method, weights_M in zip(others, weights_CM, strict=True)}
     # What is the same in every example and seed is known, and leaves the others as they are.
@@ -79,6 +80,7 @@ def _compared(run: Run) -> _Compared:
 
 def _together(runs: Sequence[_Compared]) -> list[ComparisonRow]:
     """The rows of one setting."""
+    # Runs have other examples, and so are independent; the differences of one run have the baseline in common.
     error = joint_error([found.correlations_CC for found in runs])
     p_values = [estimate.p_value() for found in runs for estimate in found.estimates.values()]
     adjusted = iter(zip(p_values, holm(p_values), strict=True))

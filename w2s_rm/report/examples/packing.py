@@ -36,6 +36,7 @@ def pack(runs: Sequence[RunExamples], budget: int = BUDGET) -> list[dict[str, An
     """
     packed = []
     for number, run in enumerate(runs):
+        # What earlier runs left is shared among those that follow; base64 makes four characters of three bytes.
         lines, shown = _compressed(_ordered(run), (budget // (len(runs) - number)) // 4 * 3)
         text = base64.b64encode(lines).decode()
         budget -= len(text)
@@ -76,6 +77,8 @@ def _compressed(examples: Sequence[JudgedExample], size: int) -> tuple[bytes, in
     for start in range(0, len(examples), _PART):
         part = examples[start : start + _PART]
         text = "".join(f"{json.dumps(_record(judged), separators=(',', ':'))}\n" for judged in part)
+        # With all that was compressed before as its dictionary; if it is too large it is dropped, and the packer is as
+        # it was.
         trial = packer.copy()
         more = trial.compress(text.encode()) + trial.flush(zlib.Z_SYNC_FLUSH)
         if len(data) + len(more) + _END > size:

@@ -60,6 +60,8 @@ def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
             like_ceiling_accuracy=fmean(alike) if alike else None,
             weak_accuracy=weak,
             ceiling_accuracy=ceiling,
+            # The ceiling is the one that was chosen: its own line would have the students compared with another one at
+            # each place.
             pgr=None if weak is None or ceiling is None else gap_recovered(weak, accuracy, ceiling),
             chosen=sum(path.chosen == place for path in students),
             ceiling_chosen=sum(path.chosen == place for path in ceilings),

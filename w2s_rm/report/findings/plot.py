@@ -51,6 +51,7 @@ def _figure(rows: Sequence[FindingRow]) -> Figure:
     lines = -(-len(rows) // columns)
     figure = new_figure(_INCHES_WIDE * columns, _INCHES_HIGH * lines)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    # The last line may have panels left over; they are switched off below.
     for number, (axes, row) in enumerate(zip(panels, rows, strict=False), start=1):
         _draw(axes, row.panel)
         axes.set_title("\n".join(textwrap.wrap(f"{number}  {row.finding}", _LETTERS)), loc="left", fontsize=10, pad=26)

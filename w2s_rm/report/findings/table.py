@@ -37,6 +37,8 @@ def find_out(asked: Asked, run_dirs: Sequence[Path]) -> list[FindingRow]:
     for question, hypothesis, evidence, p, p_holm, error in zip(
         asked.questions, hypotheses, found, p_values, holm(p_values), holm_errors(p_values), strict=True
     ):
+        # An interval at the error of its own step in Holm's procedure: it leaves zero out where Holm claims the
+        # finding.
         corrected, alone = evidence.interval(error), evidence.interval()
         rows.append(
             FindingRow(

@@ -47,6 +47,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
     stages = [stage for stage in run.stages if stage.stage == "policy"]
     for stage in stages:
         check_same_ids(read(stage).ids, read(stages[0]).ids, name=str(stage.folder / "policy.parquet"))
+    # One starting policy for all, sampled by each stage anew: the mean is the better estimate.
     start = float(np.mean([read(stage).start_success for stage in stages]))
     by_method = {row.method: row for row in rows}
     return [_row(run, trainer, by_method[method], results, start) for (trainer, method), results in measured.items()]
