@@ -84,6 +84,7 @@ def of_judgements(judgements: Sequence[Judgement]) -> list[Labeller]:
 
 
 def _labeller(name: str, labels: Sequence[WeakLabel], seconds: tuple[float, ...] = ()) -> Labeller:
+    # Sorted, because each labeller saw them in an order of their own.
     candidate_ids = {label.id: tuple(sorted(label.candidate_ids)) for label in labels}
     return Labeller(name, candidate_ids, {label.id: _choice(label) for label in labels}, seconds)
 

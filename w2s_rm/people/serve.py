@@ -45,6 +45,7 @@ def serve(
     """
     with holding(path, labeller) as hold:
         asked = questions(examples, labeller, has_classes=has_classes)
+        # Only under the lock: a sitting begins by cutting off a last line, which another server might be writing.
         sitting = Sitting(path, labeller, asked, ties)
 
         def summary() -> str:

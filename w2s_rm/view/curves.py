@@ -71,6 +71,7 @@ def _is_number(value: Any) -> bool:
 
 def _thinned(points: Points) -> Points:
     """Some of the points, evenly spaced, the last among them."""
+    # Rounded up, so that no more are left than that; counted from the end, so that the last one is.
     every = -(-len(points) // _POINTS)
     return points[::-1][::every][::-1] if every else points
 

@@ -50,6 +50,7 @@ def lay_out(entries: Sequence[Entry]) -> list[Box]:
     """
     depths: dict[str, int] = {}
     for entry in entries:
+        # Stages come in an order in which each follows what it needs, so that the depths of those are known.
         depths[entry.name] = 1 + max((depths[name] for name in entry.needs if name in depths), default=-1)
     # Stages of one label need not have one depth, as where one seed shares what another computes.
     groups: defaultdict[tuple[int, str], list[Entry]] = defaultdict(list)

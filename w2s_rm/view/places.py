@@ -62,6 +62,8 @@ def _entry(root: Path, names: tuple[str, ...], is_right: Callable[[int], bool]) 
     for place, name in enumerate(names, start=1):
         path = f"{path}/{name}"
         try:
+            # Of the link itself, not of what it leads to; and of each folder on the way, for a link there leads
+            # elsewhere as well.
             mode = os.lstat(path).st_mode
         except (OSError, ValueError):
             return None

@@ -145,6 +145,7 @@ class Viewer:
 
     def _seen(self, run: Run, begun: float, now: float) -> list[_Seen]:
         """Each stage once, whatever its roles."""
+        # Reversed, for a dictionary keeps the last value of a key: a stage is called after the first role it has.
         planned = {stage.folder.name: stage for stage in reversed(run.stages)}
         found = []
         for stage in reversed(planned.values()):
@@ -173,6 +174,7 @@ class Viewer:
         return standing
 
     def _all(self, name: str, seen: list[_Seen], now: float) -> dict[str, Any]:
+        # Manifests name what was read by its hash alone.
         hashes = {stage.name.rpartition("-")[2]: stage.name for stage in seen}
         boxes = lay_out([Entry(stage.name, stage.label, self._needs(stage, hashes)) for stage in seen])
         return {
