@@ -33,6 +33,7 @@ def make_plans(arguments: argparse.Namespace) -> tuple[list[Suite], list[Plan]]:
     from w2s_rm.experiment.plan import make_plan
     from w2s_rm.experiment.suite import load_suites
 
+    # `task.path=pairs.yaml` is an override.
     more = [word for word in arguments.overrides if word.endswith((".yaml", ".yml")) and "=" not in word]
     overrides = [word for word in arguments.overrides if word not in more]
     suites = load_suites([find_recipe(path) for path in (arguments.recipe, *map(Path, more))], overrides)

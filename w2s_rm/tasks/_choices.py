@@ -130,6 +130,7 @@ def shown_answer(question: Question) -> int:
     if hash_fraction("shown", id) < 0.5:
         return question.gold
     wrong = [k for k in range(len(question.answers)) if k != question.gold]
+    # By hashes of the answers and not their places, so that a dataset in another order shows the same ones.
     return min(wrong, key=lambda k: content_hash("distractor", id, question.answers[k]))
 
 

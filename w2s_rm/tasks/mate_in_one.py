@@ -77,6 +77,7 @@ class MateInOne:
 
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""
+        # The number counts versions of the generator: to be raised when the same options come to mean other positions.
         return content_hash("mate_in_one", 1, asdict(self))
 
     def rows(self) -> Iterator[Row]:

@@ -197,6 +197,7 @@ class Preference:
         # What is missing in all rows is said once.
         first = next(rows)
         require_columns(first, self.columns)
+        # TRL adds a column of this name to its loss by itself, so that somebody may expect it here.
         if self.margin_column is None and "margin" in first.values:
             logger.warning("%s: the column 'margin' is not used; set margin_column: margin to use it", self.path)
         return KeptRows(self.path, chain([first], rows), self.left_out)
@@ -375,6 +376,7 @@ class Preference:
         numbers = self._numbers(row) if self.votes_columns is not None or self.rating_scale is not None else None
         if numbers is None:
             return None
+        # Votes are counted as shares; a difference of ratings is Bradley and Terry's log-odds, in units of the scale.
         first, second = numbers
         if self.rating_scale is None:
             return first / (first + second)

@@ -75,6 +75,7 @@ def _stepwise(row: Row) -> Parts:
 
 
 def _numbers(row: Row, column: str, labels: Any) -> tuple[int, ...]:
+    # To a dictionary 1 and 1.0 are `True`, 0 and 0.0 `False`; the types first, for a list cannot be looked up at all.
     wrong = [label for label in labels if not isinstance(label, bool | int | float | str) or label not in _LABELS]
     if wrong:
         raise DataError(f"{row.place}: {column!r} holds {wrong[0]!r}; write true or false for each step")
@@ -83,9 +84,12 @@ def _numbers(row: Row, column: str, labels: Any) -> tuple[int, ...]:
 
 def _math_shepherd(row: Row) -> Parts:
     text, labelled = row.values["input"], row.values["label"]
+    # Nothing follows the last mark, but perhaps white space.
     *pieces, _ = text.split(_MARK)
     if not pieces:
         raise DataError(f"{row.place}: 'input' holds no steps; drop the row, or put {_MARK} behind each step")
+    # `ки` has two letters and the sign in its place one, so that places in the two texts drift apart; `at` counts in
+    # the labelled one.
     marks, at = list[str](), 0
     for piece in pieces:
         at += len(piece)
