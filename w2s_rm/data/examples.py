@@ -59,6 +59,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """
     import pyarrow as pa
 
+    # As JSON, because a column of Parquet has one type, and prompts are text or lists of messages whose keys differ.
     columns = {
         "id": pa.array([example.id for example in examples], pa.string()),
         "group": pa.array([example.group for example in examples], pa.string()),

@@ -281,6 +281,7 @@ def _dataset_rows(name: str, dataset: Any, split: str | None) -> Iterator[Row]:
             raise DataError(f"{name}: holds one dataset without splits; remove the option split")
         parts = {name: dataset}
     else:
+        # `train+test`, as `datasets` writes several splits.
         split_names = list(dataset) if split is None else split.split("+")
         if split is None and len(split_names) > 1:
             raise DataError(f"{name}: has the splits {', '.join(dataset)}; name one in the option split")

@@ -164,6 +164,7 @@ def _comparison(table: _Table) -> Form | str:
     if any(
         isinstance(text, list) and text and isinstance(text[0], Mapping) and "from" in text[0] for text in responses
     ):
+        # ShareGPT's messages have `from` and `value` in place of `role` and `content`.
         found["roles"] = "sharegpt"
     if found["prompt_column"] and _stick_together(table.values(found["prompt_column"]), responses):
         found["separator"] = " "

@@ -135,6 +135,7 @@ def _read(task: Task, task_name: str) -> tuple[list[Example], list[str | None]]:
             examples.append(task.to_example(row))
         except DataError as error:
             problems.append(str(error))
+        # RewardBench's name for the kinds of its comparisons; other files may use it too.
         subset = row.values.get("subset")
         subsets.append(None if subset is None else str(subset))
     if problems:

@@ -131,6 +131,7 @@ def drawn(jobs: Sequence[Job], console: Console) -> Iterator[Say]:
     from rich.text import Text
 
     watched = Watched(jobs)
+    # Stages inherit the environment of the process that launches them.
     before = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update(_VARIABLES)
     try:

@@ -113,6 +113,7 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
             for (first, *below), line in replacing.lines.items()
             if first == key
         }
+    # Last, so that the command line has the last word, also over what a suite puts into its recipes.
     for override in overrides:
         key, equals, text = override.partition("=")
         path_of_key = _path(key, data)

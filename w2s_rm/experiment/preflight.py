@@ -106,6 +106,7 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
     except ValueError as error:
         yield str(error)
         return
+    # The tokenizer of a model that the run has yet to pretrain is not there to be read.
     if pretrained is None or pretrained.cached:
         try:
             if policy or args is None:

@@ -75,6 +75,7 @@ def _layers_of_weak(weak: str, strong: str) -> int | None:
     layers = model_layers(resolve_model(strong))
     if layers is None or layers < 2:
         raise ConfigError(f"--weak and --strong are both {weak!r}, which leaves no gap to recover; name two models")
+    # The first third of them: of one model, a weak part that leaves the whole something to recover.
     return max(1, layers // 3)
 
 
@@ -101,6 +102,7 @@ def find_form(dataset: str, overrides: Sequence[str]) -> Found:
         group_by, why = suggest_grouping(task, examples)
         form = replace(form, options={**form.options, "group_by": group_by}, remarks={**form.remarks, "group_by": why})
         task = replace(task, group_by=group_by)
+        # Read again, for groups are made as rows are read.
         if group_by != "prompt":
             examples = read_task(task, form.task).examples
     fitting = fitting_sizes(examples, sizes, form.task, task)
@@ -120,6 +122,8 @@ def suggest_grouping(task: Preference, examples: Sequence[Example]) -> tuple[Gro
     if not in_all and shared < _SHARED:
         return "prompt", "rows with the same prompt stay in one split"
     joined = Counter(example.group for example in replace(task, group_by="candidates").regroup(list(examples)))
+    # Joined in chains: a response in two rows joins these, each of which may share its other one with a third. What
+    # comes of it may be one group of nearly everything.
     if max(joined.values()) <= _LARGE_GROUP * len(examples):
         return "candidates", "responses stand in several rows; those that share one stay in one split"
     if not in_all:

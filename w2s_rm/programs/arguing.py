@@ -39,6 +39,8 @@ class Writer:
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError(f"debater: no language model loads from {path!r}: {error}") from error
         self.model = model.to(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
+        # Of all that the model holds possible: its own generation config, or the 50 of `top_k` that transformers falls
+        # back on, would narrow it.
         self.drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         if temperature == 0:
             self.drawing = {"do_sample": False}

@@ -87,8 +87,10 @@ def _save(stage_args: Any, args: Any, model_args: Any, written: Path, kind: str)
     models, chosen = load_models(Path(stage_args.linear_model))
     tokenizer = stage_tokenizer(model_args, args)
     model: Any = load_model(stage_args.head, model_args, args, stage_args.classes)
+    # The linear model was fitted to what the rounded weights make of texts; dequantised, they are the same numbers.
     if model_args.load_in_4bit or model_args.load_in_8bit:
         model = model.dequantize()
+    # And here to what a model whose weights are in bfloat16 makes of them.
     if args.bf16_full_eval:
         model = model.to(torch.bfloat16)
     every_token = HEADS[stage_args.head].chains

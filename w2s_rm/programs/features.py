@@ -125,6 +125,8 @@ def make_reading(
     budget = max_tokens(args)
     if budget is None:
         largest = max(footprint.tokens([index]) for index in range(len(rows)))
+        # As many tokens as a batch of the longest example would have, so that memory is bounded either way and short
+        # examples come in larger batches.
         budget = int(largest * args.eval_batch_size)
     else:
         refuse_too_large(footprint, budget, rows["id"])
@@ -201,6 +203,8 @@ def make_shards(
         NonFiniteError: A hidden state is NaN or infinite; names the examples.
     """
     state = PartialState()
+    # By turns: shards come with the longest examples first, and a block of them would leave one process with all of
+    # these.
     own = shards[state.process_index :: state.num_processes]
     missing = [shard for shard in own if shard_key(shard.path) != shard.key]
     with tqdm(total=len(own), initial=len(own) - len(missing), desc="Features", disable=not shows_progress()) as bar:

@@ -112,6 +112,7 @@ def read_task(task: Task, name: str) -> TaskExamples:
     if problems:
         raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
     grouped = task.regroup(examples) if isinstance(task, Regrouping) else examples
+    # `rows` has been read to its end, and only now knows what it left out.
     return TaskExamples(grouped, rows.left_out if isinstance(rows, KeptRows) else {})
 
 

@@ -129,6 +129,7 @@ def read_labels(run: Run) -> list[Scored]:
     for method in (None, *run.methods):
         stages = [stage for seed in run.seeds if (stage := run.find(None, LABELS, method, seed)) is not None]
         found = tuple(stage.folder for stage in stages)
+        # Methods without transforms have the stage that labels in common.
         if len(found) < len(run.seeds) or found in folders:
             continue
         folders.add(found)
@@ -138,6 +139,8 @@ def read_labels(run: Run) -> list[Scored]:
         said = [_labels(stage) for stage in stages]
         before = [_given(stage, made) for stage, made in zip(stages, said, strict=True)] if transforms else said
         named = stages[0].method
+        # By file and number: methods that transform the same labels were given the same ones, unless a transform
+        # dropped some.
         if (key := tuple((one.file, len(one.rows)) for one in before)) not in given:
             given.add(key)
             sets += samples.scored(LABELS, named, before)

@@ -219,6 +219,7 @@ def read_planned(run_dir: Path) -> Run:
     if missing:
         raise ArtifactError(join_problems(f"{path}: not a whole plan; write it again with `w2s-rm run`:", missing))
     read = {
+        # `None` where a file of labels is the supervisor.
         "weak_model": plan["weak_model"] and display_name(plan["weak_model"]),
         "strong_model": display_name(plan["strong_model"]),
         "seeds": tuple(plan["seeds"]),

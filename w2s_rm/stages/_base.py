@@ -240,9 +240,11 @@ class Stage:
             annotation = hints[option.name]
             if not enters_config(option):
                 continue
+            # `HfArgumentParser` of transformers, which reads the config, knows lists and no tuples.
             if typing.get_origin(annotation) is tuple:
                 annotation = list[str]
             parts = typing.get_args(annotation) or (annotation,)
+            # In a config stands the path of what a reference points to.
             if any(isinstance(part, type) and issubclass(part, Reference) for part in parts):
                 annotation = str | None if type(None) in parts else str
             yield option.name, annotation, option.default

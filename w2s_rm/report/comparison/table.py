@@ -83,6 +83,7 @@ def _together(runs: Sequence[_Compared]) -> list[ComparisonRow]:
     # Runs have other examples, and so are independent; the differences of one run have the baseline in common.
     error = joint_error([found.correlations_CC for found in runs])
     p_values = [estimate.p_value() for found in runs for estimate in found.estimates.values()]
+    # Over all comparisons of the setting at once; handed out below in the order in which they were collected here.
     adjusted = iter(zip(p_values, holm(p_values), strict=True))
     rows = []
     for found in runs:

@@ -65,6 +65,8 @@ def _ordered(run: RunExamples) -> list[JudgedExample]:
             if pair.supervisor is not None
         )
         lost = any(map(judged.wrong, models)) and not any(map(judged.right, models))
+        # A student that is right where its supervisor is wrong comes first, then what somebody gets wrong and nobody
+        # right, then the rest; within each, where student and supervisor are furthest apart.
         return 0 if won else 1 if lost else 2, -max(map(judged.difference, run.pairs))
 
     return sorted(run.examples, key=place)

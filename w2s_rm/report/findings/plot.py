@@ -86,6 +86,7 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
     """Points beside each other at each word."""
     for number, series in enumerate(panel.series):
         color = _ROLES.get(series.label, STUDENTS[number % len(STUDENTS)])
+        # Half of the room of a word, shared among the series and centred on it.
         shift = 0.5 * ((number + 0.5) / len(panel.series) - 0.5)
         places = [words.index(str(point.x)) + shift for point in series.points]
         for place, point in zip(places, series.points, strict=True):

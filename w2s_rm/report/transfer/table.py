@@ -58,6 +58,7 @@ class _Test:
 
 def _of_method(run: Run, method: str, tests: Sequence[_Test], read: Read) -> Iterator[TransferRow]:
     credits = [credits_of(read_models(run, method, read, test.further)) for test in tests]
+    # The first test is on the task that was trained on: no transfer.
     mean = _mean_fields(credits[1:])
     for test, found in zip(tests, credits, strict=True):
         yield TransferRow(
