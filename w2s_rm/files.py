@@ -168,9 +168,9 @@ def _end_of_lines(file: IO[bytes]) -> int:
         # Backwards, a block at a time: the file may be long, and its last line is near the end.
         start = max(0, end - _BLOCK)
         file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
         end = start
     return 0
 
@@ -205,17 +205,17 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     with ThreadPoolExecutor() as pool:
         digests = pool.map(_file_digest, [folder / name for name in listed])
         return {
-            name: {"bytes": (folder / name).stat().st_size, "sha256": found}
-            for name, found in zip(listed, digests, strict=True)
+            name: {"bytes": (folder / name).stat().st_size, "sha256": checksum}
+            for name, checksum in zip(listed, digests, strict=True)
         }
 
 
 def _file_digest(path: Path) -> str:
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()[:DIGITS]
+            sha256.update(block)
+    return sha256.hexdigest()[:DIGITS]
 
 
 def changes(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, content: bool) -> list[str]:

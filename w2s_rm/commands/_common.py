@@ -46,11 +46,11 @@ def find_recipe(path: Path) -> Path:
     Args:
         path (`Path`): What the user wrote.
     """
-    found = bundled.find(path)
-    if found != path:
+    recipe = bundled.find(path)
+    if recipe != path:
         # Not on standard output, which may be the commands of a plan.
-        print(f"{path}: not in this folder; taking {found}, which comes with w2s-rm", file=sys.stderr)
-    return found
+        print(f"{path}: not in this folder; taking {recipe}, which comes with w2s-rm", file=sys.stderr)
+    return recipe
 
 
 def joint_folders(suites: Sequence[Suite], runs: Path) -> dict[Path, list[Path]]:

@@ -54,8 +54,8 @@ def _to_candidate(example: Example, word: str, agrees: bool) -> Example:
     ids = example.candidate_ids
     others = [k for k in range(len(ids)) if k != example.gold]
     # By content: the order of candidates says nothing.
-    place = example.gold if agrees else min(others, key=lambda k: hash_fraction("cue", example.id, ids[k]))
+    cued = example.gold if agrees else min(others, key=lambda k: hash_fraction("cue", example.id, ids[k]))
     marked: tuple[Text, ...] = tuple(
-        f"{text} {word}" if k == place else text for k, text in enumerate(example.candidates)
+        f"{text} {word}" if k == cued else text for k, text in enumerate(example.candidates)
     )
     return replace(example, candidates=marked)

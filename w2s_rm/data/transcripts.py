@@ -77,7 +77,8 @@ def transcript(example: Example, said: Iterable[Argument], show: str) -> str:
         show (`str`): A text in which `{candidate}` and `{argument}` stand for these.
     """
     return "".join(
-        _filled(show, {"candidate": plain(example.candidates[one.candidate]), "argument": one.text}) for one in said
+        _filled(show, {"candidate": plain(example.candidates[argument.candidate]), "argument": argument.text})
+        for argument in said
     )
 
 
@@ -106,7 +107,7 @@ def record(example: Example, said: Iterable[Argument]) -> dict[str, Any]:
         example (`Example`): What is argued about.
         said (`Iterable[Argument]`): The arguments.
     """
-    arguments = [{"turn": one.turn, "candidate": one.candidate, "text": one.text} for one in said]
+    arguments = [{"turn": argument.turn, "candidate": argument.candidate, "text": argument.text} for argument in said]
     candidates = [plain(candidate) for candidate in example.candidates]
     asked = {"id": example.id, "prompt": plain(example.prompt), "candidates": candidates, "gold": example.gold}
     return {**asked, "arguments": arguments}

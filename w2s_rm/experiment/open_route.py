@@ -47,8 +47,8 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
     for number in range(len(recipe.also_evaluate)):
         # What is wrong with the recipe's own task is said once.
         if encoding and prepared is not None:
-            found = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
-            further += filter(None, [problems.attempt(found, None)])
+            find = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
+            further += filter(None, [problems.attempt(find, None)])
     problems.attempt(functools.partial(refuse_twice, recipe, further), None)
     bases: dict[str, Model] = {}
     launches: dict[str, Launch] = {}
@@ -111,11 +111,11 @@ def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch, first: int) ->
     """What a part of the recipe starts from; of models that seeds have for themselves, that of the first seed."""
     if spec.pretrain is None:
         path = resolve_model(str(spec.model_name_or_path))
-        found = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
+        model = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
         if not is_gguf(path):
-            return found
+            return model
         require_gguf(path)
-        return Convert(runs=runs, part=part, source=found).model
+        return Convert(runs=runs, part=part, source=model).model
     return pretrained(runs, part, spec.pretrain, launch, first)
 
 

@@ -161,8 +161,8 @@ class Route:
         # What is tuned may be of no account to some: what computes the same is one trial.
         planned: dict[str, tuple[Train | Probe, Trial]] = {}
         for trial in trials({**self.recipe.tune, **self.spec(part).tune}, own.loss):
-            one = self._trained(training, named, own, trial, validation)
-            planned.setdefault(one.hash, (one, trial))
+            trained = self._trained(training, named, own, trial, validation)
+            planned.setdefault(trained.hash, (trained, trial))
         trainings, tried = zip(*planned.values(), strict=True)
         return choose(self, trainings, tried, validation) if len(tried) > 1 else trainings[0]
 
@@ -301,9 +301,9 @@ class Route:
             method (`str`, *optional*): The method whose students are trained so.
         """
         of_method = self.recipe.methods[method].train if method is not None else {}
-        given = {**self.training_options(part), **of_method}
+        untuned = {**self.training_options(part), **of_method}
         tried = trials({**self.recipe.tune, **self.spec(part).tune}, _PLAIN.loss)
-        return max(batch_size({**given, **trial.train}, self.launches[part].processes) for trial in tried)
+        return max(batch_size({**untuned, **trial.train}, self.launches[part].processes) for trial in tried)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.

@@ -54,13 +54,13 @@ def write_starter(dataset: str, overrides: Sequence[str], weak: str, strong: str
     if output.exists():
         raise ConfigError(f"{output} exists and is not overwritten; remove it, or give another --output")
     layers = _layers_of_weak(weak, strong)
-    found = find_form(dataset, overrides)
-    text = recipe_text(found, weak, strong, layers, output)
+    recognised = find_form(dataset, overrides)
+    text = recipe_text(recognised, weak, strong, layers, output)
     # What `plan` does not take is not left behind.
     with replacing(output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
         make_plan(load_recipe(unfinished), Path("runs"))
-    return found
+    return recognised
 
 
 def _layers_of_weak(weak: str, strong: str) -> int | None:
@@ -89,16 +89,16 @@ def find_form(dataset: str, overrides: Sequence[str]) -> Found:
     Raises:
         W2SError: It cannot be read, is of no known form, or has too few examples.
     """
-    given, problems = parse_options(overrides)
+    values, problems = parse_options(overrides)
     if problems:
         raise ConfigError(join_problems(f"{dataset}:", problems))
-    sizes = {name: given.pop(name) for name in SIZES if name in given}
-    form = recognise(dataset, given)
-    if form.task == "lichess_puzzles" and is_hub_id(dataset) and "n_examples" not in given:
+    sizes = {name: values.pop(name) for name in SIZES if name in values}
+    form = recognise(dataset, values)
+    if form.task == "lichess_puzzles" and is_hub_id(dataset) and "n_examples" not in values:
         form = replace(form, options={**form.options, "n_examples": _PUZZLES})
     task: Task = options.build("tasks", {"name": form.task, **form.options})
     examples = read_task(task, form.task).examples
-    if isinstance(task, Preference) and not {"group_by", "group_column"} & set(given):
+    if isinstance(task, Preference) and not {"group_by", "group_column"} & set(values):
         group_by, why = suggest_grouping(task, examples)
         form = replace(form, options={**form.options, "group_by": group_by}, remarks={**form.remarks, "group_by": why})
         task = replace(task, group_by=group_by)

@@ -174,7 +174,7 @@ class Problem:
             taken = [
                 loss.batch_statistics(scores_BK, self.targets_BK, self.mask_BK) for scores_BK in scores_PBK.detach()
             ]
-            statistics_PK = torch.stack([one for one in taken if one is not None])
+            statistics_PK = torch.stack([of_model for of_model in taken if of_model is not None])
             # Thresholds of a model beside each of its examples, for the loss sees one long batch of P x B examples.
             statistics = statistics_PK.repeat_interleave(len(self.mask_BK), dim=0)
         margins_B = None if self.margins_B is None else self.margins_B.repeat(count)
@@ -273,12 +273,14 @@ def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list
         scale_D = (curvature_D.clamp(min=0.0) + l2).rsqrt()
         # The last fit in the units of this one: the penalty has changed the scale.
         start = torch.cat([(weights_OD @ axes_DD / scale_D).flatten(), bias_O]).numpy()
-        found = minimize(value, start, (l2, scale_D), jac=True, method="L-BFGS-B", options=limits)
-        if not math.isfinite(found.fun):
-            raise NonFiniteError(f"the loss became {found.fun} with l2 {l2:g}; give a larger l2, or look at the labels")
-        flat = torch.from_numpy(found.x.copy())
+        solution = minimize(value, start, (l2, scale_D), jac=True, method="L-BFGS-B", options=limits)
+        if not math.isfinite(solution.fun):
+            raise NonFiniteError(
+                f"the loss became {solution.fun} with l2 {l2:g}; give a larger l2, or look at the labels"
+            )
+        flat = torch.from_numpy(solution.x.copy())
         weights_OD, bias_O = (flat[:size].view(outputs, width) * scale_D) @ axes_DD.T, flat[size:]
-        fits.append(Fit(weights_OD, bias_O, int(found.nit)))
+        fits.append(Fit(weights_OD, bias_O, int(solution.nit)))
     return fits
 
 

@@ -61,13 +61,13 @@ class LayerReader:
         Returns:
             `dict[int, Tensor]`: By layer as it was asked for, of shape `(R, T, D)`.
         """
-        given = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
+        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
         if "branches" in batch:
             mask = tree_mask(batch["segments"], batch["branches"], self._attention)
-            given |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
+            inputs |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
         try:
             # The body alone, and not its `output_hidden_states`: that would keep the states of all layers at once.
-            self.model(**given, use_cache=False)
+            self.model(**inputs, use_cache=False)
             return {layer: self._found[number] for layer, number in self._numbers.items()}
         finally:
             self._found.clear()
@@ -191,8 +191,8 @@ def _norm_behind(base: Any, body: nn.ModuleList, owner: nn.Module) -> nn.Module:
     for module, (entered, left) in seen.items():
         # To the last bit, so that no other module that happens to be close is taken for it.
         if module is not body[-1] and _same(entered, state) and _same(left, last):
-            found: nn.Module = module
-            return found
+            norm: nn.Module = module
+            return norm
     if _same(state, last):
         return nn.Identity()
     raise ConfigError(

@@ -60,9 +60,9 @@ class FeatureOptions:
     @property
     def penalties(self) -> list[float]:
         """All penalties to choose from, the largest first."""
-        given = self.l2 if isinstance(self.l2, list) else [self.l2]
+        values = self.l2 if isinstance(self.l2, list) else [self.l2]
         # So that each fit can begin where the one before ended: with less penalty weights grow from small to large.
-        return sorted(map(float, given), reverse=True)
+        return sorted(map(float, values), reverse=True)
 
     @property
     def several(self) -> bool:

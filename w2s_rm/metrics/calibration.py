@@ -159,6 +159,7 @@ def calibration_error(
     # The columns of `_in_bins`: shares of bins in each resample, and what is left there when their mean gaps are taken
     # off.
     masses_SRM, noise_SRM = np.split(sums_SRC / [[[len(drawn.group_N)]] for drawn in drawn_S], 2, axis=2)
+    # Together they are the summed gaps again: each example's gap is the mean of its bin and what is left of it.
     gap_SRM = masses_SRM * mean_SM[:, None] + noise_SRM
     error_S = np.abs(gap_SM).sum(axis=1)
     plain, noise_R = float(error_S.mean()), np.abs(noise_SRM).sum(axis=2).mean(axis=0)

@@ -113,6 +113,7 @@ def solutions_of(ids: Sequence[str], known: Mapping[str, Step], groups: Sequence
         if id in known:
             places[known[id].solution].append(place)
     whole: list[tuple[int, ...]] = []
+    # Sorted, so that solutions do not depend on the order in which steps were scored.
     for name in sorted(places):
         steps = sorted(places[name], key=lambda place: known[ids[place]].number)
         numbers = [known[ids[place]].number for place in steps]
@@ -176,5 +177,6 @@ def finds_first_mistake(margins_B: Floats, labels_B: NDArray[np.int64], solution
         solutions (`Sequence[Sequence[int]]`): As in [`chain_scores`].
     """
     places = [np.asarray(steps) for steps in solutions]
-    found = [first_mistake(margins_B[at]) == first_mistake(labels_B[at] - 0.5) for at in places]
-    return np.array(found, dtype=np.float64)
+    # Labels of 0 and 1 become margins below and above 0, so that one rule finds the place in both.
+    hits = [first_mistake(margins_B[at]) == first_mistake(labels_B[at] - 0.5) for at in places]
+    return np.array(hits, dtype=np.float64)

@@ -61,8 +61,8 @@ def assemble(argv: Sequence[str], kind: Configured) -> None:
             expected = made.linear.scores(read_features(Path(stage_args.features), column, ids))
             flat = [score for row in expected for score in row]
             mean, spread = statistics.fmean(flat), statistics.pstdev(flat)
-            found = _rescore(stage_args, args, model_args, written, few)
-            difference = _difference(found, expected[: len(few)]) / spread
+            rescored = _rescore(stage_args, args, model_args, written, few)
+            difference = _difference(rescored, expected[: len(few)]) / spread
             # Written this way round, NaN is a difference.
             if not difference <= (_BF16_TOLERANCE if bf16 else _TOLERANCE):
                 raise ArtifactError(

@@ -94,12 +94,15 @@ class Curve(TrainerCallback):
         self.trainer, self.folder, self.evaluations, self.splits = trainer, folder, evaluations, splits
         self.judge = judge
         self.steps: list[int] = []
+        # Now, and not after the hours of training before the first time that a row is too long.
         refuse_long_rows(trainer.model, [split.rows for split in splits])
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Score the model at the start, or drop what an interrupted run scored after the checkpoint."""
         self.steps = self.evaluations.steps(state.max_steps)
         if is_main_process():
+            # Behind the checkpoint the training goes its way again, and to the last bit perhaps another one; without a
+            # checkpoint all of it does.
             gone = [step for step in self.steps if step > state.global_step or not state.global_step]
             self.folder.remove(*(self._part(step) for step in gone))
         if state.global_step == 0:

@@ -302,10 +302,10 @@ class Reading:
 
 def _first_alike(trees: Sequence[Tree]) -> list[int]:
     """For each thing to be scored the first of its example that has the same tokens: rounding is no difference."""
-    found: list[int] = []
+    firsts: list[int] = []
     for tree in trees:
-        found += [len(found) + first for first in first_alike(tree.branches)] if tree.branches else [len(found)]
-    return found
+        firsts += [len(firsts) + first for first in first_alike(tree.branches)] if tree.branches else [len(firsts)]
+    return firsts
 
 
 def _check_finite(values_FD: Tensor, ids: Sequence[str], counts: Sequence[int], column: str) -> None:

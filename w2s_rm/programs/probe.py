@@ -153,6 +153,7 @@ class _Fitting:
 
 def _best(path: Sequence[Mapping[str, Any]]) -> int:
     """Place of the model that fits the labels of the validation split best."""
+    # One model is no choice, and there need not be a validation split.
     if len(path) == 1:
         return 0
     return min(range(len(path)), key=lambda number: path[number]["validation_loss"])

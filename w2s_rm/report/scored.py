@@ -125,14 +125,14 @@ def read_labels(run: Run) -> list[Scored]:
     Raises:
         DataError: A file is broken.
     """
-    samples, folders, given, sets = _Samples(), set[tuple[Path, ...]](), set[tuple[object, ...]](), list[Scored]()
+    samples, folders, seen, sets = _Samples(), set[tuple[Path, ...]](), set[tuple[object, ...]](), list[Scored]()
     for method in (None, *run.methods):
         stages = [stage for seed in run.seeds if (stage := run.find(None, LABELS, method, seed)) is not None]
-        found = tuple(stage.folder for stage in stages)
+        of_seeds = tuple(stage.folder for stage in stages)
         # Methods without transforms have the stage that labels in common.
-        if len(found) < len(run.seeds) or found in folders:
+        if len(of_seeds) < len(run.seeds) or of_seeds in folders:
             continue
-        folders.add(found)
+        folders.add(of_seeds)
         transforms = tuple(str(entry["name"]) for entry in _config(stages[0]).get("transforms", ()))
         if transforms and _TEMPERATURE not in transforms:
             continue
@@ -141,8 +141,8 @@ def read_labels(run: Run) -> list[Scored]:
         named = stages[0].method
         # By file and number: methods that transform the same labels were given the same ones, unless a transform
         # dropped some.
-        if (key := tuple((one.file, len(one.rows)) for one in before)) not in given:
-            given.add(key)
+        if (key := tuple((labels.file, len(labels.rows)) for labels in before)) not in seen:
+            seen.add(key)
             sets += samples.scored(LABELS, named, before)
         if transforms:
             sets += samples.scored(LABELS, named, said, transforms)
@@ -182,8 +182,8 @@ def _given(stage: PlannedStage, made: _Said) -> _Said:
     file = beside(stage.folder, Path(_config(stage)["labels"]))
     if not file.is_file():
         return _Said(file, {}, False, stage)
-    given = read_log_probabilities(file)
-    return _Said(file, {id: (given[id], gold) for id, (_, gold) in made.rows.items()}, False, stage)
+    log_probabilities = read_log_probabilities(file)
+    return _Said(file, {id: (log_probabilities[id], gold) for id, (_, gold) in made.rows.items()}, False, stage)
 
 
 def examples_of(stage: PlannedStage) -> Path | None:

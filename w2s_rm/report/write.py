@@ -59,7 +59,7 @@ def write_report(
         findings = Findings(asked)
         # First: what a suite was run to find out.
         collected.insert(0, Collected(Findings.name, findings, findings.rows(runs)))
-    drawn = {one.name: one.section.figure(one.rows) for one in collected}
+    drawn = {part.name: part.section.figure(part.rows) for part in collected}
     figures = {"plot": plot(rows), **{name: images for name, images in drawn.items() if images is not None}}
     records = [row_record(row) for row in rows]
     files = {
@@ -67,9 +67,9 @@ def write_report(
         "report.csv": _csv([{k: v for k, v in record.items() if k not in _NOT_FLAT} for record in records]),
         "report.json": _json(records),
     }
-    for name, section, found in ((one.name, one.section, one.rows) for one in collected):
-        files[f"{name}.csv"] = _csv([section.flat_record(row) for row in found])
-        files[f"{name}.json"] = _json([section.record(row) for row in found])
+    for name, section, section_rows in ((part.name, part.section, part.rows) for part in collected):
+        files[f"{name}.csv"] = _csv([section.flat_record(row) for row in section_rows])
+        files[f"{name}.json"] = _json([section.record(row) for row in section_rows])
     if asked is not None:
         files["findings.md"] = markdown(finding_blocks(collected[0].rows, level=1)).encode()
     for name, images in figures.items():

@@ -131,6 +131,7 @@ class StageFolder:
     @property
     def finished(self) -> bool:
         """Whether the stage has written its manifest, and all that it made is there, as large as it was."""
+        # Sizes alone: this is asked of every stage of every plan, and to read all weights again would take minutes.
         return self.was_finished and not self.problems(lambda name: False)
 
     def problems(self, reads: Callable[[str], bool]) -> list[str]:

@@ -84,10 +84,10 @@ def beside(folder: Path, planned: Path) -> Path:
         planned (`Path`): The folder of another stage or a file in it, as the config of the first has it.
     """
     # From the file up: the folder of the stage is the first part of the path that stands beside this stage's own.
-    for place in (planned, *planned.parents):
-        moved = folder.parent / place.name
-        if place.name and moved.is_dir():
-            return moved / planned.relative_to(place)
+    for ancestor in (planned, *planned.parents):
+        moved = folder.parent / ancestor.name
+        if ancestor.name and moved.is_dir():
+            return moved / planned.relative_to(ancestor)
     return planned
 
 

@@ -151,11 +151,11 @@ class Reporter:
             for name, value in logs.items()
             if isinstance(value, int | float) and math.isfinite(value)
         }
-        found = next((numbers[name] for name in _ACCURACIES if name in numbers), None)
+        accuracy = next((numbers[name] for name in _ACCURACIES if name in numbers), None)
         # Once a held-out accuracy is known, that of training batches, logged far more often, does not take its place.
         held_out = any(name in numbers for name in _ACCURACIES[:-1])
-        if found is not None and (held_out or not self._held_out):
-            self._accuracy, self._held_out = found, held_out
+        if accuracy is not None and (held_out or not self._held_out):
+            self._accuracy, self._held_out = accuracy, held_out
         self._loss = numbers.get("loss", self._loss)
 
 

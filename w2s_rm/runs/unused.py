@@ -36,8 +36,8 @@ def unused_stages(runs: Path) -> list[Unused]:
         ArtifactError: There is no plan, or one that cannot be read: then nothing is known to be unused.
     """
     used = _used(runs)
-    found = [Unused(folder, _size(folder)) for folder in _stages(runs) if folder.name not in used]
-    return sorted(found, key=lambda unused: (-unused.bytes, unused.folder.name))
+    entries = [Unused(folder, _size(folder)) for folder in _stages(runs) if folder.name not in used]
+    return sorted(entries, key=lambda unused: (-unused.bytes, unused.folder.name))
 
 
 def remove(runs: Path, folder: Path) -> None:

@@ -55,6 +55,7 @@ class Debate:
     """
 
     debater: str | None = None
+    # A mapping has no hash, and that of a frozen dataclass is made of its fields.
     endpoint: Mapping[str, Any] | None = field(default=None, hash=False)
     form: str = DEBATE
     turns: int = 1

@@ -101,8 +101,8 @@ def _math_shepherd(row: Row) -> Parts:
             )
         marks.append(mark)
         at += 1
-    problem, found, rest = pieces[0].partition(_FIRST)
-    if not found:
+    problem, first_mark, rest = pieces[0].partition(_FIRST)
+    if not first_mark:
         raise DataError(
             f"{row.place}: 'input' has no {_FIRST!r} to part problem and solution; mend it, or drop the row"
         )
@@ -121,11 +121,11 @@ def _prm800k(row: Row) -> Parts:
 def _chosen(row: Row, number: int, entry: Mapping[str, Any]) -> tuple[str, int]:
     """The text of a step that an attempt went on with, and its rating."""
     written, completions = entry.get("human_completion"), entry.get("completions") or []
-    place = entry.get("chosen_completion")
-    if place is None and written:
+    choice = entry.get("chosen_completion")
+    if choice is None and written:
         # What a person writes in place of wrong completions is right.
         return str(written["text"] if isinstance(written, Mapping) else written), 1
-    taken = completions[place or 0] if (place or 0) < len(completions) else {}
+    taken = completions[choice or 0] if (choice or 0) < len(completions) else {}
     if not isinstance(taken.get("text"), str) or taken.get("rating") not in (-1, 0, 1):
         raise DataError(f"{row.place}: step {number} of 'label' has no completion with a rating; drop the row")
     return taken["text"], taken["rating"]

@@ -67,6 +67,7 @@ class World:
     @cached_property
     def ranks_AE(self) -> NDArray[np.int64]:
         """Hidden rank of each entity on each attribute: a permutation of `0 .. E-1` in every row."""
+        # A number beside the seed for each kind of thing that is drawn from it: more of one changes nothing of another.
         rng = np.random.default_rng([self.seed, 1])
         return np.stack([rng.permutation(self.n_entities) for _ in range(self.n_attributes)])
 
@@ -77,6 +78,7 @@ class World:
             closest (`int`, *optional*): As in [`facts`].
         """
         most = self.n_entities - 1 if closest is None else min(closest, self.n_entities - 1)
+        # Of E entities in a row, E - d pairs are d ranks apart.
         return self.n_attributes * sum(self.n_entities - apart for apart in range(1, most + 1))
 
     def facts(self, closest: int | None = None) -> Iterator[Fact]:

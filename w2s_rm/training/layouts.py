@@ -193,10 +193,10 @@ def chains(head: Head, rows: Rows, indices: Iterable[int] | None = None) -> list
     part = rows.select(wanted) if isinstance(rows, datasets.Dataset) else [rows[index] for index in wanted]
     # A slice of a column is read from the disk once; item by item it would be read again for each.
     prompts = _column(part, "prompt_ids")[:]
-    found: dict[int, list[int]] = {}
+    by_host: dict[int, list[int]] = {}
     for place, host in enumerate(hosts_of(prompts)):
-        found.setdefault(host, []).append(place)
-    return [[wanted[place] for place in sorted(chain, key=lambda at: len(prompts[at]))] for chain in found.values()]
+        by_host.setdefault(host, []).append(place)
+    return [[wanted[place] for place in sorted(chain, key=lambda at: len(prompts[at]))] for chain in by_host.values()]
 
 
 def max_tokens(args: Any) -> int | None:

@@ -146,7 +146,7 @@ class WeakToStrongMixin(Trainer):
         inner = getattr(self.optimizer, "optimizer", None)
         # DeepSpeed's wraps another one.
         wrapped = (inner, getattr(inner, "optimizer", None))
-        return next((one for one in wrapped if callable(getattr(one, "eval", None))), None)
+        return next((optimizer for optimizer in wrapped if callable(getattr(optimizer, "eval", None))), None)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load micro-batches as lists of passes; a step's examples depend on seed, epoch and global batch size only.

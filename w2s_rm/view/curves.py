@@ -88,9 +88,11 @@ def by_measure(curves: Iterable[tuple[str, str, Mapping[str, Points]]]) -> dict[
         name: {
             "label": label,
             "lines": [
-                {"title": title, "kind": kind, "points": found[name]} for title, kind, found in listed if name in found
+                {"title": title, "kind": kind, "points": points[name]}
+                for title, kind, points in listed
+                if name in points
             ],
         }
         for name, label in MEASURES.items()
-        if any(name in found for _, _, found in listed)
+        if any(name in points for _, _, points in listed)
     }

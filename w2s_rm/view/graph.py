@@ -72,7 +72,7 @@ def _rows(columns: Sequence[int], needs: Sequence[Sequence[int]]) -> Mapping[int
     """Order each column by the mean row of what its boxes read; equal ones stay in their order."""
     rows: dict[int, int] = {}
     for column in sorted(set(columns)):
-        own = [place for place, found in enumerate(columns) if found == column]
+        own = [place for place, its_column in enumerate(columns) if its_column == column]
         own.sort(key=lambda place: fmean(rows[needed] for needed in needs[place]) if needs[place] else 0.0)
         rows |= {place: row for row, place in enumerate(own)}
     return rows

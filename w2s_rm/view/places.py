@@ -41,8 +41,8 @@ class Places:
         Args:
             name (`str`): The folder's name, as a plan has it; of its path nothing else counts.
         """
-        found = (_entry(root, (_STAGES, name), stat.S_ISDIR) for root in (self.root, self.cache))
-        return next((folder for folder in found if folder is not None), None)
+        folders = (_entry(root, (_STAGES, name), stat.S_ISDIR) for root in (self.root, self.cache))
+        return next((folder for folder in folders if folder is not None), None)
 
 
 def within(root: Path, *names: str) -> Path | None:

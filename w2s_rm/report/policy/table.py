@@ -91,7 +91,7 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
 def _credits(measured: Mapping[str, list[PolicyResult]]) -> Credits:
     """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
     ids = measured[STUDENT][0].ids
-    return Credits({of: np.stack([_in_order(one, ids) for one in results]) for of, results in measured.items()})
+    return Credits({of: np.stack([_in_order(result, ids) for result in results]) for of, results in measured.items()})
 
 
 def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:
