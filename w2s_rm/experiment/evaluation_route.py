@@ -121,5 +121,6 @@ def _most_steps(stage: Train) -> int | None:
     size = SplitSizes(**examples.maker.sizes).wanted[Path(examples.path).stem]
     if size is None:
         return None
+    # Rounded up: the last batch of an epoch may be a smaller one.
     steps = -(-size // batch_size(options, stage.launch.processes))
     return math.ceil(float(options.get("num_train_epochs", _EPOCHS)) * steps)

@@ -229,6 +229,7 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
             validation=label("validation"),
             note=note,
         )
+        # Planned as a student, for it has the loss and the options of one; in rounds before the last it is no result.
         student = dataclasses.replace(student, of=of)
         # From here on the student is the supervisor, of every split that is asked for.
         label = functools.partial(route.relabel, student.model, seed=seed, part=method.model, note=f"by {name}")
@@ -316,6 +317,7 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
                 visit(needed)
         role = (stage.of, stage.method, stage.policy, stage.seed) if stage.reported else None
         same = by_folder.setdefault(stage.folder, {})
+        # Of what computes the same, the role that a reader knows gives the title.
         if role not in same or (same[role].of == INTERMEDIATE and stage.of != INTERMEDIATE):
             same[role] = stage
 

@@ -210,6 +210,7 @@ def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml
     marked = load_marked(path, list(overrides), replacing)
     checker = Checker(marked)
     recipe = checker.recipe()
+    # Of a recipe that is right so far: these look at options together, and take their types for granted.
     if not checker.problems:
         # The options of several models may stand in one place.
         for keys, wrong in dict.fromkeys(evaluation_problems(recipe)):
@@ -369,6 +370,7 @@ class Checker:
         from w2s_rm.training.pretraining import Pretraining, pretrained_by
 
         data = self.mapping(path, value)
+        # Of any seed: options are right or wrong for all.
         self.report(path, options.option_mistakes(Pretraining, pretrained_by(data, 0), "pretrain", _hint))
         return data
 

@@ -151,6 +151,7 @@ def fitting_sizes(examples: Sequence[Example], given: dict[str, Any], name: str,
     if isinstance(sizes.draw, str):
         sizes = replace(sizes, draw=0)
     parts = split_examples(examples, sizes, name, n_classes)
+    # Only now, after splitting, which refuses sizes that do not fit.
     if given:
         return given
     # With this proportion the splits are as wide as those that were just counted, so that these sizes fit.

@@ -58,6 +58,7 @@ def _check_whole(source: Path) -> None:
 def _load(source: Path) -> tuple[Any, Any]:
     folder, name = str(source.parent), source.name
     try:
+        # Dequantised to float32, so that weights are rounded to bfloat16 only once.
         with quiet_loading():
             model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
             return model, AutoTokenizer.from_pretrained(folder, gguf_file=name)

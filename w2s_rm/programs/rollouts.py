@@ -129,6 +129,7 @@ def _mask(prompt_mask_NT: Tensor, rows_NT: Tensor, width: int, tokenizer: Any) -
 
 def _log_probability(model: Any, rows_NT: Tensor, mask_NT: Tensor, width: int) -> Tensor:
     """Log-probability of each completion, in float32, shape `(N,)`."""
+    # Rows are padded on the left: positions count from the first token that is none.
     positions_NT = (mask_NT.cumsum(dim=1) - 1).clamp(min=0)
     # The last token of the prompt predicts the first of the completion.
     kept = rows_NT.shape[1] - width + 1
@@ -136,6 +137,8 @@ def _log_probability(model: Any, rows_NT: Tensor, mask_NT: Tensor, width: int) -
         logits_NTV = model(
             input_ids=rows_NT, attention_mask=mask_NT, position_ids=positions_NT, logits_to_keep=kept
         ).logits
+    # Each place predicts the next token, and the last one predicts nothing that was written. In float32, for hundreds
+    # of logarithms are added up.
     log_p_NTV = torch.log_softmax(logits_NTV[:, :-1].float(), dim=-1)
     log_p_NT = log_p_NTV.gather(2, rows_NT[:, width:, None])[..., 0]
     return (log_p_NT * mask_NT[:, width:]).sum(dim=1)
