@@ -27,7 +27,6 @@ class Generative:
         train (`Mapping`, *optional*): Training options of this part, where they differ: fields of TRL's `SFTConfig`.
     """
 
-    # A mapping has no hash, and that of a frozen dataclass is made of its fields.
     train: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def prepare(self, route: Route, training: Train) -> Train:
