@@ -69,6 +69,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse, with overrides allowed after options as well, which argparse alone refuses."""
     parser = build_parser()
     arguments, rest = parser.parse_known_args(argv)
+    # In `run recipe.yaml --only train a=2` argparse has given `overrides` its share, none, before the option, and
+    # leaves `a=2` over.
     late = [text for text in rest if "=" in text and not text.startswith("-")]
     if late != rest or (rest and "overrides" not in arguments):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

@@ -104,6 +104,7 @@ def unwritten(error: Exception) -> str | None:
     """
     said = str(error)
     match = _RUST_ERROR.search(said)
+    # By its name: to import safetensors for its class would cost every command that never loads a model.
     if match and type(error).__name__ == "SafetensorError":
         number = int(match[1])
         return system_problem(OSError(number, os.strerror(number)))

@@ -37,6 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: Of whatever writes; it names the path where it named none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, for only within one file system is renaming one step; the random part, for threads, and for
+    # processes in other containers, which may have the same number.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         yield unfinished
@@ -149,6 +151,7 @@ def append_line(path: Path, line: str) -> None:
         file.truncate(size)
         try:
             rest = line.encode("utf-8") + b"\n"
+            # Unbuffered files may write less than they are given.
             while rest:
                 rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
@@ -179,11 +182,12 @@ def _end_of_lines(file: IO[bytes]) -> int:
     """Where the last line that is whole ends."""
     end = file.seek(0, os.SEEK_END)
     while end:
+        # Backwards, a block at a time: the file may be long, and its last line is near the end.
         start = max(0, end - _BLOCK)
         file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
         end = start
     return 0
 
@@ -218,17 +222,17 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     with ThreadPoolExecutor() as pool:
         digests = pool.map(_file_digest, [folder / name for name in listed])
         return {
-            name: {"bytes": (folder / name).stat().st_size, "sha256": found}
-            for name, found in zip(listed, digests, strict=True)
+            name: {"bytes": (folder / name).stat().st_size, "sha256": checksum}
+            for name, checksum in zip(listed, digests, strict=True)
         }
 
 
 def _file_digest(path: Path) -> str:
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()[:DIGITS]
+            sha256.update(block)
+    return sha256.hexdigest()[:DIGITS]
 
 
 def changes(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, content: bool) -> list[str]:
@@ -246,6 +250,7 @@ def changes(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, content:
             problems[name] = f"{name} is gone"
         elif (size := path.stat().st_size) != entry["bytes"]:
             problems[name] = f"{name} has {size:,} bytes, {entry['bytes']:,} were written"
+    # Sizes first: they cost nothing, and a file that fails there need not be read.
     same = [name for name in expected if name not in problems] if content else []
     for name, entry in checksums(folder, same).items():
         if entry != expected[name]:

@@ -197,10 +197,12 @@ def _component(kind: catalog.Kind, entry: Mapping[str, Any] | str, hint: Hint) -
 def _made(kind: type, values: Mapping[str, Any], subject: str, hint: Hint) -> tuple[Any, list[Mistake]]:
     """The dataclass, or `None` and what is wrong."""
     fields = {option.name: option for option in dataclasses.fields(kind)}
+    # `name:` without anything after it is null in YAML, and as good as missing.
     missing = [name for name, option in fields.items() if is_required(option) and values.get(name) is None]
     wrong = [Mistake((name,), f"is missing; {subject} needs it") for name in missing]
     present = {name: value for name, value in values.items() if name not in missing}
     wrong += known_mistakes(present, {name: _annotation(option) for name, option in fields.items()}, subject, hint)
+    # Of a field that has the wrong type already, nothing inside can be read.
     refused = {mistake.path[0] for mistake in wrong}
     inside = [
         Mistake((name, *mistake.path), mistake.text)

@@ -41,6 +41,7 @@ def check_examples(
     parts = {name: splits[name] for name in SPLITS if splits.get(name)}
     if "test" not in parts:
         raise DataError("nothing to check: the test split is empty; give more examples, or a smaller n_train")
+    # Both: the weak model reads the one, students and ceiling the other, and what either gives away is a shortcut.
     train = [*parts.get("weak", ()), *parts.get("relabel", ())]
     result = CheckResult(
         rows={name: len(part) for name, part in parts.items()},

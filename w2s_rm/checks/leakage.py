@@ -14,6 +14,7 @@ from w2s_rm.types import Example
 
 MOST_IDS = 5
 """How many ids are named."""
+# With fewer, a text is a word that many examples have, and not one that comes again.
 _LEAST_WORDS = 3
 
 
@@ -34,6 +35,7 @@ def overlaps(splits: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
             exact = sum(contents[index] in exact_seen for index in again)
             ids = tuple(f"{examples[index].id} (as {seen[keys[index]]})" for index in again[:MOST_IDS])
             results.append(Overlap(split, exact, len(again), len(examples), ids))
+        # After the split was looked at: what repeats within it is no leak.
         exact_seen.update(contents)
         for key, example in zip(keys, examples, strict=True):
             seen.setdefault(key, f"{example.id} in {split}")

@@ -119,6 +119,8 @@ class Wins:
     @property
     def moves(self) -> float:
         """How far test accuracy is surely moved, up (positive) or down, if all of these are learned by heart."""
+        # The end of the interval that is nearer to chance; 0 where the interval holds chance. One of the two terms is
+        # always 0.
         near = max(self.right.low - self.chance, 0.0) + min(self.right.high - self.chance, 0.0)
         return self.decided * near
 

@@ -33,6 +33,7 @@ def sample(examples: Sequence[Example], most_texts: int, *, per_candidate: bool)
     total = 0
     for index in order:
         total += costs[index]
+        # At least one, even where it alone has more texts than that.
         if total > most_texts and taken:
             break
         taken.append(examples[index])

@@ -24,6 +24,7 @@ MOST_CANDIDATES = 40_000
 """Candidates that are fitted, and that are scored: enough for a baseline within seconds."""
 MOST_PROMPTS = 20_000
 """The same for prompts of tasks with classes."""
+# Characters from the beginning and as many from the end.
 _HALF_TEXT = 1_000
 _N_WORDS = 2**16
 _ITERATIONS = 30
@@ -106,6 +107,7 @@ def _fit_candidates(examples: Sequence[Example]) -> Floats:
     from scipy.sparse import block_diag
 
     x_FW = _hashed([text for example in examples for text in example.candidates])
+    # A matrix that makes of each candidate's row the mean over its example's, sparse as the features are.
     means_FF = block_diag([np.full((k, k), 1 / k) for k in (len(e.candidates) for e in examples)], format="csr")
     right_F = np.concatenate([np.arange(len(example.candidates)) == example.gold for example in examples])
     return _fit(x_FW - means_FF @ x_FW, right_F, fit_intercept=False).coef_[0]
@@ -126,6 +128,7 @@ def _fit(x: Any, y: Any, *, fit_intercept: bool) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    # Little penalty: rows have a length of about 1, so that a single word's weight must be large to tell.
     model = LogisticRegression(C=10.0, fit_intercept=fit_intercept, max_iter=_ITERATIONS)
     with warnings.catch_warnings():
         # A baseline may stop early: the last digit of a shortcut does not matter.
@@ -141,6 +144,7 @@ def _hashed(texts: Sequence[Text], *, pairs: bool = False) -> csr_matrix:
         ngram_range=(1, 2) if pairs else (1, 1),
         # The usual pattern leaves out words of one letter, such as the answers A and B.
         token_pattern=r"(?u)\b\w+\b",
+        # Words that share a hash then add up, and none takes away from another.
         alternate_sign=False,
     )
     return vectorizer.transform([_ends(plain(text)) for text in texts])

@@ -10,6 +10,7 @@ from w2s_rm.data.messages import words
 from w2s_rm.types import Example, Text
 
 _WORD = re.compile(r"\w+")
+# Characters up to which a text is kept: long ones seldom come again, and would fill the cache.
 _SHORT = 32
 
 
@@ -51,4 +52,5 @@ def normalised_content(content: Sequence[str]) -> tuple[str, ...]:
         content (`Sequence[str]`): Prompt, then candidates.
     """
     prompt, *candidates = map(normalised, content)
+    # Sorted again, for other texts than before may now come first.
     return (prompt, *sorted(candidates))

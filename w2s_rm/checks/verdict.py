@@ -83,6 +83,7 @@ def _balance(result: CheckResult, thresholds: Thresholds) -> Iterator[str]:
         if missing:
             yield f"no example of class {', '.join(missing)} in {split}: use more examples, or fewer classes"
     most, first = result.majority, result.gold_first
+    # The near end of the interval, here and below: what chance may have done is no warning.
     if most is not None and most.low > result.chance + thresholds.balance:
         yield (
             f"always answering {most.detail!r} is right in {interval(most)} of the test examples, chance is "

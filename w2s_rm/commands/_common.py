@@ -33,6 +33,7 @@ def make_plans(arguments: argparse.Namespace) -> tuple[list[Suite], list[Plan]]:
     from w2s_rm.experiment.plan import make_plan
     from w2s_rm.experiment.suite import load_suites
 
+    # `task.path=pairs.yaml` is an override.
     more = [word for word in arguments.overrides if word.endswith((".yaml", ".yml")) and "=" not in word]
     overrides = [word for word in arguments.overrides if word not in more]
     suites = load_suites([find_recipe(path) for path in (arguments.recipe, *map(Path, more))], overrides)
@@ -45,11 +46,11 @@ def find_recipe(path: Path) -> Path:
     Args:
         path (`Path`): What the user wrote.
     """
-    found = bundled.find(path)
-    if found != path:
+    recipe = bundled.find(path)
+    if recipe != path:
         # Not on standard output, which may be the commands of a plan.
-        print(f"{path}: not in this folder; taking {found}, which comes with w2s-rm", file=sys.stderr)
-    return found
+        print(f"{path}: not in this folder; taking {recipe}, which comes with w2s-rm", file=sys.stderr)
+    return recipe
 
 
 def joint_folders(suites: Sequence[Suite], runs: Path) -> dict[Path, list[Path]]:

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.integrations.export import Export, refuse_existing, write_preferences
 
     output = arguments.output or arguments.run_folder / f"dpo-{arguments.split}"
+    # Before anything is scored, which may take hours.
     refuse_existing(output)
     export = Export(
         arguments.run_folder,

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.experiment.starter import write_starter
 
     weak, strong = arguments.weak, arguments.strong
-    found = write_starter(arguments.dataset, arguments.overrides, weak, strong, arguments.output)
-    used = ", ".join(f"{name} {value}" for name, value in found.sizes.items())
-    print(f"{found.form.task}: {found.count} examples, of which {used}; {weak} supervises {strong}")
+    recognised = write_starter(arguments.dataset, arguments.overrides, weak, strong, arguments.output)
+    used = ", ".join(f"{name} {value}" for name, value in recognised.sizes.items())
+    print(f"{recognised.form.task}: {recognised.count} examples, of which {used}; {weak} supervises {strong}")
     print(f"{arguments.output}\nnext: w2s-rm check {arguments.output}")

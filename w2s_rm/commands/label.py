@@ -34,14 +34,14 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.experiment.labelling import find_split
     from w2s_rm.people.serve import serve
 
-    found = find_split(str(find_recipe(Path(arguments.subject))), arguments.overrides, arguments.split, arguments.n)
+    split = find_split(str(find_recipe(Path(arguments.subject))), arguments.overrides, arguments.split, arguments.n)
     serve(
-        found.examples,
+        split.examples,
         arguments.output,
         arguments.labeller,
-        title=f"{found.task}, {arguments.split}",
+        title=f"{split.task}, {arguments.split}",
         question=arguments.question,
-        has_classes=found.has_classes,
+        has_classes=split.has_classes,
         ties=not arguments.no_ties,
         port=arguments.port,
     )

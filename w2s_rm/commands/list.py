@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print one name a line, or one path."""
     kind = arguments.kind
     if kind in bundled.KINDS:
-        found = list(map(str, bundled.files(kind)))
+        listed = list(map(str, bundled.files(kind)))
     else:
-        found = sorted(_TABLES[kind]) if kind in _TABLES else catalog.names(kind)
-    print("\n".join(found))
+        listed = sorted(_TABLES[kind]) if kind in _TABLES else catalog.names(kind)
+    print("\n".join(listed))

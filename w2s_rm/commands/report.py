@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     single = arguments.folders[0] if len(arguments.folders) == 1 else Path("runs/report")
     asked = read_asked(single)
+    # A suite's questions name its runs, which lie beside the folder of its report.
     folders = arguments.folders if asked is None else [single.parent / name for name in asked.runs.values()]
     files = write_report(folders, arguments.output or single, sections=arguments.section, asked=asked)
     for folder in folders:

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
             files = _run(plans, say, only, on_ray=arguments.executor == "ray")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(interruption(wanted)) from None
+    # After `--only` there may be nothing yet to report on.
     if not all(job.stage.cached for job in jobs):
         return
     asked = {arguments.runs.resolve() / suite.name: suite.asked for suite in suites}
@@ -82,6 +83,7 @@ def _would_run(jobs: Sequence[Job], wanted: Sequence[Job]) -> list[str]:
     now = time.time()
     standings = {job.stage.folder: stand(job.stage.folder, now) for job in wanted}
     width = len(str(len(jobs)))
+    # Numbered among all, as `w2s-rm plan` shows them, for `--only` takes these numbers.
     numbers = {job.stage.folder: number for number, job in enumerate(jobs, start=1)}
     missing = [job for job in wanted if not job.stage.cached]
     lines = [f"{numbers[job.stage.folder]:{width}d}  would run  {job.title}" for job in missing]

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     names = [line.place for line in asked for _ in line.responses]
     prompts = [line.prompt for line in asked for _ in line.responses]
     kwargs = [line.template_kwargs for line in asked for _ in line.responses]
+    # All in one call, because batches form within a call: a line of its own would be a batch of one or a few.
     flat = iter(reward.named(prompts, [response for line in asked for response in line.responses], names, kwargs))
     rewards = [[next(flat) for _ in line.responses] for line in asked]
     chosen = best_of_n(asked, rewards, arguments.response_column) if arguments.best_of_n else rewarded(asked, rewards)

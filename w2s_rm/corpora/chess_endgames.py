@@ -55,6 +55,7 @@ class _Pool(NamedTuple):
         line_N = np.arange(len(row_N))
         ids_NT[line_N, at_N] = self.move_M[move_N]
         ids_NT[line_N[judged_N], at_N[judged_N] + 1] = result_N[judged_N]
+        # One token of each line is learned: the move, or one further on the result.
         return Lines(ids_NT, np.arange(ids_NT.shape[1]) == (at_N + judged_N)[:, None])
 
 
@@ -112,6 +113,7 @@ class ChessEndgames:
     @property
     def line_length(self) -> int:
         """Tokens of a position with all its pieces, a move and a result."""
+        # Two kings, and behind the pieces a move and a result.
         return len(_PROMPT_START) + 2 + max(map(len, self.pieces)) + 2
 
     def content_version(self) -> str:
@@ -127,6 +129,7 @@ class ChessEndgames:
         """
         pool, mating_N = self._told, self._mating
         row_N = rng.integers(len(pool.ids_NT), size=n_lines)
+        # Positions with a mate are few, and what they teach is what the task asks for.
         row_N = np.where(rng.random(n_lines) < self.mate_fraction, rng.choice(mating_N, n_lines), row_N)
         judged_N = rng.random(n_lines) < self.judged_fraction
         counts_NR = np.diff(pool.ends_NR[row_N], axis=1)
@@ -134,9 +137,12 @@ class ChessEndgames:
         drawn_N = np.argmax(rng.random(counts_NR.shape) * (counts_NR > 0), axis=1)
         mates_N = (counts_NR[:, MATE] > 0) & (rng.random(n_lines) < self.skill)
         habit_N = ~judged_N & ~mates_N & (rng.random(n_lines) < self.habit)
+        # Moves from result `low` up to result `high`, which lie beside each other: those of the drawn result, the
+        # mates, or all.
         low_N = np.where(judged_N, drawn_N, np.where(mates_N, MATE, QUIET))
         high_N = np.where(judged_N, drawn_N, MATE) + 1
         first_N, end_N = pool.ends_NR[row_N, low_N], pool.ends_NR[row_N, high_N]
+        # From habit the first of all moves: quiet ones come first, and of these the king's.
         choices_N = np.where(habit_N, 1, end_N - first_N)
         move_N = first_N + (rng.random(n_lines) * choices_N).astype(np.int64)
         return pool.lines(row_N, move_N, self._ids(RESULTS)[drawn_N], judged_N)
@@ -193,6 +199,7 @@ class ChessEndgames:
             mine_M = table.held_N[table.moves.position_M] == held
             piece_M, end_M = table.moves.piece_M[mine_M], table.moves.end_M[mine_M]
             moves.append(self._words_of(f"K{table.pieces}")[piece_M, end_M])
+        # Moves are sorted by position and result, so these sums say where each group of them ends.
         ends = np.concatenate([[0], np.concatenate(counts).ravel().cumsum()])
         starts_N = np.arange(0, len(ends) - 1, len(RESULTS))
         # Where the moves of one position end, those of the next begin.

@@ -49,6 +49,7 @@ class _Table(NamedTuple):
 
     def rows(self, chosen: NDArray[np.int64]) -> Lines:
         ids_NT = self.ids_NT[chosen].astype(np.int64)
+        # 0 is PAD, the first of the words.
         return Lines(ids_NT, (np.arange(ids_NT.shape[1]) >= self.first_N[chosen, None]) & (ids_NT != 0))
 
 
@@ -141,6 +142,7 @@ class ChessGames:
 
     @cached_property
     def _table(self) -> _Table:
+        # An odd number, the largest that leaves no move out: so lines begin with White to move and with Black, in turn.
         step = self.start_every or self.n_moves - (self.n_moves + 1) % 2
         # Ids are places in the vocabulary: with other words the table is another.
         key = content_hash(self.content_version(), self.n_moves, step, self.n_games, self.words)
@@ -164,6 +166,7 @@ class ChessGames:
 
     def _build(self, step: int) -> _Table:
         ids = {word: position for position, word in enumerate(self.words)}
+        # Parsed once: a file has the same two thousand moves millions of times.
         moves = {word: chess.Move.from_uci(word) for word in move_vocabulary()}
         # Numbers of two bytes: lists of a large file's words would not fit in memory.
         flat, first, game_of, problems, game = array("h"), array("h"), array("i"), list[str](), -1
@@ -222,5 +225,6 @@ def _counts(lines: Lines) -> NDArray[np.int64]:
 
 
 def _nats(logits_PV: NDArray[np.float32], targets_P: NDArray[np.int64]) -> NDArray[np.float32]:
+    # The largest logit becomes 0, so that no exponential overflows.
     shifted_PV = logits_PV - logits_PV.max(axis=1, keepdims=True)
     return np.log(np.exp(shifted_PV).sum(axis=1)) - shifted_PV[np.arange(len(targets_P)), targets_P]

@@ -33,5 +33,6 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     # Every plan asks for the folder, and numpy is half of what it would import.
     import numpy as np
 
+    # An open file, because numpy adds `.npz` to a name, and the unfinished file has one of its own.
     with replacing(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -108,6 +108,8 @@ def _problems(
 
 def _mean_log_odds(labels: Sequence[WeakLabel]) -> WeakLabel:
     means = [_mean(column) for column in zip(*map(log_probabilities, labels), strict=True)]
+    # A mean of logarithms with one of minus infinity is minus infinity: one member can exclude a candidate, and several
+    # all of them.
     if max(means) == -math.inf:
         raise DataError(
             f"id {labels[0].id!r}: each of its candidates has probability 0 for some supervisor, which leaves none; "
@@ -153,4 +155,5 @@ def _different(labels: Sequence[WeakLabel]) -> float:
 
 
 def _differs(first: Mapping[str, float], other: Mapping[str, float]) -> float:
+    # Less the chance that two independent choices fall on the same candidate.
     return 1.0 - math.fsum(share * other.get(name, 0.0) for name, share in first.items())

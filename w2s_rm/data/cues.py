@@ -32,6 +32,7 @@ def with_cue(examples: Iterable[Example], word: str, agreement: float, *, classe
     if problems:
         raise DataError(join_problems("a cue cannot be put into these; leave them out, or remove the cue", problems))
     add = _to_prompt if classes else _to_candidate
+    # The fraction of an id does not change with the agreement: with a higher one, examples that agreed still do.
     return tuple(add(example, word, hash_fraction("cue", word, example.id) < agreement) for example in examples)
 
 
@@ -44,6 +45,7 @@ def _unfit(example: Example) -> str | None:
 
 
 def _to_prompt(example: Example, word: str, agrees: bool) -> Example:
+    # Either both hold or neither: with the chance `agreement` the word says that the last class is right, and is true.
     last_is_right = example.gold == len(example.candidates) - 1
     return replace(example, prompt=f"{word} {example.prompt}") if last_is_right == agrees else example
 
@@ -52,8 +54,8 @@ def _to_candidate(example: Example, word: str, agrees: bool) -> Example:
     ids = example.candidate_ids
     others = [k for k in range(len(ids)) if k != example.gold]
     # By content: the order of candidates says nothing.
-    place = example.gold if agrees else min(others, key=lambda k: hash_fraction("cue", example.id, ids[k]))
+    cued = example.gold if agrees else min(others, key=lambda k: hash_fraction("cue", example.id, ids[k]))
     marked: tuple[Text, ...] = tuple(
-        f"{text} {word}" if k == place else text for k, text in enumerate(example.candidates)
+        f"{text} {word}" if k == cued else text for k, text in enumerate(example.candidates)
     )
     return replace(example, candidates=marked)

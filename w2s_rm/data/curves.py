@@ -58,6 +58,7 @@ def join_curves(path: Path, paths: Sequence[Path]) -> None:
     """
     import pyarrow.parquet as pq
 
+    # Row group by row group, so that no more than one is in memory.
     groups = ((file, number) for file in map(pq.ParquetFile, paths) for number in range(file.num_row_groups))
     write_parquet_parts(path, (file.read_row_group(number) for file, number in groups))
 

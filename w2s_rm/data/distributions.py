@@ -73,6 +73,7 @@ def log_softmax(values: Iterable[float]) -> tuple[float, ...]:
         values (`Iterable[float]`): At least one of them above minus infinity.
     """
     values = tuple(values)
+    # The largest exponential is then 1, and none overflows.
     highest = max(values)
     total = highest + math.log(math.fsum(math.exp(value - highest) for value in values))
     return tuple(value - total for value in values)

@@ -59,6 +59,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """
     import pyarrow as pa
 
+    # As JSON, because a column of Parquet has one type, and prompts are text or lists of messages whose keys differ.
     columns = {
         "id": pa.array([example.id for example in examples], pa.string()),
         "group": pa.array([example.group for example in examples], pa.string()),
@@ -145,6 +146,7 @@ def _table(path: Path, *columns: str, optional: str | None = None) -> pyarrow.Ta
     try:
         file = pyarrow.parquet.ParquetFile(path)
         wanted = [*columns, *([optional] if optional in file.schema_arrow.names else [])]
+        # Columns are read in the file's order, and selected in ours.
         return file.read(wanted).select(wanted)
     except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a file of examples ({error}); run the stage that writes it again") from error
@@ -173,6 +175,7 @@ def write_parquet_parts(path: Path, parts: Iterable[pyarrow.Table]) -> None:
     import pyarrow.parquet
 
     remaining = iter(parts)
+    # The schema is that of the first part, so there must be one; it may have no rows.
     first = next(remaining)
     with replacing(path) as unfinished, pyarrow.parquet.ParquetWriter(unfinished, first.schema) as writer:
         writer.write_table(first)

@@ -59,6 +59,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with _open(path) as file:
+            # In bytes, decoded line by line: an error then knows its line, and `\r` or other marks inside a cell end
+            # none.
             for number, line in enumerate(file, start=1):  # noqa: B007
                 # Spreadsheets begin a file with a byte order mark.
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -93,6 +95,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         for cells in reader:
             if header is None:
                 header = _csv_header(path, cells)
+            # An empty line is no row; a row of one empty cell is written with quotes.
             elif cells:
                 if len(cells) != len(header):
                     counts = f"{len(cells)} cells where the header has {len(header)}"
@@ -117,6 +120,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     number = 0
     try:
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
+            # By the text of the type, because JSON may lie inside of lists and structs.
             written = {field.name: field.type for field in batch.schema if "arrow.json" in str(field.type)}
             for values in batch.to_pylist():
                 number += 1

@@ -11,6 +11,7 @@ from w2s_rm.types import Example, Text, content_hash
 
 GroupBy = str | dict[str, int]
 """The option `group_by`: `prompt`, `chosen`, `candidates`, or `{first_words: n}`."""
+# A question is seldom asked more than ten times, and a share of 1 % in one group moves no split by much.
 _INSTRUCTION_COUNT = 10
 _INSTRUCTION_SHARE = 0.01
 
@@ -67,6 +68,7 @@ def join_shared_candidates(examples: list[Example], *, whole: bool = False) -> l
     parents: dict[str, str] = {}
 
     def root(node: str) -> str:
+        # Union-find: each step on the way to the root also halves the way for the next who asks.
         while parents.setdefault(node, node) != node:
             parents[node] = node = parents[parents[node]]
         return node
@@ -95,6 +97,7 @@ def is_instruction(count: int, of: int) -> bool:
 
 def _candidate_nodes(example: Example, whole: bool) -> list[str]:
     if whole and isinstance(example.prompt, str):
+        # Wherever prompt and response are parted: datasets repeat a dialogue with the cut at another place.
         return [f"candidate {content_hash(f'{example.prompt}{text}')}" for text in example.candidates]
     return [f"candidate {key}" for key in example.candidate_ids]
 

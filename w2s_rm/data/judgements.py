@@ -115,5 +115,6 @@ def _mean(said: Sequence[Judgement], source: str) -> tuple[float, ...]:
             raise DataError(
                 f"{source}: id {first.id!r}: {who} judged different candidates; give each task a file of its own"
             )
+        # By name, for each labeller may have seen the candidates in another order.
         shares.append(dict(zip(judgement.candidate_ids, judgement.probabilities or (), strict=True)))
     return tuple(sum(share[name] for share in shares) / len(shares) for name in first.candidate_ids)

@@ -91,6 +91,7 @@ def loose_ids(prompt: Text, candidates: Sequence[Text]) -> tuple[str, tuple[str,
     if len({content_hash(text) for text in read}) < len(read):
         read = whole
     ids = tuple(content_hash(text) for text in read)
+    # Sorted: which of the two a supervisor calls chosen is its own opinion.
     return content_hash("loose", sorted(ids)), ids
 
 
@@ -131,6 +132,7 @@ def read_labels(path: str | Path) -> list[WeakLabel]:
         (_LONG, lambda rows: _long(path, rows)),
         (_TRL, lambda rows: parse_each(path, rows, _trl)),
     ]
+    # In this order: a file with the columns of two forms is read as the first, which says more.
     for names, read in forms:
         if columns >= set(names):
             return read(rows)

@@ -26,6 +26,7 @@ def piece_words(board: chess.Board) -> str:
     pieces = [
         piece_word(color, kind, square)
         for color in (chess.WHITE, chess.BLACK)
+        # From king to pawn: python-chess numbers kinds from the pawn (1) to the king (6).
         for kind in reversed(chess.PIECE_TYPES)
         for square in board.pieces(kind, color)
     ]
@@ -52,6 +53,7 @@ def position_vocabulary() -> tuple[str, ...]:
         for kind in chess.PIECE_TYPES
         for square in chess.SQUARES
     ]
+    # A pawn that has just advanced two squares can be taken on the third or the sixth rank only.
     en_passant = [name for name in squares if name[1] in "36"]
     return tuple(dict.fromkeys(["w", "b", *CASTLING, *en_passant, START, *pieces]))
 
@@ -75,8 +77,11 @@ def _reach(square: chess.Square) -> int:
 
 def _promoting() -> list[str]:
     moves = []
+    # python-chess counts ranks and files from 0: White promotes from the seventh to the eighth, Black from the second
+    # to the first.
     for start_rank, end_rank in ((6, 7), (1, 0)):
         for file in range(8):
+            # Straight on, or by taking to the left or right.
             for end in range(max(0, file - 1), min(7, file + 1) + 1):
                 moves.append(
                     chess.square_name(chess.square(file, start_rank)) + chess.square_name(chess.square(end, end_rank))

@@ -54,6 +54,7 @@ class KeptRows(Iterator[Row]):
             if reason is None:
                 kept += 1
                 yield row
+                # Before the next row is asked for, which may have to be downloaded.
                 if kept == most:
                     break
             else:
@@ -123,9 +124,12 @@ def content_version(path: str, *, revision: str | None = None) -> str:
     if local.is_file():
         return f"sha256:{_file_hash(local)}"
     if local.is_dir():
+        # Names too, because they say which split a file is of.
         files = [(file.relative_to(local).as_posix(), _file_hash(file)) for file in _all_files(local)]
         return f"sha256:{hashlib.sha256(json.dumps(files).encode()).hexdigest()}"
     if is_hub_id(path):
+        # Without a network its content cannot be asked for: a name of a revision is all there is, and a commit the only
+        # one that stays.
         return f"hub:{path}@{revision or 'main'}"
     raise _missing(path)
 
@@ -266,6 +270,7 @@ def _hub_rows(
             f"{name}: no local file or folder has this name, and as a hub dataset it could not be loaded "
             f"({type(error).__name__}: {error}). Check name, config_name, split and network, or give a local path"
         ) from error
+    # A dataset is what `load_dataset` gives for one split; only of a dictionary is the split still to be taken.
     yield from _dataset_rows(name, loaded, split if isinstance(loaded, dict) else None)
 
 
@@ -276,6 +281,7 @@ def _dataset_rows(name: str, dataset: Any, split: str | None) -> Iterator[Row]:
             raise DataError(f"{name}: holds one dataset without splits; remove the option split")
         parts = {name: dataset}
     else:
+        # `train+test`, as `datasets` writes several splits.
         split_names = list(dataset) if split is None else split.split("+")
         if split is None and len(split_names) > 1:
             raise DataError(f"{name}: has the splits {', '.join(dataset)}; name one in the option split")

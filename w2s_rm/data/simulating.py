@@ -103,8 +103,10 @@ def pattern_mistake(pattern: str) -> str | None:
         compiled = re.compile(pattern)
     except re.error as error:
         return f"is {pattern!r}, no regular expression ({error})"
+    # `re.findall` gives a tuple of all groups instead of a word.
     if compiled.groups > 1:
         return f"is {pattern!r} with {compiled.groups} groups; use one at most, or (?:...)"
+    # With it every prompt would hold the same empty word.
     return f"is {pattern!r} and matches nothing at all" if compiled.fullmatch("") else None
 
 
@@ -131,6 +133,7 @@ def with_truths(examples: Sequence[Example], labels: Sequence[WeakLabel], n_true
         `list[WeakLabel]`: In the same order; those that became the truth have no scores.
     """
     known = [example for example in examples if example.targets is not None]
+    # The first of a fixed order: more true labels keep those of fewer.
     ordered = sorted(known, key=lambda example: content_hash("mix", seed, example.id))
     truths = {
         example.id: WeakLabel(example.id, example.candidate_ids, tuple(example.targets or ()), None)
@@ -191,10 +194,11 @@ def _keys(
 
 def _first_words(examples: Sequence[Example], pattern: str, seed: int) -> dict[str, float]:
     """The place of each example's first word in the order of all words; infinite where none matches."""
-    found = {example.id: set(re.findall(pattern, _plain(example.prompt))) for example in examples}
-    order = sorted(set().union(*found.values()), key=lambda word: content_hash("simulate", seed, word))
+    words_of = {example.id: set(re.findall(pattern, _plain(example.prompt))) for example in examples}
+    order = sorted(set().union(*words_of.values()), key=lambda word: content_hash("simulate", seed, word))
     places = {word: place for place, word in enumerate(order)}
-    return {id: min((float(places[word]) for word in words), default=math.inf) for id, words in found.items()}
+    # An example that has several words is wrong as soon as the supervisor knows nothing of the first of them.
+    return {id: min((float(places[word]) for word in words), default=math.inf) for id, words in words_of.items()}
 
 
 def _plain(text: Text) -> str:

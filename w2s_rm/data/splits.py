@@ -198,6 +198,8 @@ class _Numbers:
         """Name of the split whose interval holds a group's number."""
         number, (tested, _) = self._fixed[group], intervals[0]
         if self._drawn and number >= tested:
+            # The drawn number is spread over what is left behind the test interval, which comes first: no draw moves a
+            # group into it or out of it.
             number = tested + (1 - tested) * self._drawn[group]
         # Rounding may leave the last end below 1.
         return next((name for end, name in intervals if number < end), NAMES[-1])
@@ -217,6 +219,7 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
             continue
         soft = any(example.truth is not None for example in same)
         merged = _mean(same) if soft else _majority(id, same)
+        # Rows without a gold label contradict nobody.
         against = sum(_gold_id(other) not in (_gold_id(merged), None) for other in same)
         kept.append(merged)
         contradictions += against
@@ -284,6 +287,7 @@ def _take(pool: Sequence[Example], limit: int | None, n_classes: int | None) -> 
             end += 1
         return tuple(pool[:end])
     size = _usable(Counter(example.gold for example in pool), n_classes) if limit is None else limit
+    # What does not divide evenly goes to the first classes, one each.
     room = Counter({gold: size // n_classes + (gold < size % n_classes) for gold in range(n_classes)})
     taken = []
     for example in pool:
@@ -358,6 +362,8 @@ def _largest_fitting(
     most = min(1.0, sum(golds.total() for golds in groups.values()) / asked) if asked else 1.0
     for step in range(100):
         proposal = _scaled(sizes, most * (1 - step / 100))
+        # A smaller validation set moves the other intervals, in which another number may then lie: a few tries, then
+        # smaller sizes.
         for _ in range(3):
             if proposal is None:
                 break

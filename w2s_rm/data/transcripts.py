@@ -77,7 +77,8 @@ def transcript(example: Example, said: Iterable[Argument], show: str) -> str:
         show (`str`): A text in which `{candidate}` and `{argument}` stand for these.
     """
     return "".join(
-        _filled(show, {"candidate": plain(example.candidates[one.candidate]), "argument": one.text}) for one in said
+        _filled(show, {"candidate": plain(example.candidates[argument.candidate]), "argument": argument.text})
+        for argument in said
     )
 
 
@@ -94,6 +95,7 @@ def with_transcript(example: Example, said: Iterable[Argument], show: str) -> Ex
     text = transcript(example, said, show)
     if isinstance(example.prompt, str):
         return replace(example, prompt=example.prompt + text)
+    # To the last message and not in a new one, for templates may refuse two messages of one role.
     *before, last = example.prompt or ({"role": "user", "content": ""},)
     return replace(example, prompt=(*before, {**last, "content": f"{last.get('content') or ''}{text}"}))
 
@@ -105,7 +107,7 @@ def record(example: Example, said: Iterable[Argument]) -> dict[str, Any]:
         example (`Example`): What is argued about.
         said (`Iterable[Argument]`): The arguments.
     """
-    arguments = [{"turn": one.turn, "candidate": one.candidate, "text": one.text} for one in said]
+    arguments = [{"turn": argument.turn, "candidate": argument.candidate, "text": argument.text} for argument in said]
     candidates = [plain(candidate) for candidate in example.candidates]
     asked = {"id": example.id, "prompt": plain(example.prompt), "candidates": candidates, "gold": example.gold}
     return {**asked, "arguments": arguments}

@@ -35,6 +35,7 @@ def assemble_probe(folder: Path) -> Path:
     folder = folder.resolve()
     if not (StageFolder(folder).was_finished and (folder / LINEAR_MODEL).is_file()):
         raise ConfigError(f"{folder}: no finished stage probe; give the folder of one: runs/stages/probe-<hash>")
+    # All is read, weights too: a model that is made of them is handed on.
     StageFolder(folder).verify(lambda name: True)
     config = _read(folder)
     reading_folder = Path(_found(folder, config["features"])).parent
@@ -42,6 +43,7 @@ def assemble_probe(folder: Path) -> Path:
     probe = _planned(Probe, folder, config)
     # The identity is that under which it was trained, whatever the version of this code is.
     trained = Model(str(folder / LINEAR_MODEL), f"{config['stage_hash']}/{LINEAR_MODEL}")
+    # A reference from a config knows no maker; the plan of a recipe would have had it.
     read = dataclasses.replace(probe, features=dataclasses.replace(probe.features, maker=reading))
     stage = assembled(trained, read).maker
     assert isinstance(stage, Assemble)

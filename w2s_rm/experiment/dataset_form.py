@@ -14,6 +14,7 @@ from w2s_rm.data.reading import is_hub_id, read_rows
 from w2s_rm.errors import ConfigError, DataError, W2SError, join_problems, nearest
 from w2s_rm.types import Row
 
+# Rows that are looked at: enough to see all forms of a cell, few enough to be read at once.
 _FIRST = 200
 _MOST_CLASSES = 20
 _PLACE = ("split", "config_name", "revision", "data_dir")
@@ -88,6 +89,7 @@ def recognise(path: str, given: Mapping[str, Any]) -> Form:
         raise ConfigError(f"{path}: the tasks {', '.join(names)} read it; choose one: name={names[0]}")
     if names:
         return Form(names[0], {"path": path, **given})
+    # An option that a task does not have says that another one is meant.
     fitting = {task: find for task, find in _FORMS.items() if set(given) <= _fields(task)}
     if not fitting:
         known = sorted(set().union(*map(_fields, _FORMS)))
@@ -98,10 +100,10 @@ def recognise(path: str, given: Mapping[str, Any]) -> Form:
     table = _Table(path, given, list(islice(read_rows(path, **place), _FIRST)))
     missing = []
     for task, find in fitting.items():
-        found = find(table)
-        if isinstance(found, Form):
-            return found
-        missing.append(f"{task}: {found}")
+        form = find(table)
+        if isinstance(form, Form):
+            return form
+        missing.append(f"{task}: {form}")
     heading = f"{path}: of no form that is known here (columns: {', '.join(table.columns)}); name what is missing:"
     readers = [f"name={task}: reads its first rows" for task in catalog.names("tasks") if _reads(table, {"name": task})]
     raise DataError(join_problems(heading, [*missing, *(readers or ["name=TASK: one of `w2s-rm list tasks`"])]))
@@ -141,32 +143,35 @@ def _comparison(table: _Table) -> Form | str:
     a = table.find("response_a_column", ("response_a", "answer_a"))
     b = table.find("response_b_column", ("response_b", "answer_b"))
     chosen, rejected = table.find("chosen_column", ("chosen",)), table.find("rejected_column", ("rejected",))
-    found: dict[str, Any] = {"prompt_column": table.find("prompt_column", _PROMPT) or ""}
+    task_options: dict[str, Any] = {"prompt_column": table.find("prompt_column", _PROMPT) or ""}
     if chosen and rejected:
         pair = (chosen, rejected)
-        found |= {"chosen_column": chosen, "rejected_column": rejected}
+        task_options |= {"chosen_column": chosen, "rejected_column": rejected}
     elif a and b:
         pair = (a, b)
-        found |= {"response_a_column": a, "response_b_column": b}
+        task_options |= {"response_a_column": a, "response_b_column": b}
         better = table.find("preferred_column", ("preferred", "winner", "preference"))
         if better is not None:
-            found["preferred_column"] = better
+            task_options["preferred_column"] = better
         elif not any(option in table.given for option in ("rating_columns", "strength_column", "votes_columns")):
             return "no column that says which response is better: preferred_column=NAME, or rating_columns=[A,B]"
     else:
         return (
             "no columns chosen and rejected: chosen_column=NAME rejected_column=NAME, or response_a_column, …_b_column"
         )
-    remarks = {} if found["prompt_column"] else {"prompt_column": "none: what both responses begin with is the prompt"}
+    remarks = (
+        {} if task_options["prompt_column"] else {"prompt_column": "none: what both responses begin with is the prompt"}
+    )
     responses = [row.values.get(column) for row in table.rows for column in pair]
     if any(
         isinstance(text, list) and text and isinstance(text[0], Mapping) and "from" in text[0] for text in responses
     ):
-        found["roles"] = "sharegpt"
-    if found["prompt_column"] and _stick_together(table.values(found["prompt_column"]), responses):
-        found["separator"] = " "
+        # ShareGPT's messages have `from` and `value` in place of `role` and `content`.
+        task_options["roles"] = "sharegpt"
+    if task_options["prompt_column"] and _stick_together(table.values(task_options["prompt_column"]), responses):
+        task_options["separator"] = " "
         remarks["separator"] = "prompts do not end, and responses do not begin, with white space"
-    return table.form("preference", found, remarks)
+    return table.form("preference", task_options, remarks)
 
 
 def _stick_together(prompts: Sequence[Any], responses: Sequence[Any]) -> bool:
@@ -189,17 +194,18 @@ def _questions(table: _Table) -> Form | str:
         option = "question_column" if question is None else "label_column"
         return f"answers, but no column with the {option.partition('_')[0]}: {option}=NAME"
     context = table.find("context_column", _CONTEXT)
-    found = {"question_column": question, **answers, "label_column": label}
-    found |= {} if context is None else {"context_column": context}
+    task_options = {"question_column": question, **answers, "label_column": label}
+    task_options |= {} if context is None else {"context_column": context}
     remarks = {} if context is None else {"context_column": "shown before the question; its questions stay together"}
     # A mapping of answers says itself what labels call them.
     if "label_is" not in table.given and not isinstance(listed, Mapping):
-        asked = {"name": "multiple_choice", **found}
+        asked = {"name": "multiple_choice", **task_options}
+        # The task itself is asked, with each meaning of the label: what it reads without an error is possible.
         readings = [kind for kind in ("index", "letter", "text") if _reads(table, {**asked, "label_is": kind})]
         if len(readings) > 1:
             return f"a label that can be read in two ways: label_is={' or '.join(readings)}"
-        found |= {"label_is": readings[0]} if readings else {}
-    return table.form("multiple_choice", found, remarks, _groups(table, found))
+        task_options |= {"label_is": readings[0]} if readings else {}
+    return table.form("multiple_choice", task_options, remarks, _groups(table, task_options))
 
 
 def _reads(table: _Table, found: Mapping[str, Any]) -> bool:
@@ -226,21 +232,22 @@ def _texts(table: _Table) -> Form | str:
             f"several columns with texts ({', '.join(written)}): text_column=NAME, and text_pair_column=NAME for two"
         )
         return several if written else "no column with texts: text_column=NAME"
-    found: dict[str, Any] = {"text_column": text}
-    found |= {"text_pair_column": there[pair[1]]} if pair and text == there[pair[0]] else {}
-    found["label_column"] = label
+    task_options: dict[str, Any] = {"text_column": text}
+    task_options |= {"text_pair_column": there[pair[1]]} if pair and text == there[pair[0]] else {}
+    task_options["label_column"] = label
     remarks = {}
     if "class_names" not in table.given:
         place = {name: table.given[name] for name in _PLACE if name in table.given}
+        # Of all rows and not the first ones: a file may be sorted by its labels.
         labels = {_word(row.values.get(label)) for row in read_rows(table.path, **place)}
         if len(labels) < 2 or len(labels) > _MOST_CLASSES:
             return (
                 f"{label!r} has {len(labels)} different values, and classes are 2 to {_MOST_CLASSES}: label_column=NAME"
             )
-        found["class_names"], remark = _class_names(labels)
+        task_options["class_names"], remark = _class_names(labels)
         remarks = {"class_names": remark} if remark else {}
     more = [] if "question" in table.given else ["question: Is this urgent?   # asked after the text"]
-    return table.form("text_classification", found, remarks, [*more, *_groups(table, found)])
+    return table.form("text_classification", task_options, remarks, [*more, *_groups(table, task_options)])
 
 
 def _are_texts(values: Sequence[Any]) -> bool:
@@ -274,6 +281,7 @@ def _groups(table: _Table, found: Mapping[str, Any]) -> list[str]:
     lines = []
     for name in table.columns:
         values = [value for value in table.values(name) if isinstance(value, str | int) and not isinstance(value, bool)]
+        # Not a handful, which are kinds and not groups, and not nearly all different, which are ids.
         if name not in used and name not in _PLACE and 5 <= len(set(values)) <= 0.9 * len(table.rows):
             count = f"{len(set(values))} different values in the first {len(table.rows)} rows"
             lines.append(f"group_column: {name}   # {count}; rows with one value then stay in one split")

@@ -135,6 +135,7 @@ def _read(task: Task, task_name: str) -> tuple[list[Example], list[str | None]]:
             examples.append(task.to_example(row))
         except DataError as error:
             problems.append(str(error))
+        # RewardBench's name for the kinds of its comparisons; other files may use it too.
         subset = row.values.get("subset")
         subsets.append(None if subset is None else str(subset))
     if problems:
@@ -158,6 +159,7 @@ def _scoring(loaded: RewardModel) -> dict[str, Any]:
     """Return how a model was scored in training; a model of which that is not known is no longer than RewardBench."""
     import torch
 
+    # Facts are written all at once: where one is known, all are, and a `max_length` of `None` then means no limit.
     known = loaded.bf16 is not None
     length = loaded.max_length if known else min(_MAX_LENGTH, loaded.max_length or _MAX_LENGTH)
     return {"max_length": length, "bf16": loaded.bf16 if known else torch.accelerator.is_available(), "dtype": "auto"}

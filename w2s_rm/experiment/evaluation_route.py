@@ -76,10 +76,10 @@ def evaluation_problems(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]
 
 def _wrong(train: Mapping[str, Any], held_out: bool) -> Iterator[tuple[str, str]]:
     """The options of one training that do not go with the others."""
-    given = [name for name in EVALUATION_OPTIONS if name in train]
-    if given and "evaluations" not in given:
-        yield given[0], "only with evaluations; say how many, or leave it out"
-    elif given and train.get("on") is not None:
+    names = [name for name in EVALUATION_OPTIONS if name in train]
+    if names and "evaluations" not in names:
+        yield names[0], "only with evaluations; say how many, or leave it out"
+    elif names and train.get("on") is not None:
         yield "evaluations", "not with on: features, where nothing is trained step by step; remove one of the two"
     elif train.get("keep") == WEAK_VALIDATION and not held_out:
         yield "keep", "the validation split would choose the model, and it is empty; set task.n_validation"
@@ -121,5 +121,6 @@ def _most_steps(stage: Train) -> int | None:
     size = SplitSizes(**examples.maker.sizes).wanted[Path(examples.path).stem]
     if size is None:
         return None
+    # Rounded up: the last batch of an epoch may be a smaller one.
     steps = -(-size // batch_size(options, stage.launch.processes))
     return math.ceil(float(options.get("num_train_epochs", _EPOCHS)) * steps)

@@ -26,7 +26,9 @@ from w2s_rm.stages import Stage
 
 logger = logging.getLogger(__name__)
 
+# Seconds between two looks for a file; a stage takes seconds at least.
 _POLL_S = 0.02
+# For the lines that are still in the pipe when the process has ended.
 _LAST_WORDS_S = 5.0
 
 
@@ -117,6 +119,7 @@ class _Launch:
         self.launcher = launcher
         self._held = contextlib.ExitStack()
         self._folder = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="w2s-rm-")))
+        # Its processes see by this lock whether the run still lives.
         self._held.enter_context(lock(self._folder))
         self._asked = 0
         self._process = _Process([*launcher, "-m", "w2s_rm.programs.in_turn", str(self._folder)])
@@ -128,6 +131,7 @@ class _Launch:
 
     def run(self, stage: Stage) -> int | None:
         """Run a stage; return the exit code of a launch that ended over it."""
+        # Named after the order, before `_ask` counts it.
         done = self._folder / f"{self._asked}.done"
         self._ask({"stage": catalog.name_of(type(stage)), "arguments": stage.arguments()})
         try:

@@ -237,6 +237,7 @@ def _whole_split(route: Route, examples: Examples) -> dict[str, Any]:
         examples = split
     # An example that several seeds draw is read once.
     name = Path(examples.path).stem
+    # Sorted, so that recipes with the same seeds in another order share the features.
     first, *others = dict.fromkeys(route.of_seed(seed).examples(name) for seed in sorted(route.recipe.seeds))
     return {"examples": first, "other_examples": tuple(others)}
 
@@ -247,15 +248,16 @@ def _columns(route: Route, part: str) -> list[str]:
     def source(name: str) -> tuple[str, dict[str, Any]]:
         return route.base(name).identity, computing(_reading_options(route, name))
 
-    found: set[str] = set()
+    columns: set[str] = set()
+    # Two parts may be one model that is read to different depths: one pass serves both.
     for other in (name for name in route.bases if source(name) == source(part)):
         methods = [method.train for method in route.recipe.methods.values() if method.model == other]
         for own in ({}, *methods):
             features, _ = part_features({**route.training_options(other), **own})
-            found.update([] if features is None else features.columns)
+            columns.update([] if features is None else features.columns)
         if other == "strong" and route.recipe.saliency is not None:
-            found.update(route.recipe.saliency.columns)
-    return sorted(found, key=parse_column)
+            columns.update(route.recipe.saliency.columns)
+    return sorted(columns, key=parse_column)
 
 
 def _reading_options(route: Route, part: str) -> dict[str, Any]:
@@ -299,7 +301,8 @@ def layer_count(route: Route, part: str) -> int | None:
     spec = route.spec(part)
     if spec.pretrain is not None:
         return Pretraining(**spec.pretrain).num_hidden_layers
-    given = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
+    count = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
     base = route.base(part)
+    # What is converted when the run begins has its layers in the file that it is made of.
     source = base.maker.source if isinstance(base.maker, Convert) else base
-    return int(given) if given is not None else model_layers(source.path)
+    return int(count) if count is not None else model_layers(source.path)

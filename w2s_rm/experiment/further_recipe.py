@@ -91,6 +91,7 @@ def read_task(
 
 def _read(checker: Checker, path: KeyPath, data: Mapping[str, Any]) -> FurtherTask:
     label, task_options, sizes = read_task(checker, path, data)
+    # Nothing is trained on it, so all its examples may be tested unless its sizes say otherwise.
     alone = {} if "n_train" in data else {"n_train": 0}
     return FurtherTask(str(data.get("name")), label, task_options, {**alone, **sizes})
 

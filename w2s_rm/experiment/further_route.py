@@ -69,6 +69,7 @@ def find_further(recipe: Recipe, number: int, home: Prepare, own: Task, head: st
             f"classes of {recipe.task_label}, {had}; use a head that reads candidates, or another task"
         )
     prepared = dataclasses.replace(prepare(task, entry.name, entry.options, entry.sizes), further=entry.label)
+    # Sizes apart: another number of the same examples is no other task.
     if _data(prepared) == _data(home):
         raise ConfigError(
             f"{place}: task {entry.label} is the recipe's own task, whose test split is scored already; remove it"
@@ -148,7 +149,10 @@ def _moved(stage: Stage, home: Examples, further: Further) -> Stage:
             return further.examples
         if value.maker is None:
             return value
+        # By recursion through what made it; the first thing that is reached is the examples themselves, which have been
+        # replaced.
         maker = _moved(value.maker, home, further)
+        # The identity is the maker's hash and the part of its folder: the same part, of the other maker.
         return value if maker is value.maker else maker.made(type(value), value.identity.partition("/")[2])
 
     values = {option.name: getattr(stage, option.name) for option in dataclasses.fields(stage)}

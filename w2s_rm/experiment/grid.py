@@ -69,6 +69,7 @@ class _GridChecker:
         self.problems: dict[KeyPath, str] = {}
 
     def problem(self, path: KeyPath, text: str) -> None:
+        # A mistake in a model shows in each pair that has it, at the same place of the grid.
         self.problems.setdefault(path, f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
 
     def recipes(self) -> tuple[Recipe, ...]:
@@ -118,8 +119,10 @@ class _GridChecker:
         data = self.marked.data
         name = "_".join((str(data.get("name")), *pair))
         common = {key: value for key, value in data.items() if key in _TOP and key not in (*_ROLES, *GRID_KEYS, "name")}
+        # A name that cannot be one was refused where it stands, in the grid or in a model's.
         pair_keys = {"name": name if is_run_name(name) else "grid", "weak": models[pair[0]], "strong": models[pair[1]]}
         content = {**pair_keys, **common}
+        # In the order of a recipe's keys, for it is kept in the run's folder as one.
         return _PairChecker(self, pair, {key: content[key] for key in _TOP if key in content}).recipe()
 
     def names(self, names: list[str]) -> None:

@@ -37,6 +37,7 @@ def unite(plans: Sequence[Plan]) -> list[Job]:
     owners: dict[Path, tuple[str, Stage]] = {}
     for plan in plans:
         for stage in plan.stages:
+            # A stage that several recipes share is named after the first of them.
             owners.setdefault(stage.folder, (plan.recipe.name, stage))
     jobs = []
     for recipe, stage in owners.values():

@@ -25,6 +25,7 @@ from w2s_rm.runs.standing import DONE, RUNNING, Standing, expected_rest, stand
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+# Redrawn twice a second, as often as can be read.
 _A_SECOND = 2
 # Bars of libraries would be drawn into ours.
 _VARIABLES = {WATCHED_VARIABLE: "1", "TQDM_DISABLE": "1"}
@@ -44,6 +45,7 @@ class Watched:
 
     def __post_init__(self) -> None:
         self.look(time.time())
+        # What was there before the run began.
         self._cached = set(self._done)
 
     def look(self, now: float) -> dict[Path, Standing]:
@@ -129,6 +131,7 @@ def drawn(jobs: Sequence[Job], console: Console) -> Iterator[Say]:
     from rich.text import Text
 
     watched = Watched(jobs)
+    # Stages inherit the environment of the process that launches them.
     before = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update(_VARIABLES)
     try:

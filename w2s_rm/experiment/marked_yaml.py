@@ -33,6 +33,7 @@ class _Loader(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         for key, _ in node.value:
+            # In YAML 1.1 `on`, `off`, `yes` and `no` are truth values, as keys too.
             if key.tag == f"{_TAG}bool":
                 key.tag = f"{_TAG}str"
         return node
@@ -40,6 +41,7 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(
     f"{_TAG}float",
+    # YAML 1.1 wants a point and a sign in the exponent, and PyYAML reads `1e-4` as text.
     re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$"),
     list("-+.0123456789"),
 )
@@ -111,6 +113,7 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
             for (first, *below), line in replacing.lines.items()
             if first == key
         }
+    # Last, so that the command line has the last word, also over what a suite puts into its recipes.
     for override in overrides:
         key, equals, text = override.partition("=")
         path_of_key = _path(key, data)

@@ -22,12 +22,12 @@ def chosen(jobs: Sequence[Job], name: str) -> frozenset[Path]:
     Raises:
         UnknownNameError: No stage is called so; the message has the nearest names.
     """
-    found = [job for number, job in enumerate(jobs, start=1) if name in (str(number), *_names(job))]
-    if not found:
+    matches = [job for number, job in enumerate(jobs, start=1) if name in (str(number), *_names(job))]
+    if not matches:
         raise UnknownNameError(f"--only {name!r}: no such stage; {_nearest(name, jobs)}")
     needs = {job.stage.folder: job.needs for job in jobs}
     folders: set[Path] = set()
-    waiting: list[Path] = [job.stage.folder for job in found]
+    waiting: list[Path] = [job.stage.folder for job in matches]
     while waiting:
         folder = waiting.pop()
         if folder not in folders:

@@ -38,6 +38,7 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
         ConfigError: What is not where the recipe says, or does not fit together; all in one message.
     """
     task, problems = recipe.task(), _Problems()
+    # Each step may fail, and the next is tried all the same: all that is wrong is said at once.
     encoding: dict[str, Any] = problems.attempt(functools.partial(_encoding, recipe, task), {})
     prepare = functools.partial(_prepare, recipe, runs)
     named = recipe.task_name, recipe.task_options, recipe.sizes
@@ -46,8 +47,8 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
     for number in range(len(recipe.also_evaluate)):
         # What is wrong with the recipe's own task is said once.
         if encoding and prepared is not None:
-            found = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
-            further += filter(None, [problems.attempt(found, None)])
+            find = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
+            further += filter(None, [problems.attempt(find, None)])
     problems.attempt(functools.partial(refuse_twice, recipe, further), None)
     bases: dict[str, Model] = {}
     launches: dict[str, Launch] = {}
@@ -99,6 +100,7 @@ def _prepare(
     named = {"name": name, **task_options}
     local = Path(resolve_path(str(named.get("path", ""))))
     if "path" in named and local.exists():
+        # Absolute, because a stage may run in another folder than the one in which it was planned.
         named["path"] = str(local.resolve())
     # Of several draws one has the test split of all. Not the first that is named, or the order of seeds would tell.
     drawn = drawn_by(sizes, min(recipe.seeds))
@@ -109,11 +111,11 @@ def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch, first: int) ->
     """What a part of the recipe starts from; of models that seeds have for themselves, that of the first seed."""
     if spec.pretrain is None:
         path = resolve_model(str(spec.model_name_or_path))
-        found = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
+        model = Model(path, model_version(path, str(spec.options.get("model_revision", "main"))))
         if not is_gguf(path):
-            return found
+            return model
         require_gguf(path)
-        return Convert(runs=runs, part=part, source=found).model
+        return Convert(runs=runs, part=part, source=model).model
     return pretrained(runs, part, spec.pretrain, launch, first)
 
 
@@ -156,6 +158,7 @@ def _check_world(spec: ModelSpec, task: Task) -> None:
         return
     model, asked = Pretraining(**pretrained_by(spec.pretrain, 0)).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
     model = {name: value for name, value in model.items() if name not in ("name", "path")}
+    # Options of one name in both, such as the world's seed and size, are what must agree.
     wrong = [
         f"{name} is {model[name]} in pretrain, {asked[name]} in task"
         for name in model.keys() & asked.keys()

@@ -155,8 +155,10 @@ def _supervisors(recipe: Recipe) -> dict[str, Supervisor]:
 def _goals(common: Route) -> Iterator[Stage]:
     """What the reports of a recipe read; all other stages lead to one of these."""
     routes = {seed: common.of_seed(seed) for seed in common.recipe.seeds}
+    # Pretrained and converted models first: most stages wait for them.
     yield from (base.maker for route in routes.values() for base in route.bases.values() if base.maker is not None)
     if common.has_truth and HEADS[common.encoding["head"]].writes:
+        # An untrained model is scored once, unless each seed has pretrained its own.
         by_seed = len({route.base("strong").identity for route in routes.values()}) > 1
         for seed, route in routes.items():
             # Scored as the student is, merged and in full: neither quantised nor with an adapter.
@@ -170,6 +172,7 @@ def _goals(common: Route) -> Iterator[Stage]:
                 if route.recipe.methods[method].supervisor is not None:
                     supervision = supervisor.supervise(route, seed, method)
                     yield from _of_supervisor(route, supervision, seed, method)
+                # The first method without a supervisor of its own plans the common one; all others of them take that.
                 elif shared is None:
                     supervision = shared = supervisor.supervise(route, seed)
                     yield from _of_supervisor(route, supervision, seed, None)
@@ -213,6 +216,7 @@ def _of_supervisor(route: Route, supervision: Supervision, seed: int, method: st
 def _labelling(labels: Labels, method: str | None) -> Stage:
     """The stage that makes what students are trained on, in that role: reports look for one of a method and seed."""
     assert labels.maker is not None
+    # The same folder, for neither field is in the hash: `in_order` keeps one stage for each role.
     return dataclasses.replace(labels.maker, of=LABELS, method=method)
 
 
@@ -234,7 +238,9 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
             validation=label("validation"),
             note=note,
         )
+        # Planned as a student, for it has the loss and the options of one; in rounds before the last it is no result.
         student = dataclasses.replace(student, of=of)
+        # From here on the student is the supervisor, of every split that is asked for.
         label = functools.partial(route.relabel, student.model, seed=seed, part=method.model, note=f"by {name}")
     if method.supervisor is not None or method.labels or method.rounds > 1:
         # Those of the last round: what transforms and earlier rounds made of the supervisor's leads there.
@@ -242,6 +248,8 @@ def _of_method(route: Route, supervision: Supervision, seed: int, name: str) -> 
     yield route.evaluate(STUDENT, student.model, seed=seed, part=method.model, method=name)
     yield from route.policies(STUDENT, student.model, seed=seed, method=name)
     own_features = not ANNOTATIONS.keys().isdisjoint(method.train)
+    # A PGR divides by the gap to a ceiling that had what the student had; where that is the common one, none is
+    # planned.
     if route.has_truth and (method.before or method.model != "strong" or own_features):
         ceiling = route.train(CEILING, seed, part=method.model, method=name).model
         yield route.evaluate(CEILING, ceiling, seed=seed, part=method.model, method=name)
@@ -318,6 +326,7 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
                 visit(needed)
         role = (stage.of, stage.method, stage.policy, stage.seed) if stage.reported else None
         same = by_folder.setdefault(stage.folder, {})
+        # Of what computes the same, the role that a reader knows gives the title.
         if role not in same or (same[role].of == INTERMEDIATE and stage.of != INTERMEDIATE):
             same[role] = stage
 
@@ -326,5 +335,6 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
     ordered = []
     for stages in by_folder.values():
         reported = [stage for role, stage in stages.items() if role is not None]
+        # Where a report looks for a stage in some role, the entry without one is the same folder once more.
         ordered += reported or list(stages.values())
     return ordered

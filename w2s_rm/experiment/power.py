@@ -29,10 +29,10 @@ def power_lines(plans: Sequence[Plan], *, gap: float, spread: float) -> list[str
 
 def _n_test(plan: Plan) -> int | None:
     """Test examples: as many as were prepared, else as the recipe asks for, which may be all there are."""
-    given: int | None = plan.recipe.sizes.get("n_test")
+    n_test: int | None = plan.recipe.sizes.get("n_test")
     prepared = [stage for stage in plan.record().stages if stage.stage == "prepare"]
     finished = [stage for stage in prepared if (stage.folder / "manifest.json").is_file()]
-    return int(read_counts(finished[0])["n_test"]) if finished else given
+    return int(read_counts(finished[0])["n_test"]) if finished else n_test
 
 
 def _line(n_test: int | None, n_seeds: int, gap: float, spread: float) -> str:

@@ -79,6 +79,7 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
         if key in seen:
             continue
         seen.add(key)
+        # Arguments refuse, for example, bf16 on a machine without it: that is a mistake only if this machine trains.
         own_hardware = here and stage.launch.accelerate_config is None
         for text in _stage_problems(stage, pretrained, own_hardware):
             roles_of.setdefault(text, {})[str(stage.part)] = None
@@ -105,6 +106,7 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
     except ValueError as error:
         yield str(error)
         return
+    # The tokenizer of a model that the run has yet to pretrain is not there to be read.
     if pretrained is None or pretrained.cached:
         try:
             if policy or args is None:

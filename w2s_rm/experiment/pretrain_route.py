@@ -26,6 +26,7 @@ def pretrained(runs: Path, part: str, pretrain: Mapping[str, Any], launch: Launc
     """
     pretraining = Pretraining(**pretrained_by(pretrain, seed))
     resolved = pretraining.resolved()
+    # The program may run in another folder, to which a relative path would mean something else.
     if "path" in resolved["corpus"]:
         resolved["corpus"]["path"] = str(Path(resolve_path(resolved["corpus"]["path"])).resolve())
     identity = content_hash(ALGORITHM_VERSION, pretraining.identity())

@@ -73,6 +73,7 @@ def run_on_ray(plans: Sequence[Plan], say: Say, only: frozenset[Path] | None = N
         titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
         jobs = [job for job in jobs if only is None or job.stage.folder in only]
         for job in jobs:
+            # What needs no model is quick, and finds mistakes in the data before Ray is started.
             if job.stage.cached or not job.stage.follows_model:
                 run_stage(job.stage, titles[job.stage.folder], run_inline, say)
         _check(plans, only)
@@ -194,6 +195,7 @@ def _work_through(schedule: Schedule, titles: Mapping[Path, str], largest: Resou
     """Hand stages to Ray as soon as they find their inputs; return what failed."""
     import ray
 
+    # A generator, of which Ray hands each value on as it comes: "started" tells waiting from running.
     work = ray.remote(run_in_worker)
     environment = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     running: dict[Any, Job] = {}

@@ -79,11 +79,13 @@ def _wait_and_write_config(stage: Stage) -> None:
 def _run_process(stage: Stage, environment: Mapping[str, str], folder: str) -> str | None:
     """Run a stage, again when its process was killed; return the end of its log when it failed by itself."""
     for _ in range(MAX_RETRIES + 1):
+        # A worker that was killed may have had a process that came to its end.
         if StageFolder(stage.folder).finished:
             return None
         with (stage.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(f"# {' '.join(_command(stage))}\n")
             log.flush()
+            # Earlier tries have written before this place: their last words are not this one's.
             start = log.tell()
             code = subprocess.run(
                 _command(stage), env=environment, cwd=folder, stdout=log, stderr=log, preexec_fn=die_with_parent

@@ -34,6 +34,7 @@ _AT_LEAST_ONE = (
     "max_length",
     "max_tokens_per_batch",
 )
+# More known names than a message should list.
 _MANY = 25
 # Whose options a field of a preparation holds, by its metadata.
 _TRAINERS = {"reward": training_fields, "language_model": language_model_fields}
@@ -214,6 +215,7 @@ def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml
     marked = load_marked(path, list(overrides), replacing)
     checker = Checker(marked)
     recipe = checker.recipe()
+    # Of a recipe that is right so far: these look at options together, and take their types for granted.
     if not checker.problems:
         # The options of several models may stand in one place.
         for keys, wrong in dict.fromkeys(evaluation_problems(recipe)):
@@ -382,6 +384,7 @@ class Checker:
         from w2s_rm.training.pretraining import Pretraining, pretrained_by
 
         data = self.mapping(path, value)
+        # Of any seed: options are right or wrong for all.
         self.report(path, options.option_mistakes(Pretraining, pretrained_by(data, 0), "pretrain", _hint))
         return data
 

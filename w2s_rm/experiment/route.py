@@ -78,6 +78,7 @@ class Route:
 
     def examples(self, split: str) -> Examples:
         """Refer to the examples of a split: `weak`, `relabel`, `validation`, `test` or `unused`."""
+        # Of several draws all have one test split, so that it is one reference whichever seed asks.
         return (self.tested if split == "test" else self.prepared).examples(split)
 
     def of_seed(self, seed: int) -> Route:
@@ -90,6 +91,7 @@ class Route:
         own = {
             part: pretrained(self.runs, part, spec.pretrain, self.launches[part], seed)
             for part, spec in self.recipe.models().items()
+            # Where the seed makes no difference the common model stays, and with it one stage for all seeds.
             if spec.pretrain is not None and pretrained_by(spec.pretrain, seed) != spec.pretrain
         }
         drawn = sizes != self.recipe.sizes
@@ -147,6 +149,7 @@ class Route:
         strong = of in (STUDENT, CEILING)
         part = part or ("strong" if strong else WEAK)
         base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
+        # Loss and options of a method are its student's; a ceiling of the method shares its preparations alone.
         own = named if of == STUDENT else _PLAIN
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
@@ -165,8 +168,8 @@ class Route:
         # What is tuned may be of no account to some: what computes the same is one trial.
         planned: dict[str, tuple[Train | Probe, Trial]] = {}
         for trial in trials({**self.recipe.tune, **self.spec(part).tune}, own.loss):
-            one = self._trained(training, named, own, trial, validation)
-            planned.setdefault(one.hash, (one, trial))
+            trained = self._trained(training, named, own, trial, validation)
+            planned.setdefault(trained.hash, (trained, trial))
         trainings, tried = zip(*planned.values(), strict=True)
         return choose(self, trainings, tried, validation) if len(tried) > 1 else trainings[0]
 
@@ -185,6 +188,7 @@ class Route:
         part, strong = str(training.part), training.of in (STUDENT, CEILING)
         # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
         of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
+        # The last wins: what the recipe says of all, of the model, of the method.
         features, others = part_features({**self.training_options(part), **of_method, **own.train})
         evaluations, others = part_evaluations(others)
         training = dataclasses.replace(
@@ -231,6 +235,7 @@ class Route:
             as_given (`bool`, *optional*, defaults to `False`): Whether the model was not trained here.
             note (`str`, *optional*): Tells it from others in lines of progress.
         """
+        # In a title the split is said where it is not the usual one.
         other_split = split if split != "relabel" and examples is None else None
         words = " ".join(filter(None, [note, other_split])) or None
         scored = self._scored(part, model, examples or self.examples(split), as_given)
@@ -291,6 +296,7 @@ class Route:
         if spec.pretrain is not None:
             pretraining = Pretraining(**pretrained_by(spec.pretrain, 0))
             return (pretraining.num_hidden_layers if read is None else read) * pretraining.hidden_size**2
+        # A small model may be a large one of which few layers are loaded.
         layers = dict(others.get("model_init_kwargs") or {}).get("num_hidden_layers")
         return model_size(self.base(part).path, layers if read is None else read)
 
@@ -310,9 +316,9 @@ class Route:
             method (`str`, *optional*): The method whose students are trained so.
         """
         of_method = self.recipe.methods[method].train if method is not None else {}
-        given = {**self.training_options(part), **of_method}
+        untuned = {**self.training_options(part), **of_method}
         tried = trials({**self.recipe.tune, **self.spec(part).tune}, _PLAIN.loss)
-        return max(batch_size({**given, **trial.train}, self.launches[part].processes) for trial in tried)
+        return max(batch_size({**untuned, **trial.train}, self.launches[part].processes) for trial in tried)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.
@@ -327,6 +333,7 @@ class Route:
             ConfigError: The parts would be smaller.
         """
         n_train = self.recipe.sizes.get("n_train")
+        # The weak split is half of `n_train`.
         if n_train is not None and n_train // 2 < parts * least:
             raise ConfigError(
                 f"{subject} divides the weak split, {n_train // 2} examples, into {parts} parts, each smaller than "
@@ -372,6 +379,7 @@ class Route:
 
     def spec(self, part: str) -> ModelSpec:
         """Return what the recipe says about a model."""
+        # Only to refuse a name that the recipe does not have.
         self.base(part)
         return self.recipe.models()[part]
 

@@ -48,6 +48,7 @@ def run_plan(plan: Plan, say: Say, only: frozenset[Path] | None = None) -> list[
     from w2s_rm.report import write_report
     from w2s_rm.report.cards import update_cards
 
+    # For the whole run: two runs of one recipe would write one plan and one report.
     with lock(plan.run_folder):
         record(plan)
         set_aside_changed(plan.stages, say)
@@ -115,6 +116,7 @@ def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: S
         except Exception as error:
             tell_problem(stage.folder, problem_of(error))
             raise
+        # Reads it, and so refuses a stage that ended without an error and without a result.
         StageFolder(stage.folder).manifest()
         say(f"{title}: done in {time.perf_counter() - started:.1f} s")
     for line in alike_lines(stage):

@@ -25,10 +25,10 @@ def refuse_secrets(source: str, data: Any) -> None:
     Raises:
         ConfigError: Names the places.
     """
-    found = [".".join(path) if path else "the recipe" for path in _places(data, ())]
-    if found:
+    places = [".".join(path) if path else "the recipe" for path in _places(data, ())]
+    if places:
         remedy = "a recipe goes into logs and reports; log in (`hf auth login`), or set it in the environment"
-        problems = [f"{place}: looks like a secret key; {remedy}" for place in found]
+        problems = [f"{place}: looks like a secret key; {remedy}" for place in places]
         raise ConfigError(join_problems(f"{source}: holds secrets, which are not shown here:", problems))
 
 

@@ -43,6 +43,7 @@ def select_task(name: str, overrides: Sequence[str]) -> tuple[Task, SplitSizes]:
     problems += map(str, [*wrong, *option_mistakes(SplitSizes, sizes, subject)])
     if problems:
         raise ConfigError(join_problems(f"task {name} (options are written key=value):", problems))
+    # Without a recipe there are no seeds, and any will do.
     return task_class(**options), SplitSizes(**drawn_by(sizes, 0))
 
 

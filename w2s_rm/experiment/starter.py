@@ -29,8 +29,10 @@ from w2s_rm.types import Example, Task, Text
 _MOST_TEST = 2000
 # Of Lichess's millions, where they come from the hub.
 _PUZZLES = 30_000
+# English has about four to a token, as a rule of thumb; with three, texts that are denser fit as well.
 _CHARACTERS_PER_TOKEN = 3
 _LONGEST, _SHORTEST = 2048, 64
+# Shares of the rows: a group of a tenth is half of a test split, and shared responses of a hundredth tell little.
 _LARGE_GROUP = 0.1
 _SHARED = 0.01
 
@@ -52,13 +54,13 @@ def write_starter(dataset: str, overrides: Sequence[str], weak: str, strong: str
     if output.exists():
         raise ConfigError(f"{output} exists and is not overwritten; remove it, or give another --output")
     layers = _layers_of_weak(weak, strong)
-    found = find_form(dataset, overrides)
-    text = recipe_text(found, weak, strong, layers, output)
+    recognised = find_form(dataset, overrides)
+    text = recipe_text(recognised, weak, strong, layers, output)
     # What `plan` does not take is not left behind.
     with replacing(output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
         make_plan(load_recipe(unfinished), Path("runs"))
-    return found
+    return recognised
 
 
 def _layers_of_weak(weak: str, strong: str) -> int | None:
@@ -73,6 +75,7 @@ def _layers_of_weak(weak: str, strong: str) -> int | None:
     layers = model_layers(resolve_model(strong))
     if layers is None or layers < 2:
         raise ConfigError(f"--weak and --strong are both {weak!r}, which leaves no gap to recover; name two models")
+    # The first third of them: of one model, a weak part that leaves the whole something to recover.
     return max(1, layers // 3)
 
 
@@ -86,19 +89,20 @@ def find_form(dataset: str, overrides: Sequence[str]) -> Found:
     Raises:
         W2SError: It cannot be read, is of no known form, or has too few examples.
     """
-    given, problems = parse_options(overrides)
+    values, problems = parse_options(overrides)
     if problems:
         raise ConfigError(join_problems(f"{dataset}:", problems))
-    sizes = {name: given.pop(name) for name in SIZES if name in given}
-    form = recognise(dataset, given)
-    if form.task == "lichess_puzzles" and is_hub_id(dataset) and "n_examples" not in given:
+    sizes = {name: values.pop(name) for name in SIZES if name in values}
+    form = recognise(dataset, values)
+    if form.task == "lichess_puzzles" and is_hub_id(dataset) and "n_examples" not in values:
         form = replace(form, options={**form.options, "n_examples": _PUZZLES})
     task: Task = options.build("tasks", {"name": form.task, **form.options})
     examples = read_task(task, form.task).examples
-    if isinstance(task, Preference) and not {"group_by", "group_column"} & set(given):
+    if isinstance(task, Preference) and not {"group_by", "group_column"} & set(values):
         group_by, why = suggest_grouping(task, examples)
         form = replace(form, options={**form.options, "group_by": group_by}, remarks={**form.remarks, "group_by": why})
         task = replace(task, group_by=group_by)
+        # Read again, for groups are made as rows are read.
         if group_by != "prompt":
             examples = read_task(task, form.task).examples
     fitting = fitting_sizes(examples, sizes, form.task, task)
@@ -118,6 +122,8 @@ def suggest_grouping(task: Preference, examples: Sequence[Example]) -> tuple[Gro
     if not in_all and shared < _SHARED:
         return "prompt", "rows with the same prompt stay in one split"
     joined = Counter(example.group for example in replace(task, group_by="candidates").regroup(list(examples)))
+    # Joined in chains: a response in two rows joins these, each of which may share its other one with a third. What
+    # comes of it may be one group of nearly everything.
     if max(joined.values()) <= _LARGE_GROUP * len(examples):
         return "candidates", "responses stand in several rows; those that share one stay in one split"
     if not in_all:
@@ -145,6 +151,7 @@ def fitting_sizes(examples: Sequence[Example], given: dict[str, Any], name: str,
     if isinstance(sizes.draw, str):
         sizes = replace(sizes, draw=0)
     parts = split_examples(examples, sizes, name, n_classes)
+    # Only now, after splitting, which refuses sizes that do not fit.
     if given:
         return given
     # With this proportion the splits are as wide as those that were just counted, so that these sizes fit.

@@ -14,6 +14,7 @@ import yaml
 from w2s_rm.experiment.dataset_form import Form
 from w2s_rm.experiment.recipe import is_run_name
 
+# The half-width of a 95 % interval, in standard errors.
 _Z = 1.96
 
 
@@ -118,4 +119,5 @@ def _size_remarks(count: int) -> Mapping[str, Any]:
 def _value(value: Any) -> str:
     """A value as YAML in one line; `no` and `yes` in quotes."""
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+    # PyYAML puts three dots behind a document that is a plain word or number.
     return text.removesuffix("\n").removesuffix("\n...")

@@ -74,6 +74,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         problems.append(f"{_WITH}: {data[_WITH]!r} holds no keys and values (or a name, which each recipe has)")
     others = [text for text in overrides if text not in renaming]
     loaded, wrong = _load_all(marked_suite, path, others, replacing)
+    # With nothing replaced it is the recipe itself: it keeps its name, and a run of it alone is the same run.
     same = replacing is not None and not replacing.data
     recipes = [
         recipe if same and own is None else _renamed(recipe, data.get("name"), own or recipe.name)
@@ -130,14 +131,14 @@ def _renamed(recipe: Recipe, suite: object, own: str) -> Recipe:
 
 def _replacing(suite: MarkedYaml, at: KeyPath = (_WITH,)) -> MarkedYaml | None:
     """What stands below a `with` of a suite, empty without; `None` if that is no mapping, or would rename recipes."""
-    given: Any = suite.data
+    values: Any = suite.data
     for key in at:
-        given = given[int(key)] if isinstance(given, list) else given.get(key, {})
-    if not isinstance(given, dict) or "name" in given:
+        values = values[int(key)] if isinstance(values, list) else values.get(key, {})
+    if not isinstance(values, dict) or "name" in values:
         return None
     below = len(at)
     lines = {path[below:]: line for path, line in suite.lines.items() if path[:below] == at and len(path) > below}
-    return MarkedYaml(suite.source, given, lines)
+    return MarkedYaml(suite.source, values, lines)
 
 
 def _load_all(
@@ -149,8 +150,8 @@ def _load_all(
         return [], [f"recipes: {listed!r} is no list of recipe files"]
     recipes: list[tuple[str | None, Recipe]] = []
     problems = []
-    for number, given in enumerate(listed):
-        entry = given if isinstance(given, dict) else {"recipe": given}
+    for number, written in enumerate(listed):
+        entry = written if isinstance(written, dict) else {"recipe": written}
         try:
             own = _entry_values(suite, number, entry)
             recipe_path = path.parent / entry["recipe"]

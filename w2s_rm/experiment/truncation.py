@@ -139,6 +139,7 @@ def _missing(path: str, revision: str) -> str:
         return "" if has_tokenizer else f"no tokenizer in {path}"
     if folder.is_absolute():
         return "not pretrained yet; run the recipe first"
+    # The hub's client returns a path, `None`, or an object that says that there is no such file.
     cached = isinstance(try_to_load_from_cache(path, "tokenizer_config.json", revision=revision), str)
     return "" if cached else "its tokenizer is not on this machine; a run downloads it"
 

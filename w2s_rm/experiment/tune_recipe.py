@@ -112,6 +112,7 @@ def _fits(checker: Checker, path: KeyPath, name: str, values: Sequence[Any], met
         checker.problem(path, f"{reason}; {_ONLY_THESE}")
     else:
         for value in values:
+            # With each value by itself, as if it stood under `train`: names, types and ranges are checked in one place.
             checker.train(path[:-1], {name: value})
     # Unknown with each of its values, it is still one mistake.
     checker.problems[before:] = dict.fromkeys(checker.problems[before:])

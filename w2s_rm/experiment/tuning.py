@@ -88,11 +88,12 @@ def choose(
     models, scores = [], []
     for number, (training, trial) in enumerate(zip(trainings, tried, strict=True), start=1):
         words = " ".join(filter(None, (role, first.note, f"trial {number} of {len(tried)}")))
-        one = dataclasses.replace(_kept_here(training, words), of=INTERMEDIATE, note=f"{words} ({trial})")
+        # Steps on the way: only the choice has the role that reports look for.
+        attempt = dataclasses.replace(_kept_here(training, words), of=INTERMEDIATE, note=f"{words} ({trial})")
         judged = route.evaluate(
-            INTERMEDIATE, one.model, seed=seed, part=part, method=one.method, split="validation", note=words
+            INTERMEDIATE, attempt.model, seed=seed, part=part, method=attempt.method, split="validation", note=words
         )
-        models.append(one.model)
+        models.append(attempt.model)
         scores.append(judged.scores)
     trained = first.options if isinstance(first, Train) else {}
     pushed = {name: trained[name] for name in _OF_HUB if name in trained}

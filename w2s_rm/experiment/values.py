@@ -18,6 +18,7 @@ from w2s_rm.experiment.fields import package_folder
 from w2s_rm.types import LAYOUTS
 
 _DTYPES = ("auto", "bfloat16", "float16", "float32")
+# With the package that each needs.
 _ATTENTION = {
     "eager": "",
     "sdpa": "",
@@ -147,6 +148,7 @@ def _no_evaluation(value: Any) -> str | None:
 @functools.cache
 def _enumeration(package: str, file: str, name: str) -> tuple[str, ...]:
     """The values of an enumeration of words, read from its source."""
+    # Not imported: transformers' arguments bring torch along, and a recipe is checked without it.
     tree = ast.parse((package_folder(package) / file).read_text(encoding="utf-8"))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     values = [

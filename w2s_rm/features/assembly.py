@@ -73,6 +73,7 @@ def _plain_head(model: PreTrainedModel) -> Any:
 
 
 def _pooled(model: PreTrainedModel, pooling: str) -> Any:
+    # What the model says of its outputs and its precision; all else is the base model's, and in its configuration.
     names = ("num_labels", "id2label", "label2id", "dtype")
     values = {name: getattr(model.config, name) for name in names}
     base: Any = model.base_model

@@ -21,6 +21,7 @@ from w2s_rm.features.store import FeatureTable
 from w2s_rm.training.mixin import less_margins
 from w2s_rm.types import Loss
 
+# A bound that no fit should reach: it ends where the gradient is flat, which for a convex loss is the minimum.
 _MOST_STEPS = 20_000
 _FLAT = 1e-9
 
@@ -96,6 +97,7 @@ class Problem:
         """
         rows = examples_B
         if not self.classes:
+            # Of each real candidate its row in `values_FD`: how many real ones come before it.
             places_BK = (self.mask_BK.flatten().cumsum(0) - 1).view(self.mask_BK.shape)
             rows = places_BK[examples_B][self.mask_BK[examples_B]]
         margins_B = None if self.margins_B is None else self.margins_B[examples_B]
@@ -129,6 +131,7 @@ class Problem:
         owner_F = torch.repeat_interleave(torch.arange(len(counts_B)), counts_B)
         sums_BD = torch.zeros(len(counts_B), self.values_FD.shape[1], dtype=torch.float64)
         means_BD = sums_BD.index_add_(0, owner_F, self.values_FD) / counts_B[:, None]
+        # The root of the count, because the product below takes it twice: each candidate weighs 1/K.
         centred_FD = (self.values_FD - means_BD[owner_F]) / counts_B[owner_F, None].sqrt()
         return centred_FD.T @ centred_FD / len(counts_B)
 
@@ -143,6 +146,8 @@ class Problem:
             return self.values_FD @ weights_POD.transpose(1, 2) + bias_PO[:, None]
         values_PF = weights_POD[:, 0] @ self.values_FD.T
         shape, padding = (len(values_PF), *self.mask_BK.shape), torch.finfo(values_PF.dtype).min
+        # The mask is the same for every model: `masked_scatter` takes it as often as there are, and the values in this
+        # order.
         return torch.full(shape, padding, dtype=values_PF.dtype).masked_scatter(self.mask_BK, values_PF)
 
     def loss(self, loss: Loss, scores_BK: Tensor, progress: float) -> Tensor:
@@ -169,7 +174,8 @@ class Problem:
             taken = [
                 loss.batch_statistics(scores_BK, self.targets_BK, self.mask_BK) for scores_BK in scores_PBK.detach()
             ]
-            statistics_PK = torch.stack([one for one in taken if one is not None])
+            statistics_PK = torch.stack([of_model for of_model in taken if of_model is not None])
+            # Thresholds of a model beside each of its examples, for the loss sees one long batch of P x B examples.
             statistics = statistics_PK.repeat_interleave(len(self.mask_BK), dim=0)
         margins_B = None if self.margins_B is None else self.margins_B.repeat(count)
         compared_BK = less_margins(scores_PBK.flatten(0, 1), margins_B)
@@ -243,16 +249,21 @@ def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list
 
     outputs, width = problem.outputs, problem.values_FD.shape[1]
     size = outputs * width
+    # Once for all penalties: a penalty adds the same to every axis, and turns none.
     curvature_D, axes_DD = torch.linalg.eigh(problem.curvature())
 
     def value(flat: NDArray[np.float64], l2: float, scale_D: Tensor) -> tuple[float, NDArray[np.float64]]:
+        # A copy, because torch shares an array's memory, which is scipy's to write to.
         parameters = torch.from_numpy(flat.copy()).requires_grad_()
+        # From steps along the axes, in their units, back to weights on features.
         weights_OD = (parameters[:size].view(outputs, width) * scale_D) @ axes_DD.T
         scores_BK = problem.scores(weights_OD, parameters[size:])
         total = problem.loss(loss, scores_BK, 1.0) + 0.5 * l2 * weights_OD.square().sum()
         (gradient,) = torch.autograd.grad(total, parameters)
         return float(total.detach()), gradient.numpy()
 
+    # Not by how little the loss falls (`ftol`), which stops early where it is flat in some direction. 30 pairs of steps
+    # and gradients are remembered in place of 10: they are cheap beside a pass over the examples.
     limits = {"maxiter": _MOST_STEPS, "maxfun": 2 * _MOST_STEPS, "ftol": 0.0, "gtol": _FLAT, "maxcor": 30}
     weights_OD, bias_O = torch.zeros(outputs, width, dtype=torch.float64), torch.zeros(outputs, dtype=torch.float64)
     fits = []
@@ -260,13 +271,16 @@ def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list
         # Along these axes, in these units, the loss is about as curved one way as another near weights of 0. Features
         # of a layer go together: ETHICS justice in layer 1 of MiniLM takes 49 steps for six penalties, 404 without.
         scale_D = (curvature_D.clamp(min=0.0) + l2).rsqrt()
+        # The last fit in the units of this one: the penalty has changed the scale.
         start = torch.cat([(weights_OD @ axes_DD / scale_D).flatten(), bias_O]).numpy()
-        found = minimize(value, start, (l2, scale_D), jac=True, method="L-BFGS-B", options=limits)
-        if not math.isfinite(found.fun):
-            raise NonFiniteError(f"the loss became {found.fun} with l2 {l2:g}; give a larger l2, or look at the labels")
-        flat = torch.from_numpy(found.x.copy())
+        solution = minimize(value, start, (l2, scale_D), jac=True, method="L-BFGS-B", options=limits)
+        if not math.isfinite(solution.fun):
+            raise NonFiniteError(
+                f"the loss became {solution.fun} with l2 {l2:g}; give a larger l2, or look at the labels"
+            )
+        flat = torch.from_numpy(solution.x.copy())
         weights_OD, bias_O = (flat[:size].view(outputs, width) * scale_D) @ axes_DD.T, flat[size:]
-        fits.append(Fit(weights_OD, bias_O, int(found.nit)))
+        fits.append(Fit(weights_OD, bias_O, int(solution.nit)))
     return fits
 
 
@@ -313,6 +327,8 @@ def fit_in_batches(problem: Problem, loss: Loss, penalties: Sequence[float], sch
     # The models are independent: of a sum of their losses each gets the gradient of its own, and Adam takes numbers one
     # by one. Six together cost half to a third of one after the other, which is mostly the time to start operations.
     for step in range(steps):
+        # What an epoch leaves over begins the next batch, so that all batches are of one size and statistics of as many
+        # examples.
         if len(order_B) < batch_size:
             order_B = torch.cat([order_B, torch.randperm(count, generator=generator)])
         batch, order_B = problem.take(order_B[:batch_size]), order_B[batch_size:]

@@ -61,12 +61,13 @@ class LayerReader:
         Returns:
             `dict[int, Tensor]`: By layer as it was asked for, of shape `(R, T, D)`.
         """
-        given = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
+        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
         if "branches" in batch:
             mask = tree_mask(batch["segments"], batch["branches"], self._attention)
-            given |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
+            inputs |= {"attention_mask": mask, "position_ids": batch["position_ids"]}
         try:
-            self.model(**given, use_cache=False)
+            # The body alone, and not its `output_hidden_states`: that would keep the states of all layers at once.
+            self.model(**inputs, use_cache=False)
             return {layer: self._found[number] for layer, number in self._numbers.items()}
         finally:
             self._found.clear()
@@ -112,10 +113,12 @@ def pool(hidden_RTD: Tensor, batch: Mapping[str, Any], pooling: str) -> Tensor:
     if pooling == "last":
         return hidden_ND[batch["read_at"]]
     fed_N = parts_N >= 0
+    # Parts are numbered as in `places`; the last is empty, so that what has no prompt of its own adds nothing.
     sums_PD = hidden_ND.new_zeros(2 * count + 1, hidden_ND.shape[1]).index_add(0, parts_N[fed_N], hidden_ND[fed_N])
     counts_P1 = torch.bincount(parts_N[fed_N], minlength=2 * count + 1)[:, None]
     if pooling == "mean_candidate":
         return sums_PD[:count] / counts_P1[:count]
+    # Sums and counts apart: a prompt that several candidates share is added up once, and counts for each of them.
     return (sums_PD[:count] + sums_PD[prompts_F]) / (counts_P1[:count] + counts_P1[prompts_F])
 
 
@@ -143,10 +146,13 @@ def places(trees: Sequence[Tree], batch: Mapping[str, Any]) -> dict[str, Tensor]
             # Rows of their own have prompts of their own, which an encoder reads with the candidate in mind.
             prompts_F[first + number] = count + first + (0 if shared else number)
     if shared:
+        # For each segment the part of its prompt, and what to add to the number of a branch, which counts from 1. A
+        # prompt without branches is itself what is scored.
         for_segment = [
             (count + first, first - 1) if tree.branches else (first, 0)
             for first, tree in zip(firsts, trees, strict=True)
         ]
+        # Segment 0 is padding, of part -1.
         prompt_S, shift_S = torch.tensor([(-1, 0), *for_segment]).T
         segments_RT, branches_RT = batch["segments"], batch["branches"]
         parts_RT = torch.where(branches_RT > 0, shift_S[segments_RT] + branches_RT, prompt_S[segments_RT])
@@ -155,6 +161,7 @@ def places(trees: Sequence[Tree], batch: Mapping[str, Any]) -> dict[str, Tensor]
     for first, tree in zip(firsts, trees, strict=True):
         for row, (branch, offset) in enumerate(tree.reads, start=first):
             end = len(tree.prompt)
+            # In the padded layout rows come in the order of what is scored: row f is part f.
             parts_RT[row, :end] = prompts_F[row] if tree.branches else row
             if tree.branches:
                 parts_RT[row, end : end + len(tree.branches[row - first])] = row
@@ -174,6 +181,7 @@ def _norm_behind(base: Any, body: nn.ModuleList, owner: nn.Module) -> nn.Module:
     try:
         device = next(base.parameters()).device
         with torch.no_grad():
+            # Two tokens of any kind: what comes behind the last layer is asked for, not what it says.
             words = torch.ones(1, 2, dtype=torch.long, device=device)
             last = base(input_ids=words, attention_mask=torch.ones_like(words), use_cache=False).last_hidden_state
     finally:
@@ -181,9 +189,10 @@ def _norm_behind(base: Any, body: nn.ModuleList, owner: nn.Module) -> nn.Module:
             handle.remove()
     state = hidden_of(seen[body[-1]][1])
     for module, (entered, left) in seen.items():
+        # To the last bit, so that no other module that happens to be close is taken for it.
         if module is not body[-1] and _same(entered, state) and _same(left, last):
-            found: nn.Module = module
-            return found
+            norm: nn.Module = module
+            return norm
     if _same(state, last):
         return nn.Identity()
     raise ConfigError(

@@ -63,6 +63,7 @@ def unscaled(fit: Fit, scale: Scale, column: str, l2: float, *, classes: bool) -
         l2 (`float`): The penalty.
         classes (`bool`): As in [`~w2s_rm.features.fitting.Problem`].
     """
+    # w · (x - mean) / std + b is (w / std) · x + b - (w / std) · mean.
     weights_OD = fit.weights_OD / scale.std_D
     return LinearModel(column, l2, weights_OD, fit.bias_O - weights_OD @ scale.mean_D, classes)
 
@@ -78,6 +79,7 @@ def save_models(path: Path, models: Sequence[LinearModel], chosen: int, scales: 
     """
     tensors: dict[str, Tensor] = {}
     for number, model in enumerate(models):
+        # Safetensors refuses views that are not contiguous.
         tensors |= {f"weights.{number}": model.weights_OD.contiguous(), f"bias.{number}": model.bias_O.contiguous()}
     for column, scale in scales.items():
         tensors |= {f"mean.{column}": scale.mean_D, f"std.{column}": scale.std_D}
@@ -99,9 +101,9 @@ def load_models(path: Path) -> tuple[list[LinearModel], int]:
             described, chosen = json.loads(file.metadata()["models"]), int(file.metadata()["chosen"])
             models = [
                 LinearModel(
-                    **one, weights_OD=file.get_tensor(f"weights.{number}"), bias_O=file.get_tensor(f"bias.{number}")
+                    **facts, weights_OD=file.get_tensor(f"weights.{number}"), bias_O=file.get_tensor(f"bias.{number}")
                 )
-                for number, one in enumerate(described)
+                for number, facts in enumerate(described)
             ]
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: cannot be read ({error}); delete its folder and run the recipe again") from error

@@ -60,8 +60,9 @@ class FeatureOptions:
     @property
     def penalties(self) -> list[float]:
         """All penalties to choose from, the largest first."""
-        given = self.l2 if isinstance(self.l2, list) else [self.l2]
-        return sorted(map(float, given), reverse=True)
+        values = self.l2 if isinstance(self.l2, list) else [self.l2]
+        # So that each fit can begin where the one before ended: with less penalty weights grow from small to large.
+        return sorted(map(float, values), reverse=True)
 
     @property
     def several(self) -> bool:
@@ -163,6 +164,7 @@ def feature_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(("on",), f"is {train['on']!r}; write {FEATURES}, or leave it out to train the model itself")
     own = {name: train[name] for name in _TYPES if train.get(name) is not None}
     if all(type_problem(value, _TYPES[name]) is None for name, value in own.items()):
+        # What is required may stand in another mapping; these hold its place.
         yield from option_mistakes(FeatureOptions, {"layer": 0, "l2": 0.0, **own}, "features")
 
 

@@ -88,6 +88,7 @@ def _digest(ids: str, tensors: Mapping[str, Tensor]) -> str:
     parts = [ids.encode()]
     for name in sorted(tensors):
         tensor = tensors[name]
+        # Type and shape too: the same bytes may be another table.
         parts += [f"{name} {tensor.dtype} {list(tensor.shape)} ".encode(), tensor.view(torch.uint8).numpy().tobytes()]
     return digest(b"".join(parts))
 
@@ -128,15 +129,16 @@ def read_features(folder: Path, column: str, ids: Sequence[str]) -> FeatureTable
         ArtifactError: A shard cannot be read, or lacks the column.
     """
     wanted = {name: place for place, name in enumerate(ids)}
-    found: list[Tensor | None] = [None] * len(ids)
+    features: list[Tensor | None] = [None] * len(ids)
     for path in sorted(folder.glob("shard-*.safetensors")):
         for name, values_KD in _rows(path, column):
             if name in wanted:
-                found[wanted[name]] = values_KD.float()
-    missing = [f"id {name!r}: no features" for name, values_KD in zip(ids, found, strict=True) if values_KD is None]
+                # 16 bits save room on the disk; what is computed from them is not to be rounded again.
+                features[wanted[name]] = values_KD.float()
+    missing = [f"id {name!r}: no features" for name, values_KD in zip(ids, features, strict=True) if values_KD is None]
     if missing:
         raise DataError(join_problems(f"{folder}: does not hold the features of all {len(ids)} examples", missing))
-    rows = [values_KD for values_KD in found if values_KD is not None]
+    rows = [values_KD for values_KD in features if values_KD is not None]
     return FeatureTable(torch.cat(rows), [len(values_KD) for values_KD in rows])
 
 

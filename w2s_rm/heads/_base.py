@@ -73,6 +73,7 @@ class Head(ABC):
     @property
     def auto_class(self) -> Any:
         """Loads its models."""
+        # By name and here, so that who only asks what a head is does not load transformers.
         import transformers
 
         return getattr(transformers, self.auto_name)

@@ -33,12 +33,17 @@ def read_branches(model: PreTrainedModel) -> None:
             return original(self, *arguments, **options)
         # What adapters add: arguments of the forward that is replaced here.
         inputs = {name: value for name, value in options.items() if value is not None and name != "return_dict"}
+        # From the two numbers of each token, and not from a mask that the collator made: (R, 1, T, T) numbers would
+        # have to go to the device with every batch.
         segments_RT, branches_RT = inputs.pop("segments"), inputs.pop("branches")
+        # transformers takes a mask of four dimensions as it is (`masking_utils._preprocess_mask_arguments`), without
+        # adding a causal one or that of a window.
         mask = tree_mask(segments_RT, branches_RT, self.config._attn_implementation)
         # Past the model's own head: it would make logits of every token, of which a few are read.
         hidden_RTD = self.base_model(attention_mask=mask, **inputs).last_hidden_state
         output = output_layer(self)
         assert output is not None
+        # `read_at` counts through all rows as if they were one: a row has as many places to read as its trees need.
         read_FD = hidden_RTD.flatten(0, 1)[read_at]
         # Classifiers of tokens drop out what enters their last layer.
         dropout = dict(self.named_children()).get("dropout")
@@ -63,15 +68,20 @@ def tree_mask(segments_RT: Tensor, branches_RT: Tensor, attention: str) -> Any:
         from torch.nn.attention.flex_attention import create_block_mask
 
         def sees(row: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            # The second argument, the attention head, is of no account: all of them see the same.
             same_tree = segments_RT[row, query] == segments_RT[row, key]
             branch = branches_RT[row, key]
             return same_tree & (key <= query) & ((branch == 0) | (branch == branches_RT[row, query]))
 
         return create_block_mask(sees, rows, None, length, length, device=str(segments_RT.device))
     # In place, step by step: of the largest rows this table is as big as an attention map.
+    # Keys in the last dimension, queries before it: is the key in the query's branch, or in a prompt (branch 0), and in
+    # the same tree?
     same_RTT = branches_RT[:, None, :] == branches_RT[:, :, None]
     same_RTT |= (branches_RT == 0)[:, None, :]
     same_RTT &= segments_RT[:, None, :] == segments_RT[:, :, None]
+    # The lower triangle is "up to itself", for a row holds a tree's prompt before its branches. Padding (segment 0)
+    # sees padding, so that no query is left without a key: softmax over nothing is NaN.
     mask_R1TT = same_RTT.tril()[:, None]
     if attention == "eager":
         # Added to scores, the lowest number is as good as minus infinity, and a row of padding stays free of NaN.

@@ -102,6 +102,7 @@ def refuse_indistinct(
             # The token of one unknown word is that of every other: its probability says nothing about this one.
             if unknown is not None and unknown in ids:
                 problems.append(f"{where}: candidate {candidate!r} has words that are not in the vocabulary")
+        # The model would give them one score, and a label that prefers one of them could never be met.
         if len({tuple(ids) for ids in row.candidate_ids}) < len(row.candidate_ids):
             cut = " where max_length cuts them" if row.cut_candidate_tokens else ""
             problems.append(
@@ -118,6 +119,7 @@ def refuse_indistinct(
 
 
 def _alike(example: Example, row: Encoded) -> list[object]:
+    # Positions are those of messages, which count from 1.
     return [example.candidates[position - 1] for position in _alike_positions(row)]
 
 

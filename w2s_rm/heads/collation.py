@@ -35,6 +35,8 @@ class PaddedCollator:
 
     def __call__(self, examples: Examples) -> dict[str, Any]:
         """Collate one batch."""
+        # The order of rows is that of the real places of `mask`, row by row: `scatter` puts what the model says of row
+        # r into the r-th of them.
         rows = [example["prompt_ids"] + ids for example in examples for ids in example["candidate_ids"]]
         return {**pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of), **labels(examples)}
 
@@ -80,9 +82,11 @@ class PrefixCollator:
         tokens: list[tuple[int, int, int, int]] = []
         candidate = 0
         for example in examples:
+            # A candidate's last token is predicted, and predicts nothing that counts.
             fed = [tuple(ids[:-1]) for ids in example["candidate_ids"]]
             row_of, distinct = share_prefixes(fed)
             for ids in example["candidate_ids"]:
+                # The rows of this example are appended below; until then `len(rows)` is the number of its first one.
                 row = len(rows) + row_of[tuple(ids[:-1])]
                 tokens.extend((row, offset, token, candidate) for offset, token in enumerate(ids))
                 candidate += 1
@@ -90,6 +94,7 @@ class PrefixCollator:
             fed_lengths.extend(map(len, distinct))
         # The last token of the prompt predicts as well as all that follow it.
         kept = 1 + max(fed_lengths)
+        # `place_M` is the token's place in its candidate, from 0.
         row_M, place_M, token_M, candidate_M = torch.tensor(tokens).T
         return {
             **pad_rows(rows, self.pad_token_id, self.pad_to_multiple_of, left=True),
@@ -131,6 +136,7 @@ def labels(examples: Examples) -> dict[str, Any]:
         examples (`Sequence[Mapping]`): Rows of a batch.
     """
     counts = [len(example["candidate_ids"]) for example in examples]
+    # Examples may have different numbers of candidates; the real ones come first.
     mask_BK = torch.arange(max(counts))[None, :] < torch.tensor(counts)[:, None]
     return {
         "mask": mask_BK,
@@ -147,6 +153,7 @@ def _targets(examples: Examples, mask_BK: Tensor) -> dict[str, Tensor]:
     if "targets" not in examples[0]:
         return {}
     targets_BK = torch.zeros(mask_BK.shape)
+    # A mask reads out and fills in row by row, so the flat list needs no places.
     targets_BK[mask_BK] = torch.tensor([p for example in examples for p in example["targets"]], dtype=torch.float)
     return {"targets": targets_BK}
 
@@ -180,6 +187,7 @@ def pad_rows(
     """
     length = max(map(len, rows))
     if multiple is not None:
+        # Rounds up: `//` rounds down, and so up between two minus signs.
         length = -(-length // multiple) * multiple
     lengths_R = torch.tensor([len(row) for row in rows])
     if left:
@@ -188,4 +196,5 @@ def pad_rows(
     else:
         padded = [row + [pad_token_id] * (length - len(row)) for row in rows]
         mask_RT = torch.arange(length)[None, :] < lengths_R[:, None]
+    # By length and not by token: where the eos token pads, the one that ends a candidate must stay visible.
     return {"input_ids": torch.tensor(padded), "attention_mask": mask_RT.long()}

@@ -76,6 +76,7 @@ def encode_batch(
 def _check_it_reads(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
     """Refuse a tokenizer to which all texts are nothing: every row would be the same, and a model trained on none."""
     # For a folder of a Qwen2 with a tokenizer of words, transformers 5 takes its class for Qwen2 all the same.
+    # An unknown word is a word all the same.
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     if any(token not in special for row in rows for token in row):
         return

@@ -46,6 +46,7 @@ class Lm(Head):
         self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], max_length: int | None
     ) -> list[Encoded]:
         """Each candidate after its prompt, without the eos token; conversations are refused."""
+        # Templates end an answer with tokens of their own, whose probabilities would count as the answer's.
         if spoken := [example.id for example in examples if not isinstance(example.candidates[0], str)]:
             raise DataError(f"head lm scores plain text, but these examples are conversations: {', '.join(spoken[:5])}")
         return refuse_bare(self.name, examples, encode_candidates(tokenizer, examples, max_length, end=False))
@@ -93,5 +94,7 @@ class Lm(Head):
         from torch import nn
 
         module: Any = model
+        # It may be tied to the embeddings: computing in float32 leaves the weights, which are one tensor, as they are.
         layer = module.get_output_embeddings()
+        # An adapter wraps it into something that is no `Linear`.
         return [layer] if isinstance(layer, nn.Linear) else []

@@ -63,6 +63,7 @@ class PooledForSequenceClassification(PreTrainedModel):
         # What encoders make of their first token; nobody reads it, and not all that are trained have it.
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None
+        # With a bias, which transformers' own classifiers lack: it holds the mean that features were centred by.
         self.score = nn.Linear(text.hidden_size, outputs)
         # Of a model in 16 bits, too: rounded, its weights would be others than were fitted.
         self._keep_in_fp32_modules_strict = {"score"}

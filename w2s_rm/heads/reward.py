@@ -93,4 +93,5 @@ class Reward(Head):
         """The score layer, whatever its name."""
         from torch import nn
 
+        # One output is what tells it. Gates of experts may have one output too, and computed in float32 do no harm.
         return [module for module in model.modules() if isinstance(module, nn.Linear) and module.out_features == 1]

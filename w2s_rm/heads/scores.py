@@ -40,6 +40,7 @@ def score_tokens(model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
     # Only where tokens are read: log_softmax of all logits would need their memory once more.
     log_probs_M = logits_FV[place_M, token_M] - logits_FV.logsumexp(dim=-1)[place_M]
     mask_BK, owner_M = inputs["mask"], inputs["token_candidates"]
+    # A sum and no mean: it is the log-probability of the whole candidate, which a mean over its length is not.
     sums_F = log_probs_M.new_zeros(int(mask_BK.sum())).index_add(0, owner_M, log_probs_M)
     with torch.no_grad():
         # Not by the highest value: of tied tokens decoding writes one.
@@ -48,6 +49,8 @@ def score_tokens(model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
         hits_F = torch.zeros_like(sums_F).index_add(0, owner_M, best_M)
         # Where one candidate begins another, decoding goes on to the longer one.
         written_BK = scatter(torch.where(hits_F == lengths_F, lengths_F, -1.0), mask_BK)
+        # Padding candidates hold the lowest number and those that are not written -1, so what is above 0 is the length
+        # of one that is.
         longest_B, index_B = written_BK.max(dim=1)
     return Scored(tie(scatter(sums_F, mask_BK), inputs), torch.where(longest_B > 0, index_B, -1))
 
@@ -72,12 +75,14 @@ class _Float32Linear:
 
     def __call__(self, hidden: Tensor) -> Tensor:
         layer = self.layer
+        # Autocast would turn the arguments of `linear` back into 16 bits, whatever they are.
         with torch.autocast(hidden.device.type, enabled=False):
             bias = None if layer.bias is None else layer.bias.float()
             return nn.functional.linear(hidden.float(), layer.weight.float(), bias)
 
 
 def _read(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    # No attention mask: `read_branches` makes it of segments and branches.
     names = ("input_ids", "position_ids", "segments", "branches", "read_at")
     outputs_FO: Tensor = model(**{name: inputs[name] for name in names}, use_cache=False)
     return outputs_FO.float()
@@ -94,6 +99,7 @@ def classify(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
     """
     if "branches" in inputs:
         return _read(model, inputs)
+    # Keys and values are kept for generation only; here they would be memory for nothing.
     outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
     logits: Tensor = outputs.logits.float()
     return logits
@@ -123,6 +129,7 @@ def row_ends(entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> T
         return entered
     # As transformers does, by the token and not by the mask.
     real_RT = inputs["input_ids"] != pad_token_id
+    # The place of the last real token: its number is the highest among those that padding does not set to 0.
     last_R = (real_RT * torch.arange(real_RT.shape[1], device=real_RT.device)).argmax(dim=1)
     return entered[torch.arange(len(entered), device=entered.device), last_R]
 
@@ -151,6 +158,8 @@ def scatter(values_F: Tensor, mask_BK: Tensor) -> Tensor:
         mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates.
     """
     scores_BK = torch.full(mask_BK.shape, torch.finfo(torch.float32).min, device=mask_BK.device)
+    # The lowest number and not minus infinity: 0 times infinity, in a loss with targets of 0, is NaN. softmax gives 0
+    # for both.
     return scores_BK.masked_scatter(mask_BK, values_F)
 
 

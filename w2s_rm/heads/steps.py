@@ -88,6 +88,7 @@ class Steps(Classification):
         from w2s_rm.heads.trees import PROMPT, Tree
 
         prompt = example["prompt_ids"]
+        # Token classifiers read no padding token as such, so there is none to step over as in `prompt_tree`.
         return Tree(prompt, [], [(PROMPT, len(prompt) - 1)])
 
     def score(self, model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
@@ -109,5 +110,6 @@ class Steps(Classification):
 
 
 def _pieces(example: Example) -> list[str]:
+    # Cuts are where pieces end, in characters; the last one may be the prompt's end, after which no piece is left.
     text, cuts = str(example.prompt), () if example.step is None else example.step.cuts
     return [text[start:end] for start, end in itertools.pairwise((0, *cuts, len(text))) if start < end]

@@ -9,7 +9,10 @@ import re
 DATE = datetime.date(2024, 7, 26)
 """The date that every such template writes here; Llama 3's own, where it has no clock."""
 _CLOCK = "strftime_now"
+# Finds the formats that a template asks for, since the macro below can only list what it answers: Jinja has no
+# `strftime`.
 _FORMAT = re.compile(_CLOCK + r"\(\s*(?P<quote>['\"])(?P<format>.*?)(?P=quote)\s*\)")
+# Llama 3's.
 _USUAL = "%d %b %Y"
 
 
@@ -35,6 +38,7 @@ def with_fixed_date(template: str) -> str:
     if not writes_date(template):
         return template
     formats = dict.fromkeys([_USUAL, *(match["format"] for match in _FORMAT.finditer(template))])
+    # Each begins with `elif`, after an `if false` that is never taken: so the first one needs no form of its own.
     cases = "".join(f"{{%- elif format == {form!r} -%}}{DATE.strftime(form)}" for form in formats)
     # A format that the template makes up as it runs cannot be listed.
     other = f"{{%- else -%}}{DATE.strftime(_USUAL)}{{%- endif -%}}"

@@ -20,6 +20,7 @@ from w2s_rm.heads.collation import labels, share_prefixes
 PROMPT = -1
 """Stands for the prompt where a branch is named by its number."""
 
+# Up to this many examples, `pack` tries every number of rows around the best.
 _FEW = 64
 
 
@@ -105,6 +106,8 @@ def token_tree(example: Mapping[str, Any], pad_token_id: int) -> Tree:
     tokens = []
     for candidate, ids in enumerate(candidates):
         tokens.append((0, ids[0], candidate))
+        # The output at a branch's token `offset` predicts the candidate's token `offset + 1`; the branch may be a
+        # longer candidate's that begins with this one.
         start = first[branch_of[tuple(ids[:-1])]] if len(ids) > 1 else 0
         tokens.extend((start + offset, token, candidate) for offset, token in enumerate(ids[1:]))
     return Tree(prompt, branches, reads, tokens)
@@ -144,6 +147,7 @@ class SharedPrefixCollator:
         """Collate one batch."""
         trees = [self.tree(example, self.pad_token_id) for example in examples]
         hosts = hosts_of([tree.prompt for tree in trees]) if self.chains else list(range(len(trees)))
+        # Numbers of trees in the batch; from here on `sizes` and `packed` count only those that are fed.
         fed = sorted(set(hosts))
         sizes = [trees[index].size for index in fed]
         multiple = self.pad_to_multiple_of or 1
@@ -151,6 +155,7 @@ class SharedPrefixCollator:
         everything = [list(range(len(fed)))]
         packed = everything if self.one_row else pack(sizes, self.max_tokens, self.attention_length, multiple)
         length = _row_length(packed, sizes, multiple)
+        # Back to numbers in the batch, which become segments.
         rows = [[fed[place] for place in row] for row in packed]
         batch = {**_lay_out(trees, hosts, rows, length, self.pad_token_id), **labels(examples)}
         if trees[0].tokens:
@@ -168,6 +173,7 @@ def hosts_of(prompts: Sequence[Sequence[int]]) -> list[int]:
     kept_of, kept = share_prefixes(sequences)
     first: dict[tuple[int, ...], int] = {}
     for index, sequence in enumerate(sequences):
+        # Of equal prompts one is enough.
         first.setdefault(sequence, index)
     return [first[kept[kept_of[sequence]]] for sequence in sequences]
 
@@ -192,6 +198,7 @@ def pack(
     ideal = max(1, sum(sizes) // max(sizes))
     # Many examples fill rows well in any number; trying each number would cost more than it saves.
     parts = range(10, 31, 1 if len(sizes) <= _FEW else 5)
+    # From half to one and a half times the ideal, and the two ends: all in one row, and each in its own.
     counts = {1, len(sizes), ideal - 1, ideal + 1, ideal + 2, *(round(ideal * part / 20) for part in parts)}
     shared = [_share_out(order, sizes, count) for count in sorted(counts) if 1 <= count <= len(sizes)]
 
@@ -232,15 +239,18 @@ def _lay_out(
         for index in row:
             tree = trees[index]
             for branch, ids in enumerate((tree.prompt, *tree.branches), start=PROMPT):
+                # Where the piece begins in all rows laid end to end.
                 starts[index, branch] = at
                 # Positions of every branch go on from the prompt, as if it were the only one.
                 offset = 0 if branch == PROMPT else len(tree.prompt)
+                # Segments count from 1, so that 0 is left for padding; PROMPT is -1, so that prompts are branch 0.
                 pieces.append((at, len(ids), offset, index + 1, branch + 1))
                 tokens.append(ids)
                 at += len(ids)
     flat = torch.tensor(list(chain.from_iterable(tokens)))
     start_P, length_P, offset_P, segment_P, branch_P = torch.tensor(pieces).T
     # Counts on from 0 in each piece.
+    # The number of a token among all tokens, less that of the first token of its piece.
     within = torch.arange(len(flat)) - (length_P.cumsum(0) - length_P).repeat_interleave(length_P)
     flat_positions = start_P.repeat_interleave(length_P) + within
     columns = {
@@ -253,6 +263,7 @@ def _lay_out(
         name: torch.full((count * length,), filler).index_copy(0, flat_positions, values).view(count, length)
         for name, (values, filler) in columns.items()
     }
+    # A prompt that is not fed is read in its host: it is the beginning of that, so its offsets are the same.
     reads = [
         starts[host, branch] + offset for host, tree in zip(hosts, trees, strict=True) for branch, offset in tree.reads
     ]
@@ -263,6 +274,8 @@ def _token_tensors(trees: Sequence[Tree]) -> dict[str, Tensor]:
     rows: list[tuple[int, int, int]] = []
     reads = candidates = 0
     for tree in trees:
+        # Numbers within a tree become numbers within the batch: `reads` and `candidates` count what the trees before it
+        # have.
         rows.extend((reads + read, token, candidates + candidate) for read, token, candidate in tree.tokens)
         reads += len(tree.reads)
         candidates += tree.tokens[-1][2] + 1

@@ -80,6 +80,7 @@ class Chat:
             ConfigError: The endpoint refuses a request, or the budget is spent.
             DataError: It gives no answer, however often it is asked.
         """
+        # Each text once: answers are kept by it, so of a repeated request the first answer would stand.
         open_requests = [text for text in dict.fromkeys(requests) if content_hash(text) not in self._answers]
         with ThreadPoolExecutor(self.endpoint.at_once) as pool:
             waiting = [pool.submit(self._ask, text) for text in open_requests]
@@ -110,6 +111,7 @@ class Chat:
                 pause *= 2
         name = content_hash(text)
         with self._lock:
+            # With how many tries it took: a stage that goes on counts them against the budget again.
             append_line(self.kept, json.dumps({"request": name, "answer": answer, "requests": tries, "tokens": tokens}))
             self._answers[name] = answer
             self.tokens += tokens
@@ -141,6 +143,7 @@ class Chat:
         except urllib.error.HTTPError as error:
             if error.code in _PASSING:
                 raise _Passing(f"answers {error.code}", _seconds(error.headers.get("Retry-After"))) from error
+            # Any other status, such as a wrong key, would be the same at the next try.
             said = error.read(_SHOWN).decode(errors="replace")
             raise ConfigError(
                 f"{address} answers {error.code} ({said.strip()}); check url, model and the key in "
@@ -159,6 +162,8 @@ class Chat:
         try:
             told = parse_json(body.decode())
             content = told["choices"][0]["message"]["content"]
+            # Not every server counts tokens; a budget of tokens is then never spent, and that of requests is what
+            # holds.
             tokens = int((told.get("usage") or {}).get("total_tokens") or 0)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise _Passing("answers in another form than that of chat completions") from error

@@ -52,6 +52,7 @@ def _split(prompt: str, responses: Sequence[str], guessed: bool) -> tuple[Messag
     spoken = [_messages(*_marked(prompt, response, guessed)) for response in responses]
     # Up to here all say the same.
     start = min(start for _, start in spoken)
+    # Back to a message of the assistant in all of them: TRL's chosen and rejected begin with what the model says.
     while start and any(messages[start]["role"] != "assistant" for messages, _ in spoken):
         start -= 1
     if not start:
@@ -76,6 +77,7 @@ def _marked(prompt: str, response: str, guessed: bool) -> tuple[str, int]:
             raise DataError("no mark says where the prompt ends")
         asked = f"\n\nHuman: {prompt}\n\nAssistant:"
         return asked + response, len(asked)
+    # Whether the first mark of the response itself says that the assistant speaks.
     answered = len(marks) > len(before) and marks[len(before)]["role"] == "Assistant"
     # A prompt that ends with the user's turn, and an answer that does not say whose it is.
     if before[-1]["role"] != "Assistant" and before[-1].end() <= len(prompt) and not answered and not guessed:
@@ -88,6 +90,7 @@ def _messages(text: str, start: int) -> tuple[Messages, int]:
     """Return the messages of a transcript, and which of them the place `start` belongs to."""
     marks = list(_TURN.finditer(text))
     ends = [*(mark.start() for mark in marks), len(text)]
+    # What stands before the first mark is said by the user; mostly it is empty and falls away below.
     turns = [("Human", 0, text[: ends[0]])]
     turns += [(mark["role"], mark.start(), text[mark.end() : end]) for mark, end in zip(marks, ends[1:], strict=True)]
     messages: list[dict[str, str]] = []
@@ -97,10 +100,12 @@ def _messages(text: str, start: int) -> tuple[Messages, int]:
         role, content = _ROLES[name], said.strip()
         # Nothing is said by an empty turn, but that a response is empty.
         if content or number == len(turns) - 1:
+            # One message: some chat templates refuse two of one role in a row.
             if messages and messages[-1]["role"] == role:
                 messages[-1]["content"] = "\n\n".join(filter(None, (messages[-1]["content"], content)))
             else:
                 messages.append({"role": role, "content": content})
+            # The turn that holds the place, or, where it is empty and was left out, the next that is not.
             if number >= holder and index is None:
                 index = len(messages) - 1
     if any(message["role"] == "system" for message in messages[1:]):
@@ -115,6 +120,7 @@ def _transcript(messages: Messages) -> str:
 def _answer(response: Text) -> Text:
     if isinstance(response, str) or not response:
         return response
+    # `\n\nAssistant:` ends the prompt, so the first message goes on behind it and has no mark of its own.
     first, *rest = response
     return f" {first['content']}{_transcript(tuple(rest))}"
 

@@ -151,6 +151,7 @@ def _evaluation(run: Run, of: str, method: str | None, seed: int) -> dict[str, A
     config_path = _stage(run, "evaluate", of, method, seed).folder / "config.yaml"
     config: dict[str, Any] = parse_yaml(config_path.read_text(encoding="utf-8"))
     path = Path(str(config["model_name_or_path"]))
+    # The recorded path is `<stage>/model`: the stage of that name beside the one that evaluated it.
     moved = config_path.parent.parent / path.parent.name / path.name
     if not path.exists() and moved.exists():
         config["model_name_or_path"] = str(moved)

@@ -76,6 +76,8 @@ def to_preferences(
         best, worst = values.index(max(values)), values.index(min(values))
         margin = values[best] - values[worst]
         prompt, chosen, rejected = _explicit(example.prompt, example.candidates[best], example.candidates[worst])
+        # The order left out: the same pair with the preference turned around is a duplicate too, of which the first
+        # stands.
         key = content_hash(prompt, sorted((content_hash(chosen), content_hash(rejected))))
         reason = _why_dropped(prompt, margin, min_confidence, deduplicate and key in seen)
         if reason is not None:
@@ -109,6 +111,7 @@ def _explicit(prompt: Text, chosen: Text, rejected: Text) -> tuple[Text, Text, T
     """Take what candidates begin with in common for the prompt, where conversations come without one."""
     if prompt or isinstance(chosen, str) or isinstance(rejected, str):
         return prompt, chosen, rejected
+    # At least one message of each is left to be compared.
     longest = min(len(chosen), len(rejected)) - 1
     shared = next((index for index in range(longest) if chosen[index] != rejected[index]), max(longest, 0))
     # A response begins with what the model says, also where the pair parts at a message of the user.

@@ -81,6 +81,7 @@ def _read(path: Path) -> str:
         raise DataError(f"{path}: no such file")
     content = path.read_bytes()
     try:
+        # By the first bytes and not the name: files are renamed, and both kinds are common.
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -176,6 +177,7 @@ def best_of_n(asked: Sequence[Asked], rewards: Sequence[Sequence[float]], respon
         )
     chosen = []
     for answers in by_prompt.values():
+        # By the reward alone: tuples would go on to compare lines, which have no order.
         value, line, response = max(answers, key=lambda answer: answer[0])
         kept = {name: field for name, field in line.values.items() if name != _SEVERAL}
         mean = sum(reward for reward, _, _ in answers) / len(answers)

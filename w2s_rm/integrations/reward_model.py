@@ -66,6 +66,7 @@ def load_reward_model(model_name_or_path: str) -> RewardModel:
         tokenizer = _load_tokenizer(path)
         model = _load_model(path)
     _check_pad_token(path, model, tokenizer)
+    # As training did, which keeps the score layer apart from bfloat16: rewards differ less than its steps.
     keep_in_float32(HEADS["reward"].output_layers(model))
     facts = read_facts(path)
     max_length = facts.max_length or _longest(model, tokenizer)
@@ -151,6 +152,7 @@ def _load_model(path: str) -> PreTrainedModel:
 
 def _check_kind(path: str, config: Any) -> None:
     names = config.architectures or []
+    # From the config, before any weights: for another class transformers would put a random score layer on top.
     if names and not any(name.endswith("ForSequenceClassification") for name in names):
         raise ConfigError(
             f"reward model {path!r}: is a {', '.join(names)}, no reward model (sequence classifier with one output); "

@@ -107,6 +107,8 @@ class RewardFunction:
             NonFiniteError: A reward is NaN or infinite; names the rows.
         """
         columns = {"tools": tools, "chat_template_kwargs": chat_template_kwargs}
+        # TRL hands every further column of its dataset to a reward function; these two change how a conversation is
+        # rendered.
         present = {name: column for name, column in columns.items() if column is not None}
         kwargs = None
         if present and check_columns(prompts, completions):
@@ -165,6 +167,7 @@ class RewardFunction:
         )
         rewards: dict[int, float] = {}
         for (rows, _), scores in zip(groups, self.scorer.score([group for _, group in groups]), strict=True):
+            # `rows` count among the distinct ones.
             rewards |= {distinct[row]: score for row, score in zip(rows, scores, strict=True)}
         return [rewards[row] for row in first]
 

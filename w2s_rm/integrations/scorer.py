@@ -132,6 +132,8 @@ class Scorer:
         if not groups:
             return []
         layout, scoring = self._prepare()
+        # One window over all groups: they are sorted by length among each other and come back in one piece, in their
+        # order.
         (scored,) = score(self.loaded.model, _HEAD, layout, groups, scoring, window=len(groups))
         return [list(row.scores) for row in scored]
 
@@ -200,6 +202,7 @@ def share_prompts(rows: Sequence[list[int]], prompts: Sequence[Text], most: int)
     """
     answers: dict[str, list[int]] = defaultdict(list)
     for row, prompt in enumerate(prompts):
+        # Messages are dictionaries, which have no hash.
         answers[prompt if isinstance(prompt, str) else repr(prompt)].append(row)
     groups = []
     for indices in answers.values():

@@ -166,6 +166,8 @@ def is_rendered(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> boo
         texts (`Sequence[str]`): Plain text.
     """
     own_markup = _own_markup(tokenizer)
+    # With and without a system message: some templates put a standard one where there is none. An opening that is empty
+    # would be the beginning of any text.
     openings = tuple(filter(None, (_opening_of(tokenizer, roles) for roles in (("user",), ("system", "user")))))
     return all(text.lstrip().startswith(openings) or own_markup & set(_MARKUP.findall(text)) for text in texts)
 

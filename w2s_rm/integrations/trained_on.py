@@ -87,6 +87,7 @@ def as_trained(kind: str | None, path: str, tokenizer: Any, examples: Sequence[E
     """
     if not examples:
         return examples
+    # Without a prompt, the beginning that a template would have written is that of the candidates.
     prompts = [example.prompt or example.candidates[0] for example in examples]
     warn_of_unknown(kind, path, tokenizer, prompts[0])
     if not needs_messages(kind, path, tokenizer, prompts, examples[0].candidates[0]):
@@ -125,6 +126,7 @@ def spoken(prompt: str, response: str) -> tuple[Messages, Messages]:
     asked: Text
     begun = ""
     try:
+        # An empty response: what comes back as the answer is what the prompt had begun to say for the assistant.
         asked, (answer,) = convert(prompt, ("",), "conversational")
     except DataError:
         asked = ({"role": "user", "content": prompt.strip()},) if prompt.strip() else ()

@@ -102,9 +102,11 @@ def shifts(logs_NK: Floats, prior_K: Floats) -> Floats:
     shift_K = np.zeros(len(prior_K))
     for _ in range(_ROUNDS):
         for k, share in enumerate(prior_K):
+            # Coordinate descent on a convex function: class by class, the others as they are, until none has to move.
             shift_K[k] = _shift(logs_NK[:, k], _log_sum(np.delete(logs_NK + shift_K, k, axis=1)), float(share))
         mean_K = np.exp((logs_NK + shift_K) - _log_sum(logs_NK + shift_K)[:, None]).mean(axis=0)
         if np.abs(mean_K - prior_K).max() < _TOLERANCE:
+            # Shifts are unique up to a constant: the first class is where they are counted from.
             return shift_K - shift_K[0]
     raise DataError(_too_hard(len(logs_NK)))
 
@@ -116,10 +118,12 @@ def _shift(logs_N: Floats, others_N: Floats, share: float) -> float:
     if not only.mean() < share < 1 - never.mean():
         raise DataError(_too_hard(len(logs_N)))
     odds_N = (logs_N - others_N)[~only & ~never]
+    # What the movable labels must add up to.
     target = share * len(logs_N) - only.sum()
     low, high = -odds_N.max() - _BEYOND, -odds_N.min() + _BEYOND
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
+        # The sigmoid of the shifted log-odds, without overflow.
         enough = np.exp(-np.logaddexp(0.0, -(odds_N + middle))).sum() >= target
         low, high = (low, middle) if enough else (middle, high)
     return float(low + high) / 2

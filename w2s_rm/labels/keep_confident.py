@@ -65,6 +65,7 @@ class KeepConfident(TransformBase):
             needed_classes("keep_confident", evidence, "set balanced to false")
         pools: dict[str | None, list[WeakLabel]] = defaultdict(list)
         for label in labels:
+            # One pool where it is not balanced, of all labels.
             pools[_choice(label) if self.balanced else None].append(label)
         ids = {label.id for pool in pools.values() for label in self._surest(pool)}
         kept = [label for label in labels if label.id in ids]

@@ -55,10 +55,12 @@ class Shuffle(TransformBase):
 def _givers(ids: Sequence[str], *salt: object) -> Mapping[str, str]:
     """From whom each of the ids gets what it gets."""
     shuffled = sorted(ids, key=lambda id: content_hash("shuffle", *salt, id))
+    # Sorted on both sides, so that who gets what does not depend on the order in which labels came.
     return dict(zip(sorted(ids), shuffled, strict=True))
 
 
 def _within(label: WeakLabel, seed: int) -> WeakLabel:
     givers = _givers(label.candidate_ids, seed, label.id)
     permuted = reordered(label, [givers[candidate] for candidate in label.candidate_ids])
+    # The probabilities in the new order, under the candidates in the old one.
     return replace(permuted, candidate_ids=label.candidate_ids)

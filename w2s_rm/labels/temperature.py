@@ -101,6 +101,7 @@ def fitted_temperature(validation: Sequence[tuple[WeakLabel, int]]) -> float:
         parts = (_mean_log(row, inverse) - gold for row, gold in zip(possible, golds, strict=True))
         return math.fsum(parts) / len(golds)
 
+    # The slope rises with 1/T: where it is not below 0 at 1/T = 0, it is so nowhere, and no temperature is finite.
     if slope(0.0) >= 0:
         raise DataError(
             f"labels 'temperature': on the validation split ({len(golds)} labels) the supervisor knows no more than "
@@ -119,6 +120,7 @@ def _mean_log(logs: Sequence[float], inverse: float) -> float:
 def _root(rising: Callable[[float], float]) -> float:
     """Where a rising function that is below 0 at 0 and above it far out crosses 0."""
     low, high = 0.0, 1.0
+    # It ends, for some label is wrong, and the harder labels get, the less likely that makes its right candidate.
     while rising(high) < 0:
         low, high = high, 2 * high
     for _ in range(_HALVINGS):

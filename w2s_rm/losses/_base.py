@@ -111,6 +111,7 @@ def entropy(log_probs_BK: Tensor, mask_BK: Tensor) -> Tensor:
         log_probs_BK (`Tensor` of shape `(B, K)`): From `masked_log_softmax`.
         mask_BK (`Tensor` of shape `(B, K)`): `True` at real candidates.
     """
+    # The mask, because padding has logarithm 0 and so would count with probability 1.
     return soft_cross_entropy(log_probs_BK, log_probs_BK.exp() * mask_BK)
 
 
@@ -126,6 +127,7 @@ def harden(log_probs_BK: Tensor, mask_BK: Tensor, thresholds_K: Tensor | None = 
         thresholds_K (`Tensor` of shape `(K,)`, *optional*): Log-probability that each class has to exceed. `None` takes
             the most probable candidate.
     """
+    # A target that followed the prediction would pull on itself, and be met by any prediction.
     log_probs_BK = log_probs_BK.detach()
     margins_BK = log_probs_BK if thresholds_K is None else log_probs_BK - thresholds_K
     margins_BK = margins_BK.masked_fill(~mask_BK, -math.inf)
@@ -148,4 +150,5 @@ def warmed_up(max_weight: float, warmup_fraction: float, progress: float) -> flo
 
 def constant_metric(value: float, like_B: Tensor) -> Tensor:
     """Return a setting of the moment as a per-example metric, shape `(B,)`."""
+    # For each example, because metrics are averaged as losses are.
     return like_B.detach().new_full(like_B.shape, value)

@@ -45,5 +45,6 @@ class CrossEntropy(LossBase):
         Metrics: `label_entropy`, the entropy of the label, which is the smallest value the loss can take.
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
+        # `xlogy` is 0 where a label is 0, as its limit is.
         label_entropy_B = -targets_BK.xlogy(targets_BK).sum(dim=-1)
         return LossOutput(soft_cross_entropy(log_probs_BK, targets_BK), {"label_entropy": label_entropy_B})

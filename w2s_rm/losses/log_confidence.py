@@ -83,6 +83,7 @@ class LogConfidence(LossBase):
         """
         if len(scores_NK) < 2:
             return scores_NK.new_zeros(scores_NK.shape[-1])
+        # NaN at padding: `nanquantile` leaves it out, where the 0 of `masked_log_softmax` would be the highest value.
         log_probs_NK = masked_log_softmax(scores_NK.detach(), mask_NK).masked_fill(~mask_NK, math.nan)
         n_classes = mask_NK.any(dim=0).sum()
         level = (1 - 1 / n_classes).to(scores_NK.dtype)
@@ -108,6 +109,7 @@ class LogConfidence(LossBase):
         hardened_BK = harden(log_probs_BK, mask_BK, statistics)
         weak_B = soft_cross_entropy(log_probs_BK, targets_BK)
         self_B = soft_cross_entropy(log_probs_BK, hardened_BK)
+        # All of them where labels tie: against a label that prefers nobody, nobody is overruled.
         best_of_label_BK = targets_BK == targets_BK.amax(dim=-1, keepdim=True)
         metrics = {
             "weak_cross_entropy": weak_B.detach(),

@@ -67,6 +67,7 @@ class Product(LossBase):
     def _product(self, log_probs_BK: Tensor, targets_BK: Tensor) -> Tensor:
         # Padding has target 0, so the support of the label is inside the mask.
         support_BK = targets_BK > 0
+        # 1 stands in for 0, whose logarithm is infinite: the last line leaves these candidates out, whatever they hold.
         log_targets_BK = targets_BK.masked_fill(~support_BK, 1.0).log()
         log_product_BK = self.strong_power * log_probs_BK + self.weak_power * log_targets_BK
         return log_product_BK.masked_fill(~support_BK, -math.inf).softmax(dim=-1)

@@ -59,9 +59,11 @@ class ReverseKl(LossBase):
             "weak_cross_entropy": soft_cross_entropy(log_probs_BK.detach(), targets_BK),
             "student_entropy": entropy_B.detach(),
         }
+        # KL(f || w') is the cross-entropy of f with w' less the entropy of f; the gradient goes through both.
         return LossOutput(reverse_cross_entropy_B - entropy_B, metrics)
 
     def _log_clipped(self, targets_BK: Tensor, mask_BK: Tensor) -> Tensor:
+        # For K = 2 the clip itself.
         floor_B1 = 2 * self.clip / mask_BK.sum(dim=-1, keepdim=True)
         clipped_BK = targets_BK.clamp(floor_B1, 1 - floor_B1) * mask_BK
         normalised_BK = clipped_BK / clipped_BK.sum(dim=-1, keepdim=True)

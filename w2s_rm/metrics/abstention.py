@@ -39,6 +39,8 @@ def accuracy_answered(confidence_B: Floats, credit_B: Floats, shares: Sequence[f
     answered = np.concatenate([[0.0], np.cumsum(np.bincount(level_B))])
     right = np.concatenate([[0.0], np.cumsum(np.bincount(level_B, weights=credit_B))])
     wanted = np.asarray(shares) * len(credit_B)
+    # Between two levels of confidence right answers grow in proportion: that is what chance among equals gives on
+    # average.
     return np.interp(wanted, answered, right) / wanted
 
 

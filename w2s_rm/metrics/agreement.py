@@ -86,6 +86,7 @@ def _compared(student: Predictions, supervisor: Predictions) -> tuple[NDArray[np
     gold_B = np.array([0 if index is None else index for index in student.gold], dtype=np.int64)
     refuse(gold_B >= student_choices.lengths_B, "has a gold label that is not one of its candidates", student.ids)
     right_B = supervisor_choices.of_candidate(gold_B)
+    # Ties are broken independently, so probabilities multiply.
     both_right_B = right_B * student_choices.of_candidate(gold_B)
     return known, right_B, student_choices.same_as(supervisor_choices), both_right_B
 

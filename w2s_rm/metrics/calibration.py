@@ -20,6 +20,7 @@ from w2s_rm.metrics.resampling import Resampling, ends, over_seeds, sums_each
 
 N_BINS = 15
 """Bins of the calibration error, of equal mass: each has the same number of examples."""
+# Probabilities are at most 1 and doubles have 16 digits: four are left to rounding.
 _DIGITS = 12
 
 
@@ -155,11 +156,16 @@ def calibration_error(
     binned_S = [_in_bins(said, n_bins) for said in said_S]
     mass_SM, confidence_SM, gap_SM, mean_SM = map(np.stack, zip(*(means for means, _ in binned_S), strict=True))
     sums_SRC = np.stack(sums_each([columns_BC for _, columns_BC in binned_S], drawn_S))
+    # The columns of `_in_bins`: shares of bins in each resample, and what is left there when their mean gaps are taken
+    # off.
     masses_SRM, noise_SRM = np.split(sums_SRC / [[[len(drawn.group_N)]] for drawn in drawn_S], 2, axis=2)
+    # Together they are the summed gaps again: each example's gap is the mean of its bin and what is left of it.
     gap_SRM = masses_SRM * mean_SM[:, None] + noise_SRM
     error_S = np.abs(gap_SM).sum(axis=1)
     plain, noise_R = float(error_S.mean()), np.abs(noise_SRM).sum(axis=2).mean(axis=0)
     value = max(0.0, 2 * plain - float(np.abs(gap_SRM).sum(axis=2).mean()))
+    # With the signs of what was observed, |gap| is linear: its resamples have no bias of their own, which an absolute
+    # value would add.
     signed_RS = (np.where(gap_SM < 0, -1.0, 1.0)[:, None] * gap_SRM).sum(axis=2).T
     low, high = np.clip([value + end - plain for end in ends(over_seeds(error_S, signed_RS))], 0.0, 1.0)
     filled_M = mass_SM.sum(axis=0) > 0

@@ -54,6 +54,7 @@ class Forecasts:
 
         Source: Brier 1950 (Monthly Weather Review 78(1), 1-3), equation 2.
         """
+        # sum_k (p_k - [k is gold])² = sum_k p_k² - 2 p_gold + 1.
         squares_B = np.add.reduceat(np.exp(2 * self.logs_F), self.starts_B)
         # The rounding of a sum of squares may leave it below what it is made of.
         return np.maximum(squares_B - 2 * np.exp(-self.loss_B) + 1, 0.0)

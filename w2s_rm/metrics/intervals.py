@@ -35,6 +35,7 @@ from w2s_rm.metrics.student import LEAST_ERROR, quantile
 
 ERROR = 0.05
 """The share of intervals that may miss the truth: they have a confidence of 95 %."""
+# Of ten orders of magnitude: far finer than any p-value is read.
 _HALVINGS = 60
 
 
@@ -142,6 +143,7 @@ class Means:
         Args:
             weights_M (`Sequence[float]`): The weight of each: `[1, -1]` for the difference of two.
         """
+        # The variance of a sum of correlated numbers with weights w is w' C w.
         weights = np.asarray(weights_M, dtype=np.float64)
         # An estimate of a variance by covariances may come out below zero, and so may rounding.
         seeds, examples = (
@@ -169,12 +171,17 @@ def means_of(correct_MSN: Sequence[Floats], groups: Sequence[str] | None = None)
     drawn_MSN = centred_MSN if groups is None else summed(centred_MSN, groups)
     n_drawn = drawn_MSN.shape[2]
     flat = drawn_MSN.reshape(n_models, -1)
+    # Products of two models' credits, summed over examples: of the same seed, and (below) of the sums over all seeds,
+    # which hold those of two different seeds too. The difference is of different seeds alone, S (S - 1) pairs of them.
     same_seed_MM, totals_MN = flat @ flat.T, drawn_MSN.sum(axis=1)
     # A table of one example has no variance; dividing by 1 instead of 0 says so.
     pairs = max(1, n_drawn - 1) / n_drawn * n_examples**2
+    # One seed cannot tell how much of the credits' spread is its own: all of it counts as the examples'.
     if n_seeds == 1:
         seeds_MM, examples_MM = np.zeros_like(same_seed_MM), same_seed_MM / pairs
     else:
+        # How far the means of seeds lie apart is partly the seeds' doing and partly what examples do to each seed
+        # alone: both are errors of their mean.
         around_MS = means_MS - means_MS.mean(axis=1, keepdims=True)
         seeds_MM = around_MS @ around_MS.T / ((n_seeds - 1) * n_seeds)
         examples_MM = (totals_MN @ totals_MN.T - same_seed_MM) / (n_seeds * (n_seeds - 1) * pairs)
@@ -189,6 +196,7 @@ def summed(values_MSN: Floats, groups: Sequence[str]) -> Floats:
         groups (`Sequence[str]`): The group of each example.
     """
     _, places_N = np.unique(np.asarray(groups), return_inverse=True)
+    # `reduceat` adds up neighbours, so the examples of a group are brought together first.
     by_place_N = np.argsort(places_N, kind="stable")
     starts_G = np.flatnonzero(np.diff(places_N[by_place_N], prepend=-1))
     sums_MSG: Floats = np.add.reduceat(values_MSN[:, :, by_place_N], starts_G, axis=2)
@@ -225,6 +233,7 @@ def share_interval(value: float, half_width: float, n_examples: int) -> Interval
     # Where no example differs from another, right all or wrong all, there is no variance, but a number of examples.
     variance = half_width**2 if spread > 0 else float(half_widths(0.0, 1.0, 1, n_examples)) ** 2 / n_examples
     squared = variance / (spread or 1.0)
+    # Wilson's ends solve (p - value)² = squared · p (1 - p), where `squared` is t² / n with the effective n.
     centre, half = value + squared / 2, math.sqrt(squared * spread + squared**2 / 4)
     low, high = (min(1.0, max(0.0, (centre + sign * half) / (1 + squared))) for sign in (-1, 1))
     # Rounding must not put the share outside.
@@ -265,6 +274,7 @@ def half_widths(
     of_seeds, of_examples = (quantile(error, max(1, number - 1)) for number in (n_seeds, n_examples))
     total = seeds + examples
     known = total == 0
+    # (t_s v_s + t_e v_e) / (v_s + v_e) is Cochran's t; times the standard error, the root of v_s + v_e.
     weighted = (of_seeds * seeds + of_examples * examples) / np.sqrt(np.where(known, 1.0, total))
     return np.where(known, 0.0, weighted)
 

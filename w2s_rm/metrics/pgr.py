@@ -92,6 +92,7 @@ def pgr_of(means: Means) -> PGR:
         means ([`~w2s_rm.metrics.intervals.Means`]): Of weak supervisor, student and ceiling.
     """
     gap = means.combined([-1, 0, 1]).interval()
+    # A ratio with a denominator that may be zero may be anything: Fieller's set then has no ends.
     bounded = gap.low > _ZERO_GAP or gap.high < -_ZERO_GAP
     low, high = _ratio_interval(means) if bounded else (None, None)
     return PGR(
@@ -110,15 +111,22 @@ def pgr_of(means: Means) -> PGR:
 def _ratio_interval(means: Means) -> tuple[float, float]:
     """The least and the greatest ratio that cannot be refused; there are such where the gap is not zero."""
     weak, student, ceiling = means.values_M
+    # A ratio is the slope of a line; as an angle, infinity is a place like others, and a search can end there.
     value = float(np.arctan((student - weak) / (ceiling - weak)))
+    # The estimate itself is never refused (what it is compared with is 0), and a vertical line is refused where the gap
+    # is not zero: an end lies between them.
     return _end(means, value, -np.pi / 2), _end(means, value, np.pi / 2)
 
 
 def _end(means: Means, kept: float, refused: float) -> float:
     """The last ratio that is kept on the way to a direction that is refused."""
     for _ in range(_REFINEMENTS):
+        # No formula as Fieller's own, for which one t must hold: here it depends on how the variance is made up, and so
+        # on the ratio.
         angles = np.linspace(kept, refused, _DIRECTIONS)
         (inside,) = np.nonzero(~_refused(means, angles[1:-1]))
+        # The outermost one that is kept: where the set has holes, the interval covers them. `inside` counts from the
+        # second angle.
         last = inside[-1] + 1 if len(inside) else 0
         kept, refused = angles[last], angles[last + 1]
     return float(np.tan(kept))
@@ -127,6 +135,8 @@ def _end(means: Means, kept: float, refused: float) -> float:
 def _refused(means: Means, angles_A: Floats) -> NDArray[np.bool_]:
     """Whether `cos(angle) (student - weak) - sin(angle) (ceiling - weak)` is told from zero."""
     cosines, sines = np.cos(angles_A), np.sin(angles_A)
+    # Weak, student and ceiling, multiplied out. Times the cosine instead of with the ratio, so that no number is
+    # infinite.
     weights_AM = np.stack([sines - cosines, cosines, -sines], axis=1)
     seeds_A, examples_A = (
         np.einsum("am,mk,ak->a", weights_AM, variances_MM, weights_AM)

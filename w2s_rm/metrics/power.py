@@ -33,8 +33,10 @@ def expected_pgr(n_examples: int, n_seeds: int, *, gap: float, spread: float) ->
     """
     accuracies_M = ACCURACY + gap * np.array([-0.5, 0.0, 0.5])
     deviations_M = np.sqrt(accuracies_M * (1 - accuracies_M))
+    # Correlations of two seeds on one example: of the same model on the diagonal, of two models beside it.
     shared_MM = np.full((3, 3), BETWEEN_MODELS) + (BETWEEN_SEEDS - BETWEEN_MODELS) * np.eye(3)
     of_examples_MM = shared_MM * np.outer(deviations_M, deviations_M) / n_examples
+    # What is left of an example's variance when seeds share the rest: it differs from seed to seed.
     alone_MM = (1 - BETWEEN_SEEDS) * np.diag(deviations_M**2) / n_examples
     if n_seeds == 1:
         return pgr_of(Means(accuracies_M, np.zeros((3, 3)), of_examples_MM + alone_MM, 1, n_examples, n_examples))

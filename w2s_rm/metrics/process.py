@@ -50,6 +50,7 @@ def first_mistake(margins_T: Floats) -> int:
 
 
 def _product(margins_T: Floats) -> float:
+    # log sigmoid(m) = -log(1 + exp(-m)), which `logaddexp` computes without overflow.
     return float(-np.logaddexp(0.0, -margins_T).sum())
 
 
@@ -112,9 +113,12 @@ def solutions_of(ids: Sequence[str], known: Mapping[str, Step], groups: Sequence
         if id in known:
             places[known[id].solution].append(place)
     whole: list[tuple[int, ...]] = []
+    # Sorted, so that solutions do not depend on the order in which steps were scored.
     for name in sorted(places):
         steps = sorted(places[name], key=lambda place: known[ids[place]].number)
         numbers = [known[ids[place]].number for place in steps]
+        # From the first step to the last, none missing: a part of a solution would look better than it is, for it has
+        # fewer steps to fail in.
         if numbers == list(range(len(steps))) and known[ids[steps[-1]]].last:
             whole.append(tuple(steps))
     right = [known[ids[steps[-1]]].right for steps in whole]
@@ -173,5 +177,6 @@ def finds_first_mistake(margins_B: Floats, labels_B: NDArray[np.int64], solution
         solutions (`Sequence[Sequence[int]]`): As in [`chain_scores`].
     """
     places = [np.asarray(steps) for steps in solutions]
-    found = [first_mistake(margins_B[at]) == first_mistake(labels_B[at] - 0.5) for at in places]
-    return np.array(found, dtype=np.float64)
+    # Labels of 0 and 1 become margins below and above 0, so that one rule finds the place in both.
+    hits = [first_mistake(margins_B[at]) == first_mistake(labels_B[at] - 0.5) for at in places]
+    return np.array(hits, dtype=np.float64)

@@ -93,12 +93,14 @@ class Quantity:
         if other.value == 0:
             return dataclasses.replace(self.times(0.0), sure=False)
         ratio, interval = self.value / other.value, other.interval()
+        # What each example contributes to the ratio: (a - A/B b) / B. Its own value is 0 and is replaced.
         linear = self.minus(other.times(ratio)).times(1 / other.value)
         return dataclasses.replace(linear, value=ratio, sure=linear.sure and not interval.low <= 0 <= interval.high)
 
     def estimate(self) -> Estimate:
         """Return the number with the two variances of its error."""
         n_seeds, n_groups = self.shares_SG.shape
+        # Bessel's correction: contributions were centred by their own mean.
         scale = n_groups / max(1, n_groups - 1)
         same_seed, totals_G = float((self.shares_SG**2).sum()), self.shares_SG.sum(axis=0)
         if n_seeds == 1:
@@ -122,6 +124,7 @@ class Quantity:
         if groups == self.groups:
             return self.shares_SG
         shares_SG = np.zeros((len(self.means_S), len(groups)))
+        # Both are sorted. Groups that this number has no examples of contribute nothing to it.
         shares_SG[:, np.searchsorted(groups, self.groups)] = self.shares_SG
         return shares_SG
 

@@ -54,6 +54,7 @@ def rank(tasks: Sequence[Means]) -> list[Ranking]:
     wins_TM = np.stack([_firsts(means.values_M) for means in tasks])
     rng = np.random.default_rng(_RNG_SEED)
     moved_TRM = np.stack([_moved(rng, means) for means in tasks])
+    # How often each task is drawn.
     weights_RT = rng.multinomial(len(tasks), np.full(len(tasks), 1 / len(tasks)), size=_RESAMPLES)
     places_RM = np.einsum("rt,trm->rm", weights_RT, _places(moved_TRM)) / len(tasks)
     wins_RM = np.einsum("rt,trm->rm", weights_RT, _firsts(moved_TRM))
@@ -69,6 +70,7 @@ def rank(tasks: Sequence[Means]) -> list[Ranking]:
 def _places(accuracies_XM: Floats) -> Floats:
     """The place of each along the last axis: one more than how many are better, and half of the other equals."""
     mine, others = accuracies_XM[..., :, None], accuracies_XM[..., None, :]
+    # Less one for itself, which equals itself.
     places_XM: Floats = 1 + (others > mine).sum(axis=-1) + ((others == mine).sum(axis=-1) - 1) / 2
     return places_XM
 
@@ -82,6 +84,8 @@ def _firsts(accuracies_XM: Floats) -> Floats:
 def _moved(rng: np.random.Generator, means: Means) -> Floats:
     """Accuracies that could be the true ones: of examples a normal error, of few seeds one of Student's t."""
     n_methods, freedom = len(means.values_M), max(1, means.n_seeds - 1)
+    # One divisor for all methods of a resample: their spread over seeds was measured from the same few seeds (a
+    # multivariate t).
     shrunk_R = np.sqrt(rng.chisquare(freedom, _RESAMPLES) / freedom)
     seeds_RM, examples_RM = (
         rng.standard_normal((_RESAMPLES, n_methods)) @ _root(covariance_MM)
@@ -94,6 +98,7 @@ def _moved(rng: np.random.Generator, means: Means) -> Floats:
 def _root(covariance_MM: Floats) -> Floats:
     values, vectors = np.linalg.eigh(covariance_MM)
     # An estimate by covariances of seeds may have eigenvalues below zero.
+    # A row of independent normal numbers times this matrix R has the covariance R' R, which is what was given.
     root_MM: Floats = (vectors * np.sqrt(np.maximum(values, 0))).T
     return root_MM
 

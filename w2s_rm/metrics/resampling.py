@@ -19,7 +19,9 @@ from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.intervals import Interval
 
+# The ends lie at the 25th and the 975th of them; of normal samples their own standard error is 4 % of the half-width.
 N_RESAMPLES = 1000
+# On either side of the middle 95 %.
 _OUTSIDE = 0.025
 _RNG_SEED = 0
 # Numbers drawn at a time: 32 MB, however many groups there are.
@@ -61,6 +63,8 @@ class Resampling:
         """
         order_N = np.argsort(self.group_N, kind="stable")
         starts_G = np.concatenate([[0], np.cumsum(self.sizes_G)[:-1]])
+        # Groups are drawn whole, so their sums are all that a resample needs: a product of matrices in place of R x N
+        # numbers.
         sums_GC = np.add.reduceat(values_NC[order_N], starts_G, axis=0)
         step = max(1, _CHUNK_NUMBERS // self.n_groups)
         firsts = range(0, self.n_resamples, step)
@@ -92,9 +96,11 @@ def resampling(groups: Sequence[str], *, n_resamples: int = N_RESAMPLES, stream:
 def _drawn(stream: int, n_groups: int, first: int, n_resamples: int) -> Floats:
     """How often each group is drawn in the resamples from `first` on, of shape `(R, G)`; read-only."""
     rng = np.random.default_rng((_RNG_SEED, stream, first))
+    # Each resample counts in a range of its own, so that one `bincount` serves all.
     drawn_RG = rng.integers(0, n_groups, size=(n_resamples, n_groups)) + n_groups * np.arange(n_resamples)[:, None]
     counts = np.bincount(drawn_RG.ravel(), minlength=n_resamples * n_groups)
     counts_RG = counts.reshape(n_resamples, n_groups).astype(np.float64)
+    # Whoever asks again is given the same table.
     counts_RG.setflags(write=False)
     return counts_RG
 
@@ -137,6 +143,7 @@ def over_seeds(observed_S: Floats, resampled_RS: Floats) -> Floats:
     means_R, n_seeds = resampled_RS.mean(axis=1), len(observed_S)
     if n_seeds == 1:
         return means_R
+    # The same draws whatever figure is asked for: those of one report differ by their data alone.
     t_R = np.random.default_rng((_RNG_SEED, n_seeds)).standard_t(n_seeds - 1, size=len(means_R))
     return means_R + t_R * observed_S.std(ddof=1) / np.sqrt(n_seeds)
 
@@ -170,6 +177,8 @@ def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling
         values_S (`Sequence` of S `ndarray` of shape `(N,)`): A finite value for each example, for each seed.
         drawn_S (`Sequence` of S [`Resampling`]): Of the examples of each seed: the same one where they are the same.
     """
+    # Each group weighs the same, and each example its share of its group; the sum over examples is then the mean over
+    # groups.
     parts_S = [
         values_N / (drawn.sizes_G[drawn.group_N] * drawn.n_groups)
         for values_N, drawn in zip(values_S, drawn_S, strict=True)

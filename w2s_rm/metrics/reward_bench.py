@@ -56,6 +56,8 @@ def section_weights(sizes: Mapping[str, int]) -> dict[str, dict[str, float]]:
     counts = dict(sizes)
     code = sum(count for subset, count in sizes.items() if subset in SECTIONS["Reasoning"] and subset != _MATHS)
     if _MATHS in counts and code:
+        # The benchmark has 447 problems of mathematics and six sets of code with 164 each, of which it wants half and
+        # half.
         counts[_MATHS] = code
     weights: dict[str, dict[str, float]] = {}
     for section in (*SECTIONS, OTHER):

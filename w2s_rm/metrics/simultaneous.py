@@ -16,6 +16,7 @@ from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.intervals import ERROR, Means
 
 _RNG_SEED = 0
+# So that an error of 0.05 is known to within 0.0014, twice its standard error.
 _DRAWS = 100_000
 _HALVINGS = 50
 
@@ -36,6 +37,7 @@ def joint_error(correlations: Sequence[Floats], error: float = ERROR) -> float:
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         holds = math.prod(_all_hold(largest_R, middle) for largest_R in families)
+        # The lower end is returned: at it all intervals are known to hold often enough.
         low, high = (middle, high) if holds >= 1 - error else (low, middle)
     return low
 
@@ -55,6 +57,7 @@ def _all_hold(largest_R: Floats | None, error: float) -> float:
     """How often all intervals of a family hold, each with an error of its own."""
     if largest_R is None:
         return 1 - error
+    # All hold in a draw whose largest distance is within the quantile; sorted, their number is a place.
     return float(np.searchsorted(largest_R, -NormalDist().inv_cdf(error / 2)) / len(largest_R))
 
 
@@ -118,6 +121,7 @@ def holm_errors(p_values: Sequence[float], error: float = ERROR) -> list[float]:
         DataError: One is no probability.
     """
     claimed = sum(p <= error for p in holm(p_values))
+    # The first sorts, the second says of each where it came to stand.
     ranks = np.argsort(np.argsort(p_values, kind="stable"), kind="stable")
     # Where all are claimed, the last of them was held against the whole error.
     return [error / (len(p_values) - min(int(rank), claimed, len(p_values) - 1)) for rank in ranks]

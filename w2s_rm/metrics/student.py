@@ -23,6 +23,7 @@ def two_sided(distance: float, freedom: int) -> float:
         distance (`float`): At least 0.
         freedom (`int`): Degrees of freedom, at least 1.
     """
+    # The handbook's theta, of which t is sqrt(freedom) times the tangent.
     angle = math.atan2(distance, math.sqrt(freedom))
     sine, squared = math.sin(angle), freedom / (freedom + distance**2)
     even = freedom % 2 == 0
@@ -47,6 +48,7 @@ def quantile(error: float, freedom: int) -> float:
         return 0.0
     # The density at a distance is this times (1 + distance² / freedom) to the power of -(freedom + 1) / 2.
     scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    # The normal quantile lies below that of t, and near it where there are many degrees of freedom.
     distance = -NormalDist().inv_cdf(error / 2)
     for _ in range(_STEPS):
         tail = two_sided(distance, freedom)

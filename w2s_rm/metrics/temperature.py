@@ -57,8 +57,10 @@ def best_temperature(said: Forecasts, chosen_B: NDArray[np.bool_] | None = None)
         means_B = firsts_B / totals_B
         return float((means_B - gold_B).mean()), float((seconds_B / totals_B - means_B**2).mean())
 
+    # The loss rises from 1/T = 0 on: the flattest forecast is the best.
     if slopes(0.0)[0] >= 0:
         return None
+    # 1 is the temperature at which the model speaks: most fits end near it.
     low, high, inverse = 0.0, np.inf, 1.0
     for _ in range(_STEPS):
         slope, curvature = slopes(inverse)

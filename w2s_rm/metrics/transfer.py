@@ -40,8 +40,8 @@ def mean_gain(
         raise DataError(f"a mean over tasks needs both models on the same ones, at least one: {len(sizes)} given")
     fewest = min(sizes)
     weighted, other = (
-        np.concatenate([credits_SN * (fewest / credits_SN.shape[1]) for credits_SN in given], axis=1)
-        for given in (correct_TSN, other_TSN)
+        np.concatenate([credits_SN * (fewest / credits_SN.shape[1]) for credits_SN in credits_TSN], axis=1)
+        for credits_TSN in (correct_TSN, other_TSN)
     )
     # Groups of two tasks are never one, whatever they are called.
     groups = [

@@ -50,6 +50,7 @@ def fitted_losses(scores: Sequence[Sequence[float]], targets: Sequence[Sequence[
     mask_BK, scores_BK, targets_BK = _padded(scores, targets)
     # Only differences within an example count; the largest is 0 for the exponentials.
     scores_BK = np.where(mask_BK, scores_BK - scores_BK.max(axis=1, keepdims=True), 0.0)
+    # Scores of size 1, so that the search below begins near the best temperature whatever units they have.
     scale = float(np.sqrt(np.square(scores_BK).mean())) or 1.0
     scores_BK = scores_BK / scale
     said_B = (targets_BK * scores_BK).sum(axis=1)

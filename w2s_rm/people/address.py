@@ -70,8 +70,10 @@ def holding(path: Path, labeller: str) -> Iterator[Hold]:
         InUseError: A live process serves this labeller; says where.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # The token in it is all that keeps another user of the machine from the page.
     number = os.open(path.with_name(f".{path.name}.{labeller}.address"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        # Read before the lock is asked for: who does not get it is told where the page of the other server is.
         known = os.read(number, 1 << 12)
         last = Address(**json.loads(known)) if known else Address(0, secrets.token_urlsafe(24))
         try:

@@ -76,14 +76,15 @@ def of_judgements(judgements: Sequence[Judgement]) -> list[Labeller]:
     return [
         _labeller(
             name,
-            [WeakLabel(one.id, one.candidate_ids, one.probabilities or ()) for one in said],
-            tuple(one.seconds for one in said if one.seconds is not None),
+            [WeakLabel(answer.id, answer.candidate_ids, answer.probabilities or ()) for answer in said],
+            tuple(answer.seconds for answer in said if answer.seconds is not None),
         )
         for name, said in sorted(by_name.items())
     ]
 
 
 def _labeller(name: str, labels: Sequence[WeakLabel], seconds: tuple[float, ...] = ()) -> Labeller:
+    # Sorted, because each labeller saw them in an order of their own.
     candidate_ids = {label.id: tuple(sorted(label.candidate_ids)) for label in labels}
     return Labeller(name, candidate_ids, {label.id: _choice(label) for label in labels}, seconds)
 
@@ -124,12 +125,12 @@ def _pair(first: Labeller, second: Labeller) -> tuple[str, ...]:
     names = f"{first.name}, {second.name}"
     if not choices[0]:
         return names, "0", "–", "–"
-    found = observed_interval(choices)
+    agreement = observed_interval(choices)
     return (
         names,
         f"{len(choices[0]):,}",
         ratio(cohens_kappa(*choices)),
-        share_interval(found.value, found.low, found.high),
+        share_interval(agreement.value, agreement.low, agreement.high),
     )
 
 
@@ -137,8 +138,8 @@ def _all(labellers: Sequence[Labeller]) -> str:
     choices = _in_common(labellers)
     if not choices[0]:
         return f"no example has an answer of all {len(labellers)}"
-    found = observed_interval(choices)
-    agreed = share_interval(found.value, found.low, found.high)
+    agreement = observed_interval(choices)
+    agreed = share_interval(agreement.value, agreement.low, agreement.high)
     kappa = ratio(fleiss_kappa(choices))
     return (
         f"{len(choices[0]):,} examples have an answer of all {len(labellers)}: two of these agree on {agreed}, "

@@ -45,6 +45,7 @@ def serve(
     """
     with holding(path, labeller) as hold:
         asked = questions(examples, labeller, has_classes=has_classes)
+        # Only under the lock: of two servers of one labeller neither would know what the other is told.
         sitting = Sitting(path, labeller, asked, ties)
 
         def summary() -> str:

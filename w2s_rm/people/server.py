@@ -57,6 +57,7 @@ class Server(LoopbackServer):
         except OSError:
             if not last.port:
                 raise
+            # Another program has the last port by now; any other will do, at the cost of opening the page anew.
             super().__init__((HOST, 0), _Handler)
         self.sitting, self.about, self.summary = sitting, dict(about), summary
         self.address = Address(self.server_port, last.token)
@@ -99,10 +100,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _path(self) -> str:
         """What is asked for, behind the token."""
+        # `//` has `urlsplit` take the header for a host. Browsers send an origin with answers, and none with plain
+        # loads.
         asked = (f"//{self.headers.get('Host', '')}", self.headers.get("Origin", f"//{HOST}"))
         if any(_host(name) not in _NAMES for name in asked):
             raise _Refused(HTTPStatus.FORBIDDEN, f"asked under another name than {' or '.join(_NAMES)}")
         token, _, path = self.path.removeprefix("/").partition("/")
+        # In a time that does not depend on how much of a guess is right; as bytes, for it refuses text beyond ASCII.
         if not secrets.compare_digest(token.encode(), self.server.address.token.encode()):
             raise _Refused(HTTPStatus.FORBIDDEN, "another address than `w2s-rm label` has printed")
         return path
@@ -122,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         return _json(sitting.asked[name].shown())
 
     def _post(self, path: str) -> tuple[str, bytes]:
+        # A page of another site may send JSON only after asking with OPTIONS, which is not served here.
         if path != "answers" or self.headers.get_content_type() != "application/json":
             raise _Refused(HTTPStatus.NOT_FOUND, "answers go to answers, as JSON")
         length = self.headers.get("Content-Length", "")

@@ -43,6 +43,7 @@ class Sitting:
 
     def _restored(self, said: Sequence[Judgement]) -> list[tuple[str, Judgement]]:
         by_id = {question.example.id: question for question in self.asked.values()}
+        # Judgements of other splits may lie in the same file.
         ours = [(by_id[judgement.id], judgement) for judgement in said if judgement.id in by_id]
         problems = [
             f"id {judgement.id!r}: its candidates are others now"
@@ -86,12 +87,14 @@ class Sitting:
             OSError: It cannot be written; nothing was.
         """
         with self._lock:
+            # The page sends an answer again until it hears of it, and may have missed that it was written.
             if message.get("key") in self._keys:
                 return
             judgement = self._judgement(message)
             append_line(self.path, json.dumps(judgement.record()))
             self._keys.add(judgement.key)
             name = str(message["question"])
+            # Out and in again: answers keep the order in which they were given, by which the page undoes the last one.
             self._said.pop(name, None)
             if judgement.probabilities is not None:
                 self._said[name] = judgement

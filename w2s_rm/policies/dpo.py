@@ -30,6 +30,7 @@ class Dpo:
         from w2s_rm.integrations.preferences import to_preferences
 
         labelled = to_preferences(optimisation.prompts, optimisation.reward.score_examples(optimisation.prompts))
+        # The rest, such as `margin`, is for whoever reads an exported file; DPO learns from the pair alone.
         rows = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in labelled.rows]
         return DPOTrainer(
             model=optimisation.model,

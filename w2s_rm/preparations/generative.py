@@ -57,4 +57,5 @@ class Generative:
             seed=training.seed,
             options=options,
         )
+        # The training begins with what was finetuned; by this reference the plan finds the stage.
         return dataclasses.replace(training, model_name_or_path=finetuned.model)

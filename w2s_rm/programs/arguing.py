@@ -39,6 +39,8 @@ class Writer:
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError(f"debater: no language model loads from {path!r}: {error}") from error
         self.model = model.to(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
+        # Of all that the model holds possible: its own generation config, or the 50 of `top_k` that transformers falls
+        # back on, would narrow it.
         self.drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         if temperature == 0:
             self.drawing = {"do_sample": False}
@@ -58,6 +60,7 @@ class Writer:
         # Together those of a length, so that little is padding.
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
         written = [""] * len(ids)
+        # `fork_rng` always keeps the CPU's generator; of devices it needs to be told.
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices), evaluating(self.model), torch.no_grad():
             torch.manual_seed(self.seed)
@@ -92,6 +95,8 @@ class Writer:
             max_new_tokens=self.max_new_tokens,
             pad_token_id=self.tokenizer.pad_token_id,
             eos_token_id=self.tokenizer.eos_token_id,
+            # Compiling the forward pass, which generation does with some caches, takes longer than to write a few
+            # words.
             disable_compile=True,
         )
         texts = self.tokenizer.batch_decode(rows_NT[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

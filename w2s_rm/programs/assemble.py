@@ -52,6 +52,7 @@ def assemble(argv: Sequence[str], kind: Configured) -> None:
         refuse_finished(folder)
         remove_unfinished(folder, "model")
         examples = read_examples(Path(stage_args.examples))
+        # Evenly spaced, and at most so many: the step is rounded up.
         sample = examples[:: -(-len(examples) // _SCALE_EXAMPLES)]
         few = sample[:_RESCORED_EXAMPLES]
         with replacing(output / "model") as written:
@@ -60,8 +61,8 @@ def assemble(argv: Sequence[str], kind: Configured) -> None:
             expected = made.linear.scores(read_features(Path(stage_args.features), column, ids))
             flat = [score for row in expected for score in row]
             mean, spread = statistics.fmean(flat), statistics.pstdev(flat)
-            found = _rescore(stage_args, args, model_args, written, few)
-            difference = _difference(found, expected[: len(few)]) / spread
+            rescored = _rescore(stage_args, args, model_args, written, few)
+            difference = _difference(rescored, expected[: len(few)]) / spread
             # Written this way round, NaN is a difference.
             if not difference <= (_BF16_TOLERANCE if bf16 else _TOLERANCE):
                 raise ArtifactError(
@@ -86,8 +87,10 @@ def _save(stage_args: Any, args: Any, model_args: Any, written: Path, kind: str)
     models, chosen = load_models(Path(stage_args.linear_model))
     tokenizer = stage_tokenizer(model_args, args)
     model: Any = load_model(stage_args.head, model_args, args, stage_args.classes)
+    # The linear model was fitted to what the rounded weights make of texts; dequantised, they are the same numbers.
     if model_args.load_in_4bit or model_args.load_in_8bit:
         model = model.dequantize()
+    # And here to what a model whose weights are in bfloat16 makes of them.
     if args.bf16_full_eval:
         model = model.to(torch.bfloat16)
     every_token = HEADS[stage_args.head].chains

@@ -42,6 +42,7 @@ def choice(argv: Sequence[str]) -> None:
         examples = read_examples(Path(config["examples"]))
         targets = training_targets(examples, config.get("labels"), config["examples"])
         judged = [_judge(Path(scores), examples, targets) for scores in config["scores"]]
+        # `min` takes the first of equals.
         chosen = min(range(len(judged)), key=lambda number: judged[number][0]["validation_loss"])
         trained = Path(config["trials"][chosen])
         for name in (trained.name, _ADAPTER):

@@ -56,11 +56,12 @@ def _check_whole(source: Path) -> None:
 
 
 def _load(source: Path) -> tuple[Any, Any]:
-    place, name = str(source.parent), source.name
+    folder, name = str(source.parent), source.name
     try:
+        # Dequantised to float32, so that weights are rounded to bfloat16 only once.
         with quiet_loading():
-            model = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype=torch.float32)
-            return model, AutoTokenizer.from_pretrained(place, gguf_file=name)
+            model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+            return model, AutoTokenizer.from_pretrained(folder, gguf_file=name)
     # Whatever an architecture or a quantisation that it does not know makes transformers raise.
     except (OSError, ValueError, KeyError, NotImplementedError, TypeError, AttributeError) as error:
         said = " ".join(str(error).split())

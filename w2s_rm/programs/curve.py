@@ -94,12 +94,15 @@ class Curve(TrainerCallback):
         self.trainer, self.folder, self.evaluations, self.splits = trainer, folder, evaluations, splits
         self.judge = judge
         self.steps: list[int] = []
+        # Now, and not after the hours of training before the first time that a row is too long.
         refuse_long_rows(trainer.model, [split.rows for split in splits])
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Score the model at the start, or drop what an interrupted run scored after the checkpoint."""
         self.steps = self.evaluations.steps(state.max_steps)
         if is_main_process():
+            # Behind the checkpoint the training goes its way again, and to the last bit perhaps another one; without a
+            # checkpoint all of it does.
             gone = [step for step in self.steps if step > state.global_step or not state.global_step]
             self.folder.remove(*(self._part(step) for step in gone))
         if state.global_step == 0:
@@ -122,6 +125,7 @@ class Curve(TrainerCallback):
     def _evaluate(self, step: int) -> None:
         with self.trainer.between_steps():
             tallies = {split.name: _Tally() for split in self.splits}
+            # A generator: scores are written as they come, and the tallies are full once the file is.
             parts = (part for split in self.splits for part in self._scored(step, split, tallies[split.name]))
             if is_main_process():
                 write_curve(self.folder.path / self._part(step), parts)

@@ -87,6 +87,7 @@ def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
         others = [example for other in config.get("other_examples", []) for example in read_examples(Path(other))]
         labels = read_labels(path)
         kept = labelled(examples, labels)
+        # One file may label several splits; what it says of the others is no mistake.
         scores = join_labels(kept, labels, source=str(path), others=[*examples, *others])
         made = predictions_of(kept, scores)
         remove_unfinished(folder, _FILE)

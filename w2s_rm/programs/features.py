@@ -52,6 +52,7 @@ from w2s_rm.training.modeling import load_model, stage_tokenizer
 from w2s_rm.training.token_budget import Footprint, refuse_too_large, split_units
 from w2s_rm.types import content_hash
 
+# Examples: what an interruption costs at most, and what is held in memory at once.
 _SHARD = 256
 _NAMED = 10
 
@@ -69,6 +70,7 @@ def features(argv: Sequence[str], kind: Configured) -> None:
     with held(output) as folder:
         refuse_finished(folder)
         files = [stage_args.examples, *stage_args.other_examples]
+        # Several seeds may draw the same example: it is read once.
         examples = list({example.id: example for file in files for example in read_examples(Path(file))}.values())
         tokenizer = stage_tokenizer(model_args, args)
         encoded = encode(stage_args.setting, tokenizer, examples, args.max_length, stage_args.head)
@@ -78,6 +80,7 @@ def features(argv: Sequence[str], kind: Configured) -> None:
         layout = choose_layout(HEADS[stage_args.head], model, args)
         head = HEADS[stage_args.head]
         reading = make_reading(head, stage_args.columns, args, model, layout, rows, int(tokenizer.pad_token_id))
+        # What features depend on beside the tokens; a shard of an earlier try with the same key is kept.
         source = [(stage_args.inputs or {}).get("model_name_or_path", model_args.model_name_or_path), args.max_length]
         shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns), reading.units(rows))
         made = make_shards(shards, reading, rows, reporter(output, "shards"))
@@ -122,6 +125,8 @@ def make_reading(
     budget = max_tokens(args)
     if budget is None:
         largest = max(footprint.tokens([index]) for index in range(len(rows)))
+        # As many tokens as a batch of the longest example would have, so that memory is bounded either way and short
+        # examples come in larger batches.
         budget = int(largest * args.eval_batch_size)
     else:
         refuse_too_large(footprint, budget, rows["id"])
@@ -198,6 +203,8 @@ def make_shards(
         NonFiniteError: A hidden state is NaN or infinite; names the examples.
     """
     state = PartialState()
+    # By turns: shards come with the longest examples first, and a block of them would leave one process with all of
+    # these.
     own = shards[state.process_index :: state.num_processes]
     missing = [shard for shard in own if shard_key(shard.path) != shard.key]
     with tqdm(total=len(own), initial=len(own) - len(missing), desc="Features", disable=not shows_progress()) as bar:
@@ -287,6 +294,7 @@ class Reading:
     def _tokens(self, batch: Mapping[str, Any], indices: Sequence[int]) -> list[int]:
         """How many tokens of each example are fed."""
         if "segments" in batch:
+            # Segment 0 is padding.
             return torch.bincount(batch["segments"].flatten())[1:].tolist()
         rows = [self.footprint.rows[index] for index in indices]
         return [int(lengths.sum()) for lengths in batch["attention_mask"].sum(dim=1).split(rows)]
@@ -294,10 +302,10 @@ class Reading:
 
 def _first_alike(trees: Sequence[Tree]) -> list[int]:
     """For each thing to be scored the first of its example that has the same tokens: rounding is no difference."""
-    found: list[int] = []
+    firsts: list[int] = []
     for tree in trees:
-        found += [len(found) + first for first in first_alike(tree.branches)] if tree.branches else [len(found)]
-    return found
+        firsts += [len(firsts) + first for first in first_alike(tree.branches)] if tree.branches else [len(firsts)]
+    return firsts
 
 
 def _check_finite(values_FD: Tensor, ids: Sequence[str], counts: Sequence[int], column: str) -> None:

@@ -55,6 +55,7 @@ def finetune(argv: Sequence[str]) -> None:
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
         written = output / "model.tmp"
+        # On all ranks: under ZeRO-3 the weights are gathered from them.
         trainer.save_model(str(written))
         trainer.accelerator.wait_for_everyone()
         if is_main_process():

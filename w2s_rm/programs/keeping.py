@@ -115,6 +115,8 @@ class Keeper(TrainerCallback):
             step (`int`): Steps of training before.
             value (`float`): What it is worth; the higher, the better.
         """
+        # All ranks have the same value, and so all go on or none. By the rule with which reports find the best step,
+        # ties included.
         if self.best is not None and earliest_best([self.best[1], value]) == 0:
             return
         unfinished = self.folder.path / KEPT / _UNFINISHED

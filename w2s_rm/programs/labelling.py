@@ -85,6 +85,7 @@ def write_labelled(
 
 
 def _write_pairs(folder: StageFolder, examples: Sequence[Example]) -> None:
+    # TRL's preferences are pairs.
     if all(len(example.candidates) != 2 for example in examples):
         return
     # Read back: they went to the file as they were made, and nobody holds them.

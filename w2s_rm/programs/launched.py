@@ -46,6 +46,7 @@ def stage_arguments(kind: Configured) -> type:
         if name not in ("options", *others)
     ]
     # A dataclass wants fields without a default first.
+    # False sorts before true: first those with neither a default nor a factory.
     made.sort(key=lambda entry: (entry[2].default, entry[2].default_factory) != (dataclasses.MISSING,) * 2)
     for name, annotation in (("stage", str | None), ("inputs", Any), ("stage_hash", str | None)):
         made.append((name, annotation, _argument(None, "What the planner wrote; recorded.")))
@@ -220,6 +221,7 @@ def parse_model_stage(argv: Sequence[str], kind: Configured) -> tuple[Any, Any, 
     if not shows_progress():
         args.disable_tqdm = True
         quiet_progress()
+    # With other options it is another stage than the hash in its config says.
     overridden = [word[2:].partition("=")[0].replace("-", "_") for word in rest if word.startswith("--")]
     if overridden:
         stage_args.stage_hash = None

@@ -77,6 +77,7 @@ def policy(argv: Sequence[str]) -> None:
         # Without a progress bar transformers prints each log; they are kept in metrics.jsonl.
         trainer.remove_callback(PrinterCallback)
         checkpoint = last_checkpoint(folder) if way.resumes else None
+        # PPO's `train` takes no such argument.
         trainer.train(**({"resume_from_checkpoint": checkpoint} if checkpoint else {}))
         _finish(trainer, judge, curve, folder, config)
 

@@ -86,7 +86,9 @@ class ScaledReward:
             ConfigError: The rewards of each prompt are all equal.
         """
         rewards = self.reward([example.prompt for example, _ in written], [as_text(*pair) for pair in written])
+        # Completions come prompt by prompt: a row for each prompt.
         rewards_BN = np.reshape(rewards, (-1, SCALE_SAMPLES))
+        # The mean of variances within a prompt, and its root: what differs between prompts is not in it.
         deviation = float(np.sqrt(rewards_BN.var(axis=1, ddof=1).mean()))
         if not deviation > 0:
             raise ConfigError(
@@ -185,6 +187,7 @@ class Judge:
             max_completion_length=self.config["max_completion_length"],
             seed=_EVALUATION_SEED * (self.config["seed"] + 1) + rank,
         )
+        # With their indices, for what comes back is ordered by process.
         gathered = dict(gather_object(list(zip(indices, completions, strict=True))))
         return [(example, completion) for index, example in enumerate(examples) for completion in gathered[index]]
 
@@ -198,6 +201,7 @@ class Judge:
             "reward": rewards,
             "kl": [completion.log_ratio for _, completion in pairs],
         }
+        # Samples of a prompt stand together: a row for each prompt.
         means = {name: np.reshape(values, (-1, samples)).mean(axis=1).tolist() for name, values in columns.items()}
         return Judged(ids=[example.id for example in self.examples], **means)
 

@@ -103,15 +103,16 @@ def read_task(task: Task, name: str) -> TaskExamples:
     rows = task.rows()
     for row in rows:
         try:
-            found = [_with_classes(example, task.classes, row.place) for example in row_examples(task, row)]
-            if task.has_ground_truth and any(example.targets is None for example in found):
+            of_row = [_with_classes(example, task.classes, row.place) for example in row_examples(task, row)]
+            if task.has_ground_truth and any(example.targets is None for example in of_row):
                 raise DataError(f"{row.place}: it has no ground truth, and other rows have; fill it, or drop the row")
-            examples += found
+            examples += of_row
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError(join_problems(f"task {name}: {len(problems)} rows cannot be used", problems))
     grouped = task.regroup(examples) if isinstance(task, Regrouping) else examples
+    # `rows` has been read to its end, and only now knows what it left out.
     return TaskExamples(grouped, rows.left_out if isinstance(rows, KeptRows) else {})
 
 

@@ -32,6 +32,7 @@ def pretrain(argv: Sequence[str]) -> None:
     on_terminal = shows_progress()
     if not on_terminal:
         quiet_progress()
+    # Where there is no bar, a line every now and then.
     if not sys.stderr.isatty():
         _log_progress()
     options = _pretraining(config)

@@ -117,6 +117,8 @@ class _Fitting:
         fitted: list[tuple[LinearModel, dict[str, Any]]] = []
         for l2, fit in zip(self._config["l2"], self._fits(problem), strict=True):
             model = unscaled(fit, scale, name, l2, classes=self._classes)
+            # With the scores that the saved model gives, and by cross-entropy whatever was minimised: so models of
+            # different losses and penalties compare.
             loss = cross_entropy(model.scores(table), train.targets)
             fitted.append((model, {"steps": fit.steps, "train_loss": loss, **figures(model)}))
         return scale, fitted
@@ -151,6 +153,7 @@ class _Fitting:
 
 def _best(path: Sequence[Mapping[str, Any]]) -> int:
     """Place of the model that fits the labels of the validation split best."""
+    # One model is no choice, and there need not be a validation split.
     if len(path) == 1:
         return 0
     return min(range(len(path)), key=lambda number: path[number]["validation_loss"])

@@ -66,6 +66,7 @@ def sample_completions(
             inputs = _encode(tokenizer, prompts[first : first + batch_size], device)
             rows_NT = _generate(model, tokenizer, inputs, samples, max_completion_length)
             width = inputs["input_ids"].shape[1]
+            # `generate` writes all completions of a prompt one below the other.
             prompt_mask_NT = inputs["attention_mask"].repeat_interleave(samples, dim=0)
             mask_NT = _mask(prompt_mask_NT, rows_NT, width, tokenizer)
             log_ratio_N = _log_probability(model, rows_NT, mask_NT, width)
@@ -120,6 +121,7 @@ def _generate(model: Any, tokenizer: Any, inputs: dict[str, Tensor], samples: in
 
 def _mask(prompt_mask_NT: Tensor, rows_NT: Tensor, width: int, tokenizer: Any) -> Tensor:
     """Mark the tokens that count: the prompt's, and the completion's up to the first end, which counts too."""
+    # How many ends there are up to each token; one place to the right, before it: the first end itself still counts.
     ended_NT = (rows_NT[:, width:] == tokenizer.eos_token_id).long().cumsum(dim=1)
     before_NT = torch.nn.functional.pad(ended_NT[:, :-1], (1, 0))
     return torch.cat([prompt_mask_NT, (before_NT == 0).long()], dim=1)
@@ -127,6 +129,7 @@ def _mask(prompt_mask_NT: Tensor, rows_NT: Tensor, width: int, tokenizer: Any) -
 
 def _log_probability(model: Any, rows_NT: Tensor, mask_NT: Tensor, width: int) -> Tensor:
     """Log-probability of each completion, in float32, shape `(N,)`."""
+    # Rows are padded on the left: positions count from the first token that is none.
     positions_NT = (mask_NT.cumsum(dim=1) - 1).clamp(min=0)
     # The last token of the prompt predicts the first of the completion.
     kept = rows_NT.shape[1] - width + 1
@@ -134,6 +137,8 @@ def _log_probability(model: Any, rows_NT: Tensor, mask_NT: Tensor, width: int) -
         logits_NTV = model(
             input_ids=rows_NT, attention_mask=mask_NT, position_ids=positions_NT, logits_to_keep=kept
         ).logits
+    # Each place predicts the next token, and the last one predicts nothing that was written. In float32, for hundreds
+    # of logarithms are added up.
     log_p_NTV = torch.log_softmax(logits_NTV[:, :-1].float(), dim=-1)
     log_p_NT = log_p_NTV.gather(2, rows_NT[:, width:, None])[..., 0]
     return (log_p_NT * mask_NT[:, width:]).sum(dim=1)

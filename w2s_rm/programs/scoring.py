@@ -41,6 +41,7 @@ def encode(
         raise DataError("no examples to encode")
     setting = find_setting(setting_name)
     encoded: list[Encoded] = []
+    # In parts, so that texts as they are rendered are not all in memory at once.
     for start in range(0, len(examples), 1000):
         encoded.extend(setting.encode(tokenizer, examples[start : start + 1000], max_length, head))
     return encoded
@@ -142,6 +143,7 @@ def score_examples(
 
     head = HEADS[stage_args.head]
     tokenizer = stage_tokenizer(model_args, args)
+    # What the model reads; ids and truth stay those of the examples.
     read = examples
     # It may come from elsewhere, and have been trained on another form of text than the data have.
     if head.gives_rewards:

@@ -42,6 +42,7 @@ def train(argv: Sequence[str], kind: Configured) -> None:
     stage_args, args, model_args, output = parse_model_stage(argv, kind)
     with held(output) as folder:
         refuse_finished(folder)
+        # Before the examples are read: who is not logged in shall not hear of it after a training.
         pushed = _take_push(args)
         examples = read_examples(Path(stage_args.examples))
         targets = training_targets(examples, stage_args.labels, stage_args.examples)

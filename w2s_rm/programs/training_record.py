@@ -87,6 +87,7 @@ def last_checkpoint(folder: StageFolder) -> str | None:
     # One rank has read them for all, which may be much to read.
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
+    # As numbers: as text, checkpoint-900 would come after checkpoint-1000.
     whole = sorted(_checkpoints(folder), key=lambda path: int(path.name.split("-")[1]))
     return str(whole[-1]) if whole else None
 

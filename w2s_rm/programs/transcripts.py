@@ -62,7 +62,7 @@ def transcripts(argv: Sequence[str]) -> None:
             "form": config["form"],
             "arguments": len(said),
             "empty": n_empty,
-            "longest": max(len(one.text) for one in said),
+            "longest": max(len(argument.text) for argument in said),
             **counts(),
         }
         folder.finish(stage="transcripts", counts=made, config=config)
@@ -82,7 +82,9 @@ def argue(examples: Sequence[Example], config: Mapping[str, Any], write: Write) 
     said: dict[str, list[Argument]] = {example.id: [] for example in examples}
     speakers = [(example, side) for example in examples for side in sides(example, config["form"], config["seed"])]
     for turn in range(config["turns"]):
-        requests = [request(config["ask"], one, side, said[one.id], config["show"]) for one, side in speakers]
+        requests = [
+            request(config["ask"], example, side, said[example.id], config["show"]) for example, side in speakers
+        ]
         spoken = write(requests)
         for (example, side), text in zip(speakers, spoken, strict=True):
             said[example.id].append(Argument(example.id, turn, side, text))
@@ -91,6 +93,7 @@ def argue(examples: Sequence[Example], config: Mapping[str, Any], write: Write) 
 
 def _writer(config: Mapping[str, Any], kept: Path) -> tuple[Write, Callable[[], dict[str, int]]]:
     """What writes, and counts what that cost; draws depend on seed and number of the transcript."""
+    # Seven hexadecimal digits, 28 bits: small enough for whatever takes a seed.
     seed = int(content_hash("transcripts", config["seed"], config["number"], length=7), 16)
     n_tokens, temperature = config["max_new_tokens"], config["temperature"]
     if config.get("endpoint") is not None:

@@ -33,6 +33,7 @@ def transform(config: Mapping[str, Any], output: Path) -> None:
         examples = read_examples(Path(config["examples"]))
         labels = labels_in_order(config["labels"], examples)
         transforms = [options.build("labels", entry) for entry in config["transforms"]]
+        # To count with; what transforms may look at is the evidence, without the ground truth of these examples.
         truth = {example.id: example.gold for example in examples if example.gold is not None}
         made, counts = transform_labels(labels, transforms, _evidence(config, examples), truth)
         if len(made) < config.get("at_least", 1):

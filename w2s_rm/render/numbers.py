@@ -32,6 +32,7 @@ def percent_hover(value: float | None, low: float | None, high: float | None) ->
 
 def points(value: float) -> str:
     """A difference of shares in points with one decimal, a true minus sign."""
+    # A small loss is written `-0.0`, which would read as if the sign meant something.
     return percent(value).replace("-0.0", "0.0").replace("-", "−")
 
 
@@ -77,6 +78,7 @@ def rate(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """A duration in its two largest units at most: `54 s`, `12 min`, `3 h 20 min`, `2 d 5 h`."""
+    # Each unit ends where it would be rounded up to 60 of it, 59.5, so that none writes `60 s`.
     minutes, hours = seconds / 60, seconds / 3600
     if seconds < 59.5:
         return f"{seconds:.0f} s"
@@ -91,6 +93,7 @@ def duration(seconds: float) -> str:
 
 def size(count: float) -> str:
     """A number of bytes with three digits: `812 B`, `1.23 GB`, units of 1000."""
+    # 999.5 has three digits no longer, but `1e+03`.
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.3g} {unit}"

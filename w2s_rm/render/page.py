@@ -119,6 +119,7 @@ def _body(content: Sequence[PageBlock], drawings: Mapping[str, Drawing]) -> Iter
             yield f'<details id="{name}"{state}>\n<summary>{heading}</summary>\n{inner}\n</details>'
         else:
             yield f'<section id="{name}">\n{heading}\n{inner}\n</section>'
+        # After the section, so that the one with the figure is itself open.
         figure_was = figure_was or section.has_figure
 
 
@@ -137,6 +138,7 @@ def _slug(text: str) -> str:
 
 
 def _fresh(name: str, seen: set[str]) -> str:
+    # One more number than names were taken, so one of them is free.
     number = next(n for n in range(1, len(seen) + 2) if (name if n == 1 else f"{name}-{n}") not in seen)
     seen.add(name if number == 1 else f"{name}-{number}")
     return name if number == 1 else f"{name}-{number}"

@@ -127,5 +127,6 @@ def _range(rows: Sequence[ReportRow]) -> tuple[float, float]:
         return 0.0, 1.0
     values = measured + [row.chance for row in rows]
     values += [row.length_only for row in rows if row.length_only is not None]
+    # At least ten points wide, or differences of tenths of a point would look large.
     width = max(max(values) - min(values), 0.1)
     return max(0.0, min(values) - 0.06 * width), min(values) + 1.12 * width

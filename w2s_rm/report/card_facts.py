@@ -97,6 +97,7 @@ def gather(folder: Path, manifest: Mapping[str, Any], uses: tuple[Use, ...] = ()
         uses (`tuple[Use, ...]`, *optional*): What runs say.
     """
     config = _trained_with(folder, manifest["counts"])
+    # Examples lie in `<stage>/examples/<split>.parquet`: two folders up is the stage that prepared them.
     prepared = beside(folder, Path(config["examples"]).absolute().parents[1]) / "config.yaml"
     task = _read_yaml(prepared).get("task", {}) if prepared.is_file() else {}
     supervisor, label_accuracy = None, None
@@ -160,6 +161,7 @@ def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]
         if (planned["stage"], planned["of"]) == ("evaluate", role)
     ]
     others = {name for name, _ in evaluated if name is not None}
+    # A model that methods share belongs to the rows of all methods that have none of their own.
     own_rows = [row for row in rows if row["method"] == method or (method is None and row["method"] not in others)]
     return Use(recipe, role, method, stage["seed"], tuple(own_rows), (method, stage["seed"]) in evaluated, stopped)
 

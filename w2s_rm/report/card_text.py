@@ -91,6 +91,7 @@ def _opening(facts: CardFacts) -> Iterator[str]:
         lines.append(("saved", _stopping(facts)))
     if "trials" in facts.counts:
         lines.append(("chosen", _choice(facts.counts)))
+    # Without a supervisor all labels are the ground truth, and right.
     if facts.supervisor is None:
         lines = [line for line in lines if line[0] != "right labels"]
     yield markdown([Table(("", ""), tuple(lines), 2)]).rstrip()

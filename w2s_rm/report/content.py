@@ -92,9 +92,9 @@ def page_blocks(
 def _opening(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[Block]:
     """What came out, and what to know before believing it."""
     groups = by_run(rows)
-    warnings = [*notes(rows), *(text for one in sections for text in one.section.warnings(one.rows))]
+    warnings = [*notes(rows), *(text for collected in sections for text in collected.section.warnings(collected.rows))]
     content: list[Block] = [Heading("Weak-to-strong report", 1), *_findings(rows)]
-    content += [block for one in sections for block in one.section.findings(one.rows)]
+    content += [block for collected in sections for block in collected.section.findings(collected.rows)]
     if len(groups) > 1:
         content += [Heading("Side by side", 2), side_by_side_table(groups), *grid_blocks(rows)]
     content.append(Figure(_description(rows)))
@@ -119,7 +119,7 @@ def _rest(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[Bloc
             exact_match_table(written),
             no_candidate_table(written),
         ]
-    content += [block for one in sections for block in one.section.blocks(one.rows)]
+    content += [block for collected in sections for block in collected.section.blocks(collected.rows)]
     content += [Heading("How to read this", 2), Bullets(_HOW_TO_READ)]
     content += [Heading("Agreement with the supervisor", 2), agreement_table(rows)]
     content += [Heading("Each seed", 2), seeds_table(rows)]
@@ -142,6 +142,7 @@ def _outcome(group: Sequence[ReportRow]) -> tuple[Cell, ...]:
     reliable = [row for row in group if row.reliable and row.pgr is not None]
     if not reliable:
         return (no_pgr_reason(group[0]) or "The gap is too small for a reliable PGR (see the warnings).",)
+    # The best of several is somewhat too high; the sentence says of how many it is, and the table shows all.
     best = max(reliable, key=lambda row: row.pgr or 0.0)
     subject = f"The best student of {len(group)} methods" if len(group) > 1 else "The student"
     return (

@@ -122,6 +122,8 @@ def training_axis(axes: Axes, shares: Sequence[float]) -> None:
     first = places[1]
     # Evenly spaced, the first of n evaluations lies at 1 / n; by even ratios, far before that.
     if first * (len(places) - 1) < _EARLY:
+        # Logarithmic from the first evaluation on, and a straight line before it: 0, the untrained model, has no
+        # logarithm.
         axes.set_xscale("symlog", linthresh=first, linscale=0.5)
         ticks = [1.0]
         while ticks[0] / 10 >= first:

@@ -111,6 +111,7 @@ def judge(
         {name: float(length_B[index].mean()) for name, index in rows.items()},
         mean_variances({name: credits_B[index] for name, index in rows.items()}),
     )
+    # Each subset by its share of the comparisons: the plain mean over all of them.
     overall = measured.part(_ALL, {name: len(index) / len(names) for name, index in rows.items()})
     subset_parts = [
         measured.part(name, {name: 1.0}, section_of(name) if sections else None) for name in rows if name != _ALL

@@ -163,8 +163,8 @@ def difference_fields(students: Models, method: str, baseline: str) -> dict[str,
     Raises:
         DataError: The students were not scored on identical test examples.
     """
-    found = None if method == baseline else credits_of(students).difference(method, baseline)
-    return {**interval_ends("difference", found), "difference_to": baseline if found else None}
+    difference = None if method == baseline else credits_of(students).difference(method, baseline)
+    return {**interval_ends("difference", difference), "difference_to": baseline if difference else None}
 
 
 def greedy_fields(models: Models) -> dict[str, Any]:

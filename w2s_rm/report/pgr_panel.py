@@ -60,6 +60,7 @@ def _draw_bar(axes: Axes, line: Line, low: float, high: float) -> None:
     for end, shown, beyond, arrow in zip(
         (row.pgr_low, row.pgr_high), inside, (ends[0] < low, ends[1] > high), ("<", ">"), strict=True
     ):
+        # An end that is unbounded, or beyond the panel, points on; others have a cap.
         marker = arrow if beyond or end is None else "|"
         axes.plot([shown], [y], marker=marker, color=ink, markersize=7, markeredgewidth=1.6, zorder=4, clip_on=False)
 

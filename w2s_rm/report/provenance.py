@@ -69,8 +69,8 @@ def _commands(run: str) -> str:
 
 def _versions(run: Run) -> list[str]:
     manifests = [read_json(path) for stage in run.stages if (path := stage.folder / "manifest.json").is_file()]
-    packages = sorted({item for one in manifests for item in one.get("packages", {}).items()})
-    revisions = sorted({one["code_revision"] for one in manifests if one.get("code_revision")})
+    packages = sorted({item for manifest in manifests for item in manifest.get("packages", {}).items()})
+    revisions = sorted({manifest["code_revision"] for manifest in manifests if manifest.get("code_revision")})
     sentences = []
     if packages:
         sentences.append(f"Packages: {', '.join(f'{name} {version}' for name, version in packages)}.")

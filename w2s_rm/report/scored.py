@@ -125,21 +125,24 @@ def read_labels(run: Run) -> list[Scored]:
     Raises:
         DataError: A file is broken.
     """
-    samples, folders, given, sets = _Samples(), set[tuple[Path, ...]](), set[tuple[object, ...]](), list[Scored]()
+    samples, folders, seen, sets = _Samples(), set[tuple[Path, ...]](), set[tuple[object, ...]](), list[Scored]()
     for method in (None, *run.methods):
         stages = [stage for seed in run.seeds if (stage := run.find(None, LABELS, method, seed)) is not None]
-        found = tuple(stage.folder for stage in stages)
-        if len(found) < len(run.seeds) or found in folders:
+        of_seeds = tuple(stage.folder for stage in stages)
+        # Methods without transforms have the stage that labels in common.
+        if len(of_seeds) < len(run.seeds) or of_seeds in folders:
             continue
-        folders.add(found)
+        folders.add(of_seeds)
         transforms = tuple(str(entry["name"]) for entry in _config(stages[0]).get("transforms", ()))
         if transforms and _TEMPERATURE not in transforms:
             continue
         said = [_labels(stage) for stage in stages]
         before = [_given(stage, made) for stage, made in zip(stages, said, strict=True)] if transforms else said
         named = stages[0].method
-        if (key := tuple((one.file, len(one.rows)) for one in before)) not in given:
-            given.add(key)
+        # By file and number: methods that transform the same labels were given the same ones, unless a transform
+        # dropped some.
+        if (key := tuple((labels.file, len(labels.rows)) for labels in before)) not in seen:
+            seen.add(key)
             sets += samples.scored(LABELS, named, before)
         if transforms:
             sets += samples.scored(LABELS, named, said, transforms)
@@ -179,8 +182,8 @@ def _given(stage: PlannedStage, made: _Said) -> _Said:
     file = beside(stage.folder, Path(_config(stage)["labels"]))
     if not file.is_file():
         return _Said(file, {}, False, stage)
-    given = read_log_probabilities(file)
-    return _Said(file, {id: (given[id], gold) for id, (_, gold) in made.rows.items()}, False, stage)
+    log_probabilities = read_log_probabilities(file)
+    return _Said(file, {id: (log_probabilities[id], gold) for id, (_, gold) in made.rows.items()}, False, stage)
 
 
 def examples_of(stage: PlannedStage) -> Path | None:
@@ -219,6 +222,7 @@ class _Samples:
         self, role: str, method: str | None, said_S: Sequence[_Said], transforms: tuple[str, ...] = ()
     ) -> list[Scored]:
         """Of the examples with ground truth; nothing where there are none for a seed."""
+        # Sorted, so that models scored in another order have the same sample, and resamples are drawn once for all.
         known_S = [sorted(id for id, (_, gold) in said.rows.items() if gold is not None) for said in said_S]
         if not all(known_S):
             return []
@@ -234,6 +238,7 @@ class _Samples:
             examples = examples_of(stage)
             truth = {} if examples is None else read_truth(examples)
             groups = [truth[id][0] if id in truth else id for id in ids]
+            # By the group, so that what is fitted to one half has seen nothing of the other.
             halves = {group: hash_fraction("half", group) >= 0.5 for group in set(groups)}
             # Seeds may draw their examples anew; those are independent.
             drawn = resampling(groups, stream=len(self._made))

@@ -78,6 +78,7 @@ def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Re
 def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curve | None]) -> ReportRow:
     models = read_models(run, method, read)
     stopped = _stopped([curve(stage) for stage in run.find_all("evaluate", STUDENT, method)])
+    # Supervisor and ceiling stay as they are; only the student is taken at another step.
     credits_stopped = {rule: credits_of({**models, STUDENT: students}) for rule, students in stopped.items()}
     student = models[STUDENT][0]
     known = [row for row, gold in enumerate(student.gold) if gold is not None]
@@ -94,6 +95,7 @@ def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curv
         seeds=run.seeds,
         n_test=len(student.ids),
         n_scored=len(known),
+        # Over the examples that are scored, those with truth; without any, over all.
         chance=float(np.mean([1 / len(student.scores[row]) for row in known or range(len(student.ids))])),
         **accuracy_fields(credits),
         plain_ceiling_accuracy=_plain_ceiling(run, method, read),
@@ -117,11 +119,12 @@ def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curv
 def _stopped(curves: Sequence[Curve | None]) -> dict[str, list[Predictions]]:
     """By rule what the students say that it stops, one for each seed; without the rules that say nothing."""
     known = [curve for curve in curves if curve is not None]
+    # Of all seeds or none: a mean over some of them could not stand beside the means over all.
     places = {WEAK_VALIDATION: [curve.stopped for curve in known], BEST: [curve.best for curve in known]}
     return {
-        rule: [curve.test[place].predictions for curve, place in zip(known, found, strict=True) if place is not None]
-        for rule, found in places.items()
-        if len(known) == len(curves) and None not in found
+        rule: [curve.test[place].predictions for curve, place in zip(known, chosen, strict=True) if place is not None]
+        for rule, chosen in places.items()
+        if len(known) == len(curves) and None not in chosen
     }
 
 

@@ -50,14 +50,16 @@ def write_report(
     if not run_dirs:
         raise ConfigError("a report needs at least one run folder, such as runs/quickstart")
     for run_dir in run_dirs:
+        # Before anything is computed: a report must not be made of files that were changed since.
         check_intact(read_run(run_dir))
     runs = [ReportedRun(run_dir, tuple(collect(run_dir))) for run_dir in run_dirs]
     rows = [row for run in runs for row in run.rows]
     collected = collect_sections(runs, sections)
     if asked is not None:
         findings = Findings(asked)
+        # First: what a suite was run to find out.
         collected.insert(0, Collected(Findings.name, findings, findings.rows(runs)))
-    drawn = {one.name: one.section.figure(one.rows) for one in collected}
+    drawn = {part.name: part.section.figure(part.rows) for part in collected}
     figures = {"plot": plot(rows), **{name: images for name, images in drawn.items() if images is not None}}
     records = [row_record(row) for row in rows]
     files = {
@@ -65,9 +67,9 @@ def write_report(
         "report.csv": _csv([{k: v for k, v in record.items() if k not in _NOT_FLAT} for record in records]),
         "report.json": _json(records),
     }
-    for name, section, found in ((one.name, one.section, one.rows) for one in collected):
-        files[f"{name}.csv"] = _csv([section.flat_record(row) for row in found])
-        files[f"{name}.json"] = _json([section.record(row) for row in found])
+    for name, section, section_rows in ((part.name, part.section, part.rows) for part in collected):
+        files[f"{name}.csv"] = _csv([section.flat_record(row) for row in section_rows])
+        files[f"{name}.json"] = _json([section.record(row) for row in section_rows])
     if asked is not None:
         files["findings.md"] = markdown(finding_blocks(collected[0].rows, level=1)).encode()
     for name, images in figures.items():
@@ -78,12 +80,14 @@ def write_report(
     examples = [collect_examples(run_dir) for run_dir in run_dirs]
     files["report.html"] = page(page_blocks(rows, collected, examples, run_dirs), drawings).encode()
     output_dir.mkdir(parents=True, exist_ok=True)
+    # Only now: a report is written when all of it could be made.
     for name, data in files.items():
         write_bytes(output_dir / name, data)
     return [output_dir / name for name in files]
 
 
 def _json(records: Sequence[Mapping[str, Any]]) -> bytes:
+    # NaN is no JSON: what is not known is `null`, and anything else would be a mistake here.
     return (json.dumps(records, indent=2, allow_nan=False) + "\n").encode()
 
 

@@ -30,6 +30,7 @@ UNFINISHED = "trainer"
 _WEIGHTS = ".safetensors"
 REMEDY = "run the recipe again, which sets the folder aside and makes the stage anew"
 """What helps where a finished stage is not as it was made."""
+# What `lock` writes.
 _HOLDER = re.compile(r"process (\d+) on (.+)")
 _PACKAGES = ("w2s-rm", "torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "datasets")
 
@@ -80,6 +81,7 @@ def is_held(folder: Path) -> bool:
     """
     try:
         with (folder / ".lock").open(encoding="utf-8") as file:
+            # Shared, so that two who look at the same time do not take each other for a holder.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -130,6 +132,7 @@ class StageFolder:
     @property
     def finished(self) -> bool:
         """Whether the stage has written its manifest, and all that it made is there, as large as it was."""
+        # Sizes alone: this is asked of every stage of every plan, and to read all weights again would take minutes.
         return self.was_finished and not self.problems(lambda name: False)
 
     def problems(self, reads: Callable[[str], bool]) -> list[str]:

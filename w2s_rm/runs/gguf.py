@@ -54,8 +54,10 @@ def gguf_layers(path: str) -> int | None:
         try:
             if file.read(4) != _MAGIC:
                 raise ConfigError(f"{path}: is no GGUF file, whatever its name says; give another")
+            # Version, number of tensors, number of entries in the head.
             _, _, count = _unpack(file, "IQQ")
             for _ in range(count):
+                # Entries stand one after the other with no table of their places: each must be read to find the next.
                 name, value = _value(file, _STRING), _value(file, *_unpack(file, "I"))
                 # What comes after it are the many words of the vocabulary.
                 if name.endswith(b".block_count"):

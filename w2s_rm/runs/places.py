@@ -83,10 +83,11 @@ def beside(folder: Path, planned: Path) -> Path:
         folder (`Path`): The folder of a stage, where it is now.
         planned (`Path`): The folder of another stage or a file in it, as the config of the first has it.
     """
-    for place in (planned, *planned.parents):
-        moved = folder.parent / place.name
-        if place.name and moved.is_dir():
-            return moved / planned.relative_to(place)
+    # From the file up: the folder of the stage is the first part of the path that stands beside this stage's own.
+    for ancestor in (planned, *planned.parents):
+        moved = folder.parent / ancestor.name
+        if ancestor.name and moved.is_dir():
+            return moved / planned.relative_to(ancestor)
     return planned
 
 
@@ -140,6 +141,7 @@ def _fingerprint(file: Path, block: int = 1 << 16, blocks: int = 128) -> str:
             digest.update(stream.read())
         else:
             for number in range(blocks):
+                # From the first block to the last, which ends where the file ends.
                 stream.seek(number * (size - block) // (blocks - 1))
                 digest.update(stream.read(block))
     return digest.hexdigest()

@@ -178,6 +178,8 @@ class Run:
         stages = {seed: self.find(stage, of, method, seed, policy, further) for seed in self.seeds}
         existing = [candidate for candidate in stages.values() if candidate is not None]
         absent = [seed for seed, candidate in stages.items() if candidate is None]
+        # A role may be missing for all seeds, as the weak model where labels are a file; a student may not, and none
+        # for some seeds alone.
         if (existing or of == STUDENT) and absent:
             work = f"optimises no policy with {policy} against" if policy else "evaluates no"
             where = "" if further is None else f" on {further}"
@@ -222,6 +224,7 @@ def read_planned(run_dir: Path) -> Run:
     if missing:
         raise ArtifactError(join_problems(f"{path}: not a whole plan; write it again with `w2s-rm run`:", missing))
     read = {
+        # `None` where a file of labels is the supervisor.
         "weak_model": plan["weak_model"] and display_name(plan["weak_model"]),
         "strong_model": display_name(plan["strong_model"]),
         "seeds": tuple(plan["seeds"]),

@@ -24,4 +24,5 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         # Of linux/prctl.h; Python has neither the call nor the name.
         pr_set_pdeathsig = 1
+        # Not a signal that a process may catch and take its time over: by then the folder may have a new holder.
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -63,6 +63,7 @@ class Progress:
         """
         if self.step is None or self.total is None or not self.speed:
             return None
+        # Time has passed since this was written, and steps were made in it.
         return max(0.0, (self.total - self.step) / self.speed - (now - self.written))
 
 
@@ -132,9 +133,11 @@ class Reporter:
         if now < self._due:
             return
         since, first = self._marks[0]
+        # A training that goes on begins at its checkpoint's step: only what was done since the first mark counts.
         speed = (step - first) / (now - since) if step > first and now > since else None
         self._marks.append((now, step))
         write_progress(self.folder, Progress(step, total, self.unit, speed, self._accuracy, self._loss))
+        # Where a write takes long, on a slow network disk, the next one waits fifty times as long.
         self._due = time.monotonic() + max(_EVERY_S, (time.monotonic() - now) / _SHARE)
 
     def measured(self, logs: Mapping[str, Any]) -> None:
@@ -148,10 +151,11 @@ class Reporter:
             for name, value in logs.items()
             if isinstance(value, int | float) and math.isfinite(value)
         }
-        found = next((numbers[name] for name in _ACCURACIES if name in numbers), None)
+        accuracy = next((numbers[name] for name in _ACCURACIES if name in numbers), None)
+        # Once a held-out accuracy is known, that of training batches, logged far more often, does not take its place.
         held_out = any(name in numbers for name in _ACCURACIES[:-1])
-        if found is not None and (held_out or not self._held_out):
-            self._accuracy, self._held_out = found, held_out
+        if accuracy is not None and (held_out or not self._held_out):
+            self._accuracy, self._held_out = accuracy, held_out
         self._loss = numbers.get("loss", self._loss)
 
 

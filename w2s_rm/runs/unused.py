@@ -36,8 +36,8 @@ def unused_stages(runs: Path) -> list[Unused]:
         ArtifactError: There is no plan, or one that cannot be read: then nothing is known to be unused.
     """
     used = _used(runs)
-    found = [Unused(folder, _size(folder)) for folder in _stages(runs) if folder.name not in used]
-    return sorted(found, key=lambda unused: (-unused.bytes, unused.folder.name))
+    entries = [Unused(folder, _size(folder)) for folder in _stages(runs) if folder.name not in used]
+    return sorted(entries, key=lambda unused: (-unused.bytes, unused.folder.name))
 
 
 def remove(runs: Path, folder: Path) -> None:
@@ -73,6 +73,7 @@ def _used(runs: Path) -> set[str]:
     if not plans:
         raise ArtifactError(f"{runs}: no run has a plan here, so that nothing says what is used; nothing is removed")
     try:
+        # By name alone: plans hold the paths of when they were written, and the folder of runs may have moved.
         return {Path(stage["folder"]).name for plan in plans for stage in read_plan(plan.parent)["stages"]}
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{runs}: a {PLAN} lacks {error}; write it again with `w2s-rm run`") from error

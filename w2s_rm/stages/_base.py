@@ -179,6 +179,7 @@ class Stage:
     def references(self) -> dict[str, Reference]:
         """What the stage reads, by field; those of a field that holds several are numbered."""
         references: dict[str, Reference] = {}
+        # A copy, because cached properties are written into the same mapping while it is read.
         for name, value in vars(self).copy().items():
             if isinstance(value, Reference):
                 references[name] = value
@@ -196,6 +197,7 @@ class Stage:
     @functools.cached_property
     def hash(self) -> str:
         """The hash in the folder's name: of all that the result depends on."""
+        # Twelve hexadecimal digits: among a million stages the chance that any two share them is one in 560.
         return content_hash(self.kind, self.version, self.content(), self.inputs, length=12)
 
     @property
@@ -223,6 +225,7 @@ class Stage:
                 paths.setdefault(field_name, []).append(reference.path)
             else:
                 paths[field_name] = reference.path
+        # What is `None` is left out, and the program has the default of the field.
         values = {name: _plain(value) for name, value in kept.items() if value is not None}
         return {"stage": catalog.name_of(type(self)), **values, **paths, "inputs": self.inputs, "stage_hash": self.hash}
 
@@ -237,9 +240,11 @@ class Stage:
             annotation = hints[option.name]
             if not enters_config(option):
                 continue
+            # `HfArgumentParser` of transformers, which reads the config, knows lists and no tuples.
             if typing.get_origin(annotation) is tuple:
                 annotation = list[str]
             parts = typing.get_args(annotation) or (annotation,)
+            # In a config stands the path of what a reference points to.
             if any(isinstance(part, type) and issubclass(part, Reference) for part in parts):
                 annotation = str | None if type(None) in parts else str
             yield option.name, annotation, option.default
@@ -258,6 +263,7 @@ class Stage:
             kind (`type`): Which kind of [`Reference`].
             part (`str`): File or folder within the stage's folder.
         """
+        # The identity is the maker's hash and not the path, so that a folder of runs may be moved.
         return kind(str(self.folder / part), f"{self.hash}/{part}", self)
 
     @property
@@ -294,6 +300,7 @@ class Stage:
         if self.launch.accelerate_config is None or not self.distributed:
             return [sys.executable]
         config = str(self.launch.accelerate_config)
+        # As a module and not as the script `accelerate`, which on the user's path may belong to another Python.
         return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config]
 
     def command(self) -> list[str]:

@@ -43,6 +43,7 @@ class Features(WithOptions):
     @property
     def features(self) -> _base.Features:
         """The features."""
+        # The reference, which has the name of the stage.
         return self.made(_base.Features, "shards")
 
     @classmethod

@@ -35,6 +35,7 @@ class Pretrain(Stage):
 
     def content(self) -> dict[str, Any]:
         """What the result depends on."""
+        # The options are in it, with the content of the corpus in place of its path.
         return {"identity": self.identity}
 
     @property

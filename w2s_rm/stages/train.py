@@ -51,6 +51,8 @@ class Train(Training):
     loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
     trainable_layers: int | None = None
     frozen_states: Features | None = extra(None)
+    # What a training scores between its steps does not change its weights, unless `keep` chooses by it; at their
+    # defaults these fields are not in the hash, and models that were trained before there were any keep theirs.
     evaluations: int | None = extra(None)
     evaluation_spacing: str = extra("log")
     keep: str = extra("end")

@@ -57,6 +57,7 @@ class Chain:
             route.check_parts(len(links), route.batch_size(WEAK), "a chain", "set fresh: false")
         parts = [self._part(route, number, len(links)) for number in range(len(links))]
         first = parts[0] if self.fresh else None
+        # An intermediate: the report's weak model is the last of the chain, which supervises.
         model = route.train(INTERMEDIATE, seed, method=method, examples=first, note=WEAK).model
         part = WEAK
         for number, name in enumerate(self.models, start=1):
@@ -77,9 +78,11 @@ class Chain:
         return Portion(runs=route.runs, examples=route.examples("weak"), number=number, parts=parts).taken
 
     def _check_sizes(self, route: Route, links: list[str]) -> None:
+        # Of what is only on a hub the size is not known, and it is left out.
         sizes = {name: size for name in [*links, "strong"] if (size := route.size(name)) is not None}
         names = list(sizes)
         for small, large in zip(names, names[1:], strict=False):
+            # The last one may be as large as the student: then it has labelled for itself.
             grows = sizes[small] < sizes[large] or (large == "strong" and sizes[small] == sizes[large])
             if not grows:
                 raise ConfigError(

@@ -55,6 +55,7 @@ class Debate:
     """
 
     debater: str | None = None
+    # A mapping has no hash, and that of a frozen dataclass is made of its fields.
     endpoint: Mapping[str, Any] | None = field(default=None, hash=False)
     form: str = DEBATE
     turns: int = 1
@@ -115,6 +116,8 @@ class Debate:
     def _judge(self, route: Route, seed: int, method: str | None, number: int) -> tuple[Model, str]:
         """A trained judge, and a word for titles."""
         note = f"judge of a {self.form}" + (f" {number}" if self.transcripts > 1 else "")
+        # Judges of one seed differ from each other and from those of the next seed; 8 hexadecimal digits are what a
+        # seed may hold.
         own = seed if number == 0 else int(content_hash("judge", seed, number, length=8), 16)
         argued = self._argued(route, seed, "weak", number)
         return route.train(INTERMEDIATE, own, part=WEAK, method=method, examples=argued, note=note).model, note

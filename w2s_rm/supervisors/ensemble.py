@@ -71,6 +71,7 @@ class Ensemble:
             combined = Combine(runs=route.runs, examples=examples, members=tuple(said), how=self.how, seed=seed)
             return combined.weak_labels
 
+        # No model is judged, but labels: what the members say together is in no single one.
         return Supervision(label, (route.evaluate_labels(label("test"), seed=seed, method=method),))
 
     def _members(self, route: Route, seed: int, method: str | None) -> Iterator[tuple[str, str, Model]]:

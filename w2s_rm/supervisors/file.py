@@ -37,6 +37,7 @@ class File:
         labels = Labels(str(path.resolve()), content_version(str(path)))
 
         def judging(judged_split: str) -> dict[str, object]:
+            # So that a file with labels of all splits is no error, and one with labels of no example is.
             others = tuple(route.examples(split) for split in _SPLITS if split != judged_split)
             return {
                 "runs": route.runs,

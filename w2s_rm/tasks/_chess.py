@@ -104,6 +104,7 @@ def move_example(
     """
     # The move to find may be castling in the other way to write it.
     written = (move.uci() if notation == "uci" else _write(board, move, notation) for move in legal)
+    # Sorted: the order in which python-chess generates moves is its own, and no part of a task.
     moves = sorted(written)
     return Example(
         id=content_hash(notation, prompt),
@@ -115,4 +116,5 @@ def move_example(
 
 
 def _write(board: chess.Board, move: chess.Move, notation: Notation) -> str:
+    # `board.uci` and not `move.uci`: it writes castling as the king's two steps, whichever way the move holds it.
     return board.uci(move) if notation == "uci" else board.san(move).rstrip("+#")

@@ -126,9 +126,11 @@ def shown_answer(question: Question) -> int:
         question (`Question`): With at least two different answers.
     """
     id = question.content_id
+    # Half, whatever the number of answers, so that yes and no are balanced.
     if hash_fraction("shown", id) < 0.5:
         return question.gold
     wrong = [k for k in range(len(question.answers)) if k != question.gold]
+    # By hashes of the answers and not their places, so that a dataset in another order shows the same ones.
     return min(wrong, key=lambda k: content_hash("distractor", id, question.answers[k]))
 
 

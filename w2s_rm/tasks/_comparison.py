@@ -100,6 +100,7 @@ def comparison(
     if len({content_hash(candidate) for candidate in candidates}) < len(candidates):
         raise DataError("the responses are identical, so there is nothing to compare; drop the row")
     own_id = content_id(prompt, candidates, template_kwargs)
+    # Without a prompt each comparison is a group of its own: an empty one would put all of them together.
     own_group = content_hash((prompt or own_id) if group is None else group)
     return Example(id or own_id, own_group, prompt, candidates, gold, template_kwargs=template_kwargs or {})
 

@@ -43,6 +43,7 @@ def so_far(labels: Sequence[int]) -> tuple[int, ...]:
     Args:
         labels (`Sequence[int]`): For each step whether it is right by itself.
     """
+    # The minimum so far: from the first 0 on, all is 0.
     return tuple(itertools.accumulate(labels, min))
 
 
@@ -58,6 +59,7 @@ def step_examples(solution: Solution, separator: str) -> list[Example]:
     text, examples = solution.problem, list[Example]()
     cuts: tuple[int, ...] = (len(text),)
     for number, (step, label) in enumerate(zip(solution.steps, solution.labels, strict=True)):
+        # The separator is a piece of its own, as TRL tokenises it, so that it does not melt into a step's last token.
         cuts = (*cuts, len(text) + len(step), len(text) + len(step) + len(separator))
         text += step + separator
         place = Step(id, number, number == len(solution.steps) - 1, cuts, solution.right)

@@ -10,6 +10,7 @@ from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import Hub, label, text
 from w2s_rm.types import Example, Row
 
+# The dataset's numbers are 0 for entailment, 1 for neutral, 2 for contradiction.
 _ENTAILS = {"0": 1, "1": 0, "2": 0, "entailment": 1, "neutral": 0, "contradiction": 0}
 
 

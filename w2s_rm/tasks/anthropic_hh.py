@@ -140,6 +140,7 @@ def _has_empty(row: Row) -> bool:
 
 def _common_turns(chosen: str, rejected: str) -> int:
     """Where the longest common beginning that ends in an assistant's mark ends; 0 if there is none."""
+    # Marks of one transcript are enough: what both begin with has the same marks in both.
     ends = [turn.end() for turn in _TURN.finditer(chosen) if turn.group(1) == "Assistant"]
     return next((end for end in reversed(ends) if rejected.startswith(chosen[:end])), 0)
 
@@ -161,6 +162,7 @@ def _why_unusable(chosen: str, rejected: str) -> str | None:
 
 def _messages(transcript: str) -> Messages:
     """Turns as messages; neighbours of one role become one message, because chat templates want roles to alternate."""
+    # A pattern with a group splits into text, speaker, text, speaker, text …
     parts = _TURN.split(transcript)
     messages: list[dict[str, str]] = []
     # A transcript may begin without a mark: then the human speaks first.

@@ -41,6 +41,7 @@ class AnthropicHhPointwise(LabelTask):
         if chosen == rejected:
             raise UnusableRowError(f"{row.place}: the two transcripts are equal; drop the row", "(equal transcripts)")
         pair = content_id("", (chosen, rejected))
+        # By a hash that does not know which one is preferred, so that each is shown for about half of the pairs.
         shown = min(chosen, rejected, key=lambda transcript: content_hash("shown", pair, transcript))
         prompt = f"{shown}\n\nIs this the better of two responses?"
         # Of both, so that the group does not tell which one is shown or preferred.

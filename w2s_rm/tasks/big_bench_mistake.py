@@ -57,9 +57,11 @@ class BigBenchMistake(ProcessTask):
 
     def solution(self, row: Row) -> Solution:
         """Read a record; all from the first mistake on is wrong."""
-        given = cell(row, "steps")
-        steps = checked_steps(row, given, given, ("steps", "steps"))
+        written = cell(row, "steps")
+        # Checked against themselves: the record has no label for each step, but the place of the first mistake.
+        steps = checked_steps(row, written, written, ("steps", "steps"))
         first = cell(row, "first_mistake")
+        # A float too: a column of whole numbers with gaps becomes one in a data frame.
         if first is not None and not (isinstance(first, int | float) and first in range(len(steps))):
             raise DataError(
                 f"{row.place}: 'first_mistake' is {first!r} in a solution of {len(steps)} steps; give its place from "

@@ -41,6 +41,7 @@ class CosmosQa(ChoiceTask):
         answers = column_answers(row, _COLUMNS)
         gold = label(row, "label", {str(k): k for k in range(len(answers))})
         if self.form == "binary" and not _is_none(answers[gold]):
+            # By its text, for its place changes when an answer before it falls away.
             right = answers[gold]
             answers = tuple(answer for answer in answers if not _is_none(answer))
             gold = answers.index(right)

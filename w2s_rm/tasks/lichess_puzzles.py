@@ -153,6 +153,8 @@ class LichessPuzzles:
             if prompt is None:
                 prompt = fen if self.prompt == "fen" else piece_words(start)
             target = chess.Move.from_uci(line[1])
+            # The group is the pieces and whose turn it is: counters and castling rights make no other question of a
+            # position.
             return move_example(start, legal, target, prompt, self.notation, [fen.split()[0], start.turn])
         except DataError as error:
             raise DataError(f"{row.place}: puzzle {row.values['PuzzleId']}: {error}") from error

@@ -77,6 +77,7 @@ class MateInOne:
 
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""
+        # The number counts versions of the generator: to be raised when the same options come to mean other positions.
         return content_hash("mate_in_one", 1, asdict(self))
 
     def rows(self) -> Iterator[Row]:
@@ -96,6 +97,7 @@ class MateInOne:
                 f"mate_in_one: n_examples is {self.n_examples}, the world has {len(places)} positions: set fewer, or "
                 "name more pieces"
             )
+        # Mixed: tables come one after the other, and the first `n_examples` would all be of one set of pieces.
         order = np.random.default_rng([self.seed, 4]).permutation(len(places))
         for number, index in enumerate(order[: self.n_examples].tolist()):
             yield Row(f"mate_in_one row {number}", _record(*places[index]))
@@ -124,6 +126,7 @@ class MateInOne:
 
 
 def _record(table: Table, row: int, move: int) -> dict[str, str]:
+    # Empty, with White to move and without castling, as all positions of this world are.
     board = chess.Board(None)
     squares = table.squares_NP[row].tolist()
     for symbol, square in zip(f"K{table.pieces}k", squares, strict=True):

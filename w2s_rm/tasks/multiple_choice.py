@@ -83,6 +83,7 @@ class MultipleChoice(ChoiceTask):
 
     def _gold(self, row: Row, answers: Sequence[str], names: Mapping[str, int]) -> int:
         value = cell(row, self.label_column, "label_column")
+        # Answers in the hub's usual form, `{"text": [...], "label": [...]}`, come with their own names for the label.
         if self.choice_columns is None and isinstance(row.values[self.choices_column], Mapping):
             readings = {"name": names[label_key(value)]} if label_key(value) in names else {}
         else:
@@ -93,6 +94,7 @@ class MultipleChoice(ChoiceTask):
                 f"{row.place}: label {value!r} in {self.label_column!r} is none of the {len(answers)} answers "
                 f"(read as {self.label_is or 'index from 0, letter or text'}); correct it or drop the row"
             )
+        # Only where it matters: of the answers `["1", "2"]` a label 1 is the second by place and the first by text.
         if len(set(readings.values())) > 1:
             ways = ", ".join(f"{kind} of answer {k}" for kind, k in readings.items())
             raise DataError(f"{row.place}: label {value!r} can be read in two ways ({ways}); set label_is")

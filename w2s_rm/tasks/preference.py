@@ -197,6 +197,7 @@ class Preference:
         # What is missing in all rows is said once.
         first = next(rows)
         require_columns(first, self.columns)
+        # TRL adds a column of this name to its loss by itself, so that somebody may expect it here.
         if self.margin_column is None and "margin" in first.values:
             logger.warning("%s: the column 'margin' is not used; set margin_column: margin to use it", self.path)
         return KeptRows(self.path, chain([first], rows), self.left_out)
@@ -319,6 +320,7 @@ class Preference:
                 raise DataError("it has no ground truth, and other rows have; fill it, or set unlabelled: drop")
             return None, None
         first = self._first_share(row)
+        # A truth of 1 or 0, of which rows of the same content then make a mean.
         if first is None and self.contradictions == "soft":
             first = 1.0 - outcome.value
         return outcome.value, None if first is None else (first, 1.0 - first)
@@ -357,6 +359,7 @@ class Preference:
         """Ratings or votes of both responses; `None` where they say nothing."""
         if self.strength_column is not None:
             strength = _number(row.values[self.strength_column], self.strength_column, -math.inf)
+            # A strength is a difference already: that of the second response over the first.
             return None if strength is None else (0.0, strength)
         least = -math.inf if self.votes_columns is None else 0.0
         columns = self.votes_columns or self.rating_columns or ()
@@ -364,6 +367,7 @@ class Preference:
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers) or (self.votes_columns is not None and not any(known)):
             return None
+        # Two columns and no votes for neither, or three.
         first, second, neither = (*known, 0.0)[:3]
         return first + neither / 2, second + neither / 2
 
@@ -372,6 +376,7 @@ class Preference:
         numbers = self._numbers(row) if self.votes_columns is not None or self.rating_scale is not None else None
         if numbers is None:
             return None
+        # Votes are counted as shares; a difference of ratings is Bradley and Terry's log-odds, in units of the scale.
         first, second = numbers
         if self.rating_scale is None:
             return first / (first + second)

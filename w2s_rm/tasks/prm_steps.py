@@ -75,6 +75,7 @@ def _stepwise(row: Row) -> Parts:
 
 
 def _numbers(row: Row, column: str, labels: Any) -> tuple[int, ...]:
+    # To a dictionary 1 and 1.0 are `True`, 0 and 0.0 `False`; the types first, for a list cannot be looked up at all.
     wrong = [label for label in labels if not isinstance(label, bool | int | float | str) or label not in _LABELS]
     if wrong:
         raise DataError(f"{row.place}: {column!r} holds {wrong[0]!r}; write true or false for each step")
@@ -83,9 +84,12 @@ def _numbers(row: Row, column: str, labels: Any) -> tuple[int, ...]:
 
 def _math_shepherd(row: Row) -> Parts:
     text, labelled = row.values["input"], row.values["label"]
+    # Nothing follows the last mark, but perhaps white space.
     *pieces, _ = text.split(_MARK)
     if not pieces:
         raise DataError(f"{row.place}: 'input' holds no steps; drop the row, or put {_MARK} behind each step")
+    # `ки` has two letters and the sign in its place one, so that places in the two texts drift apart; `at` counts in
+    # the labelled one.
     marks, at = list[str](), 0
     for piece in pieces:
         at += len(piece)
@@ -97,8 +101,8 @@ def _math_shepherd(row: Row) -> Parts:
             )
         marks.append(mark)
         at += 1
-    problem, found, rest = pieces[0].partition(_FIRST)
-    if not found:
+    problem, first_mark, rest = pieces[0].partition(_FIRST)
+    if not first_mark:
         raise DataError(
             f"{row.place}: 'input' has no {_FIRST!r} to part problem and solution; mend it, or drop the row"
         )
@@ -117,11 +121,11 @@ def _prm800k(row: Row) -> Parts:
 def _chosen(row: Row, number: int, entry: Mapping[str, Any]) -> tuple[str, int]:
     """The text of a step that an attempt went on with, and its rating."""
     written, completions = entry.get("human_completion"), entry.get("completions") or []
-    place = entry.get("chosen_completion")
-    if place is None and written:
+    choice = entry.get("chosen_completion")
+    if choice is None and written:
         # What a person writes in place of wrong completions is right.
         return str(written["text"] if isinstance(written, Mapping) else written), 1
-    taken = completions[place or 0] if (place or 0) < len(completions) else {}
+    taken = completions[choice or 0] if (choice or 0) < len(completions) else {}
     if not isinstance(taken.get("text"), str) or taken.get("rating") not in (-1, 0, 1):
         raise DataError(f"{row.place}: step {number} of 'label' has no completion with a rating; drop the row")
     return taken["text"], taken["rating"]

@@ -36,6 +36,7 @@ class Sst2(LabelTask):
         Raises:
             DataError: Unreadable, or a column is missing.
         """
+        # As tuples of words, so that a phrase is a slice and never ends inside a word.
         rows = [(row, tuple(text(row, "sentence").split())) for row in super().rows()]
         phrases = _phrases({words for _, words in rows})
         yield from (row for row, words in rows if words not in phrases)

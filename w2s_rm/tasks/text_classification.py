@@ -76,6 +76,7 @@ class TextClassification(LabelTask):
     def _known(self) -> dict[str, int]:
         names = {name.strip().lower(): k for k, name in enumerate(self.class_names)}
         positions = {str(k): k for k in range(len(names))}
+        # Where classes are called 1 to 5, a label 1 is the name of the first and not the place of the second.
         return names if any(name.lstrip("-").isdigit() for name in names) else positions | names
 
 

@@ -85,9 +85,11 @@ class WorldChains:
             # Any other mistake would not show in the answer.
             first_N = first_that_matters(worth_NC)
             mistake_N = first_N + (rng.random(self.n_solutions) * (self.n_steps - first_N)).astype(np.int64)
+            # A place behind the last step: none.
             mistake_N[0] = self.n_steps
             derived = derive(order_NC, worth_NC, mistake_N)
             relation = f"{'down' if down else 'up'}_{ATTRIBUTES[attribute]}"
+            # Sorted, so that the order in which they are named says nothing of their ranks.
             asked = " , ".join(f"E{entity}" for entity in sorted(entities.tolist()))
             for number in range(self.n_solutions):
                 places = zip(derived.best_NM[number], derived.next_NM[number], derived.named_NM[number], strict=True)

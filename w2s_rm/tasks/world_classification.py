@@ -64,6 +64,7 @@ class WorldClassification(WorldTask):
         down, high_first, says_high = (bool(wording >> bit & 1) for bit in (2, 1, 0))
         first, second = (fact.high, fact.low) if high_first else (fact.low, fact.high)
         answer = fact.high if says_high else fact.low
+        # Smaller number first, and not the lower entity: the name would tell the answer.
         name = f"{ATTRIBUTES[fact.attribute]}-{min(fact.low, fact.high)}-{max(fact.low, fact.high)}"
         return {
             "id": f"{name}-{'down' if down else 'up'}-{first}-{answer}",

@@ -36,6 +36,7 @@ class WorldPreference(WorldTask):
     def rows(self) -> Iterator[Row]:
         """Generate the questions, in a random order that depends on `world_seed` alone."""
         for draw in self.draws():
+            # Two choices in one number from 0 to 3: which way is asked, and who is named first.
             record = self._record(*draw.fact, *divmod(draw.wording, 2))
             record["prompt"] = draw.before + record["prompt"]
             if draw.errs:

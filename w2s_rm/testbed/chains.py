@@ -65,6 +65,8 @@ def derive(order_NC: Ints, worth_NC: NDArray[np.float64], mistake_N: Ints) -> De
     for step in range(c - 1):
         beaten_N = worth_NC[rows, held_N] < worth_NC[:, step + 1]
         best_NM[:, step], next_NM[:, step] = order_NC[rows, held_N], order_NC[:, step + 1]
+        # A mistake turns the comparison around: the next entity is named where it should not be, or is not where it
+        # should.
         held_N = np.where(beaten_N != (mistake_N == step), step + 1, held_N)
         named_NM[:, step] = order_NC[rows, held_N]
     return Derivations(best_NM, next_NM, named_NM, mistake_N)

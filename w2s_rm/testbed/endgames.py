@@ -31,6 +31,7 @@ _SQUARES = np.arange(64)
 _FILE, _RANK = _SQUARES % 8, _SQUARES // 8
 # How far each square lies from each other one: all geometry below is a look-up in tables of 64 x 64.
 _RIGHT_SS, _UP_SS = _FILE - _FILE[:, None], _RANK - _RANK[:, None]
+# In a king's steps, which may be diagonal.
 _DISTANCE_SS = np.maximum(abs(_RIGHT_SS), abs(_UP_SS))
 _ROOK_SS = ((_RIGHT_SS == 0) | (_UP_SS == 0)) & (_DISTANCE_SS > 0)
 _ALIGNED = {"R": _ROOK_SS, "Q": _ROOK_SS | ((abs(_RIGHT_SS) == abs(_UP_SS)) & (_DISTANCE_SS > 0))}
@@ -96,6 +97,7 @@ class Table(NamedTuple):
     @property
     def counts_NR(self) -> Ints:
         """How many moves of a position have each result. Shape `(N, 3)`."""
+        # One number for position and result, so that one `bincount` fills the table.
         keys_M = self.moves.position_M * len(RESULTS) + self.moves.result_M
         counts = np.bincount(keys_M, minlength=len(self.squares_NP) * len(RESULTS))
         return counts.reshape(-1, len(RESULTS))
@@ -104,6 +106,7 @@ class Table(NamedTuple):
     def only_mate_N(self) -> Ints:
         """Of each position the number of its one mating move, -1 where there is none or a choice. Shape `(N,)`."""
         counts_NR = self.counts_NR
+        # Mates come last among a position's moves: the only one is that before the next position's first.
         return np.where(counts_NR[:, MATE] == 1, counts_NR.sum(axis=1).cumsum() - 1, -1)
 
 
@@ -161,7 +164,9 @@ def draw_positions(pieces: str, most: int, rng: np.random.Generator) -> Ints:
     Returns:
         `NDArray[np.int64]` of shape `(N, P)`: White king, the pieces, black king.
     """
+    # Files and ranks 0 and 7.
     rim = (_FILE % 7 == 0) | (_RANK % 7 == 0)
+    # White's king in the row, Black's in the column, to which `rim` applies. Nearer, kings would touch.
     kings_K2 = np.argwhere(((_DISTANCE_SS == 2) | (_DISTANCE_SS == 3)) & rim)
     placements = len(kings_K2) * 64 ** len(pieces)
     draws = rng.choice(placements, size=min(most, placements), replace=False)
@@ -196,6 +201,8 @@ def legal_moves(pieces: str, squares_NP: Ints) -> Moves:
     # White's king keeps off Black's, which guards the squares around it; Black attacks nothing else.
     reach = [(_DISTANCE_SS[king_N] == 1) & (_DISTANCE_SS[black_N] > 1) & free_NS]
     for kind, square_N in zip(pieces, squares_NP.T[1:-1], strict=True):
+        # Of every square at once: whether the way there is free. The square itself must be free as well, for Black has
+        # nothing to take.
         clear_NS = (_BETWEEN_SS[square_N] & occupied_N[:, None]) == 0
         reach.append(_ALIGNED[kind][square_N] & clear_NS & free_NS)
     reached = [np.nonzero(reach_NS) for reach_NS in reach]
@@ -205,6 +212,7 @@ def legal_moves(pieces: str, squares_NP: Ints) -> Moves:
     after_MP = squares_NP[position_M]
     after_MP[np.arange(len(piece_M)), piece_M] = end_M
     result_M = _results(pieces, after_MP)
+    # By position, then by result, and stable: moves of one result stay in the order of pieces, the king's first.
     order = np.lexsort((result_M, position_M))
     return Moves(*(column[order] for column in (position_M, piece_M, end_M, result_M)))
 
@@ -214,6 +222,7 @@ def _is_legal(pieces: str, squares_NP: Ints) -> Bools:
     ordered_NP = np.sort(squares_NP, axis=1)
     # Equal neighbours in sorted order are two pieces on one square.
     legal_N = (np.diff(ordered_NP, axis=1) > 0).all(axis=1)
+    # It is White's move: Black in check would mean that White could take the king.
     return legal_N & ~_attacked(pieces, squares_NP, squares_NP[:, -1], _occupied(squares_NP))
 
 
@@ -244,6 +253,7 @@ def _can_step(pieces: str, squares_NP: Ints) -> Bools:
     # Along the line of a check the king hides the squares behind it only as long as it stays.
     black_N, seen_through_N = squares_NP[:, -1], _occupied(squares_NP[:, :-1])
     can_N = np.zeros(len(squares_NP), dtype=bool)
+    # All nine steps from (-1, -1) to (1, 1), that of standing still among them.
     for right, up in np.argwhere(np.ones((3, 3))) - 1:
         file_N, rank_N = _FILE[black_N] + right, _RANK[black_N] + up
         on_board_N = (file_N >= 0) & (file_N < 8) & (rank_N >= 0) & (rank_N < 8)

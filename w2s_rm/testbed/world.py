@@ -69,6 +69,7 @@ class World:
     @cached_property
     def ranks_AE(self) -> NDArray[np.int64]:
         """Hidden rank of each entity on each attribute: a permutation of `0 .. E-1` in every row."""
+        # A number beside the seed for each kind of thing that is drawn from it: more of one changes nothing of another.
         rng = np.random.default_rng([self.seed, 1])
         return np.stack([rng.permutation(self.n_entities) for _ in range(self.n_attributes)])
 
@@ -79,6 +80,7 @@ class World:
             closest (`int`, *optional*): As in [`facts`].
         """
         most = self.n_entities - 1 if closest is None else min(closest, self.n_entities - 1)
+        # Of E entities in a row, E - d pairs are d ranks apart.
         return self.n_attributes * sum(self.n_entities - apart for apart in range(1, most + 1))
 
     def facts(self, closest: int | None = None) -> Iterator[Fact]:
@@ -128,6 +130,7 @@ class World:
         direction, _, attribute = relation.partition("_")
         ranks_E = self.ranks_AE[ATTRIBUTES.index(attribute)]
         entities = sorted((int(first[1:]), int(second[1:])), key=lambda entity: int(ranks_E[entity]))
+        # Sorted by rank, the lower one is at 0, the higher one at 1, which is what a truth value is.
         return entities[direction == "up"]
 
 

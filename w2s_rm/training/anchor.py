@@ -88,8 +88,10 @@ class Anchor:
         with torch.no_grad():
             if self._adapted is None:
                 assert self._copy is not None
+                # Moved at the first batch, since the Trainer places only its own model; from then on this does nothing.
                 score(self._copy.to(inputs["input_ids"].device), inputs)
             else:
+                # `model` may be a wrapper around the adapted model; in it the same adapter is off.
                 with self._adapted.disable_adapter():
                     score(model, inputs)
         return self._read(inputs)[0]
@@ -122,6 +124,7 @@ def relative_distance(now_MD: Tensor, before_MD: Tensor) -> Tensor:
         now_MD (`Tensor` of shape `(M, D)`): Hidden states.
         before_MD (`Tensor` of shape `(M, D)`): What they were.
     """
+    # Squares of bfloat16 keep two digits, and drift is small at first.
     now_MD, before_MD = now_MD.float(), before_MD.float()
     return (now_MD - before_MD).square().sum(dim=1) / before_MD.square().sum(dim=1)
 

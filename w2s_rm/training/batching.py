@@ -69,6 +69,7 @@ class Order:
             order = list(get_length_grouped_indices(lengths, self.batch_size, generator=generator))
         else:
             order = torch.randperm(len(units), generator=generator).tolist()
+        # Only the order of units is drawn; inside a unit the examples of a chain keep theirs, the shortest first.
         return [index for number in order for index in units[number]]
 
 
@@ -109,6 +110,8 @@ class GlobalBatchSampler:
 
     def __len__(self) -> int:
         full, rest = divmod(self.order.size, self.global_batch_size)
+        # The Trainer counts its steps by this. A ragged batch has as many micro-batches as it needs, not always
+        # `accumulation`.
         return full * self.accumulation + (0 if self.drop_last else self._micro_batches(rest))
 
     def __iter__(self) -> Iterator[list[Slot]]:
@@ -135,6 +138,8 @@ class GlobalBatchSampler:
         # Any example will do, its weight is 0; without it one rank would make fewer passes, and the others wait for it.
         slots += [(batch[0], 0.0, 0)] * (steps * self.world_size * size - len(batch))
         for step in range(steps):
+            # First all ranks of a micro-batch, then the next one: micro-batches that are computed together lie together
+            # in the order.
             start = (step * self.world_size + self.rank) * size
             yield slots[start : start + size]
 
@@ -142,6 +147,7 @@ class GlobalBatchSampler:
         # Fillers cost what they feed.
         shortest = min(batch, key=lambda index: footprint.tokens([index]))
         for ranks in deal(batch, self._micro_batches(len(batch)), self.world_size, footprint):
+            # Each rank splits the shares of all: it comes to the same number as they do, and nothing need be exchanged.
             needed = max(len(split(share, footprint, self.max_tokens)) for share in ranks)
             passes = split(ranks[self.rank], footprint, self.max_tokens, least=needed)
             slots: list[Slot] = [(index, 1.0, number) for number, examples in enumerate(passes) for index in examples]
@@ -182,6 +188,7 @@ class SlotDataset(Dataset[dict[str, Any]]):
         return {**self.rows[index], "weight": weight, "pass": number}
 
     def __getitems__(self, slots: list[Slot]) -> list[dict[str, Any]]:
+        # `__getitems__`, by which torch asks for a whole batch, lets datasets read it from its table at once.
         rows = self.rows.__getitems__([index for index, _, _ in slots])
         return [{**row, "weight": weight, "pass": n} for row, (_, weight, n) in zip(rows, slots, strict=True)]
 

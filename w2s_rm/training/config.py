@@ -90,6 +90,7 @@ class W2SRewardConfig(RewardConfig):
             ("anchor_coefficient", self.anchor_coefficient),
             ("anchor_tolerance", self.anchor_tolerance),
         ):
+            # Written this way round, NaN is refused as well.
             if value is not None and not value >= 0:
                 problems.append(f"{name} is {value}; use 0 or more")
         if self.anchor_tolerance and self.anchor_coefficient is None:

@@ -66,12 +66,14 @@ class Evaluations:
         if count > training_steps:
             raise ConfigError(too_many(count, training_steps))
         if self.evaluation_spacing == "even":
+            # Rounded up: the last is the last step, and with no more evaluations than steps no two are the same.
             return [-(-training_steps * number // count) for number in range(count + 1)]
         steps = [0]
         for left in range(count, 0, -1):
             # The ratio that leads from here to the end; the first begins from 1, for 0 has no ratio to anything.
             here = max(steps[-1], 1)
             planned = round(here * (training_steps / here) ** (1 / left))
+            # Later than the one before, and early enough that each of the others still finds a step of its own.
             steps.append(min(max(planned, steps[-1] + 1), training_steps - left + 1))
         return steps
 
@@ -99,6 +101,7 @@ def evaluation_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
     """
     own = {name: train[name] for name in EVALUATION_OPTIONS if train.get(name) is not None}
     if all(type_problem(value, EVALUATION_OPTIONS[name]) is None for name, value in own.items()):
+        # The number may stand in another mapping, such as the recipe's own `train`; 1 holds its place.
         yield from option_mistakes(Evaluations, {"evaluations": 1, **own}, "evaluations")
 
 

@@ -27,6 +27,7 @@ def layers_of(model: Any) -> tuple[nn.ModuleList, nn.Module]:
     Raises:
         ConfigError: It has no such list.
     """
+    # By the number that the configuration gives: architectures call the list `layers`, `h`, `layer` or `blocks`.
     count = model.config.get_text_config().num_hidden_layers
     for owner in model.base_model.modules():
         for child in owner.children():
@@ -54,6 +55,8 @@ def fed_tokens(batch: Mapping[str, Tensor]) -> Tensor:
         return batch["attention_mask"].flatten().nonzero()[:, 0]
     segments_RT = batch["segments"].flatten()
     places_N = segments_RT.nonzero()[:, 0]
+    # Rows of trees are filled by size, so that examples stand in any order; segments count them as the batch does.
+    # Stable, so that the tokens of an example keep theirs.
     return places_N[segments_RT[places_N].argsort(stable=True)]
 
 
@@ -81,6 +84,8 @@ class FrozenLayers:
         trained = {module for layer in body[count:] for module in layer.modules()}
         # Embeddings drop out too.
         dropouts = [module for module in model.base_model.modules() if isinstance(module, nn.Dropout)]
+        # Layers that are trained may drop out values: what they read is the same each time, and what they make is not
+        # stored.
         random = max((module.p for module in dropouts if module not in trained), default=0.0)
         if random:
             raise ConfigError(
@@ -104,6 +109,7 @@ class FrozenLayers:
         Raises:
             ConfigError: What is stored is not what the layers make of the batch.
         """
+        # Examples in the order of the batch, each with its tokens in the order of its row: that of `fed_tokens`.
         stored_ND = torch.cat(self._states(inputs["ids"]))
         places_N = fed_tokens(inputs)
         if len(places_N) != len(stored_ND):
@@ -123,9 +129,11 @@ class FrozenLayers:
                 if self._fed is not None and last:
                     self._check(output)
                 return output
+            # All but the last pass on what they get: only their number and their place in the list are still needed.
             given_RTD = self._laid_out(hidden_RTD) if last else hidden_RTD
             return (given_RTD,) if self._tuple else given_RTD
 
+        # On the instance, as in `read_branches`: hooks, checkpointing and saved names stay what they were.
         layer.forward = forward
 
     def _laid_out(self, like_RTD: Tensor) -> Tensor:
@@ -144,6 +152,7 @@ class FrozenLayers:
         difference = float(
             (computed_ND - stored_ND.float()).square().mean().sqrt() / computed_ND.square().mean().sqrt()
         )
+        # Written this way round, NaN is a difference.
         if not difference <= _ROUNDING:
             raise _other(f"other states: they differ by {difference:.0%} of their size")
         self._checked, self._tuple = True, isinstance(output, tuple)

@@ -68,6 +68,8 @@ def build_model(config: Pretraining, corpus: Corpus) -> LlamaForCausalLM:
                 hidden_size=config.hidden_size,
                 num_hidden_layers=config.num_hidden_layers,
                 num_attention_heads=config.num_attention_heads,
+                # Llama's gated layers have three matrices where others have two: 8/3 of the width, here rounded up,
+                # would be as many weights as the usual 4 are there.
                 intermediate_size=config.intermediate_size or 3 * config.hidden_size,
                 max_position_embeddings=max(SHORTEST_CONTEXT, corpus.line_length + CONTEXT_ROOM),
                 pad_token_id=corpus.words.index(PAD),
@@ -85,6 +87,8 @@ def predict(model: LlamaForCausalLM, lines: Lines) -> Tensor:
         model (`LlamaForCausalLM`): The model.
         lines ([`Lines`]): Padded on the right, where causal attention needs no mask.
     """
+    # The last token predicts nothing; below, column c of what is to be predicted is one to the right of the state that
+    # predicts it.
     ids_NT = torch.from_numpy(lines.ids_NT[:, :-1]).to(model.device)
     hidden_NTD = model.model(input_ids=ids_NT, attention_mask=None).last_hidden_state
     line_P, column_P = (torch.from_numpy(at).to(model.device) for at in np.nonzero(lines.predict_NT[:, 1:]))
@@ -149,6 +153,8 @@ class _Training:
             self.model.to(device)
         rate = config.learning_rate
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.0, fused=True)
+        # One step more than are taken: the schedule ends at a rate of nearly 0, which the last step would otherwise
+        # have.
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, rate, total_steps=config.steps + 1, pct_start=0.1
         )
@@ -177,6 +183,7 @@ class _Training:
         lines = self.corpus.sample(self.config.batch_size, self.rng)
         with self.precision():
             logits_PV = predict(self.model, lines)
+        # Float32 also under autocast: bfloat16 keeps 8 bits, too few for a sum over the vocabulary.
         loss = F.cross_entropy(logits_PV.float(), torch.from_numpy(lines.targets_P).to(self.model.device))
         self.optimizer.zero_grad()
         loss.backward()
@@ -208,6 +215,7 @@ class _Training:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
+        # The digest first, so that a file that was cut off or changed is known before torch reads it.
         write_bytes(path, digest(buffer.getvalue()).encode() + buffer.getvalue())
 
     def resume(self, path: Path) -> None:
@@ -223,5 +231,6 @@ class _Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.rng.bit_generator.state = json.loads(state["rng"])
+        # Their number is also the number of steps done, from which `run` goes on.
         self.losses = list(state["losses"])
         logger.info("pretrain: goes on at step %d of %d", len(self.losses), self.config.steps)

@@ -29,6 +29,8 @@ _LAYERS, _WORDS, _WIDTH = 4, 64, 64
 # measures along the row instead of by position ids shows.
 _REACH = 16
 _REACHES = ("max_position_embeddings", "n_positions", "sliding_window", "window_size")
+# Rounding of float32 leaves some 1e-7 of the scores' size; a token that sees what it must not changes them by about
+# that size.
 _TOLERANCE = 1e-5
 # There the two layouts add up in different orders, and may multiply in TF32.
 _GPU_TOLERANCE = 1e-3
@@ -68,6 +70,7 @@ def _refusal(model: Any, inner: PreTrainedModel, max_length: int | None) -> str 
         return "the adapter puts tokens of its own before the prompt"
     if config.is_encoder_decoder:
         return f"{name} has an encoder, which reads in both directions"
+    # Some names stand for encoders and decoders, such as BERT's: `is_decoder` tells.
     if text.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not text.to_dict().get("is_decoder"):
         return f"{name} reads in both directions, so a prompt is not the same before different candidates"
     if config._attn_implementation not in _ATTENTION:
@@ -112,6 +115,7 @@ def _try_copy(model: PreTrainedModel, head: Head, device: torch.device) -> str |
             examples = _examples(head, classes)
             padded = head.collator(0, None)(examples)
             shared = SharedPrefixCollator(head.tree, 0, chains=head.chains)(examples)
+            # Padded rows first: once it has been taught to read branches, the copy is another model.
             expected_BK = head.score(small, send_to_device(padded, probe_device)).scores_BK
             read_branches(small)
             scores_BK = head.score(small, send_to_device(shared, probe_device)).scores_BK
@@ -150,6 +154,8 @@ def small_copy(model: PreTrainedModel) -> PreTrainedModel:
         # The real special tokens lie outside of so small a vocabulary.
         part.pad_token_id, part.bos_token_id, part.eos_token_id = 0, None, None
         part.dtype = torch.float32
+    # The same weights each time, so that a model is not refused on one day and taken on another; the caller's generator
+    # is forked.
     torch.default_generator.manual_seed(0)
     # Under ZeRO-3 a model for sequence classification makes its body by `from_config`, which would cut the weights up.
     with set_zero3_state():

@@ -66,6 +66,8 @@ def choose_layout(head: Head, model: Any, args: Any) -> Layout:
     asked = args.layout if isinstance(args, W2SRewardConfig) else "auto"
     layout = Layout("padded", "as the configuration says")
     if asked != "padded":
+        # Asked for `auto` and for `shared_prefix` alike: who insists is told why it cannot be, and does not get wrong
+        # scores.
         reason = why_not_shared(head, model, args.max_length, args.device)
         if reason is None:
             name = type(without_adapter(model)).__name__
@@ -117,6 +119,8 @@ def attention_length(model: Any) -> int:
         model (`PreTrainedModel` or `PeftModel`): The model.
     """
     # Multiplications for each token: about 12 x width^2 in a layer, and 2 x width for each token that it may see.
+    # 12 are 4 matrices of width x width around attention and 8 such in a feed-forward layer of 4 x width; scores and
+    # weighted values take a width each for every token seen: 12 w² = 2 w T gives T = 6 w.
     return int(_WIDTHS * without_adapter(model).config.get_text_config().hidden_size)
 
 
@@ -151,6 +155,7 @@ def feeds(head: Head, layout: Layout, rows: Rows, multiple: int | None = None) -
     counts, lengths = [], []
     for prompt, candidates in zip(_column(rows, "prompt_ids"), _column(rows, "candidate_ids"), strict=True):
         branches = head.branch_lengths(candidates)
+        # A tree is one row with all branches behind one prompt; padded rows are as long as the longest of them.
         length = len(prompt) + (sum(branches) if shared else max(branches))
         counts.append(1 if shared else len(branches))
         lengths.append(-(-length // multiple) * multiple)
@@ -186,11 +191,12 @@ def chains(head: Head, rows: Rows, indices: Iterable[int] | None = None) -> list
     if not head.chains:
         return [[index] for index in wanted]
     part = rows.select(wanted) if isinstance(rows, datasets.Dataset) else [rows[index] for index in wanted]
+    # A slice of a column is read from the disk once; item by item it would be read again for each.
     prompts = _column(part, "prompt_ids")[:]
-    found: dict[int, list[int]] = {}
+    by_host: dict[int, list[int]] = {}
     for place, host in enumerate(hosts_of(prompts)):
-        found.setdefault(host, []).append(place)
-    return [[wanted[place] for place in sorted(chain, key=lambda at: len(prompts[at]))] for chain in found.values()]
+        by_host.setdefault(host, []).append(place)
+    return [[wanted[place] for place in sorted(chain, key=lambda at: len(prompts[at]))] for chain in by_host.values()]
 
 
 def max_tokens(args: Any) -> int | None:
@@ -247,4 +253,5 @@ def _positions_learned(model: Any) -> int | None:
         if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in _POSITION_TABLES
     ]
     # OPT's table has two rows more than positions; only the configuration knows.
+    # Models without a table of positions, such as those with rotary ones, have nothing that could run out.
     return min([*sizes, without_adapter(model).config.get_text_config().max_position_embeddings]) if sizes else None

@@ -146,7 +146,7 @@ class WeakToStrongMixin(Trainer):
         inner = getattr(self.optimizer, "optimizer", None)
         # DeepSpeed's wraps another one.
         wrapped = (inner, getattr(inner, "optimizer", None))
-        return next((one for one in wrapped if callable(getattr(one, "eval", None))), None)
+        return next((optimizer for optimizer in wrapped if callable(getattr(optimizer, "eval", None))), None)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Load micro-batches as lists of passes; a step's examples depend on seed, epoch and global batch size only.
@@ -160,6 +160,8 @@ class WeakToStrongMixin(Trainer):
             if budget is not None:
                 raise ConfigError("max_tokens_per_batch plans for all examples; remove it, or give a datasets.Dataset")
             return super().get_train_dataloader()
+        # The loader that super() would make is accelerate's, which repeats examples to even the last batch out, and
+        # knows no passes.
         args, grouped = self.args, self.args.train_sampling_strategy == "group_by_length"
         batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         order = Order(
@@ -186,6 +188,7 @@ class WeakToStrongMixin(Trainer):
             batch_sampler=sampler,
             collate_fn=PassCollator(self.data_collator),
             num_workers=args.dataloader_num_workers,
+            # Without a GPU torch warns that pinned memory is of no use.
             pin_memory=args.dataloader_pin_memory and args.device.type == "cuda",
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
@@ -230,9 +233,11 @@ class WeakToStrongMixin(Trainer):
                 # Padding turns truth values into numbers, and only on the ranks that are padded.
                 parts.append((scores_BK, inputs["targets"], inputs["mask"].long(), inputs["weights"]))
         # Ranks may have different numbers of examples; what evens them has weight 0.
+        # From a list of passes with four tensors each to four tensors of all passes of this rank.
         local = [self.accelerator.pad_across_processes(torch.cat(part)) for part in zip(*parts, strict=True)]
         scores_NK, targets_NK, mask_NK, weights_N = [self.accelerator.gather(part) for part in local]
         real = weights_N > 0
+        # Every rank has all N examples now, and so comes to the same statistics without a further exchange.
         return self.w2s_loss.batch_statistics(scores_NK[real], targets_NK[real], mask_NK[real].bool())
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:
@@ -241,6 +246,7 @@ class WeakToStrongMixin(Trainer):
         Until then ranks need not exchange gradients, and DeepSpeed's engine must take no step.
         """
         gradient_state = self.accelerator.gradient_state
+        # What the Trainer has set for this micro-batch: whether it is the last one of its step.
         synchronize, losses = gradient_state.sync_gradients, []
         # Wherever this is true, `Accelerator.backward` lets DeepSpeed's engine take its step.
         gradient_state._set_sync_gradients(False)
@@ -251,6 +257,7 @@ class WeakToStrongMixin(Trainer):
         finally:
             gradient_state._set_sync_gradients(synchronize)
         losses.append(super().training_step(model, inputs[-1], num_items_in_batch))
+        # A sum: each pass has been divided by the examples of the whole step already.
         return torch.stack(losses).sum()
 
     def floating_point_ops(self, inputs: Any) -> int:
@@ -281,6 +288,7 @@ class WeakToStrongMixin(Trainer):
         if drift_B is not None:
             per_example_B = per_example_B + excess(drift_B, self.args.anchor_coefficient, self.args.anchor_tolerance)
             output = dataclasses.replace(output, metrics={**output.metrics, "drift": drift_B})
+        # Before fillers are weighed with 0, for 0 times NaN is NaN, and nobody could tell whose it was.
         self._check_finite(scores_BK, mask_BK, per_example_B, inputs["ids"])
         total = (per_example_B * weights_B).sum()
         if model.training:
@@ -288,6 +296,7 @@ class WeakToStrongMixin(Trainer):
             loss = total * self.accelerator.num_processes / self._examples_in_step
             self._add_metrics(scores_BK, targets_BK, mask_BK, weights_B, output)
         else:
+            # In an evaluation there are no fillers, and the Trainer averages over batches by itself.
             loss = total / weights_B.sum()
         return (loss, {"scores": scores_BK, "greedy": greedy_B, "targets": targets_BK}) if return_outputs else loss
 
@@ -311,9 +320,12 @@ class WeakToStrongMixin(Trainer):
         """
         total: Tensor | float = 0.0
         if self.args.center_rewards_coefficient is not None:
+            # TRL has mean((chosen + rejected)²) over pairs: the squared sum of an example's scores, here of any number
+            # of candidates.
             total += self.args.center_rewards_coefficient * torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) ** 2
         mass = self.args.candidate_mass_coefficient if isinstance(self.args, W2SRewardConfig) else None
         if mass is not None:
+            # Padding holds the lowest number, of which the exponential is 0, so the sum needs no mask.
             total -= mass * scores_BK.logsumexp(dim=1)
         return total
 
@@ -327,6 +339,7 @@ class WeakToStrongMixin(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
         scores_BK, greedy_B = outputs["scores"].detach(), outputs["greedy"]
+        # Without greedy answers a tensor and not a tuple, as TRL's trainer returns it and metrics expect it.
         return loss.detach(), scores_BK if greedy_B is None else (scores_BK, greedy_B), outputs["targets"]
 
     def _check_finite(self, scores_BK: Tensor, mask_BK: Tensor, per_example_B: Tensor, ids: list[str]) -> None:
@@ -346,6 +359,8 @@ class WeakToStrongMixin(Trainer):
         counts_B = mask_BK.sum(dim=1)
         means_B = torch.where(mask_BK, scores_BK, 0.0).sum(dim=1) / counts_B
         for name, values_B in {"accuracy": agrees_B, "mean_score": means_B, **output.metrics}.items():
+            # Sum and count, not means: micro-batches have different numbers of examples, and fillers have none. Nothing
+            # leaves the device until a log is due.
             self._sums[name] += torch.stack([(values_B.detach().float() * weights_B).sum(), weights_B.sum()]).double()
 
     # Between the constructors of two trainers the mixin has none of its own to make it in.
@@ -357,6 +372,7 @@ class WeakToStrongMixin(Trainer):
         """Add the means since the last log, over all ranks."""
         # Evaluations log, too, and must not use up what training has added since its last log.
         if self._sums and self.model.training:
+            # All names in one exchange between ranks, which must have the same ones in the same order.
             sums = self.accelerator.reduce(torch.stack(list(self._sums.values())), "sum")
             logs.update({name: float(total / count) for name, (total, count) in zip(self._sums, sums, strict=True)})
             self._sums.clear()
@@ -402,4 +418,6 @@ def agreement(scores_BK: Tensor, targets_BK: Tensor) -> Tensor:
     """
     top_BK = scores_BK == scores_BK.amax(dim=1, keepdim=True)
     best_BK = targets_BK == targets_BK.amax(dim=1, keepdim=True)
+    # One of t candidates at the top is picked by chance, and one of b best labels: of the t·b pairs those agree that
+    # name the same candidate.
     return (top_BK & best_BK).sum(dim=1) / (top_BK.sum(dim=1) * best_BK.sum(dim=1))

@@ -52,6 +52,8 @@ def load_tokenizer(path: str, *, revision: str = "main", trust_remote_code: bool
             f"the tokenizer of {path!r} has neither a pad nor an eos token, so rows cannot be padded; "
             "set one and save the tokenizer beside the model"
         )
+    # As TRL does. Collators hide padding by an attention mask, and heads find a row's end by the last token that is not
+    # this one.
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     result: PreTrainedTokenizerBase = tokenizer
@@ -245,11 +247,13 @@ def _initialise(model: PreTrainedModel, names: Sequence[str], seed: int) -> None
     # Each engine draws new weights in its own way; drawn here, one process and ZeRO-3 start from the same head.
     generator = torch.Generator().manual_seed(seed)
     parameters = dict(model.named_parameters())
+    # In the order of names, so that every engine draws the same numbers for the same weights.
     for name in names:
         # Tied weights and buffers count as missing, too, and there is nothing to draw for them.
         if name not in parameters:
             continue
         parameter = parameters[name]
+        # Under ZeRO-3 a process holds a slice of each weight: gathered, rank 0 writes, and all get their slices again.
         with _whole([parameter]), torch.no_grad():
             if parameter.dim() > 1:
                 std = float(model.config.initializer_range)
@@ -286,6 +290,7 @@ def freeze_all_but(head: str, model: Any, layers: int, *, checkpointing: bool = 
             f"freeze: {layers} of the last layers are to be trained, and the model has {len(body)} layers"
         )
     # All that is not the body is the head, of however many layers; some encoders have two, both new.
+    # A language model's unembedding is no new head: it stays as it was pretrained, like the frozen layers.
     model.requires_grad_(not HEADS[head].writes)
     model.base_model.requires_grad_(False)
     for layer in body[len(body) - layers :]:
@@ -331,6 +336,8 @@ def merge_adapter(
     if model_args.load_in_4bit or model_args.load_in_8bit:
         # Merged into quantised weights, most of the adapter would be rounded away.
         model = model.dequantize()
+    # The base gets the same new head as before training, from the seed; the adapter then puts the trained one in its
+    # place.
     merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     tokenizer = AutoTokenizer.from_pretrained(str(adapter))
     # Sequence classification finds the last token of a row by it.
@@ -383,6 +390,8 @@ def verify_saved(
     scores_F, expected_F = scores_BK[mask_BK], torch.tensor([score for row in expected for score in row])
     difference = float(((scores_F - expected_F).abs() / expected_F.abs().clamp(min=1.0)).max())
     # Written this way round, NaN is a difference.
+    # bfloat16 keeps 8 bits, 0.4 % a rounding; through the layers, in another order of adding, these come to some
+    # percent.
     if not difference <= (1e-5 if precise else 5e-2):
         raise ArtifactError(f"{folder}: reloaded scores differ from those in training by {difference:.2g}, relative")
     return difference

@@ -62,6 +62,7 @@ def _check_pairs(batch: Mapping[str, list[Any]], indices: list[int], columns: tu
     problems = _cell_problems(batch, indices, columns, label)
     # Before kinds are compared: a null is of none.
     _refuse_rows(problems)
+    # For each row the kinds that it has: one element, unless text and messages are mixed in it.
     kinds = [{isinstance(batch[name][position], str) for name in columns} for position in range(len(indices))]
     for index, kind in zip(indices, kinds, strict=True):
         if len(kind) > 1 or kind != kinds[0]:
@@ -103,6 +104,7 @@ def refuse_cells(dataset: datasets.Dataset, label: str) -> None:
     # Cells as Python has them, in whatever form the dataset gives its rows.
     read = dataset.with_format(None).select_columns(names)
     problems: list[str] = []
+    # Batch by batch: of a dataset on disk only these rows come into memory.
     for start in range(0, len(read), 1000):
         batch = read[start : start + 1000]
         problems += _cell_problems(batch, range(start, min(start + 1000, len(read))), cells, label)

@@ -56,6 +56,7 @@ def prepare(
     model.config.pad_token_id = tokenizer.pad_token_id
     keep_in_float32(head.output_layers(model))
     refuse_long_rows(model, (rows,))
+    # Before the model is wrapped: a layout is made by changing its own `forward`.
     layout, collate = lay_out(head, model, args, int(tokenizer.pad_token_id))
     placed = _placed(model, args, accelerator)
     placed.eval()
@@ -100,6 +101,7 @@ def _placed(model: nn.Module, args: Any, accelerator: Accelerator) -> nn.Module:
     elif _plugin(accelerator, "fsdp_plugin") is not None:
         model = accelerator.prepare(model)
     else:
+        # Without DDP around it: there are no gradients to exchange.
         model = accelerator.prepare_model(model, evaluation_mode=True)
     if args.fp16_full_eval or args.bf16_full_eval:
         model = model.to(dtype=torch.float16 if args.fp16_full_eval else torch.bfloat16, device=args.device)

@@ -88,6 +88,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         if isinstance(args, W2SRewardConfig):
             refuse_mass(self.head, args)
         arguments = (data_collator, train_dataset, eval_dataset, processing_class, compute_metrics, *others)
+        # The options above are refused before this loads a model, and it calls our `_prepare_dataset`.
         super().__init__(model, args, *arguments, **kwargs)
         # After TRL's constructor, which may put an adapter around the model.
         keep_in_float32(self.head.output_layers(self.model))
@@ -103,6 +104,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     def _prepare_dataset(
         self, dataset: Any, processing_class: PreTrainedTokenizerBase, args: RewardConfig, dataset_name: str
     ) -> Any:
+        # A stream may not know its columns before its first row is read.
         columns = dataset.column_names or list(next(iter(dataset)))
         if set(ENCODED_COLUMNS) <= set(columns):
             return dataset
@@ -115,6 +117,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         columns = [name for name in columns if not name.endswith("_input_ids")]
         label_column = args.label_column if isinstance(args, W2SRewardConfig) else "chosen_probability"
         kept = [name for name in ("id", "margin") if name in columns]
+        # `remove_columns` must name columns that are there, and `map` of a stream knows neither a bar nor processes.
         settings: dict[str, Any] = {"batched": True, "remove_columns": [name for name in columns if name not in kept]}
         if isinstance(dataset, datasets.Dataset):
             settings |= {"desc": f"Encoding {dataset_name} dataset", "num_proc": args.dataset_num_proc}
@@ -161,6 +164,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Predict as the Trainer does; what was seen is no part of a later evaluation."""
         output = super().predict(*args, **kwargs)
+        # TRL's `log` empties this list when an evaluation is logged; a prediction is not.
         self._metrics["eval"].clear()
         return output
 
@@ -182,6 +186,7 @@ def _rewards(scores_BK: Tensor) -> dict[str, Tensor]:
     """Statistics of a batch under the names that TRL logs."""
     scores_BK = scores_BK.detach()
     if not len(scores_BK):
+        # A pass of fillers alone has no rewards; its count is 0, and with it what is added.
         return dict.fromkeys(("min_reward", "mean_reward", "max_reward", "margin"), scores_BK.new_zeros(()))
     return {
         "min_reward": scores_BK.min(),

@@ -145,6 +145,7 @@ def score(
                     scoring.report(done, len(loader))
             # Without the filler. Scores leave the device only now: fetched after each batch they would make it wait.
             own_rows = [row for result in results[: len(part.of_rank(rank, ranks))] for row in _to_rows(*result)]
+            # By number of the example, whatever rank and whatever batch it was in.
             scored = dict(gather_object(own_rows) if ranks > 1 else own_rows)
             ordered = [scored[index] for index in range(part.start, part.stop)]
             if scoring.finite:
@@ -162,12 +163,14 @@ class _Window:
 
     def of_rank(self, rank: int, world_size: int) -> list[list[int]]:
         """The batches of a rank, each about as large as those that the others compute at the same time."""
+        # Batches are sorted by length, so every n-th of them is about as large as its neighbours.
         return self.batches[rank::world_size]
 
     def passes(self, rank: int, world_size: int) -> list[list[int]]:
         """The batches of a rank, and a filler where others have one more: ZeRO-3 communicates in every pass."""
         batches = self.of_rank(rank, world_size)
         count = -(-len(self.batches) // world_size)
+        # One example of the last and so shortest batch: it is scored twice, and taken once.
         return batches + [self.batches[-1][-1:]] * (count - len(batches))
 
 
@@ -236,6 +239,7 @@ def _budget(footprint: Footprint, rows: Rows, scoring: Scoring) -> int:
         refuse_too_large(footprint, scoring.most_tokens, _ids(rows, range(len(rows))))
         return scoring.most_tokens
     largest = max((footprint.tokens([index]) for index in range(len(rows))), default=1)
+    # As many tokens as the batch of the trainer's own evaluation could have at worst, so that it fits where that does.
     return int(largest * scoring.examples)
 
 

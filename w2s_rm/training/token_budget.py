@@ -58,6 +58,7 @@ class _Pass:
     def tokens_with(self, rows: int, length: int) -> int:
         """Count its tokens with one more example."""
         if self.packed:
+            # Of packed rows the sum counts, of padded ones the rectangle that they make.
             return self.total + rows * length
         return (self.rows + rows) * max(self.longest, length)
 
@@ -82,6 +83,7 @@ def split(indices: Iterable[int], footprint: Footprint, max_tokens: int, least: 
     order = sorted(indices, key=lambda index: -footprint.lengths[index])
     passes = _fill(order, footprint, max_tokens)
     while len(passes) < min(least, len(order)):
+        # There is one while there are fewer passes than examples.
         largest = max((group for group in passes if len(group) > 1), key=footprint.tokens)
         passes.remove(largest)
         passes += _halves(largest, footprint)

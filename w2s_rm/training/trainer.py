@@ -90,6 +90,7 @@ class W2STrainer(WeakToStrongMixin, Trainer):
         self.w2s_loss = build_loss(args.loss)
         # The Trainer does so too, but after a model is loaded and an adapter drawn.
         set_seed(args.seed)
+        # Before the model is loaded, which may take minutes.
         for dataset in (train_dataset, eval_dataset):
             check_columns(dataset)
         self._classes = first_classes(eval_dataset if train_dataset is None else train_dataset)
@@ -130,6 +131,7 @@ class W2STrainer(WeakToStrongMixin, Trainer):
             "head": self.head.name,
             "classes": self._classes if self.head.needs_classes else None,
         }
+        # One process encodes and fills the cache of datasets, from which the others then read.
         with PartialState().main_process_first():
             return dataset.map(
                 encode_rows, with_indices=True, fn_kwargs=arguments, batched=True, remove_columns=dropped

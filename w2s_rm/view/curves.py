@@ -71,6 +71,7 @@ def _is_number(value: Any) -> bool:
 
 def _thinned(points: Points) -> Points:
     """Some of the points, evenly spaced, the last among them."""
+    # Rounded up, so that no more are left than that; counted from the end, so that the last one is.
     every = -(-len(points) // _POINTS)
     return points[::-1][::every][::-1] if every else points
 
@@ -87,9 +88,11 @@ def by_measure(curves: Iterable[tuple[str, str, Mapping[str, Points]]]) -> dict[
         name: {
             "label": label,
             "lines": [
-                {"title": title, "kind": kind, "points": found[name]} for title, kind, found in listed if name in found
+                {"title": title, "kind": kind, "points": points[name]}
+                for title, kind, points in listed
+                if name in points
             ],
         }
         for name, label in MEASURES.items()
-        if any(name in found for _, _, found in listed)
+        if any(name in points for _, _, points in listed)
     }

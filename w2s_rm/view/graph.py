@@ -50,6 +50,7 @@ def lay_out(entries: Sequence[Entry]) -> list[Box]:
     """
     depths: dict[str, int] = {}
     for entry in entries:
+        # Stages come in an order in which each follows what it needs, so that the depths of those are known.
         depths[entry.name] = 1 + max((depths[name] for name in entry.needs if name in depths), default=-1)
     # Stages of one label need not have one depth, as where one seed shares what another computes.
     groups: defaultdict[tuple[int, str], list[Entry]] = defaultdict(list)
@@ -71,7 +72,7 @@ def _rows(columns: Sequence[int], needs: Sequence[Sequence[int]]) -> Mapping[int
     """Order each column by the mean row of what its boxes read; equal ones stay in their order."""
     rows: dict[int, int] = {}
     for column in sorted(set(columns)):
-        own = [place for place, found in enumerate(columns) if found == column]
+        own = [place for place, its_column in enumerate(columns) if its_column == column]
         own.sort(key=lambda place: fmean(rows[needed] for needed in needs[place]) if needs[place] else 0.0)
         rows |= {place: row for row, place in enumerate(own)}
     return rows

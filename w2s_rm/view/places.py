@@ -41,8 +41,8 @@ class Places:
         Args:
             name (`str`): The folder's name, as a plan has it; of its path nothing else counts.
         """
-        found = (_entry(root, (_STAGES, name), stat.S_ISDIR) for root in (self.root, self.cache))
-        return next((folder for folder in found if folder is not None), None)
+        folders = (_entry(root, (_STAGES, name), stat.S_ISDIR) for root in (self.root, self.cache))
+        return next((folder for folder in folders if folder is not None), None)
 
 
 def within(root: Path, *names: str) -> Path | None:
@@ -62,6 +62,8 @@ def _entry(root: Path, names: tuple[str, ...], is_right: Callable[[int], bool]) 
     for place, name in enumerate(names, start=1):
         path = f"{path}/{name}"
         try:
+            # Of the link itself, not of what it leads to; and of each folder on the way, for a link there leads
+            # elsewhere as well.
             mode = os.lstat(path).st_mode
         except (OSError, ValueError):
             return None

@@ -43,15 +43,15 @@ def figures(row: Mapping[str, Any]) -> dict[str, str]:
     Args:
         row (`Mapping[str, Any]`): A row of a report.
     """
-    found = {}
+    measured = {}
     for name, label in _ACCURACIES.items():
         value, low, high = (_number(row, f"{name}_{part}") for part in ("accuracy", "low", "high"))
         if value is not None:
-            found[label] = bracketed(percent, value, low, high)
+            measured[label] = bracketed(percent, value, low, high)
     value = _number(row, "pgr")
     if value is not None:
-        found[_PGR] = f"{ratio(value)} {ratio_interval(_number(row, 'pgr_low'), _number(row, 'pgr_high'))}"
-    return found
+        measured[_PGR] = f"{ratio(value)} {ratio_interval(_number(row, 'pgr_low'), _number(row, 'pgr_high'))}"
+    return measured
 
 
 def _number(row: Mapping[str, Any], name: str) -> float | None:
@@ -67,10 +67,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         rows (`Sequence[Mapping]`): What [`read_rows`] returned.
     """
     measured = [figures(row) for row in rows]
-    header = [label for label in (*_ACCURACIES.values(), _PGR) if any(label in found for found in measured)]
+    header = [label for label in (*_ACCURACIES.values(), _PGR) if any(label in texts for texts in measured)]
     lines = [
-        [str(row["method"]), *(found.get(label, "–") for label in header)]
-        for row, found in zip(rows, measured, strict=True)
+        [str(row["method"]), *(texts.get(label, "–") for label in header)]
+        for row, texts in zip(rows, measured, strict=True)
     ]
     return [["method", *header], *lines] if lines else []
 

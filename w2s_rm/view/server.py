@@ -83,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _refuse_method(self) -> None:
+        # A body may follow that was not read, and would be taken for the next request.
         self.close_connection = True
         self._send((HTTPStatus.METHOD_NOT_ALLOWED, _JSON, b"", {"Allow": "GET, HEAD"}))
 
@@ -98,6 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         ]:
             return _nothing(HTTPStatus.FORBIDDEN)
         path, _, query = self.path.partition("?")
+        # Counted first: `parse_qs` raises where there are more.
         asked = parse_qs(query, max_num_fields=1000) if query.count("&") < 1000 else {}
         viewer = self.server.viewer
         if path == "/":

@@ -145,14 +145,15 @@ class Viewer:
 
     def _seen(self, run: Run, begun: float, now: float) -> list[_Seen]:
         """Each stage once, whatever its roles."""
+        # Reversed, for a dictionary keeps the last value of a key: a stage is called after the first role it has.
         planned = {stage.folder.name: stage for stage in reversed(run.stages)}
-        found = []
+        seen = []
         for stage in reversed(planned.values()):
             folder = self.places.stage(stage.folder.name)
             standing = Standing(WAITING) if folder is None else self._stand(folder, now)
             cached = standing.finished is not None and standing.finished < begun
-            found.append(_Seen(stage, folder, standing, cached))
-        return found
+            seen.append(_Seen(stage, folder, standing, cached))
+        return seen
 
     def _stand(self, folder: Path, now: float) -> Standing:
         try:
@@ -173,6 +174,7 @@ class Viewer:
         return standing
 
     def _all(self, name: str, seen: list[_Seen], now: float) -> dict[str, Any]:
+        # Manifests name what was read by its hash alone.
         hashes = {stage.name.rpartition("-")[2]: stage.name for stage in seen}
         boxes = lay_out([Entry(stage.name, stage.label, self._needs(stage, hashes)) for stage in seen])
         return {
@@ -194,15 +196,15 @@ class Viewer:
             return stage.planned.needs
         if stage.folder not in self._inputs:
             self._inputs[stage.folder] = _recorded_inputs(stage.folder)
-        return tuple(hashes[found] for found in self._inputs[stage.folder] if found in hashes)
+        return tuple(hashes[stage_hash] for stage_hash in self._inputs[stage.folder] if stage_hash in hashes)
 
     def _curves(self, stage: _Seen) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        curves: dict[str, Any] = {}
         for name in _CURVES:
             path = None if stage.folder is None else within(stage.folder, name)
             if path is not None:
-                found |= self._logs.setdefault(path, Log(path)).curves()
-        return found
+                curves |= self._logs.setdefault(path, Log(path)).curves()
+        return curves
 
     @staticmethod
     def _failure(stage: _Seen) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def breakdown_blocks(rows: Sequence[BreakdownRow]) -> list[Block]:
 
 def _examples(rows: Sequence[BreakdownRow]) -> list[Paragraph]:
     """How many examples form how many groups, where some belong together."""
+    # From the last to the first, so that the first row of each run stays.
     first = {row.recipe: row for row in reversed(rows) if row.grouped}
     return [
         Paragraph(

@@ -54,6 +54,7 @@ def _row(run: Run, scored: Scored) -> BreakdownRow:
         tied=float(np.mean([said.tied_B.sum() for said in said_S])),
         accuracy_ties_wrong=float(np.mean([np.where(said.tied_B, 0.0, said.credit_B).mean() for said in said_S])),
         accuracy_ties_half=float(
+            # A tie with the right candidate in it is half right, one without is wrong.
             np.mean([np.where(said.tied_B, (said.credit_B > 0) / 2, said.credit_B).mean() for said in said_S])
         ),
         **interval_ends("half_accuracy", answered_interval(said_S, drawn_S, HALF)),

@@ -79,16 +79,16 @@ def _draw(axes: Axes, row: CalibrationRow, low: float) -> None:
 
 def _lowest(rows: Sequence[CalibrationRow]) -> float:
     """Down to the next tenth below all marks: with two candidates none is below one half but by chance."""
-    bins = [one for row in rows for one in (*row.bins, *row.tempered_bins)]
-    lowest = min(min(one.confidence, one.accuracy) for one in bins)
+    bins = [mark for row in rows for mark in (*row.bins, *row.tempered_bins)]
+    lowest = min(min(mark.confidence, mark.accuracy) for mark in bins)
     # Confidences of one half are a little below it by rounding.
     return max(0.0, math.floor(10 * lowest + 1e-6) / 10)
 
 
 def _draw_bins(axes: Axes, bins: Sequence[Bin], color: str, *, hollow: bool) -> None:
-    x, y = [one.confidence for one in bins], [one.accuracy for one in bins]
+    x, y = [mark.confidence for mark in bins], [mark.accuracy for mark in bins]
     if not hollow:
-        ends = [1.96 * one.error for one in bins]
+        ends = [1.96 * mark.error for mark in bins]
         low, high = ([b + sign * e for b, e in zip(y, ends, strict=True)] for sign in (-1, 1))
         axes.vlines(x, low, high, color=color, linewidth=1, alpha=0.5)
     axes.plot(

@@ -58,6 +58,7 @@ def _row(run: Run, scored: Scored) -> CalibrationRow:
         n_groups=scored.n_groups,
         n_seeds=len(said_S),
         accuracy=accuracy,
+        # The first column is confidence minus accuracy.
         confidence=accuracy + means[0].value,
         **interval_ends("overconfidence", means[0]),
         n_excluded=excluded,
@@ -74,13 +75,14 @@ def _row(run: Run, scored: Scored) -> CalibrationRow:
 def _tempered(scored: Scored) -> dict[str, Any]:
     """What a temperature would change; nothing unless one fits both halves of every seed."""
     fitted = [cross_fitted(said, sample.second_N) for said, sample in zip(scored.said_S, scored.samples_S, strict=True)]
-    tempered_S = [one for one in fitted if one is not None]
+    tempered_S = [tempered for tempered in fitted if tempered is not None]
     if len(tempered_S) < len(fitted):
         names = ("temperature", "tempered_nll", "tempered_brier", "tempered_ece_plain")
         return {**dict.fromkeys(names), **interval_ends("tempered_ece", None), "tempered_bins": ()}
-    error = calibration_error([one.said for one in tempered_S], scored.drawn_S)
+    error = calibration_error([tempered.said for tempered in tempered_S], scored.drawn_S)
     return {
-        "temperature": float(np.exp(np.mean(np.log([one.temperatures for one in tempered_S])))),
+        # The geometric mean: twice as soft and half as soft are as far from 1.
+        "temperature": float(np.exp(np.mean(np.log([tempered.temperatures for tempered in tempered_S])))),
         "tempered_nll": _mean(tempered_S, "loss_B"),
         "tempered_brier": _mean(tempered_S, "brier_B"),
         **interval_ends("tempered_ece", Interval(error.value, error.low, error.high)),
@@ -90,7 +92,7 @@ def _tempered(scored: Scored) -> dict[str, Any]:
 
 
 def _mean(tempered_S: Sequence[Tempered], name: str) -> float:
-    return float(np.mean([getattr(one.said, name).mean() for one in tempered_S]))
+    return float(np.mean([getattr(tempered.said, name).mean() for tempered in tempered_S]))
 
 
 def _bins(error: CalibrationError) -> tuple[Bin, ...]:

@@ -62,10 +62,11 @@ def rank_methods(run_dirs: Sequence[Path]) -> list[RankRow]:
         ArtifactError: A run is not finished or its files are broken.
         DataError: Students of one run were scored on different test examples.
     """
-    found = [(run, means) for run in map(read_run, run_dirs) if (means := students(run, run.methods)) is not None]
+    measured = [(run, means) for run in map(read_run, run_dirs) if (means := students(run, run.methods)) is not None]
     rows = []
-    for setting in dict.fromkeys(run.setting for run, _ in found):
-        own = [(run, means) for run, means in found if run.setting == setting]
+    for setting in dict.fromkeys(run.setting for run, _ in measured):
+        own = [(run, means) for run, means in measured if run.setting == setting]
+        # A method that some run lacks has no rank there, and would be compared on other tasks than the others.
         methods = [name for name in own[0][0].methods if all(name in run.methods for run, _ in own)]
         if len(own) < 2 or len(methods) < 2:
             continue

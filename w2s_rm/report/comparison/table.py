@@ -35,8 +35,10 @@ def compare(run_dirs: Sequence[Path]) -> list[ComparisonRow]:
         DataError: Students of one run were scored on different test examples.
     """
     compared = [_compared(run) for run in map(read_run, run_dirs)]
-    settings = dict.fromkeys(found.run.setting for found in compared)
-    return [row for setting in settings for row in _together([one for one in compared if one.run.setting == setting])]
+    settings = dict.fromkeys(entry.run.setting for entry in compared)
+    return [
+        row for setting in settings for row in _together([entry for entry in compared if entry.run.setting == setting])
+    ]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def _compared(run: Run) -> _Compared:
     means = students(run, (run.baseline, *others)) if others else None
     if means is None:
         return _Compared(run, 0, {}, np.zeros((0, 0)))
+    # A line for each method: minus the baseline, which is first, plus the method itself.
     weights_CM = np.hstack([-np.ones((len(others), 1)), np.eye(len(others))])
     estimates = {method: means.combined(weights_M) for method, weights_M in zip(others, weights_CM, strict=True)}
     # What is the same in every example and seed is known, and leaves the others as they are.
@@ -79,21 +82,23 @@ def _compared(run: Run) -> _Compared:
 
 def _together(runs: Sequence[_Compared]) -> list[ComparisonRow]:
     """The rows of one setting."""
-    error = joint_error([found.correlations_CC for found in runs])
-    p_values = [estimate.p_value() for found in runs for estimate in found.estimates.values()]
+    # Runs have other examples, and so are independent; the differences of one run have the baseline in common.
+    error = joint_error([entry.correlations_CC for entry in runs])
+    p_values = [estimate.p_value() for entry in runs for estimate in entry.estimates.values()]
+    # Over all comparisons of the setting at once; handed out below in the order in which they were collected here.
     adjusted = iter(zip(p_values, holm(p_values), strict=True))
     rows = []
-    for found in runs:
-        for method, estimate in found.estimates.items():
+    for entry in runs:
+        for method, estimate in entry.estimates.items():
             together, alone, (p, p_holm) = estimate.interval(error), estimate.interval(), next(adjusted)
             rows.append(
                 ComparisonRow(
-                    recipe=found.run.recipe,
-                    setting=found.run.setting,
-                    task=found.run.task,
+                    recipe=entry.run.recipe,
+                    setting=entry.run.setting,
+                    task=entry.run.task,
                     method=method,
-                    difference_to=found.run.baseline,
-                    n_test=found.n_test,
+                    difference_to=entry.run.baseline,
+                    n_test=entry.n_test,
                     n_seeds=estimate.n_seeds,
                     difference=estimate.value,
                     low=together.low,

@@ -83,6 +83,7 @@ def _draw_accuracy(axes: Axes, points: Sequence[CurveRow], color: str) -> None:
     axes.fill_between(shares, lows, highs, color=color, alpha=0.12, linewidth=0, zorder=2)
     axes.plot(shares, values, color=color, linewidth=2, marker=".", zorder=3)
     for measure, marker in (("stopped", "o"), ("best", "x")):
+        # Where most seeds are; of equally many the earliest, for which the number is negative.
         marked = [(getattr(row, measure), -row.evaluation, row.share, value) for row, value, _, _ in known]
         seeds, _, share, value = max(marked, default=(0, 0, 0.0, 0.0))
         if seeds:

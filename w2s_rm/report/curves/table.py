@@ -34,14 +34,14 @@ def collect_curves(run_dir: Path, rows: Sequence[ReportRow]) -> list[CurveRow]:
         ArtifactError: The run is not finished, its files are broken, or seeds have different numbers of evaluations.
     """
     run = read_run(run_dir)
-    found: dict[tuple[str, str | None], list[CurveRow]] = {}
+    trainings: dict[tuple[str, str | None], list[CurveRow]] = {}
     for of in TRAINED:
         for row in rows:
             stages = run.find_all("evaluate", of, row.method)
             # What methods share stands once.
-            if stages and (of, stages[0].method) not in found:
-                found[of, stages[0].method] = list(_of_training(run, row, of, stages))
-    return [row for trained in found.values() for row in trained]
+            if stages and (of, stages[0].method) not in trainings:
+                trainings[of, stages[0].method] = list(_of_training(run, row, of, stages))
+    return [row for trained in trainings.values() for row in trained]
 
 
 def _of_training(run: Run, row: ReportRow, of: str, stages: Sequence[PlannedStage]) -> Iterator[CurveRow]:
@@ -56,8 +56,8 @@ def _of_training(run: Run, row: ReportRow, of: str, stages: Sequence[PlannedStag
     supervised = of == STUDENT and row.agreement is not None
     weak = run.find_all("evaluate", WEAK, row.method) if supervised else []
     supervisors = [read_predictions(stage.folder / "predictions.parquet") for stage in weak]
-    for place in range(len(curves[0].steps)):
-        steps = tuple(curve.steps[place] for curve in curves)
+    for evaluation in range(len(curves[0].steps)):
+        steps = tuple(curve.steps[evaluation] for curve in curves)
         yield CurveRow(
             recipe=run.recipe,
             setting=run.setting,
@@ -65,14 +65,14 @@ def _of_training(run: Run, row: ReportRow, of: str, stages: Sequence[PlannedStag
             of=of,
             method=stages[0].method,
             seeds=run.seeds,
-            evaluation=place,
+            evaluation=evaluation,
             steps=steps,
             share=float(np.mean([step / curve.steps[-1] for step, curve in zip(steps, curves, strict=True)])),
-            **_accuracy([curve.test[place].predictions for curve in curves]),
-            **_validation(curves, place),
-            **_agreement([curve.test[place].predictions for curve in curves], supervisors),
-            stopped=sum(curve.stopped == place for curve in curves),
-            best=sum(curve.best == place for curve in curves),
+            **_accuracy([curve.test[evaluation].predictions for curve in curves]),
+            **_validation(curves, evaluation),
+            **_agreement([curve.test[evaluation].predictions for curve in curves], supervisors),
+            stopped=sum(curve.stopped == evaluation for curve in curves),
+            best=sum(curve.best == evaluation for curve in curves),
         )
 
 

@@ -86,7 +86,7 @@ def _name(of: str, methods: Sequence[str], all_methods: Sequence[str]) -> str:
 
 def _mean_shares(stages: _Model, examples: Mapping[str, Example]) -> Shares:
     """Probabilities of the candidates of each example, means over the seeds that scored it."""
-    found: dict[str, list[tuple[float, ...]]] = {}
+    by_id: dict[str, list[tuple[float, ...]]] = {}
     for stage in stages:
         predictions = read_predictions(stage.folder / "predictions.parquet")
         # What a file of labels says are probabilities already.
@@ -97,9 +97,9 @@ def _mean_shares(stages: _Model, examples: Mapping[str, Example]) -> Shares:
                     f"{stage.folder}: scores of example {id!r}, which is not as in the test split of its stage "
                     "prepare; delete the folder and run the recipe again"
                 )
-            found.setdefault(id, []).append(scores if as_they_are else _softmax(scores))
+            by_id.setdefault(id, []).append(scores if as_they_are else _softmax(scores))
     return {
-        id: tuple(math.fsum(shares) / len(rows) for shares in zip(*rows, strict=True)) for id, rows in found.items()
+        id: tuple(math.fsum(shares) / len(rows) for shares in zip(*rows, strict=True)) for id, rows in by_id.items()
     }
 
 

@@ -36,6 +36,7 @@ def pack(runs: Sequence[RunExamples], budget: int = BUDGET) -> list[dict[str, An
     """
     packed = []
     for number, run in enumerate(runs):
+        # What earlier runs left is shared among those that follow; base64 makes four characters of three bytes.
         lines, shown = _compressed(_ordered(run), (budget // (len(runs) - number)) // 4 * 3)
         text = base64.b64encode(lines).decode()
         budget -= len(text)
@@ -64,6 +65,8 @@ def _ordered(run: RunExamples) -> list[JudgedExample]:
             if pair.supervisor is not None
         )
         lost = any(map(judged.wrong, models)) and not any(map(judged.right, models))
+        # A student that is right where its supervisor is wrong comes first, then what somebody gets wrong and nobody
+        # right, then the rest; within each, where student and supervisor are furthest apart.
         return 0 if won else 1 if lost else 2, -max(map(judged.difference, run.pairs))
 
     return sorted(run.examples, key=place)
@@ -76,6 +79,8 @@ def _compressed(examples: Sequence[JudgedExample], size: int) -> tuple[bytes, in
     for start in range(0, len(examples), _PART):
         part = examples[start : start + _PART]
         text = "".join(f"{json.dumps(_record(judged), separators=(',', ':'))}\n" for judged in part)
+        # With all that was compressed before as its dictionary; if it is too large it is dropped, and the packer is as
+        # it was.
         trial = packer.copy()
         more = trial.compress(text.encode()) + trial.flush(zlib.Z_SYNC_FLUSH)
         if len(data) + len(more) + _END > size:

@@ -113,6 +113,7 @@ def _add_legend(figure: Figure, colors: Mapping[str, str]) -> None:
     lines.append(
         Line2D([], [], color=MUTED, marker="o", linewidth=0, markersize=11, markerfacecolor="none", label="chosen")
     )
+    # About as wide as the labels will be, a mark and its letters: where they do not fit into one line, three columns.
     inches = sum(0.7 + 0.09 * len(str(line.get_label())) for line in lines)
     columns = len(lines) if inches < figure.get_figwidth() else 3
     figure.legend(handles=lines, loc="outside upper left", ncols=columns, frameon=False)

@@ -31,7 +31,7 @@ def collect_features(run_dir: Path, rows: Sequence[ReportRow]) -> list[FeatureRo
         ArtifactError: The run is not finished, its files are broken, or its seeds chose from different places.
     """
     run = read_run(run_dir)
-    return [found for row in rows for found in _of_method(run, row)]
+    return [feature_row for row in rows for feature_row in _of_method(run, row)]
 
 
 def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
@@ -44,9 +44,9 @@ def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
                 f"run {run.recipe!r}, method {row.method!r}: its seeds chose from different layers and penalties; "
                 "run the recipe again"
             )
-    for place in sorted(students[0].accuracies):
-        accuracy = fmean(path.accuracies[place] for path in students)
-        alike = [path.accuracies[place] for path in ceilings if place in path.accuracies]
+    for point in sorted(students[0].accuracies):
+        accuracy = fmean(path.accuracies[point] for path in students)
+        alike = [path.accuracies[point] for path in ceilings if point in path.accuracies]
         weak, ceiling = row.weak_accuracy, row.ceiling_accuracy
         yield FeatureRow(
             recipe=run.recipe,
@@ -54,15 +54,17 @@ def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
             task=run.task,
             method=row.method,
             seeds=run.seeds,
-            layer=place[0],
-            l2=place[1],
+            layer=point[0],
+            l2=point[1],
             student_accuracy=accuracy,
             like_ceiling_accuracy=fmean(alike) if alike else None,
             weak_accuracy=weak,
             ceiling_accuracy=ceiling,
+            # The ceiling is the one that was chosen: its own line would have the students compared with another one at
+            # each place.
             pgr=None if weak is None or ceiling is None else gap_recovered(weak, accuracy, ceiling),
-            chosen=sum(path.chosen == place for path in students),
-            ceiling_chosen=sum(path.chosen == place for path in ceilings),
+            chosen=sum(path.chosen == point for path in students),
+            ceiling_chosen=sum(path.chosen == point for path in ceilings),
         )
 
 

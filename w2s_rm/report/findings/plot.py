@@ -51,6 +51,7 @@ def _figure(rows: Sequence[FindingRow]) -> Figure:
     lines = -(-len(rows) // columns)
     figure = new_figure(_INCHES_WIDE * columns, _INCHES_HIGH * lines)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    # The last line may have panels left over; they are switched off below.
     for number, (axes, row) in enumerate(zip(panels, rows, strict=False), start=1):
         _draw(axes, row.panel)
         axes.set_title("\n".join(textwrap.wrap(f"{number}  {row.finding}", _LETTERS)), loc="left", fontsize=10, pad=26)
@@ -85,6 +86,7 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
     """Points beside each other at each word."""
     for number, series in enumerate(panel.series):
         color = _ROLES.get(series.label, STUDENTS[number % len(STUDENTS)])
+        # Half of the room of a word, shared among the series and centred on it.
         shift = 0.5 * ((number + 0.5) / len(panel.series) - 0.5)
         places = [words.index(str(point.x)) + shift for point in series.points]
         for place, point in zip(places, series.points, strict=True):

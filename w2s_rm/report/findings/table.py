@@ -31,12 +31,14 @@ def find_out(asked: Asked, run_dirs: Sequence[Path]) -> list[FindingRow]:
     folders = {folder.name: folder for folder in run_dirs}
     results = cache(lambda name: Results(folders[asked.runs[name]]))
     hypotheses = [question.built() for question in asked.questions]
-    found = [hypothesis.test({name: results(name) for name in needed_runs(hypothesis)}) for hypothesis in hypotheses]
-    p_values = [evidence.p_value() for evidence in found]
+    tested = [hypothesis.test({name: results(name) for name in needed_runs(hypothesis)}) for hypothesis in hypotheses]
+    p_values = [evidence.p_value() for evidence in tested]
     rows = []
     for question, hypothesis, evidence, p, p_holm, error in zip(
-        asked.questions, hypotheses, found, p_values, holm(p_values), holm_errors(p_values), strict=True
+        asked.questions, hypotheses, tested, p_values, holm(p_values), holm_errors(p_values), strict=True
     ):
+        # An interval at the error of its own step in Holm's procedure: it leaves zero out where Holm claims the
+        # finding.
         corrected, alone = evidence.interval(error), evidence.interval()
         rows.append(
             FindingRow(

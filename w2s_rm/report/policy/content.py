@@ -67,6 +67,7 @@ def _finding(rows: Sequence[PolicyRow]) -> tuple[Cell, ...]:
     if not reliable:
         reached = [(", ", _student(row), f" % against the student of {row.method}") for row in rows]
         reason = no_policy_pgr_reason(first) or "The gap is too small for a reliable policy PGR (see the warnings)."
+        # Without the comma before the first.
         return (f"{start} reaches ", *[cell for cells in reached for cell in cells][1:], f". {reason}")
     best = max(reliable, key=lambda row: row.policy_pgr or 0.0)
     which = (

@@ -99,6 +99,7 @@ def _draw_trainer(upper: Axes, lower: Axes, rows: Sequence[PolicyRow], styles: M
     farthest = max(
         point.kl for row in rows for optimised in row.optimised for curve in optimised.seed_curves for point in curve
     )
+    # Room for the mark at the end, and some width where no policy has moved.
     upper.set_xlim(0.0, 1.06 * max(farthest, 0.01))
     upper.tick_params(labelbottom=False)
     upper.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -143,6 +144,7 @@ def _add_legend(figure: Figure, styles: Mapping[str, _Style]) -> None:
     ]  # fmt: skip
     lines.append(Line2D([], [], color=INK, marker="o", linewidth=0, markersize=9, markerfacecolor="none", label="peak"))
     lines.append(Line2D([], [], color=MUTED, linewidth=1.2, linestyle=(0, (3, 2)), label="starting policy"))
+    # About the width of the legend in one line: a mark and its letters. Beyond the figure it would be cut off.
     inches = sum(0.7 + 0.09 * len(str(line.get_label())) for line in lines)
     figure.legend(
         handles=lines, loc="outside upper left", ncols=len(lines) if inches < figure.get_figwidth() else 2,

@@ -95,6 +95,7 @@ def _read_curve(path: Path) -> tuple[CurvePoint, ...]:
         point = _point(line)
         if point is None:
             problems.append(f"line {number}: {line[:80]!r}")
+        # The first point is the starting policy; from then on steps only grow.
         elif point.step <= points[-1].step if points else point.step != 0:
             problems.append(f"line {number}: step {point.step}, but steps begin with 0 and grow")
         else:

@@ -47,6 +47,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
     stages = [stage for stage in run.stages if stage.stage == "policy"]
     for stage in stages:
         check_same_ids(read(stage).ids, read(stages[0]).ids, name=str(stage.folder / "policy.parquet"))
+    # One starting policy for all, sampled by each stage anew: the mean is the better estimate.
     start = float(np.mean([read(stage).start_success for stage in stages]))
     by_method = {row.method: row for row in rows}
     return [_row(run, trainer, by_method[method], results, start) for (trainer, method), results in measured.items()]
@@ -90,7 +91,7 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
 def _credits(measured: Mapping[str, list[PolicyResult]]) -> Credits:
     """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
     ids = measured[STUDENT][0].ids
-    return Credits({of: np.stack([_in_order(one, ids) for one in results]) for of, results in measured.items()})
+    return Credits({of: np.stack([_in_order(result, ids) for result in results]) for of, results in measured.items()})
 
 
 def _in_order(result: PolicyResult, ids: Sequence[str]) -> Floats:

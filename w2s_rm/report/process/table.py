@@ -86,6 +86,7 @@ def _credits(
     for reduction in REDUCTIONS:
         measure = f"right solution chosen, {reduction.replace('_', ' ')}"
         chosen = dict(_chosen(margins_of, solutions, reduction))
+        # There must be a problem with right and with wrong solutions, or nothing is chosen.
         if next(iter(chosen.values())).size:
             credits[measure] = Credits(chosen)
             chances[measure] = float(_choice(margins_of[STUDENT][0], solutions, reduction).chance_P.mean())

@@ -133,8 +133,8 @@ def find_sections(more: Iterable[str] = ()) -> dict[str, Section[Any]]:
     Raises:
         ConfigError: A file cannot be imported or holds no class of its name.
     """
-    found = {Path(name).stem: catalog.lookup("sections", name) for name in (*catalog.names("sections"), *more)}
-    return {name: kind() for name, kind in sorted(found.items(), key=lambda item: (item[1].place, item[0]))}
+    kinds = {Path(name).stem: catalog.lookup("sections", name) for name in (*catalog.names("sections"), *more)}
+    return {name: kind() for name, kind in sorted(kinds.items(), key=lambda item: (item[1].place, item[0]))}
 
 
 def collect_sections(runs: Sequence[ReportedRun], more: Iterable[str] = ()) -> list[Collected]:
@@ -145,4 +145,4 @@ def collect_sections(runs: Sequence[ReportedRun], more: Iterable[str] = ()) -> l
         more (`Iterable[str]`, *optional*): Files with sections of one's own.
     """
     rows = {name: (section, section.rows(runs)) for name, section in find_sections(more).items()}
-    return [Collected(name, section, found) for name, (section, found) in rows.items() if found]
+    return [Collected(name, section, section_rows) for name, (section, section_rows) in rows.items() if section_rows]

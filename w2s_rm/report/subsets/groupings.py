@@ -87,4 +87,5 @@ def quarters(values_N: Floats) -> Groups:
         values_N (`ndarray` of shape `(N,)`): A value for each example.
     """
     edges_Q = np.quantile(values_N, [0.25, 0.5, 0.75])
+    # `left` puts a value that lies on an edge into the quarter below it.
     return Groups(_QUARTERS, np.searchsorted(edges_Q, values_N, side="left"), values_N)

@@ -65,6 +65,7 @@ def collect_transcripts(run_dir: Path) -> list[TranscriptRow]:
     for stage in run.stages:
         if stage.stage == "transcripts":
             counts = read_counts(stage)
+            # By the hash, which is how the manifests of those who read it name it.
             forms[stage.folder.name.rpartition("-")[2]] = counts["form"]
             # In the order of the plan, where those of the test split come first.
             first.setdefault(counts["form"], (stage, counts))

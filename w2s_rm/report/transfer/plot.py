@@ -40,6 +40,7 @@ def _figure(rows: Sequence[TransferRow]) -> Figure:
     most = max([_LEAST, *(abs(row.gain) for row in rows if row.gain is not None)])
     # An odd number has a middle.
     colors = LinearSegmentedColormap.from_list("gain", [_LOSS, _NONE, _GAIN], N=257)
+    # Symmetric, so that white is no gain and no loss.
     scale = Normalize(-most, most)
     heights = [max(1, len(lines)) for lines in panels.values()]
     figure = new_figure(2.2 + _CELL_WIDE * len(columns), 0.9 + sum(_CELL_HIGH * height + 0.9 for height in heights))

@@ -58,8 +58,9 @@ class _Test:
 
 def _of_method(run: Run, method: str, tests: Sequence[_Test], read: Read) -> Iterator[TransferRow]:
     credits = [credits_of(read_models(run, method, read, test.further)) for test in tests]
+    # The first test is on the task that was trained on: no transfer.
     mean = _mean_fields(credits[1:])
-    for test, found in zip(tests, credits, strict=True):
+    for test, measured in zip(tests, credits, strict=True):
         yield TransferRow(
             recipe=run.recipe,
             setting=run.setting,
@@ -70,11 +71,11 @@ def _of_method(run: Run, method: str, tests: Sequence[_Test], read: Read) -> Ite
             home=test.further is None,
             method=method,
             seeds=run.seeds,
-            n_scored=found[STUDENT].shape[1] if found else 0,
+            n_scored=measured[STUDENT].shape[1] if measured else 0,
             n_seen=test.n_seen,
-            **accuracy_fields(found),
-            **interval_ends("gain", _gain(found)),
-            **pgr_fields(found),
+            **accuracy_fields(measured),
+            **interval_ends("gain", _gain(measured)),
+            **pgr_fields(measured),
             **mean,
         )
 
@@ -101,6 +102,6 @@ def _gain(credits: Credits) -> Any:
 def _mean_fields(others: Sequence[Credits]) -> Mapping[str, Any]:
     compared = [credits for credits in others if {STUDENT, WEAK} <= credits.keys()]
     name = "out_of_distribution_gain"
-    students, weaks = ([found[of] for found in compared] for of in (STUDENT, WEAK))
-    mean = mean_gain(students, weaks, [found.groups for found in compared]) if compared else None
+    students, weaks = ([of_task[of] for of_task in compared] for of in (STUDENT, WEAK))
+    mean = mean_gain(students, weaks, [of_task.groups for of_task in compared]) if compared else None
     return {"n_other_tasks": len(compared), **interval_ends(name, mean)}

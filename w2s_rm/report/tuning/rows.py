@@ -74,6 +74,8 @@ def collect_trials(run_dir: Path) -> list[TrialRow]:
     for stage in run.stages:
         if stage.stage != "choice":
             continue
+        # A role may be chosen several times, as in rounds or for the members of an ensemble: they are told apart by
+        # number.
         numbers[stage.of, stage.method, stage.seed] += 1
         counts = read_counts(stage)
         for place, trial in enumerate(counts["trials"]):
