@@ -74,7 +74,7 @@ def _limit(rows: Sequence[ComparisonRow]) -> float:
 def _draw_row(axes: Axes, row: ComparisonRow, height: float, color: str, limit: float) -> None:
     low, high, difference = 100 * row.low, 100 * row.high, 100 * row.difference
     filled = color if row.better or row.worse else "white"
-    line = {"color": color, "linewidth": 1.6, "zorder": 3, "solid_capstyle": "butt"}
+    line: dict[str, Any] = {"color": color, "linewidth": 1.6, "zorder": 3, "solid_capstyle": "butt"}
     axes.plot([max(low, -limit), min(high, limit)], [height] * 2, **line)
     for end, beyond, marker in ((-limit, low < -limit, "<"), (limit, high > limit, ">")):
         if beyond:
