@@ -15,6 +15,7 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.errors import DataError
+from w2s_rm.types import LossOutput
 
 PAIRS = ((RewardTrainer, RewardConfig), (W2SRewardTrainer, W2SRewardConfig))
 
@@ -131,3 +132,23 @@ def test_streams_that_mix_text_and_messages_are_refused(
     args = W2SRewardConfig(str(tmp_path), **{**COMMON, "max_steps": 1})
     with pytest.raises(DataError, match="row 2: text and messages are mixed"):
         W2SRewardTrainer(tiny_model(), args, None, stream).train()
+
+
+def test_batches_of_pairs_and_of_more_have_the_same_sums(
+    tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Ranks exchange what they summed: one with three candidates in a batch must not have other names than the rest."""
+    args = W2SRewardConfig(str(tmp_path), **COMMON)
+    names = []
+    for width in (2, 3):
+        trainer = W2SRewardTrainer(tiny_model(), args, train_dataset=plain(pairs(8)))
+        scores_BK = torch.arange(4.0 * width).reshape(4, width)
+        mask_BK = torch.ones_like(scores_BK, dtype=torch.bool)
+        targets_BK = torch.eye(width)[[0, 1, 0, 1]]
+        trainer._add_metrics(scores_BK, targets_BK, mask_BK, torch.ones(4), LossOutput(torch.zeros(4)))
+        names.append(list(trainer._sums))
+        logs: dict[str, float] = {}
+        trainer.model.train()
+        trainer.log(logs)
+        assert "accuracy" in logs and (logs.get("min_reward") == 0.0) is (width == 2)
+    assert names[0] == names[1] and "margin" in names[0]

@@ -374,7 +374,8 @@ class WeakToStrongMixin(Trainer):
         if self._sums and self.model.training:
             # All names in one exchange between ranks, which must have the same ones in the same order.
             sums = self.accelerator.reduce(torch.stack(list(self._sums.values())), "sum")
-            logs.update({name: float(total / count) for name, (total, count) in zip(self._sums, sums, strict=True)})
+            means = {name: (total, count) for name, (total, count) in zip(self._sums, sums.tolist(), strict=True)}
+            logs.update({name: total / count for name, (total, count) in means.items() if count})
             self._sums.clear()
         super().log(logs, start_time)
 

@@ -139,10 +139,11 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         self, scores_BK: Tensor, targets_BK: Tensor, mask_BK: Tensor, weights_B: Tensor, output: LossOutput
     ) -> None:
         super()._add_metrics(scores_BK, targets_BK, mask_BK, weights_B, output)
-        if scores_BK.shape[1] != _PAIR:
-            return
-        count = weights_B.sum()
-        for name, value in _rewards(scores_BK[weights_B > 0]).items():
+        # Of other numbers of candidates nothing is added, under the same names: another rank's batch may be of pairs,
+        # and all must have the same to exchange.
+        counted_B = weights_B if scores_BK.shape[1] == _PAIR else torch.zeros_like(weights_B)
+        count = counted_B.sum()
+        for name, value in _rewards(scores_BK[counted_B > 0]).items():
             self._sums[name] += torch.stack([value * count, count]).double()
 
     def prediction_step(
@@ -150,7 +151,9 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     ) -> tuple[Tensor | None, Any, Tensor | None]:
         """Return the loss, `scores_BK` and `targets_BK` of a batch, and keep what TRL's `log` adds to evaluations."""
         loss, scores_BK, targets_BK = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        statistics = _rewards(scores_BK) if scores_BK.shape[1] == _PAIR else {}
+        # All ranks gather, or none: one that waited for a batch of three candidates elsewhere would wait for ever.
+        pairs = self.accelerator.gather(scores_BK.new_tensor([scores_BK.shape[1] == _PAIR])).all()
+        statistics = _rewards(scores_BK) if pairs else {}
         # With metrics of one's own, the accuracy that TRL logs would be missing.
         if self.compute_metrics is not candidate_accuracy and targets_BK is not None:
             statistics["accuracy"] = agreement(scores_BK, targets_BK).double().mean()
