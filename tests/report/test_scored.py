@@ -81,15 +81,17 @@ def test_labels_that_stand_for_a_supervisor_are_probabilities(run: Path) -> None
     assert sorted(set(weak.said_S[0].loss_B.tolist())) == [0.0, math.inf]
 
 
-def label_run(run: Path, transforms: list[str], kept: int, *, scores: bool = True) -> None:
-    """Let the labels of `other` be those of all, transformed: at half the log-odds, the first `kept`."""
+def label_run(
+    run: Path, transforms: list[str], kept: int, *, scores: bool = True, method: str = "other", first: int = 0
+) -> None:
+    """Let the labels of a method be those of all, transformed: at half the log-odds, `kept` of them from `first` on."""
     plan = json.loads((run / "plan.json").read_text())
     (prepared,) = (run.parent / "stages").glob("prepare-*")
     for seed in (0, 1):
         (folder,) = (run.parent / "stages").glob(f"relabel-*-{seed}")
         write(folder, [(2.0 + seed, 0.0)] * 100, scores)
-        made = run.parent / "stages" / f"transform-{seed}"
-        write(made, [(1.0, 0.0)] * kept, scores)
+        made = run.parent / "stages" / f"transform-{method}-{seed}"
+        write(made, [(1.0, 0.0)] * kept, scores, first)
         (made / "manifest.json").write_text(json.dumps({"counts": {}}))
         config: dict[str, Any] = {
             "examples": str(prepared / "examples" / "relabel.parquet"),
@@ -97,15 +99,15 @@ def label_run(run: Path, transforms: list[str], kept: int, *, scores: bool = Tru
             "transforms": [{"name": name} for name in transforms],
         }
         (made / "config.yaml").write_text(yaml.safe_dump(config))
-        stage = {"stage": "transform", "of": "labels", "method": "other", "seed": seed, "folder": str(made)}
+        stage = {"stage": "transform", "of": "labels", "method": method, "seed": seed, "folder": str(made)}
         plan["stages"].append(stage)
     (run / "plan.json").write_text(json.dumps(plan))
     reseal(run)
 
 
-def write(folder: Path, logs: list[tuple[float, float]], scores: bool) -> None:
+def write(folder: Path, logs: list[tuple[float, float]], scores: bool, first: int = 0) -> None:
     labels = []
-    for place, row in enumerate(logs):
+    for place, row in enumerate(logs, start=first):
         weights = np.exp(row)
         p = tuple((weights / weights.sum()).tolist())
         labels.append(WeakLabel(f"e{place:04d}", ("a", "b"), p, row if scores else None))
@@ -138,6 +140,19 @@ def test_what_is_left_is_compared_with_what_it_was(run: Path, put_examples: Put)
         ("other", ("temperature", "keep_confident"), 70),
     ]
     assert found[1].said_S[0].confidence_B[0] == found[0].said_S[0].confidence_B[0]
+
+
+def test_as_many_others_are_compared_with_what_those_were(run: Path, put_examples: Put) -> None:
+    put_examples(run, GROUPS, [0] * 60 + [1] * 40, split="relabel")
+    label_run(run, ["temperature", "keep_confident"], 70)
+    label_run(run, ["temperature", "agree"], 70, method="naive", first=30)
+    found = [(labels.method, labels.transforms) for labels in read_labels(read_run(run)) if labels.n_examples == 70]
+    assert sorted(found) == [
+        ("naive", ()),
+        ("naive", ("temperature", "agree")),
+        ("other", ()),
+        ("other", ("temperature", "keep_confident")),
+    ]
 
 
 def test_other_transforms_are_not_read_as_probabilities(run: Path, put_examples: Put) -> None:

@@ -139,9 +139,9 @@ def read_labels(run: Run) -> list[Scored]:
         said = [_labels(stage) for stage in stages]
         before = [_given(stage, made) for stage, made in zip(stages, said, strict=True)] if transforms else said
         named = stages[0].method
-        # By file and number: methods that transform the same labels were given the same ones, unless a transform
-        # dropped some.
-        if (key := tuple((labels.file, len(labels.rows)) for labels in before)) not in seen:
+        # By file and examples: methods that transform the same labels were given the same ones, but a transform may
+        # have dropped some, and another as many others.
+        if (key := tuple((labels.file, frozenset(labels.rows)) for labels in before)) not in seen:
             seen.add(key)
             sets += samples.scored(LABELS, named, before)
         if transforms:
