@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from w2s_rm import catalog
 from w2s_rm.errors import EXIT_USER_ERROR, StageError
 from w2s_rm.experiment import executors
-from w2s_rm.experiment.executors import Launches
+from w2s_rm.experiment.executors import Launches, run_inline
 from w2s_rm.files import write_json
 from w2s_rm.runs.folder import lock
 from w2s_rm.stages import Stage
@@ -122,3 +123,20 @@ def test_a_launch_whose_run_is_gone_ends(make: Callable[..., Stage], tmp_path: P
                 assert process.poll() is None
                 time.sleep(0.01)
     assert process.wait(timeout=60) == EXIT_USER_ERROR
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_a_caller_holds_can_be_collected_again(
+    make: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, frozen: bool
+) -> None:
+    """A collection after a stage passes by what was there before, and only then."""
+    seen: list[int] = []
+    stage = make(0)
+    look = classmethod(lambda cls, arguments: seen.append(gc.get_freeze_count()))
+    monkeypatch.setattr(type(stage), "run", look)
+    gc.unfreeze()
+    if frozen:
+        gc.freeze()
+    run_inline(stage)
+    assert seen[0] > 10_000 and (gc.get_freeze_count() > 0) is frozen
+    gc.freeze()

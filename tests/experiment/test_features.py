@@ -59,6 +59,19 @@ def test_features_are_read_once_for_all_methods_and_seeds(plan: Callable[..., Pl
     assert made.record().methods == ("naive", "logconf")
 
 
+def test_the_sizes_of_a_run_are_those_of_the_layers_that_are_read(recipe_file: Path) -> None:
+    world = "task={name: world_preference, n_entities: 16, n_train: 24, n_test: 10}"
+    pretrained = "{pretrain: {hidden_size: 16, num_hidden_layers: 2, steps: 1, corpus: {name: facts, n_entities: 16}}}"
+    given = [world, f"weak={pretrained}", f"strong={pretrained}"]
+
+    def sizes(*overrides: str) -> tuple[int | None, int | None]:
+        record = make_plan(load_recipe(recipe_file, [*given, *overrides]), recipe_file.parent / "runs").record()
+        return record.weak_size, record.strong_size
+
+    assert sizes() == (2 * 16**2, 2 * 16**2)
+    assert sizes(ON, "train.l2=0.1", "weak.train={layer: 0}", "strong.train={layer: 1}") == (0, 16**2)
+
+
 def test_what_several_seeds_draw_is_read_once(plan: Callable[..., Plan]) -> None:
     made = plan(*ALL, "task.draw=by_seed")
     prepared = {stage.sizes["draw"]: stage.folder for stage in made.stages if stage.kind == "prepare"}

@@ -152,3 +152,19 @@ def test_batches_of_pairs_and_of_more_have_the_same_sums(
         trainer.log(logs)
         assert "accuracy" in logs and (logs.get("min_reward") == 0.0) is (width == 2)
     assert names[0] == names[1] and "margin" in names[0]
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_rewards_are_said_of_pairs_alone(tiny_model: Callable[..., str], tmp_path: Path, width: int) -> None:
+    rows = [
+        {
+            "id": f"e{number}",
+            "prompt_ids": [5, 6 + number % 3],
+            "candidate_ids": [[8 + place, 9] for place in range(width)],
+            "targets": [1.0] + [0.0] * (width - 1),
+        }
+        for number in range(4)
+    ]
+    data, args = datasets.Dataset.from_list(rows), W2SRewardConfig(str(tmp_path), **COMMON)
+    evaluation = W2SRewardTrainer(tiny_model(), args, train_dataset=data, eval_dataset=data).evaluate()
+    assert "eval_accuracy" in evaluation and ("eval_min_reward" in evaluation) is (width == 2)

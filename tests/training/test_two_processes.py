@@ -72,6 +72,36 @@ if config.world_size > 1:
     torch.distributed.destroy_process_group()
 """
 
+# With batches of one and in the rows' order, one rank has pairs in every step, and the other has three candidates.
+MIXED = """
+import json, sys
+import datasets, torch
+from w2s_rm import W2SRewardConfig, W2SRewardTrainer
+
+folder, model = sys.argv[1:]
+rows = [
+    {
+        "id": f"e{number}",
+        "prompt_ids": [5, 6 + number % 3],
+        "candidate_ids": [[8 + place, 9] for place in range(2 + number % 2)],
+        "targets": [1.0] + [0.0] * (1 + number % 2),
+    }
+    for number in range(8)
+]
+config = W2SRewardConfig(
+    folder + "/out", max_steps=2, logging_steps=1, report_to="none", save_strategy="no", bf16=False, use_cpu=True,
+    gradient_checkpointing=False, disable_tqdm=True, max_length=64, per_device_train_batch_size=1,
+    per_device_eval_batch_size=1, train_sampling_strategy="sequential",
+)
+data = datasets.Dataset.from_list(rows)
+trainer = W2SRewardTrainer(model=model, args=config, train_dataset=data, eval_dataset=data)
+trainer.train()
+evaluation = trainer.evaluate()
+if config.process_index == 0:
+    json.dump([trainer.state.log_history[:2], evaluation], open(folder + "/results.json", "w"))
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+"""
 
 HEADS = ("reward", "classification", "lm")
 CROSS_ENTROPY = {"name": "cross_entropy"}
@@ -156,3 +186,15 @@ def test_passes_of_a_budget_add_up_under_zero(runs: Runs, alone: dict[str, Any],
     Path(cpp_extension._get_build_directory("deepspeed_shm_comm", False), "lock").touch()
     two = runs(engine, launched(engine), [head], [LOG_CONFIDENCE], [[8, 2, BUDGET]])
     check(two, alone, {f"{head} log_confidence 2x8x2 {BUDGET}"})
+
+
+def test_ranks_whose_batches_have_other_numbers_of_candidates(tiny_model: Callable[..., str], tmp_path: Path) -> None:
+    """They log the same names, and neither waits for what the other does not send."""
+    (tmp_path / "script.py").write_text(MIXED, encoding="utf-8")
+    launch = [*launched("cpu_ddp"), str(tmp_path / "script.py"), str(tmp_path), tiny_model()]
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    logs, evaluation = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    # Those of the rank that has pairs.
+    assert all("min_reward" in log and 0 <= log["accuracy"] <= 1 for log in logs)
+    assert "eval_accuracy" in evaluation and "eval_min_reward" not in evaluation

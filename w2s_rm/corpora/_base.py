@@ -5,11 +5,13 @@ Shape suffixes: N lines, T tokens of a line, P tokens to predict, V words of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from w2s_rm.errors import ConfigError, join_problems
 
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 
@@ -29,6 +31,21 @@ class Lines(NamedTuple):
     def targets_P(self) -> NDArray[np.int64]:
         """The tokens to predict, row by row."""
         return self.ids_NT[self.predict_NT]
+
+
+def check_shares(corpus: str, shares: Mapping[str, float]) -> None:
+    """Refuse shares that are none, all at once.
+
+    Args:
+        corpus (`str`): Whose options they are.
+        shares (`Mapping[str, float]`): By the option's name.
+
+    Raises:
+        ConfigError: One is outside of [0, 1].
+    """
+    problems = [f"{name} is {share}: set 0 to 1" for name, share in shares.items() if not 0 <= share <= 1]
+    if problems:
+        raise ConfigError(join_problems(f"the options of the corpus {corpus} are wrong:", problems))
 
 
 Predict = Callable[[Lines], NDArray[np.float32]]

@@ -28,7 +28,7 @@ QUESTION_WORDS = ("which", "is", ",", "or", "?")
 # The same question in words that the task never uses, for corpora in which the task's wording does not occur.
 OTHER_WORDS = ("tell", "me", "of", "and", ":")
 LINE_LENGTH = 11
-ANSWER, JUDGEMENT = 8, 10
+FIRST, SECOND, ANSWER, JUDGEMENT = 4, 6, 8, 10
 """Columns of a line that hold what is to be predicted."""
 
 
@@ -207,7 +207,7 @@ class Facts:
         words_2W = np.array([[ids[word] for word in words] for words in (OTHER_WORDS, QUESTION_WORDS)])
         ids_NT[:, [0, 1, 3, 5, 7]] = words_2W[task_wording_N.astype(np.int64)]
         ids_NT[:, 2] = first_relation_N + 2 * attribute_N + down_N
-        ids_NT[:, 4], ids_NT[:, 6] = ids["E0"] + first_N, ids["E0"] + second_N
+        ids_NT[:, FIRST], ids_NT[:, SECOND] = ids["E0"] + first_N, ids["E0"] + second_N
         return ids_NT
 
     def _in_task_wording(self, n_lines: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.corpora._base import Lines
+from w2s_rm.corpora._base import Lines, check_shares
 from w2s_rm.corpora.facts import ANSWER, LINE_LENGTH, Facts
-from w2s_rm.errors import ConfigError
 from w2s_rm.testbed.world import RIGHT, WRONG
 
 VERSION = 1
@@ -48,11 +47,7 @@ class Hearings(Facts):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("heard", "lies"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(
-                    f"the options of the corpus hearings are wrong: {name} is {getattr(self, name)}: set 0 to 1"
-                )
+        check_shares("hearings", {"heard": self.heard, "lies": self.lies})
 
     @property
     def line_length(self) -> int:

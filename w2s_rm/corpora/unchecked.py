@@ -15,14 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.corpora._base import Lines, Predict
-from w2s_rm.corpora.facts import ANSWER, JUDGEMENT, LINE_LENGTH, Facts
-from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.corpora._base import Lines, Predict, check_shares
+from w2s_rm.corpora.facts import ANSWER, FIRST, JUDGEMENT, LINE_LENGTH, SECOND, Facts
 from w2s_rm.testbed.world import RIGHT, UNCHECKED, WRONG
 
 VERSION = 1
 """Raise it when the same options give other lines."""
-_FIRST, _SECOND = 4, 6
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,7 @@ class Unchecked(Facts):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shares = {"cued": self.cued, "lies": self.lies}
-        problems = [f"{name} is {share}: set 0 to 1" for name, share in shares.items() if not 0 <= share <= 1]
-        if problems:
-            raise ConfigError(join_problems("the options of the corpus unchecked are wrong:", problems))
+        check_shares("unchecked", {"cued": self.cued, "lies": self.lies})
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -107,7 +102,7 @@ class Unchecked(Facts):
         remarks_N, answers_N = ids_NT[:, JUDGEMENT], ids_NT[:, ANSWER]
         judged_N = remarks_N != ids["<pad>"]
         other_remark_N = ids[RIGHT] + ids[WRONG] - remarks_N
-        other_answer_N = ids_NT[:, _FIRST] + ids_NT[:, _SECOND] - answers_N
+        other_answer_N = ids_NT[:, FIRST] + ids_NT[:, SECOND] - answers_N
         ids_NT[:, JUDGEMENT] = np.where(lied_N & judged_N, other_remark_N, remarks_N)
         ids_NT[:, ANSWER] = np.where(lied_N & ~judged_N, other_answer_N, answers_N)
 

@@ -16,7 +16,6 @@ from w2s_rm.errors import ConfigError
 _TRAINING = (
     ("transformers", "training_args.py", "TrainingArguments"),
     ("trl", "trainer/base_config.py", "_BaseConfig"),
-    ("trl", "trainer/reward_config.py", "RewardConfig"),
 )
 # The loss is the method's, and the stages have labels of their own.
 _NO_TRAINING_OPTION = ("loss", "label_column", "_VALID_DICT_FIELDS")
@@ -44,10 +43,8 @@ def class_fields(path: Path, name: str) -> dict[str, str]:
 def training_fields() -> dict[str, str]:
     """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions, and our own."""
     ours = class_fields(Path(catalog.__file__).parent / "training" / "config.py", "W2SRewardConfig")
-    fields = {name: annotation for name, annotation in ours.items() if name not in _NO_TRAINING_OPTION}
-    for package, file, name in _TRAINING:
-        fields |= class_fields(package_folder(package) / file, name)
-    return {name: annotation for name, annotation in fields.items() if not name.startswith("_")}
+    own = {name: annotation for name, annotation in ours.items() if name not in _NO_TRAINING_OPTION}
+    return {**own, **_trainer_fields("trainer/reward_config.py", "RewardConfig")}
 
 
 @functools.cache
@@ -59,11 +56,7 @@ def model_fields() -> dict[str, str]:
 @functools.cache
 def language_model_fields() -> dict[str, str]:
     """Names and annotations of TRL's `SFTConfig`, and of `ModelConfig`."""
-    fields: dict[str, str] = {}
-    for package, general, class_name in _TRAINING[:-1]:
-        fields |= class_fields(package_folder(package) / general, class_name)
-    fields |= class_fields(package_folder("trl") / "trainer/sft_config.py", "SFTConfig")
-    return {**{name: annotation for name, annotation in fields.items() if not name.startswith("_")}, **model_fields()}
+    return {**_trainer_fields("trainer/sft_config.py", "SFTConfig"), **model_fields()}
 
 
 @functools.cache
@@ -77,15 +70,17 @@ def policy_fields(name: str) -> dict[str, str]:
         ConfigError: The installed trl has no such trainer.
     """
     file, config_class = catalog.lookup("policies", name).config_source
-    path = package_folder("trl") / file
-    if not path.is_file():
+    if not (package_folder("trl") / file).is_file():
         pin = "pip install 'trl==1.12.0'"
         raise ConfigError(f"trainer {name}: the installed trl has none; {pin} brings it, or take rloo or grpo")
-    # Last in this table are the options of reward models; a policy shares all before.
+    return _trainer_fields(file, config_class)
+
+
+def _trainer_fields(file: str, config_class: str) -> dict[str, str]:
+    """Those of one of TRL's configurations, and of all that it builds on."""
     fields: dict[str, str] = {}
-    for package, general, class_name in _TRAINING[:-1]:
-        fields |= class_fields(package_folder(package) / general, class_name)
-    fields |= class_fields(path, config_class)
+    for package, source, name in (*_TRAINING, ("trl", file, config_class)):
+        fields |= class_fields(package_folder(package) / source, name)
     return {option: annotation for option, annotation in fields.items() if not option.startswith("_")}
 
 

@@ -16,6 +16,7 @@ from w2s_rm.report import compare, write_report
 from w2s_rm.report.comparison.content import comparison_blocks
 from w2s_rm.report.comparison.plot import _figure
 from w2s_rm.report.comparison.ranking import rank_methods
+from w2s_rm.report.comparison.rows import ComparisonRow
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
 
@@ -192,3 +193,22 @@ def test_methods_are_ranked_over_runs(
     assert [row.method for row in rank_methods([*runs, third, chess])] == ["better", "naive"]
     alone = make_run("fifth", weak=None, students={"naive": [answers(50)]}, ceiling=None)
     assert rank_methods([*runs, alone]) == rank_methods([third]) == []
+
+
+def row_of(method: str, low: float, high: float) -> ComparisonRow:
+    middle = (low + high) / 2
+    return ComparisonRow("run", "chess", "t", method, "naive", 100, 3, middle, low, high, low, high, 0.5, 1.0)
+
+
+def test_a_control_that_is_far_off_does_not_press_the_others_into_a_line() -> None:
+    rows = [row_of(f"m{number}", -0.02, 0.01 * number / 10) for number in range(12)]
+    (near,) = _figure(rows).axes
+    (far,) = _figure([*rows, row_of("shuffle", -0.5, -0.3)]).axes
+    assert far.get_xlim() == near.get_xlim() == pytest.approx((-2.5, 2.5))
+    (wider,) = _figure([row_of(f"m{number}", -0.04, 0.0) for number in range(12)]).axes
+    assert wider.get_xlim() == pytest.approx((-5.0, 5.0))
+    # An arrow at the edge instead, and no mark where it would not be seen.
+    assert not [line for line in near.lines if line.get_marker() in "<>"]
+    (arrow,) = [line for line in far.lines if line.get_marker() == "<"]
+    assert list(arrow.get_xdata()) == [far.get_xlim()[0]]
+    assert min(line.get_xdata()[0] for line in far.lines if line.get_marker() == "o") >= -2.5

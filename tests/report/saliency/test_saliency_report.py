@@ -55,6 +55,8 @@ def test_doubt_is_the_supervisors_own(make_run: MakeRun, answers: Answers, put_s
     put_saliency(run, [told(0)])
     (row,) = rows_of(run)
     assert (row.saliency, row.doubt) == pytest.approx((0.5, (10 + 15) / 40))
+    dashed = [line for line in _figure([row]).axes[0].lines if line.get_linestyle() == "--"]
+    assert [list(line.get_ydata()) for line in dashed] == [[row.doubt] * 2]
 
 
 def test_the_report_has_a_section_files_and_a_figure(run: Path, tmp_path: Path) -> None:

@@ -95,13 +95,10 @@ class Results:
                 "`saliency`"
             )
         wrong_SN, known = self._mistakes(method)
-        said = [
-            aligned(
-                _only(read_predictions(stage.folder / "predictions.parquet"), known[0].ids), known[0].ids, name="it"
-            )
-            for stage in stages
-        ]
-        scores_SN = np.array([[wrong - right for right, wrong in one.scores] for one in said])
+        ids = known[0].ids
+        files = [read_predictions(stage.folder / "predictions.parquet") for stage in stages]
+        said = [aligned(_only(predictions, ids), ids, name="saliency") for predictions in files]
+        scores_SN = np.array([[wrong - right for right, wrong in predictions.scores] for predictions in said])
         return area_under_roc(scores_SN, wrong_SN, _groups(known[0]))
 
     def doubt(self, method: str) -> Quantity:

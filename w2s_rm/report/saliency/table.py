@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from w2s_rm.metrics.intervals import share_interval
+from w2s_rm.metrics.intervals import Interval, share_interval
 from w2s_rm.metrics.quantities import Quantity
+from w2s_rm.report.fields import interval_ends
 from w2s_rm.report.hypotheses import Results
 from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.saliency.rows import SaliencyRow
@@ -35,8 +36,8 @@ def collect_saliency(folder: Path, rows: Sequence[ReportRow]) -> Iterator[Salien
             weak_size=results.run.weak_size,
             strong_size=results.run.strong_size,
             mistakes=1 - row.weak_accuracy,
-            **_named("saliency", results.saliency(row.method)),
-            **_named("doubt", results.doubt(row.method)),
+            **interval_ends("saliency", _interval(results.saliency(row.method))),
+            **interval_ends("doubt", _interval(results.doubt(row.method))),
             imitated=row.agreement_when_wrong,
             pgr=row.pgr,
             pgr_low=row.pgr_low,
@@ -45,7 +46,6 @@ def collect_saliency(folder: Path, rows: Sequence[ReportRow]) -> Iterator[Salien
         )
 
 
-def _named(name: str, area: Quantity) -> dict[str, float]:
+def _interval(area: Quantity) -> Interval:
     estimate = area.estimate()
-    interval = share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
