@@ -175,6 +175,7 @@ LOADS_TORCH = {
         "preference_rows",
         "prepared",
         "reward_trainer",
+        "saved",
         "scoring",
         "trainer",
     },

@@ -66,3 +66,9 @@ def test_metrics_begin_with_what_the_checkpoint_knows(tmp_path: Path) -> None:
     resumed = TrainerState(global_step=2, log_history=state.log_history[:2])
     record.on_train_begin(arguments(tmp_path), resumed, TrainerControl())
     assert (tmp_path / "metrics.jsonl").read_text(encoding="utf-8") == "".join(whole.splitlines(keepends=True)[:2])
+
+
+def test_metrics_hold_no_mean_that_depends_on_interruptions(tmp_path: Path) -> None:
+    record, state = StageRecord(tmp_path), TrainerState(global_step=9)
+    record.on_log(arguments(tmp_path), state, TrainerControl(), {"train_loss": 0.3, "total_flos": 5.0})
+    assert json.loads((tmp_path / "metrics.jsonl").read_text(encoding="utf-8")) == {"step": 9, "total_flos": 5.0}

@@ -63,8 +63,7 @@ def finetune(argv: Sequence[str]) -> None:
             (written / "training_args.bin").unlink(missing_ok=True)
             put_in_place(written, output / "model")
             clean(folder)
-            loss = next(line["train_loss"] for line in reversed(trainer.state.log_history) if "train_loss" in line)
-            counts = {"texts": len(texts), "steps": trainer.state.global_step, "loss": loss}
+            counts = {"texts": len(texts), "steps": trainer.state.global_step}
             folder.finish(stage="finetune", counts=counts, config=config)
 
 

@@ -26,7 +26,8 @@ from w2s_rm.runs.hub import hub_problems, push_model
 from w2s_rm.training.evaluations import Evaluations
 from w2s_rm.training.facts import ScoringFacts, kind_of, write_facts
 from w2s_rm.training.frozen_layers import FrozenLayers, layers_of
-from w2s_rm.training.modeling import freeze_all_but, merge_adapter, peft_config, stage_tokenizer, verify_saved
+from w2s_rm.training.modeling import freeze_all_but, peft_config, stage_tokenizer
+from w2s_rm.training.saved import merge_adapter, verify_saved
 from w2s_rm.types import END
 
 _WRITTEN = "model.tmp"
@@ -66,14 +67,14 @@ def train(argv: Sequence[str], kind: Configured) -> None:
         place = folder.path / ("adapter" if model_args.use_peft else _WRITTEN)
         saved = save(trainer, rows, place) if keeper is None else keeper.take(place)
         trained_on = kind_of(examples[0].candidates[0])
-        difference = _publish(trainer, probe_of(rows), saved, place, folder, stage_args, model_args, trained_on)
+        differences = _publish(trainer, probe_of(rows), saved, place, folder, stage_args, model_args, trained_on)
         if is_main_process():
             counts = {
                 **encoding_counts(encoded),
                 **template_counts(tokenizer),
                 "layout": f"{trainer.layout.name}: {trainer.layout.reason}",
                 "steps": trainer.state.global_step,
-                "reload_difference": difference,
+                **differences,
                 **saved.scale,
                 **({} if curve is None else {**curve.join(), "kept_step": saved.step}),
             }
@@ -140,25 +141,27 @@ def _publish(
     stage_args: Any,
     model_args: Any,
     trained_on: str,
-) -> float:
-    """Make `model/` of what was saved, an ordinary folder, and compare its scores on the probe with the trainer's."""
-    written, difference = folder.path / _WRITTEN, 0.0
+) -> dict[str, float]:
+    """Make `model/` of what was saved, an ordinary folder; return how its scores on the probe differ."""
+    written = folder.path / _WRITTEN
+    differences: dict[str, float] = {}
     if is_main_process():
         from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
         # Else what is loaded from here on would be sharded over ranks that do not take part.
         unset_hf_deepspeed_config()
+        args, batch, expected = trainer.args, trainer.data_collator(list(probe)), saved.probe
         if model_args.use_peft:
-            merge_adapter(stage_args.head, model_args, trainer.args, place, written, stage_args.classes)
+            head, classes = stage_args.head, stage_args.classes
+            expected, differences = merge_adapter(head, model_args, args, place, written, batch, expected, classes)
         for output in (written, place):
             # A pickle: it names folders of this machine, and to load it is to run what it says.
             (output / "training_args.bin").unlink(missing_ok=True)
-        args, batch = trainer.args, trainer.data_collator(list(probe))
-        difference = verify_saved(
+        differences["reload_difference"] = verify_saved(
             stage_args.head,
             written,
             batch,
-            saved.probe,
+            expected,
             args.device,
             bool(args.bf16),
             args.trust_remote_code,
@@ -169,4 +172,4 @@ def _publish(
         put_in_place(written, folder.path / "model")
     # No rank leaves while the first one still merges, compares and writes.
     trainer.accelerator.wait_for_everyone()
-    return difference
+    return differences

@@ -54,7 +54,10 @@ class StageRecord(TrainerCallback):
 
     @staticmethod
     def _line(step: int, logs: Mapping[str, float]) -> str:
-        return json.dumps({"step": step, **{name: value for name, value in logs.items() if name != "step"}}) + "\n"
+        # The mean loss of the steps since the last checkpoint that was gone on from (`Trainer._finalize_training`): a
+        # number that depends on when a training was interrupted.
+        kept = {name: value for name, value in logs.items() if name not in ("step", "train_loss")}
+        return json.dumps({"step": step, **kept}) + "\n"
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save no checkpoint at the end: the model is saved then, and to go on from it would take one step more."""

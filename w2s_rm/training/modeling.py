@@ -5,26 +5,22 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import send_to_device
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations import is_deepspeed_zero3_enabled
-from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
-from w2s_rm.errors import ArtifactError, ConfigError
+from w2s_rm.errors import ConfigError
 from w2s_rm.heads import HEADS
-from w2s_rm.heads.attention import read_branches
 from w2s_rm.heads.pooled import register_pooled
-from w2s_rm.heads.scores import keep_in_float32
 from w2s_rm.training.config import W2SRewardConfig
 from w2s_rm.training.frozen_layers import layers_of
 
@@ -310,88 +306,3 @@ def peft_config(head: str, model_args: ModelConfig) -> Any:
     # TRL's default task type is for language models: PEFT then leaves a fresh score head untrained and unsaved.
     model_args.lora_task_type = HEADS[head].task_type
     return get_peft_config(model_args)
-
-
-def merge_adapter(
-    head: str,
-    model_args: ModelConfig,
-    args: W2SRewardConfig,
-    adapter: Path,
-    output: Path,
-    classes: Sequence[str] | None = None,
-) -> None:
-    """Merge a saved adapter into its base and save an ordinary folder.
-
-    Args:
-        head (`str`): `reward`, `classification` or `lm`.
-        model_args ([`~trl.ModelConfig`]): The base; a quantised one is loaded as it was trained, then dequantised.
-        args ([`W2SRewardConfig`]): As in [`load_model`].
-        adapter (`Path`): Folder of the adapter.
-        output (`Path`): Folder to write.
-        classes (`Sequence[str]`, *optional*): As in [`load_model`].
-    """
-    from peft import PeftModel
-
-    model: Any = load_model(head, model_args, args, classes)
-    if model_args.load_in_4bit or model_args.load_in_8bit:
-        # Merged into quantised weights, most of the adapter would be rounded away.
-        model = model.dequantize()
-    # The base gets the same new head as before training, from the seed; the adapter then puts the trained one in its
-    # place.
-    merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    tokenizer = AutoTokenizer.from_pretrained(str(adapter))
-    # Sequence classification finds the last token of a row by it.
-    merged.config.pad_token_id = tokenizer.pad_token_id
-    merged.save_pretrained(output)
-    tokenizer.save_pretrained(output)
-
-
-def verify_saved(
-    head: str,
-    folder: Path,
-    batch: Mapping[str, Any],
-    expected: Sequence[Sequence[float]],
-    device: torch.device,
-    bf16: bool,
-    trust_remote_code: bool = False,
-) -> float:
-    """Load a saved model afresh and compare its scores with those seen in training.
-
-    Args:
-        head (`str`): `reward`, `classification` or `lm`.
-        folder (`Path`): The saved model.
-        batch (`Mapping`): What the trainer's collator made, in either layout; `mask` says which candidates are real.
-        expected (`Sequence[Sequence[float]]`): The scores of each example before saving.
-        device (`torch.device`): Where to compute.
-        bf16 (`bool`): Training ran under bf16 autocast; the comparison does too, with its rounding.
-        trust_remote_code (`bool`, *optional*, defaults to `False`): Run code that comes with the model.
-
-    Returns:
-        `float`: The largest difference relative to `max(1, |score|)`.
-
-    Raises:
-        ArtifactError: The scores differ: the folder does not hold the model that was trained.
-    """
-    # Else from_pretrained would shard this copy over processes, too.
-    unset_hf_deepspeed_config()
-    with quiet_loading():
-        model = HEADS[head].auto_class.from_pretrained(
-            folder, use_safetensors=True, dtype="auto", trust_remote_code=trust_remote_code
-        )
-    model = model.to(device).eval()
-    # As in training: a bfloat16 unembedding alone would move log-probabilities by more than the tolerance.
-    keep_in_float32(HEADS[head].output_layers(model))
-    if "branches" in batch:
-        read_branches(model)
-    precise = not bf16 and model.dtype == torch.float32
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        scores_BK = HEADS[head].score(model, send_to_device(batch, device)).scores_BK.cpu()
-    mask_BK = batch["mask"].cpu()
-    scores_F, expected_F = scores_BK[mask_BK], torch.tensor([score for row in expected for score in row])
-    difference = float(((scores_F - expected_F).abs() / expected_F.abs().clamp(min=1.0)).max())
-    # Written this way round, NaN is a difference.
-    # bfloat16 keeps 8 bits, 0.4 % a rounding; through the layers, in another order of adding, these come to some
-    # percent.
-    if not difference <= (1e-5 if precise else 5e-2):
-        raise ArtifactError(f"{folder}: reloaded scores differ from those in training by {difference:.2g}, relative")
-    return difference
