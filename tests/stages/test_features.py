@@ -106,6 +106,21 @@ def test_they_are_the_hidden_states_of_each_candidate_alone(
         torch.testing.assert_close(read, torch.stack(rows), rtol=0, atol=2e-3)
 
 
+def test_what_is_read_keeps_no_way_back(
+    stage: Callable[..., Features], run_stage: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the states of all passes of a shard would stay in memory, for gradients that nobody asks for."""
+    write, seen = program.write_shard, []
+
+    def look(path: Path, ids: Any, counts: Any, columns: dict[str, torch.Tensor], key: str) -> None:
+        seen.extend(values_FD.requires_grad for values_FD in columns.values())
+        write(path, ids, counts, columns, key)
+
+    monkeypatch.setattr(program, "write_shard", look)
+    run_stage(stage())
+    assert seen == [False, False]
+
+
 def test_prompts_have_features_of_their_own_where_classes_have_weights(
     stage: Callable[..., Features], run_stage: Run, tiny_language_model: Callable[..., str]
 ) -> None:

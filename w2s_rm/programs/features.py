@@ -269,6 +269,8 @@ class Reading:
             counts += sizes
         return ids, counts, {name: torch.cat(values) for name, values in parts.items()}
 
+    # Of all that is done here, the norm and the pooling too: what follows a weight would keep the states of all passes.
+    @torch.no_grad()
     def _feed(
         self, examples: Sequence[Mapping[str, Any]], trees: Sequence[Tree], indices: Sequence[int]
     ) -> tuple[dict[str, Tensor], list[int]]:
@@ -278,7 +280,7 @@ class Reading:
         if not of_tokens:
             batch |= places(trees, batch)
         inputs = {name: value.to(self.device) for name, value in batch.items() if isinstance(value, Tensor)}
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             hidden = self.reader(inputs)
         if of_tokens:
             fed_N = fed_tokens(inputs)
