@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from w2s_rm.stages import Examples
+
 WORLD = {"ask": "{prompt}{candidate}", "show": "{candidate} {argument}"}
 ENDPOINT = {"url": "http://localhost:8000/v1", "model": "big"}
 
@@ -29,6 +31,30 @@ def test_the_judge_reads_transcripts_and_the_student_does_not(bench: Any) -> Non
     assert judge.examples.maker.examples.path.endswith("weak.parquet")
     student = bench.only(plan, of="student", method="own", kind="train")
     assert student.examples.path.endswith("relabel.parquet") and student.labels.identity == labels.weak_labels.identity
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["train.on=features", "train.layer=0", "train.l2=0.1"],
+        ["train.on=features", "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=20"],
+        ["weak.train={evaluations: 2, keep: weak_validation}", "task.n_validation=20"],
+        ["tune={weight_decay: [0.0, 0.1]}", "task.n_validation=500"],
+    ],
+    ids=["features", "layers chosen", "stopped", "tuned"],
+)
+def test_whatever_a_judge_reads_is_argued(bench: Any, overrides: list[str]) -> None:
+    plain = {stage.folder for stage in bench.plan(*overrides, "methods.own=null").stages}
+    added = [one for one in bench.own("debate", *overrides).stages if one.folder not in plain]
+    judging = [one for one in added if "judge" in (one.note or "") or one.kind == "features"]
+    assert {"relabel"} <= {one.kind for one in judging}
+    for stage in judging:
+        read = [one for one in stage.references.values() if isinstance(one, Examples)]
+        assert read and {one.maker.kind for one in read} == {"transcripts"}, (stage.title, read)
+    # And where features are read, those of the very same examples.
+    for stage in judging:
+        if "features" in stage.references:
+            assert stage.references["features"].maker.examples.identity == stage.examples.identity
 
 
 def test_several_transcripts_have_a_judge_each(bench: Any) -> None:

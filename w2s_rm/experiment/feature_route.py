@@ -233,7 +233,10 @@ def _read(route: Route, part: str, model: Model, examples: Examples) -> Features
 
 def _whole_split(route: Route, examples: Examples) -> dict[str, Any]:
     """The split of which examples are a part, by the stages that took them from it, as all seeds draw it."""
-    while examples.maker is not None and isinstance(split := examples.maker.references.get("examples"), Examples):
+    while (maker := examples.maker) is not None and isinstance(split := maker.references.get("examples"), Examples):
+        # Texts of their own, under the ids of the split: to read the split would be to read something else.
+        if maker.rewrites:
+            return {"examples": examples, "other_examples": ()}
         examples = split
     # An example that several seeds draw is read once.
     name = Path(examples.path).stem

@@ -6,7 +6,7 @@ A stage refers to what it reads, so a plan is whatever its last stages lead back
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ class Route:
             each of its `models`.
         launches (`Mapping[str, Launch]`): How the stages of each part are launched.
         has_truth (`bool`): Whether every example has a ground truth.
+        shown (`Callable[[Examples], Examples]`, *optional*): How a model is shown the examples of a split, where not as
+            they are: all that is trained, chosen and labelled on this route then reads what it returns.
     """
 
     recipe: Recipe
@@ -75,11 +77,13 @@ class Route:
     bases: Mapping[str, Model]
     launches: Mapping[str, Launch]
     has_truth: bool
+    shown: Callable[[Examples], Examples] | None = None
 
     def examples(self, split: str) -> Examples:
         """Refer to the examples of a split: `weak`, `relabel`, `validation`, `test` or `unused`."""
         # Of several draws all have one test split, so that it is one reference whichever seed asks.
-        return (self.tested if split == "test" else self.prepared).examples(split)
+        examples = (self.tested if split == "test" else self.prepared).examples(split)
+        return examples if self.shown is None else self.shown(examples)
 
     def of_seed(self, seed: int) -> Route:
         """Return the route with what a seed has for itself, splits and pretrained models; where it has nothing, this.

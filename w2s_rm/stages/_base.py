@@ -129,6 +129,8 @@ class Stage:
     """Whether it measures a model."""
     encodes: ClassVar[bool] = False
     """Whether its model's tokenizer reads examples, and that of whatever scores them later is the same."""
+    rewrites: ClassVar[bool] = False
+    """Whether its examples have other texts than those that it reads, so that what was read of these is not theirs."""
 
     runs: Path = held()
     launch: Launch = held(Launch())

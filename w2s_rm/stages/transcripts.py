@@ -34,6 +34,7 @@ class Transcripts(Stage):
     """
 
     version: ClassVar[int] = 1
+    rewrites: ClassVar[bool] = True
 
     examples: Examples
     model_name_or_path: Model | None = None

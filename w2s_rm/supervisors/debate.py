@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from w2s_rm import options
@@ -98,13 +100,7 @@ class Debate:
 
         @functools.cache
         def label(split: str) -> Labels:
-            words = "" if split == "relabel" else f" {split}"
-            said = [
-                route.relabel(
-                    judge, seed=seed, examples=self._argued(route, seed, split, number), note=f"{note}{words}"
-                )
-                for number, (judge, note) in enumerate(judges)
-            ]
+            said = [argued.relabel(judge, split, seed=seed, note=note) for argued, judge, note in judges]
             if len(said) == 1:
                 return said[0]
             return Combine(
@@ -113,20 +109,21 @@ class Debate:
 
         return Supervision(label, (route.evaluate_labels(label("test"), seed=seed, method=method),))
 
-    def _judge(self, route: Route, seed: int, method: str | None, number: int) -> tuple[Model, str]:
-        """A trained judge, and a word for titles."""
+    def _judge(self, route: Route, seed: int, method: str | None, number: int) -> tuple[Route, Model, str]:
+        """A trained judge, the route on which it was trained, and a word for titles."""
         note = f"judge of a {self.form}" + (f" {number}" if self.transcripts > 1 else "")
         # Judges of one seed differ from each other and from those of the next seed; 8 hexadecimal digits are what a
         # seed may hold.
         own = seed if number == 0 else int(content_hash("judge", seed, number, length=8), 16)
-        argued = self._argued(route, seed, "weak", number)
-        return route.train(INTERMEDIATE, own, part=WEAK, method=method, examples=argued, note=note).model, note
+        # Whatever is held out for it, too: it is chosen and stopped by examples as it will read them.
+        argued = dataclasses.replace(route, shown=lambda examples: self._argued(route, examples, seed, number))
+        return argued, argued.train(INTERMEDIATE, own, part=WEAK, method=method, note=note).model, note
 
-    def _argued(self, route: Route, seed: int, split: str, number: int) -> Examples:
-        debater = self.debater or "strong"
+    def _argued(self, route: Route, examples: Examples, seed: int, number: int) -> Examples:
+        debater, split = self.debater or "strong", Path(examples.path).stem
         return Transcripts(
             runs=route.runs,
-            examples=route.examples(split),
+            examples=examples,
             model_name_or_path=route.base(debater) if self.endpoint is None else None,
             endpoint=self.endpoint,
             form=self.form,
