@@ -98,6 +98,14 @@ def test_weights_are_read_when_something_that_is_to_run_reads_them(stages: list[
     assert [stage.cached for stage in stages] == [False, False, True]
 
 
+def test_weights_that_no_stage_reads_are_looked_at(stages: list[Stage]) -> None:
+    """A policy, an adapter: whoever takes it from the folder would be the first to notice."""
+    last = stages[-1].folder
+    flip(last / "model/model.safetensors")
+    (line,) = run(stages)
+    assert line.startswith(f"! {last.name}: model/model.safetensors") and "set aside" in line
+
+
 def test_lost_weights_are_found_even_where_nobody_reads_them(stages: list[Stage]) -> None:
     (stages[0].folder / "model" / "model.safetensors").unlink()
     assert not stages[0].cached
