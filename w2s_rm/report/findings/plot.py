@@ -95,7 +95,16 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
         values = [point.value for point in series.points]
         axes.plot(places, values, marker="o", markersize=6, linewidth=0, color=color, zorder=4, label=series.label)
     axes.set_xlim(-0.5, len(words) - 0.5)
-    axes.set_xticks(range(len(words)), ["\n".join(textwrap.wrap(word.replace("_", " "), _WORD)) for word in words])
+    room = min(_WORD, _LETTERS // len(words))
+    lines = [textwrap.wrap(word.replace("_", " "), room, break_long_words=False) for word in words]
+    # A word that is longer than its room would be written over the next one.
+    slanted = any(len(line) > room for own in lines for line in own)
+    axes.set_xticks(
+        range(len(words)),
+        [word.replace("_", " ") for word in words] if slanted else ["\n".join(own) for own in lines],
+        rotation=30 if slanted else 0,
+        ha="right" if slanted else "center",
+    )
     axes.tick_params(axis="x", labelsize=9)
 
 
