@@ -25,7 +25,8 @@ SMALL = [
 def small(path: Path) -> list[str]:
     """A suite with little of everything; a grid names its models, all others have a weak and a strong one."""
     names = list(yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or {})
-    parts = [f"models.{name}" for name in names] or ["weak", "strong"]
+    others = set.intersection(*(set(recipe.models()) for recipe in load_suite(path).recipes)) - {"weak", "strong"}
+    parts = [f"models.{name}" for name in names] or ["weak", "strong", *(f"models.{name}" for name in sorted(others))]
     # Its steps are fewer than the evaluations that the recipe asks for.
     few = ["methods.naive.train.evaluations=2"] if path.stem == "findings" else []
     return [*(f"{part}.pretrain.steps=3" for part in parts), *SMALL, *few]

@@ -312,6 +312,8 @@ def test_is_more_accurate(two: Mapping[str, Results], make_run: MakeRun, answers
         ("a logconf", pytest.approx(0.81)),
         ("b naive", pytest.approx(0.85)),
     ]
+    supervisors = said_of(two, "is_more_accurate", of="weak")
+    assert supervisors.effect == pytest.approx(0.61 - 0.71) and supervisors.panel.series[0].label == "weak"
     # Less accurate by no more than a tenth, and how sure that is does not change.
     lenient = said_of(two, "is_more_accurate", by=-0.1)
     assert lenient.effect == pytest.approx(0.06)
@@ -326,8 +328,9 @@ def test_is_more_accurate(two: Mapping[str, Results], make_run: MakeRun, answers
     )
     pair: dict[str, Any] = {"student": ["a", "naive"], "other": ["a", "naive", "hidden"]}
     assert said_of({"a": Results(run)}, "is_more_accurate", **pair).effect == pytest.approx(0.70 - 0.25)
-    for wrong in ({"student": ["a"]}, {"other": ["a", "naive", "hidden", "more"]}, {"by": 1.5}):
-        with pytest.raises(ConfigError, match=r"give \[run, method\] or|by: is 1.5; use a share from -1 to 1"):
+    for wrong in ({"student": ["a"]}, {"other": ["a", "naive", "hidden", "more"]}, {"by": 1.5}, {"of": "wek"}):
+        told = r"give \[run, method\] or|by: is 1.5; use a share from -1 to 1|of: is 'wek'; did you mean 'weak'"
+        with pytest.raises(ConfigError, match=told):
             options.build("hypotheses", {"name": "is_more_accurate", **NEEDED["is_more_accurate"], **wrong})
 
 
