@@ -174,7 +174,7 @@ def test_recipe_stands_in_the_folder_of_its_setting(path: Path) -> None:
     suite = load_suite(path)
     if not suite.joint:
         # What compares all methods, and what continues into a policy, stands by itself.
-        assert path.parent.name in (suite.recipes[0].task().setting, "methods", "policy")
+        assert path.parent.name in (suite.recipes[0].task().setting, "methods", "policy", "debate")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=names(RECIPES))
