@@ -217,6 +217,41 @@ def all_gone_after(process: subprocess.Popen[str]) -> Iterator[None]:
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
 
 
+def never(**_: Any) -> None:
+    raise RuntimeError("The current node\n timed out during startup.")
+
+
+def test_a_cluster_that_does_not_start_in_time_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray gives its parts half a minute, of which a busy machine needs more."""
+    ray = pytest.importorskip("ray")
+    tries: list[str] = []
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", lambda **how: never() if len(tries) < 2 else None)
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
+    with ray_executor._cluster(tries.append) as largest:
+        assert largest == Resources(2, 0)
+    assert tries == [
+        "Ray did not start (The current node timed out during startup.); trying again",
+        "Ray did not start (The current node timed out during startup.); trying again",
+        "Ray: 1 machine of up to 2 CPUs and 0 GPUs",
+    ]
+
+
+def test_a_cluster_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", never)
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=r"nor did it in 2 tries before"), ray_executor._cluster(said.append):
+        pass
+    assert len(said) == 2
+    # One that is somewhere else is not started from here.
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(ConfigError, match="is RAY_ADDRESS right"), ray_executor._cluster(said.append):
+        pass
+    assert len(said) == 2
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """With a finished sequential run."""

@@ -24,6 +24,7 @@ from w2s_rm.stages import Stage
 
 # Ray's least; only progress and outcomes pass through the store, all data goes through files.
 _STORE_BYTES = 80 * 2**20
+_STARTS = 3
 # Workers have the environment in which their cluster was started, which knows nothing of these.
 _PASSED_ON = ("W2S_RM_", "HF_", "TOKENIZERS_", "WANDB_", "OMP_NUM_THREADS")
 
@@ -174,14 +175,23 @@ def _cluster(say: Say) -> Iterator[Resources]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = _address()
     here = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    try:
-        ray.init(**({"address": address} if address else here), log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises plain exceptions when a part of it does not come up.
-        ray.shutdown()
-        advice = (
-            "is RAY_ADDRESS right, and that cluster up?" if address else "its parts have 15 s: is the machine busy?"
-        )
-        raise ConfigError(f"Ray did not start ({' '.join(str(error).split())}); {advice}") from error
+    # Its parts have half a minute, whatever one says (`ray/_private/node.py`): too little on a busy machine.
+    for left in reversed(range(1 if address else _STARTS)):
+        try:
+            ray.init(**({"address": address} if address else here), log_to_driver=False, logging_level=logging.ERROR)
+            break
+        except Exception as error:  # Ray raises plain exceptions when a part of it does not come up.
+            ray.shutdown()
+            why = f"Ray did not start ({' '.join(str(error).split())})"
+            if left:
+                say(f"{why}; trying again")
+                continue
+            advice = (
+                "is RAY_ADDRESS right, and that cluster up?"
+                if address
+                else f"nor did it in {_STARTS - 1} tries before: is the machine busy?"
+            )
+            raise ConfigError(f"{why}; {advice}") from error
     try:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         cpus, gpus = (max(machine.get(kind, 0.0) for machine in machines) for kind in ("CPU", "GPU"))
