@@ -13,9 +13,11 @@ from w2s_rm.cli import main
 from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.simultaneous import holm
 from w2s_rm.report import write_report
+from w2s_rm.report.drawing import new_figure
 from w2s_rm.report.findings import Asked, Question, read_asked, write_asked
-from w2s_rm.report.findings.plot import _figure
+from w2s_rm.report.findings.plot import _draw, _figure
 from w2s_rm.report.findings.table import find_out
+from w2s_rm.report.hypotheses import Panel, Point, Series
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
@@ -114,3 +116,31 @@ def test_a_panel_for_each_finding(runs: list[Path], asked: Asked) -> None:
     assert figure.axes[0].texts[0].get_text().startswith("shown: 15.0 [")
     # Supervisor, student and ceiling, each at two runs.
     assert sum(line.get_marker() == "o" for line in figure.axes[0].lines) == 3
+
+
+def drawn(panel: Panel) -> Any:
+    axes = new_figure(4.1, 4.3).subplots()
+    _draw(axes, panel)
+    axes.figure.canvas.draw()
+    return axes
+
+
+def test_a_ratio_without_an_interval_presses_nothing_flat() -> None:
+    axes = drawn(Panel("PGR", (Series("naive", (Point("novel", -40.0, None, None), Point("plain", 0.8, 0.6, 1.0))),)))
+    assert axes.get_ylim()[0] > -1 and [text.get_text() for text in axes.texts] == ["no gap"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["novel", "plain"]
+
+
+def test_words_below_a_panel_do_not_run_into_each_other() -> None:
+    points = [Point(word, 0.5, 0.4, 0.6) for word in ("independent", "by_entity", "by_wording", "by_length", "hard")]
+    few, many = (drawn(Panel("accuracy", (Series("student", tuple(points[:n])),))) for n in (2, 5))
+    assert {label.get_rotation() for label in few.get_xticklabels()} == {0}
+    assert {label.get_rotation() for label in many.get_xticklabels()} == {30}
+
+
+def test_marks_of_a_narrow_axis_have_digits_that_differ() -> None:
+    axes = drawn(
+        Panel("accuracy", (Series("student", (Point("a", 0.99, 0.985, 0.995), Point("b", 0.985, 0.98, 0.99))),))
+    )
+    marks = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(set(marks)) == len(marks) and all(mark.endswith(" %") for mark in marks)

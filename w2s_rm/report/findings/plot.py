@@ -68,7 +68,10 @@ def _draw(axes: Axes, panel: Panel) -> None:
     if panel.measure == "PGR":
         axes.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
     else:
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        from matplotlib.ticker import PercentFormatter
+
+        # As many digits as tell one mark from the next.
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=" %"))
     axes.set_ylabel(panel.measure)
     words = list(dict.fromkeys(point.x for series in panel.series for point in series.points))
     if all(isinstance(word, str) for word in words):
@@ -88,11 +91,18 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
         color = _ROLES.get(series.label, STUDENTS[number % len(STUDENTS)])
         # Half of the room of a word, shared among the series and centred on it.
         shift = 0.5 * ((number + 0.5) / len(panel.series) - 0.5)
-        places = [words.index(str(point.x)) + shift for point in series.points]
-        for place, point in zip(places, series.points, strict=True):
+        # A PGR without an interval divides by a gap that may be none: anywhere, and far off it presses the others flat.
+        points = [point for point in series.points if panel.measure != "PGR" or point.low is not None]
+        for point in series.points:
+            if point not in points:
+                at = (words.index(str(point.x)) + shift, 0.5)
+                across = axes.get_xaxis_transform()
+                axes.text(*at, "no gap", transform=across, color=MUTED, fontsize=9, ha="center", va="center")
+        places = [words.index(str(point.x)) + shift for point in points]
+        for place, point in zip(places, points, strict=True):
             if point.low is not None and point.high is not None:
                 axes.plot([place] * 2, [point.low, point.high], color=color, linewidth=1.6, zorder=3)
-        values = [point.value for point in series.points]
+        values = [point.value for point in points]
         axes.plot(places, values, marker="o", markersize=6, linewidth=0, color=color, zorder=4, label=series.label)
     axes.set_xlim(-0.5, len(words) - 0.5)
     room = min(_WORD, _LETTERS // len(words))
