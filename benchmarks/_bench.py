@@ -68,7 +68,7 @@ HUNG = "did not end"
 """Stands in the log of a process that outlasted all patience."""
 # Times, and what depends on how often a stage was interrupted: of no result.
 _INCIDENTAL_FILES = ("metrics.jsonl",)
-_INCIDENTAL_COUNTS = ("seconds", "kept_shards")
+_INCIDENTAL_COUNTS = ("seconds", "kept_shards", "requests")
 _DONE = re.compile(r"^\[\d+/\d+\] (.*): done in ([\d.]+) s$", re.MULTILINE)
 _PATIENCE_S = 900.0
 _POLL_S = 0.004

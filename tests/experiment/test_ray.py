@@ -218,7 +218,13 @@ def all_gone_after(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def never(**_: Any) -> None:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # a part that came up"])
     raise RuntimeError("The current node\n timed out during startup.")
+
+
+def parts_left() -> list[psutil.Process]:
+    _, alive = psutil.wait_procs(psutil.Process().children(), timeout=10)
+    return [child for child in alive if "a part that came up" in " ".join(child.cmdline())]
 
 
 def test_a_cluster_that_does_not_start_in_time_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,6 +241,7 @@ def test_a_cluster_that_does_not_start_in_time_is_started_again(monkeypatch: pyt
         "Ray did not start (The current node timed out during startup.); trying again",
         "Ray: 1 machine of up to 2 CPUs and 0 GPUs",
     ]
+    assert not parts_left()
 
 
 def test_a_cluster_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from training_helpers import COMMON
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from trl import ModelConfig
 
 from w2s_rm import W2SRewardConfig
@@ -90,7 +90,7 @@ def test_the_check_of_a_saved_model_reads_it_with_its_head(
 class Adapted:
     """A reward model with an adapter as large as its weights, saved, and its scores under bfloat16."""
 
-    def __init__(self, folder: Path, source: str, dtype: str = "float32") -> None:
+    def __init__(self, folder: Path, source: str, dtype: str = "float32", padded: bool = False) -> None:
         self.model_args = ModelConfig(model_name_or_path=source, dtype=dtype)
         self.args = config(bf16=True)
         torch.manual_seed(0)
@@ -106,6 +106,11 @@ class Adapted:
             "attention_mask": torch.ones(200, 9, dtype=torch.long),
             "mask": torch.ones(200, 1, dtype=torch.bool),
         }
+        if padded:
+            pad = int(AutoTokenizer.from_pretrained(source).pad_token_id)
+            self.batch["input_ids"][::2, 5:] = pad
+            self.batch["attention_mask"][::2, 5:] = 0
+            model.config.pad_token_id = model.base_model.model.config.pad_token_id = pad
         self.adapter, self.output = folder / "adapter", folder / "model"
         model.save_pretrained(self.adapter)
         AutoTokenizer.from_pretrained(source).save_pretrained(self.adapter)
@@ -149,3 +154,29 @@ def test_a_merge_that_changes_what_the_model_computes_fails_the_check(
     with pytest.raises(ArtifactError, match="merged into its base it scores otherwise"):
         adapted.merge()
     assert not adapted.output.exists()
+
+
+def test_a_base_without_a_padding_token_is_given_the_adapters(tiny_model: Callable[..., str], tmp_path: Path) -> None:
+    """Rows of other lengths: what is scored is the last token before the padding, or nothing at all."""
+    base = tmp_path / "base"
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model(), num_labels=1)
+    model.config.pad_token_id = None
+    model.save_pretrained(base)
+    AutoTokenizer.from_pretrained(tiny_model()).save_pretrained(base)
+    adapted = Adapted(tmp_path, str(base), padded=True)
+    merged, _ = adapted.merge()
+    assert verify_saved("reward", adapted.output, adapted.batch, merged, torch.device("cpu"), bf16=True) == 0
+
+
+def test_an_attention_for_cards_alone_is_back_after_the_check(
+    tiny_model: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapted = Adapted(tmp_path, tiny_model())
+    chosen: list[str] = []
+    choose = PreTrainedModel.set_attn_implementation
+    monkeypatch.setattr(
+        PreTrainedModel, "set_attn_implementation", lambda self, name: (chosen.append(name), choose(self, name))[1]
+    )
+    adapted.merge()
+    # In float32, which flash attention does not take, and as it was trained again.
+    assert chosen == ["sdpa", "sdpa"]

@@ -164,6 +164,20 @@ def _run_missing(jobs: Sequence[Job], titles: Mapping[Path, str], say: Say) -> S
     return StageError(join_problems("stages failed; finished ones are kept:", failures, most=50))
 
 
+def _children() -> set[Any]:
+    import psutil
+
+    return set(psutil.Process().children(recursive=True))
+
+
+def _kill(processes: set[Any]) -> None:
+    import psutil
+
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 @contextlib.contextmanager
 def _cluster(say: Say) -> Iterator[Resources]:
     """Start or join Ray; yield what its largest machine has."""
@@ -175,6 +189,7 @@ def _cluster(say: Say) -> Iterator[Resources]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = _address()
     here = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    before = _children()
     # Its parts have half a minute, whatever one says (`ray/_private/node.py`): too little on a busy machine.
     for left in reversed(range(1 if address else _STARTS)):
         try:
@@ -182,6 +197,8 @@ def _cluster(say: Say) -> Iterator[Resources]:
             break
         except Exception as error:  # Ray raises plain exceptions when a part of it does not come up.
             ray.shutdown()
+            # It forgets those parts that did come up until this process ends.
+            _kill(_children() - before)
             why = f"Ray did not start ({' '.join(str(error).split())})"
             if left:
                 say(f"{why}; trying again")

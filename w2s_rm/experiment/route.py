@@ -65,7 +65,8 @@ class Route:
         launches (`Mapping[str, Launch]`): How the stages of each part are launched.
         has_truth (`bool`): Whether every example has a ground truth.
         shown (`Callable[[Examples], Examples]`, *optional*): How a model is shown the examples of a split, where not as
-            they are: all that is trained, chosen and labelled on this route then reads what it returns.
+            they are: all that is trained, chosen and labelled on this route then reads what it returns, but for
+            examples that are named. It is a seed's: to be set on the route of that seed.
     """
 
     recipe: Recipe

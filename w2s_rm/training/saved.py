@@ -66,36 +66,47 @@ def merge_adapter(
     """
     from peft import PeftModel
 
+    tokenizer = AutoTokenizer.from_pretrained(str(adapter))
+
     def adapted(dequantized: bool) -> Any:
         # The base gets the same new head as before training, from the seed; the adapter then puts the trained one in
         # its place.
         model: Any = load_model(head, model_args, args, classes)
         if dequantized:
             model = model.dequantize()
+        # Sequence classification finds the last token of a row by it, here and wherever the folder is loaded.
+        model.config.pad_token_id = tokenizer.pad_token_id
         return _ready(head, PeftModel.from_pretrained(model, str(adapter)), batch, args.device)
 
     bf16, quantized = bool(args.bf16), bool(model_args.load_in_4bit or model_args.load_in_8bit)
     model = adapted(dequantized=False)
     as_trained = _compare(adapter, _scores(head, model, batch, bf16), expected, _bound(model, bf16 or quantized))
     if quantized:
+        # Before another is loaded: two beside the trainer's may not fit.
+        del model
         # Merged into quantised weights, most of the adapter would be rounded away.
         model = adapted(dequantized=True)
-    kept = without_adapter(model).dtype
-    model = model.float()
+        _compare(adapter, _scores(head, model, batch, bf16), expected, _ROUNDED)
+    inner = without_adapter(model)
+    kept, attention = inner.dtype, inner.config._attn_implementation
+    # Not on the card: in float32 it is twice as large, and the trainer's model is there too.
+    model = model.cpu().float()
+    # Flash attention takes 16 bits alone, and nothing but cards.
+    inner.set_attn_implementation(attention if attention == "eager" else "sdpa")
     apart = _scores(head, model, batch, bf16=False)
     merged = model.merge_and_unload()
     moved = _difference(_scores(head, merged, batch, bf16=False), apart)
-    # With tf32 a card keeps 10 bits of a float32 in its products.
-    if not moved <= (_ROUNDED if args.tf32 else _MERGED):
+    if not moved <= _MERGED:
         raise ArtifactError(f"{adapter}: merged into its base it scores otherwise, by {moved:.2g}, relative")
     # Not `merged.to`: it rounds buffers too, such as rotary frequencies, which a loaded model has in float32.
     for parameter in merged.parameters():
         parameter.data = parameter.data.to(kept)
-    tokenizer = AutoTokenizer.from_pretrained(str(adapter))
-    # Sequence classification finds the last token of a row by it.
-    merged.config.pad_token_id = tokenizer.pad_token_id
+    merged.set_attn_implementation(attention)
     merged.save_pretrained(output)
     tokenizer.save_pretrained(output)
+    merged = merged.to(args.device)
+    # Again: an adapter may have stood around the unembedding.
+    keep_in_float32(HEADS[head].output_layers(merged))
     scores = _scores(head, merged, batch, bf16)
     return scores, {"adapter_difference": as_trained, "merge_difference": _difference(scores, expected)}
 

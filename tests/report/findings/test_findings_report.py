@@ -127,7 +127,7 @@ def drawn(panel: Panel) -> Any:
 
 def test_a_ratio_without_an_interval_presses_nothing_flat() -> None:
     axes = drawn(Panel("PGR", (Series("naive", (Point("novel", -40.0, None, None), Point("plain", 0.8, 0.6, 1.0))),)))
-    assert axes.get_ylim()[0] > -1 and [text.get_text() for text in axes.texts] == ["no gap"]
+    assert axes.get_ylim()[0] > -1 and [text.get_text() for text in axes.texts] == ["gap not\nreliable"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["novel", "plain"]
 
 

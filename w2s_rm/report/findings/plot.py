@@ -97,7 +97,7 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
             if point not in points:
                 at = (words.index(str(point.x)) + shift, 0.5)
                 across = axes.get_xaxis_transform()
-                axes.text(*at, "no gap", transform=across, color=MUTED, fontsize=9, ha="center", va="center")
+                axes.text(*at, "gap not\nreliable", transform=across, color=MUTED, fontsize=9, ha="center", va="center")
         places = [words.index(str(point.x)) + shift for point in points]
         for place, point in zip(places, points, strict=True):
             if point.low is not None and point.high is not None:
