@@ -37,11 +37,12 @@ def test_the_judge_reads_transcripts_and_the_student_does_not(bench: Any) -> Non
     "overrides",
     [
         ["train.on=features", "train.layer=0", "train.l2=0.1"],
+        ["train.on=features", "train.layer=0", "train.l2=0.1", "task.draw=by_seed", "seeds=[0, 1]"],
         ["train.on=features", "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=20"],
         ["weak.train={evaluations: 2, keep: weak_validation}", "task.n_validation=20"],
         ["tune={weight_decay: [0.0, 0.1]}", "task.n_validation=500"],
     ],
-    ids=["features", "layers chosen", "stopped", "tuned"],
+    ids=["features", "draws", "layers chosen", "stopped", "tuned"],
 )
 def test_whatever_a_judge_reads_is_argued(bench: Any, overrides: list[str]) -> None:
     plain = {stage.folder for stage in bench.plan(*overrides, "methods.own=null").stages}

@@ -180,3 +180,19 @@ def test_an_attention_for_cards_alone_is_back_after_the_check(
     adapted.merge()
     # In float32, which flash attention does not take, and as it was trained again.
     assert chosen == ["sdpa", "sdpa"]
+
+
+def test_an_adapter_around_the_unembedding_is_merged(tiny_language_model: Callable[..., str], tmp_path: Path) -> None:
+    """While it stands there the layer is not known as one that computes in float32; what is saved is."""
+    model_args, args = ModelConfig(model_name_or_path=tiny_language_model(), dtype="float32"), config(bf16=True)
+    torch.manual_seed(0)
+    lora = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["lm_head", "q_proj"], init_lora_weights=False)
+    model: Any = get_peft_model(load_model("lm", model_args, args), lora).eval()
+    rows = [{"prompt_ids": [4, 5, n], "candidate_ids": [[7], [8, 9]], "targets": [1.0, 0.0]} for n in (6, 7, 8)]
+    batch = HEADS["lm"].collator(0, None)(rows)
+    model.save_pretrained(tmp_path / "adapter")
+    AutoTokenizer.from_pretrained(tiny_language_model()).save_pretrained(tmp_path / "adapter")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        trained = HEADS["lm"].score(model, batch).scores_BK.tolist()
+    merged, _ = merge_adapter("lm", model_args, args, tmp_path / "adapter", tmp_path / "model", batch, trained)
+    assert verify_saved("lm", tmp_path / "model", batch, merged, torch.device("cpu"), bf16=True) <= 1e-6

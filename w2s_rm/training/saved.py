@@ -64,19 +64,13 @@ def merge_adapter(
     Raises:
         ArtifactError: The adapter is not what was trained, or merging changed what the model computes.
     """
-    from peft import PeftModel
-
     tokenizer = AutoTokenizer.from_pretrained(str(adapter))
 
     def adapted(dequantized: bool) -> Any:
-        # The base gets the same new head as before training, from the seed; the adapter then puts the trained one in
-        # its place.
-        model: Any = load_model(head, model_args, args, classes)
-        if dequantized:
-            model = model.dequantize()
+        model = _adapted(head, model_args, args, adapter, classes, dequantized)
         # Sequence classification finds the last token of a row by it, here and wherever the folder is loaded.
-        model.config.pad_token_id = tokenizer.pad_token_id
-        return _ready(head, PeftModel.from_pretrained(model, str(adapter)), batch, args.device)
+        without_adapter(model).config.pad_token_id = tokenizer.pad_token_id
+        return _ready(head, model, batch, args.device)
 
     bf16, quantized = bool(args.bf16), bool(model_args.load_in_4bit or model_args.load_in_8bit)
     model = adapted(dequantized=False)
@@ -87,21 +81,7 @@ def merge_adapter(
         # Merged into quantised weights, most of the adapter would be rounded away.
         model = adapted(dequantized=True)
         _compare(adapter, _scores(head, model, batch, bf16), expected, _ROUNDED)
-    inner = without_adapter(model)
-    kept, attention = inner.dtype, inner.config._attn_implementation
-    # Not on the card: in float32 it is twice as large, and the trainer's model is there too.
-    model = model.cpu().float()
-    # Flash attention takes 16 bits alone, and nothing but cards.
-    inner.set_attn_implementation(attention if attention == "eager" else "sdpa")
-    apart = _scores(head, model, batch, bf16=False)
-    merged = model.merge_and_unload()
-    moved = _difference(_scores(head, merged, batch, bf16=False), apart)
-    if not moved <= _MERGED:
-        raise ArtifactError(f"{adapter}: merged into its base it scores otherwise, by {moved:.2g}, relative")
-    # Not `merged.to`: it rounds buffers too, such as rotary frequencies, which a loaded model has in float32.
-    for parameter in merged.parameters():
-        parameter.data = parameter.data.to(kept)
-    merged.set_attn_implementation(attention)
+    merged = _merged(head, model, batch, adapter)
     merged.save_pretrained(output)
     tokenizer.save_pretrained(output)
     merged = merged.to(args.device)
@@ -145,6 +125,44 @@ def verify_saved(
         )
     model = _ready(head, loaded, batch, device)
     return _compare(folder, _scores(head, model, batch, bf16), expected, _bound(model, bf16))
+
+
+def _adapted(
+    head: str,
+    model_args: ModelConfig,
+    args: W2SRewardConfig,
+    adapter: Path,
+    classes: Sequence[str] | None,
+    dequantized: bool,
+) -> Any:
+    """A base with its saved adapter."""
+    from peft import PeftModel
+
+    # The base gets the same new head as before training, from the seed; the adapter then puts the trained one in its
+    # place.
+    model: Any = load_model(head, model_args, args, classes)
+    return PeftModel.from_pretrained(model.dequantize() if dequantized else model, str(adapter))
+
+
+def _merged(head: str, model: Any, batch: Mapping[str, Any], adapter: Path) -> Any:
+    """Merge an adapter, compare in float32, and return the base with the type and attention that it had."""
+    inner = without_adapter(model)
+    kept, attention = inner.dtype, inner.config._attn_implementation
+    # Not on the card: in float32 it is twice as large, and the trainer's model is there too.
+    model = model.cpu().float()
+    # Flash attention takes 16 bits alone, and nothing but cards.
+    inner.set_attn_implementation(attention if attention == "eager" else "sdpa")
+    apart = _scores(head, model, batch, bf16=False)
+    merged = model.merge_and_unload()
+    moved = _difference(_scores(head, merged, batch, bf16=False), apart)
+    # Written this way round, NaN is a difference.
+    if not moved <= _MERGED:
+        raise ArtifactError(f"{adapter}: merged into its base it scores otherwise, by {moved:.2g}, relative")
+    # Not `merged.to`: it rounds buffers too, such as rotary frequencies, which a loaded model has in float32.
+    for parameter in merged.parameters():
+        parameter.data = parameter.data.to(kept)
+    merged.set_attn_implementation(attention)
+    return merged
 
 
 def _ready(head: str, model: Any, batch: Mapping[str, Any], device: torch.device) -> Any:

@@ -93,21 +93,23 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
         shift = 0.5 * ((number + 0.5) / len(panel.series) - 0.5)
         # A PGR without an interval divides by a gap that may be none: anywhere, and far off it presses the others flat.
         points = [point for point in series.points if panel.measure != "PGR" or point.low is not None]
-        for point in series.points:
-            if point not in points:
-                at = (words.index(str(point.x)) + shift, 0.5)
-                across = axes.get_xaxis_transform()
-                axes.text(*at, "gap not\nreliable", transform=across, color=MUTED, fontsize=9, ha="center", va="center")
         places = [words.index(str(point.x)) + shift for point in points]
+        for point in (point for point in series.points if point not in points):
+            at, across = (words.index(str(point.x)) + shift, 0.5), axes.get_xaxis_transform()
+            axes.text(*at, "gap not\nreliable", transform=across, color=MUTED, fontsize=9, ha="center", va="center")
         for place, point in zip(places, points, strict=True):
             if point.low is not None and point.high is not None:
                 axes.plot([place] * 2, [point.low, point.high], color=color, linewidth=1.6, zorder=3)
         values = [point.value for point in points]
         axes.plot(places, values, marker="o", markersize=6, linewidth=0, color=color, zorder=4, label=series.label)
     axes.set_xlim(-0.5, len(words) - 0.5)
+    _write_below(axes, words)
+
+
+def _write_below(axes: Axes, words: Sequence[str]) -> None:
+    """Each word in its room, slanted where one is longer than that: it would be written over the next."""
     room = min(_WORD, _LETTERS // len(words))
     lines = [textwrap.wrap(word.replace("_", " "), room, break_long_words=False) for word in words]
-    # A word that is longer than its room would be written over the next one.
     slanted = any(len(line) > room for own in lines for line in own)
     axes.set_xticks(
         range(len(words)),
