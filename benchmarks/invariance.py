@@ -1,12 +1,13 @@
 """Does a recipe give the same, however it is computed? Run it in every way and compare with the plain one.
 
-    python -m benchmarks.invariance            # all ways; the table of docs/reliability.md
+    python -m benchmarks.invariance            # all ways that this machine has; the table of docs/reliability.md
     python -m benchmarks.invariance --small    # one process only, as the suite does
     python -m benchmarks.invariance --only 2x16 "ZeRO-2, 2x16"
 
 Every way is a whole run of one small recipe in a generated world: a weak model, its labels, a student, a ceiling. Data
 and pretrained models are shared. Compared are weak labels and test scores with those of the plain run: one process,
-batches of 32, the prompt in every row. Exit code 1 where a difference is above its bound.
+batches of 32, the prompt in every row. Where there is a GPU, runs of one process and those named after a card compute
+on it, all others on CPUs. Exit code 1 where a difference is above its bound.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from w2s_rm.cli import main as w2s_rm
@@ -66,21 +68,25 @@ class Way:
 
     Args:
         train (`Mapping`): Training options beside those of the recipe.
-        engine (`str`, *optional*): Name of an accelerate config; `cpu_zero1` is made here.
+        engine (`str`, *optional*): Name of an accelerate config; `cpu_zero1` and those for one card are made here.
         killed (`bool`): Whether the run is killed in the midst of a student's training, and goes on.
         lora (`bool`): Whether the models are trained with LoRA.
+        attention (`str`, *optional*): How the models compute attention, where not as they come.
+        card (`bool`): Whether it needs a GPU.
     """
 
     train: Mapping[str, Any]
     engine: str | None = None
     killed: bool = False
     lora: bool = False
+    attention: str | None = None
+    card: bool = False
 
     def recipe(self, folder: Path) -> dict[str, Any]:
         """The recipe in this way."""
         made: dict[str, Any] = {**RECIPE, "train": {**RECIPE["train"], **self.train}}
-        if self.lora:
-            made |= {part: {**RECIPE[part], **LORA} for part in ("weak", "strong")}
+        more = {**(LORA if self.lora else {}), **({"attn_implementation": self.attention} if self.attention else {})}
+        made |= {part: {**RECIPE[part], **more} for part in ("weak", "strong")}
         if self.engine is not None:
             made["accelerate_config"] = str(_engine(self.engine, folder))
         return made
@@ -121,7 +127,14 @@ _LORA_TOO = (
     "ZeRO-3, 2x16",
 )
 _WITH_LORA = {f"LoRA, {name}": dataclasses.replace({**_OF_ONE, **_OF_TWO}[name], lora=True) for name in _LORA_TOO}
-WAYS: Mapping[str, Way] = {**_OF_ONE, **_OF_TWO, **_WITH_LORA}
+_ON_A_CARD: Mapping[str, Way] = {
+    "card, FlexAttention, prompt once": Way(_PROMPT_ONCE, attention="flex_attention", card=True),
+    "card, ZeRO-2": Way({}, "zero2", card=True),
+    "card, ZeRO-3, 96 tokens a pass": Way(_BUDGET, "zero3", card=True),
+    "card, ZeRO-3, offloaded": Way({}, "zero3_offload", card=True),
+    "LoRA, card, ZeRO-3": Way({}, "zero3", lora=True, card=True),
+}
+WAYS: Mapping[str, Way] = {**_OF_ONE, **_OF_TWO, **_WITH_LORA, **_ON_A_CARD}
 SMALL = (
     *(name for name in _OF_ONE if "tokens a pass" not in name or "once" in name),
     *(f"LoRA, {name}" for name in (_PLAIN, "1x32, prompt once, 96 tokens a pass")),
@@ -142,14 +155,23 @@ class Outcome:
 
 
 def _engine(name: str, folder: Path) -> Path:
-    """An accelerate config of two CPU processes; that of ZeRO-1 is ZeRO-2's with another stage."""
-    if name != "cpu_zero1":
-        return ROOT / "deepspeed_configs" / f"{name}.yaml"
-    config = yaml.safe_load((ROOT / "deepspeed_configs" / "cpu_zero2.yaml").read_text(encoding="utf-8"))
-    config["deepspeed_config"]["zero_stage"] = 1
-    path = folder / "cpu_zero1.yaml"
+    """An accelerate config: of two CPU processes, where ZeRO-1 is ZeRO-2 with another stage, or of one card."""
+    shipped = ROOT / "deepspeed_configs"
+    if name != "cpu_zero1" and name.startswith("cpu_"):
+        return shipped / f"{name}.yaml"
+    config = yaml.safe_load((shipped / f"{name.replace('zero1', 'zero2')}.yaml").read_text(encoding="utf-8"))
+    if name == "cpu_zero1":
+        config["deepspeed_config"]["zero_stage"] = 1
+    else:
+        config["num_processes"] = 1
+    path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path
+
+
+def _here(way: Way) -> bool:
+    """Whether this machine has what a way needs."""
+    return not way.card or torch.cuda.is_available()
 
 
 def outcome_of(name: str, folder: Path) -> Outcome:
@@ -237,7 +259,9 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, help="where the runs go, and stay (default: a temporary folder)")
     arguments = parser.parse_args()
-    chosen = arguments.only or (SMALL if arguments.small else tuple(WAYS))
+    chosen = arguments.only or (SMALL if arguments.small else tuple(name for name, way in WAYS.items() if _here(way)))
+    if missing := [name for name in chosen if not _here(WAYS[name])]:
+        parser.error(f"there is no GPU on this machine, which {', '.join(missing)} would need")
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_all_ways_have_the_same_global_batch() -> None:
     for name, way in invariance.WAYS.items():
         train = {**invariance.RECIPE["train"], **way.train}
-        processes = 1 if way.engine is None else 2
+        processes = 1 if way.engine is None or way.card else 2
         batch = train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1) * processes
         assert batch == 32, name
 
