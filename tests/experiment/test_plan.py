@@ -17,7 +17,7 @@ from w2s_rm.experiment.plan import Plan, make_plan, model_label
 from w2s_rm.experiment.recipe import ModelSpec, load_recipe
 from w2s_rm.roles import LABELS
 from w2s_rm.runs.folder import lock
-from w2s_rm.runs.launch import find_accelerate_config
+from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.runs.places import model_version
 from w2s_rm.training.pretraining import Pretraining
 
@@ -44,6 +44,7 @@ EVALUATIONS = {"evaluate weak", "evaluate student naive", "evaluate student logc
 STUDENTS = {"student naive", "student logconf", "evaluate student naive", "evaluate student logconf"}
 CEILING = {"ceiling", "evaluate ceiling"}
 WEAK = {"weak", "relabel", "evaluate weak"}
+ON_CPUS = ["env", "ACCELERATE_USE_CPU=true"]
 EVERYTHING = {"prepare"} | WEAK | STUDENTS | CEILING
 
 
@@ -251,7 +252,7 @@ def test_commands(recipe_file: Path) -> None:
         sys.executable, "-m", "w2s_rm.stages.train", "--config", config, "--output_dir", str(weak.folder)
     ]  # fmt: skip
     found = str(find_accelerate_config("cpu_zero3"))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", found, "-m"]
+    launch = [*ON_CPUS, sys.executable, "-m", "accelerate.commands.launch", "--config_file", found, "-m"]
     for stage in launched.stages:
         strong = stage.of in ("student", "ceiling")
         assert (stage.command()[: len(launch)] == launch) == strong, stage.title
@@ -259,6 +260,13 @@ def test_commands(recipe_file: Path) -> None:
     assert student.command()[len(launch) :] == [
         "w2s_rm.stages.train", "--config", str(student.folder / "config.yaml"), "--output_dir", str(student.folder)
     ]  # fmt: skip
+
+
+def test_a_launch_for_cpus_says_so_to_its_processes(recipe_file: Path) -> None:
+    """`accelerate launch` tells those of DeepSpeed nothing of `use_cpu`: where there are GPUs they would take them."""
+    for name in ("cpu_ddp", "cpu_zero2", "cpu_zero3", "ddp", "zero2", "zero3", "zero3_offload"):
+        command = Launch(find_accelerate_config(name)).command()
+        assert (command[: len(ON_CPUS)] == ON_CPUS) == name.startswith("cpu_"), name
 
 
 def test_an_accelerate_config_by_path(recipe_file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ import pytest
 import yaml
 
 from w2s_rm.errors import ConfigError
-from w2s_rm.programs.launched import parse_model_stage, score_without_zero, split_arguments, zero_stage
+from w2s_rm.programs.launched import (
+    machine_defaults,
+    parse_model_stage,
+    score_without_zero,
+    split_arguments,
+    zero_stage,
+)
 from w2s_rm.stages.train import Train
 
 CONFIG: dict[str, Any] = {
@@ -77,3 +84,21 @@ def test_scoring_leaves_deepspeed_only_below_zero_3(monkeypatch: pytest.MonkeyPa
     assert zero_stage() == int(stage)
     score_without_zero()
     assert ("ACCELERATE_USE_DEEPSPEED" in os.environ) == kept
+
+
+@pytest.mark.parametrize(
+    ("gpus", "launched_for_cpus", "expected"),
+    [(True, None, {}), (True, "true", {"use_cpu": True}), (False, None, {"use_cpu": True})],
+)
+def test_a_launch_for_cpus_takes_no_gpu(
+    gpus: bool, launched_for_cpus: str | None, expected: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: gpus)
+    monkeypatch.delenv("DS_ACCELERATOR", raising=False)
+    if launched_for_cpus is None:
+        monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    else:
+        monkeypatch.setenv("ACCELERATE_USE_CPU", launched_for_cpus)
+    assert machine_defaults({}) == expected
+    # Which device DeepSpeed computes on.
+    assert os.environ.get("DS_ACCELERATOR") == ("cpu" if expected else None)

@@ -121,8 +121,12 @@ def test_every_trainer_leaves_a_policy_and_what_it_is_worth(
 
 def test_the_saved_policy_is_the_one_that_was_judged(stage: Callable[..., Path], models: dict[str, str]) -> None:
     folder = stage("rloo")
-    saved, tokenizer = (kind.from_pretrained(folder / "model") for kind in (AutoModelForCausalLM, AutoTokenizer))
-    start = AutoModelForCausalLM.from_pretrained(models["policy"])
+    # A generator draws otherwise on a GPU, and there is where a policy is judged if the machine has one.
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    saved, start = (
+        AutoModelForCausalLM.from_pretrained(place).to(device) for place in (folder / "model", models["policy"])
+    )
     config = yaml.safe_load((folder.parent / "out.yaml").read_text())
     judge = policy_parts.Judge(config, start, tokenizer, lambda prompts, completions: [0.0] * len(prompts))  # type: ignore[arg-type]
     again = judge.judge(saved)

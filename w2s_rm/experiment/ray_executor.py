@@ -19,7 +19,7 @@ from w2s_rm.experiment.ray_worker import MAX_RETRIES, STARTED, Outcome, run_in_w
 from w2s_rm.experiment.run import Say, check_before, record, run_stage, to_check
 from w2s_rm.experiment.tuning import tuning_lines
 from w2s_rm.runs.folder import lock
-from w2s_rm.runs.launch import read_accelerate_config
+from w2s_rm.runs.launch import read_accelerate_config, uses_cpus
 from w2s_rm.stages import Stage
 
 # Ray's least; only progress and outcomes pass through the store, all data goes through files.
@@ -104,7 +104,7 @@ def resources_of(stage: Stage, largest: Resources) -> Resources:
     processes = int(config.get("num_processes") or 1)
     # More processes than CPUs run all the same; Ray would wait for a machine that has as many.
     cpus = min(float(processes), largest.cpus)
-    if config.get("use_cpu") or config.get("distributed_type") == "MULTI_CPU":
+    if uses_cpus(config):
         return Resources(cpus, 0.0)
     if config and config.get("distributed_type") != "NO":
         return Resources(cpus, float(processes))

@@ -21,7 +21,7 @@ from w2s_rm.files import write_yaml
 from w2s_rm.render.numbers import share
 from w2s_rm.runs.folder import StageFolder, lock
 from w2s_rm.runs.hub import hub_problems
-from w2s_rm.runs.launch import read_accelerate_config
+from w2s_rm.runs.launch import read_accelerate_config, uses_cpus
 from w2s_rm.runs.plan import write_plan
 from w2s_rm.runs.progress import forget_progress, problem_of, tell_problem
 from w2s_rm.stages import Stage
@@ -208,7 +208,7 @@ def hardware_problems(config: Path) -> list[str]:
     import torch
 
     content = read_accelerate_config(config)
-    if content.get("use_cpu") or content.get("distributed_type") in ("MULTI_CPU", "NO"):
+    if uses_cpus(content) or content.get("distributed_type") == "NO":
         return []
     if int(content.get("num_machines") or 1) > 1:
         return [

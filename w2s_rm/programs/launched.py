@@ -237,21 +237,24 @@ def _record_config(output: Path, config: Mapping[str, Any]) -> None:
 
 
 def machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the training options that a machine without accelerator needs, and make DeepSpeed ready to begin.
+    """Return the training options that CPUs need where a launch is for them, and make DeepSpeed ready to begin.
 
     Args:
         config (`Mapping[str, Any]`): What the recipe says.
     """
     import torch
+    from accelerate.utils import parse_flag_from_env
 
     from w2s_rm.training.extension_builds import lock_builds
 
     lock_builds()
-    if torch.accelerator.is_available():
+    # Set by `Launch.command`, since `accelerate launch` tells processes of DeepSpeed nothing of a config's `use_cpu`.
+    on_cpus = parse_flag_from_env("ACCELERATE_USE_CPU")
+    if torch.accelerator.is_available() and not on_cpus:
         return {}
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    # `accelerate launch` does not pass `use_cpu` on to DeepSpeed; without it the ranks would not find each other.
-    return {"use_cpu": config.get("use_cpu", True)}
+    # Without it the ranks would not find each other.
+    return {"use_cpu": on_cpus or config.get("use_cpu", True)}
 
 
 def quiet_warnings() -> None:

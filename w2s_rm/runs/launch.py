@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,25 @@ class Launch:
         if self.accelerate_config is None:
             return 1
         return int(read_accelerate_config(self.accelerate_config).get("num_processes") or 1)
+
+    def command(self) -> list[str]:
+        """Return what starts the processes: Python, alone or through `accelerate launch`."""
+        if self.accelerate_config is None:
+            return [sys.executable]
+        # As a module and not as the script `accelerate`, which on the user's path may belong to another Python.
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(self.accelerate_config)]
+        # It tells the processes of DeepSpeed nothing of `use_cpu`: on a machine with GPUs they would take these.
+        on_cpus = uses_cpus(read_accelerate_config(self.accelerate_config))
+        return [*(("env", "ACCELERATE_USE_CPU=true") if on_cpus else ()), *launch]
+
+
+def uses_cpus(config: Mapping[str, Any]) -> bool:
+    """Whether an accelerate config is for CPUs, on a machine with GPUs, too.
+
+    Args:
+        config (`Mapping[str, Any]`): Its content.
+    """
+    return bool(config.get("use_cpu")) or config.get("distributed_type") == "MULTI_CPU"
 
 
 def read_accelerate_config(path: Path) -> dict[str, Any]:

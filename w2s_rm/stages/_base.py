@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -299,11 +298,7 @@ class Stage:
 
     def launcher(self) -> list[str]:
         """Return what starts the stage's processes: Python, alone or through `accelerate launch`."""
-        if self.launch.accelerate_config is None or not self.distributed:
-            return [sys.executable]
-        config = str(self.launch.accelerate_config)
-        # As a module and not as the script `accelerate`, which on the user's path may belong to another Python.
-        return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config]
+        return (self.launch if self.distributed else Launch()).command()
 
     def command(self) -> list[str]:
         """Return the command that runs the stage alone."""
