@@ -276,6 +276,32 @@ def test_features_of_other_candidates_are_refused() -> None:
         make_problem(table, measure_scale(table.values_FD, "x"), [(0.5, 0.5), (0.2, 0.3, 0.5)], None, classes=False)
 
 
+@pytest.mark.parametrize("case", ["a constant feature", "more features than pairs"])
+def test_without_a_penalty_flat_directions_are_left_alone(case: str) -> None:
+    """The loss says nothing of them; its minimum is the entropy of labels that some weights give exactly."""
+    count = 100 if case == "a constant feature" else 8
+    targets, values_FD = soft_labels(count, 2), features(2 * count)
+    if case == "a constant feature":
+        values_FD[:, 3] = 7.0
+    table = FeatureTable(values_FD, [2] * count)
+    made = make_problem(table, measure_scale(table.values_FD, "features"), targets, None, classes=False)
+    (fit,) = fit_convex(made, LOSS, [0.0])
+    assert bool(fit.weights_OD.isfinite().all())
+    if case == "a constant feature":
+        assert float(fit.weights_OD[0, 3].abs()) < 1e-6 < 1e-2 < float(fit.weights_OD[0, 2].abs())
+        kept = [index for index in range(values_FD.shape[1]) if index != 3]
+        fewer = FeatureTable(values_FD[:, kept], [2] * count)
+        plain = make_problem(fewer, measure_scale(fewer.values_FD, "features"), targets, None, classes=False)
+        torch.testing.assert_close(
+            fit.weights_OD[:, kept], fit_convex(plain, LOSS, [0.0])[0].weights_OD, rtol=1e-5, atol=1e-6
+        )
+    else:
+        scores_BK = made.scores(fit.weights_OD, fit.bias_O)
+        torch.testing.assert_close(
+            torch.softmax(scores_BK, dim=1), torch.tensor(targets, dtype=torch.float64), rtol=0, atol=1e-5
+        )
+
+
 def test_a_loss_that_is_not_finite_stops() -> None:
     pairs, _ = problem([2] * 10, [(math.nan, 1.0)] * 10)
     with pytest.raises(NonFiniteError, match="the loss became nan with l2 0.1; give a larger l2"):

@@ -11,11 +11,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from training_helpers import WORDS
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, Gemma3Config
 
 from w2s_rm.errors import DataError
 from w2s_rm.heads import HEADS
-from w2s_rm.heads.scores import Scored, keep_in_float32
+from w2s_rm.heads.scores import Scored, keep_in_float32, set_padding
 from w2s_rm.losses.cross_entropy import CrossEntropy
 from w2s_rm.types import Encoded, Example
 
@@ -293,3 +293,33 @@ def test_a_prompt_without_tokens_is_refused(head: str, tiny_tokenizer: Callable[
     examples = [Example("full", "g", "w1", (" w2", " w3"), 0), Example("bare", "g", "", (" w2", " w3"), 0)]
     with pytest.raises(DataError, match=f"head {head} .*no token in it: bare"):
         HEADS[head].encode(tiny_tokenizer(), examples, 64)
+
+
+def test_padding_is_told_to_the_text_part_of_a_model_of_text_and_images() -> None:
+    """`GenericForSequenceClassification` finds the last token by the configuration of that part."""
+    sizes = {
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+    }
+    text = {**sizes, "intermediate_size": 8, "vocab_size": 20, "pad_token_id": 0}
+    vision = {
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "intermediate_size": 8,
+        "image_size": 16,
+    }
+    config = Gemma3Config(
+        text_config=text, vision_config={**vision, "patch_size": 8}, num_labels=1, mm_tokens_per_image=4
+    )
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    set_padding(model, 5)
+    plain, padded = torch.tensor([[7, 8, 9]]), torch.tensor([[7, 8, 9, 5, 5]])
+    with torch.no_grad():
+        expected = model(input_ids=plain).logits
+        found = model(input_ids=padded, attention_mask=(padded != 5).long()).logits
+    torch.testing.assert_close(found, expected)

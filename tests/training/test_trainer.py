@@ -11,14 +11,15 @@ import pytest
 import torch
 from training_helpers import COMMON, Record, questions
 from transformers import AutoModelForSequenceClassification
-from trl import RewardConfig, RewardTrainer
+from trl import ModelConfig, RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
 from w2s_rm.errors import ConfigError, DataError, NonFiniteError
 from w2s_rm.losses.cross_entropy import CrossEntropy
 from w2s_rm.losses.log_confidence import LogConfidence
+from w2s_rm.training.layouts import refuse_long_rows
 from w2s_rm.training.mixin import agreement
-from w2s_rm.training.modeling import load_for_trainer
+from w2s_rm.training.modeling import load_for_trainer, load_model
 
 
 def trajectory(trainer_class: type, config: Any, model: str, rows: list[dict[str, Any]]) -> list[tuple[float, float]]:
@@ -537,3 +538,9 @@ def test_rows_longer_than_the_learned_positions_are_refused(
     args = W2SRewardConfig(str(tmp_path), **{**COMMON, "max_length": 280})
     with pytest.raises(ConfigError, match=r"up to 280 tokens.*256 positions; set max_length to 256"):
         W2SRewardTrainer(model=tiny_model(architecture), args=args, train_dataset=datasets.Dataset.from_list(rows))
+    model = load_model("reward", ModelConfig(model_name_or_path=tiny_model(architecture)), args)
+    long = datasets.Dataset.from_list([{"prompt_ids": [5] * 270, "candidate_ids": [[5], [6]]}])
+    short = datasets.Dataset.from_list([{"prompt_ids": [5], "candidate_ids": [[5], [6]]}])
+    refuse_long_rows(model, (short, {"a": short}, None))
+    with pytest.raises(ConfigError, match="up to 271 tokens"):
+        refuse_long_rows(model, (short, {"a": short, "b": long}))

@@ -63,11 +63,7 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
         raise ConfigError(
             f"{part}: anchor_coefficient: in a frozen model nothing drifts; remove it, or train the model itself"
         )
-    if HEADS[training.head].chains and features.pooling != "last":
-        raise ConfigError(
-            f"{part}: pooling {features.pooling}: head {training.head} reads a text at its end, where others go on; "
-            "set pooling: last"
-        )
+    _check_pooling(part, training.head, features)
     _check_layers(route, part, features)
     loss: Loss = options.build("losses", training.loss)
     held_out: dict[str, Any] = {}
@@ -129,6 +125,7 @@ def saliency_of(
         raise ConfigError(
             "saliency: without ground truth nobody knows the mistakes; take a task that has it, or leave it out"
         )
+    _check_pooling("saliency", str(route.encoding["head"]), read)
     _check_layers(route, "strong", read)
     base, examples, test = route.base("strong"), route.examples("relabel"), route.examples("test")
     return Saliency(
@@ -145,6 +142,15 @@ def saliency_of(
         method=method,
         seed=seed,
     )
+
+
+def _check_pooling(where: str, head: str, read: FeatureOptions) -> None:
+    """Refuse a mean over the tokens of an example that has none of its own, read where a longer one passes by."""
+    if HEADS[head].chains and read.pooling != "last":
+        raise ConfigError(
+            f"{where}: pooling {read.pooling}: head {head} reads a text at its end, where others go on; "
+            "set pooling: last"
+        )
 
 
 def token_states(training: Train, route: Route, layers: int) -> Features:

@@ -16,6 +16,7 @@ from w2s_rm.features.linear_model import LinearModel
 from w2s_rm.features.options import parse_column, pooling_of_rows
 from w2s_rm.heads.attention import output_layer
 from w2s_rm.heads.pooled import LAST, PooledConfig, PooledForSequenceClassification
+from w2s_rm.heads.scores import set_padding
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,7 @@ def assemble(model: PreTrainedModel, linear: LinearModel, pad_token_id: int, *, 
         score.weight.copy_(linear.weights_OD)
         if score.bias is not None:
             score.bias.copy_(linear.bias_O)
-    # Sequence classification finds the last token of a row by it.
-    for config in (model.config, model.config.get_text_config()):
-        config.pad_token_id = pad_token_id
+    set_padding(model, pad_token_id)
     return Assembled(model, linear)
 
 

@@ -24,6 +24,7 @@ from w2s_rm.types import Loss
 # A bound that no fit should reach: it ends where the gradient is flat, which for a convex loss is the minimum.
 _MOST_STEPS = 20_000
 _FLAT = 1e-9
+_FLATTEST, _LEAST = 1e-8, 1e-30
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,9 @@ def fit_convex(problem: Problem, loss: Loss, penalties: Sequence[float]) -> list
     for l2 in penalties:
         # Along these axes, in these units, the loss is about as curved one way as another near weights of 0. Features
         # of a layer go together: ETHICS justice in layer 1 of MiniLM takes 49 steps for six penalties, 404 without.
-        scale_D = (curvature_D.clamp(min=0.0) + l2).rsqrt()
+        # Along some the loss may be flat (a constant feature, more features than examples): without a penalty their
+        # unit would be infinite, and a rounding error a long step.
+        scale_D = (curvature_D.clamp(min=0.0) + l2).clamp(min=max(_FLATTEST * float(curvature_D.max()), _LEAST)).rsqrt()
         # The last fit in the units of this one: the penalty has changed the scale.
         start = torch.cat([(weights_OD @ axes_DD / scale_D).flatten(), bias_O]).numpy()
         solution = minimize(value, start, (l2, scale_D), jac=True, method="L-BFGS-B", options=limits)

@@ -160,7 +160,7 @@ def feature_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
     Args:
         train (`Mapping`): Training options, their types checked.
     """
-    if train.get("on", FEATURES) != FEATURES:
+    if train.get("on") not in (None, FEATURES):
         yield Mistake(("on",), f"is {train['on']!r}; write {FEATURES}, or leave it out to train the model itself")
     own = {name: train[name] for name in _TYPES if train.get(name) is not None}
     if all(type_problem(value, _TYPES[name]) is None for name, value in own.items()):

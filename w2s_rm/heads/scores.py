@@ -68,6 +68,18 @@ def keep_in_float32(layers: Sequence[nn.Linear]) -> None:
         layer.forward = _Float32Linear(layer)  # type: ignore[method-assign, assignment]
 
 
+def set_padding(model: Any, pad_token_id: int) -> None:
+    """Tell a model which token pads: sequence classification finds the last token of a row by it.
+
+    Args:
+        model (`PreTrainedModel`): Changed in place.
+        pad_token_id (`int`): The tokenizer's.
+    """
+    # A model of text and images asks the configuration of its text part, all others their own.
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = pad_token_id
+
+
 @dataclass(frozen=True)
 class _Float32Linear:
     # A field and no closure: a deep copy of the model computes with its own layer.

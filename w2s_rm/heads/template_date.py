@@ -30,7 +30,7 @@ def with_fixed_date(template: str) -> str:
     """Return a chat template in which the clock stands still at [`DATE`].
 
     transformers gives templates a function `strftime_now`; a macro of that name, put before the template, hides it. An
-    argument of that name cannot: `apply_chat_template` takes functions for tools and makes text of them.
+    argument of that name cannot: `apply_chat_template` makes text of arguments that are no plain data.
 
     Args:
         template (`str`): Jinja source.

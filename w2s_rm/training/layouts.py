@@ -7,6 +7,7 @@ prompt once, with its candidates as branches: it needs a decoder that obeys a ma
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -213,7 +214,8 @@ def refuse_long_rows(model: Any, row_sets: Iterable[Any]) -> None:
 
     Args:
         model (`PreTrainedModel` or `PeftModel`): The model.
-        row_sets (`Iterable`): Encoded rows, datasets or sequences of mappings; `None` and streams are not looked at.
+        row_sets (`Iterable`): Encoded rows, datasets or sequences of mappings, or several by name; `None` and streams
+            are not looked at.
 
     Raises:
         ConfigError: Says how long rows may be.
@@ -221,7 +223,12 @@ def refuse_long_rows(model: Any, row_sets: Iterable[Any]) -> None:
     places = _positions_learned(model)
     if places is None:
         return
-    whole = [data for data in row_sets if isinstance(data, datasets.Dataset | Sequence) and len(data)]
+    named = [list(data.values()) if isinstance(data, Mapping) else [data] for data in row_sets]
+    whole = [
+        data
+        for data in itertools.chain.from_iterable(named)
+        if isinstance(data, datasets.Dataset | Sequence) and len(data)
+    ]
     longest = max((max(row_lengths(data)) for data in whole), default=0)
     if longest > places:
         raise ConfigError(

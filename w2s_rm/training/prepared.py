@@ -14,7 +14,7 @@ from transformers.integrations.deepspeed import deepspeed_init, propagate_args_t
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import Head
-from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.heads.scores import keep_in_float32, set_padding
 from w2s_rm.training.layouts import Layout, Rows, lay_out, refuse_long_rows
 from w2s_rm.training.scoring import Scoring, scoring_by
 
@@ -52,8 +52,7 @@ def prepare(
             DeepSpeed's that does not shard the model, for which it has no inference.
     """
     accelerator = _accelerator(args)
-    # Sequence classification finds the last token of a row by it.
-    model.config.pad_token_id = tokenizer.pad_token_id
+    set_padding(model, int(tokenizer.pad_token_id))
     keep_in_float32(head.output_layers(model))
     refuse_long_rows(model, (rows,))
     # Before the model is wrapped: a layout is made by changing its own `forward`.

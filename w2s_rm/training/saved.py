@@ -15,7 +15,7 @@ from trl import ModelConfig
 from w2s_rm.errors import ArtifactError
 from w2s_rm.heads import HEADS
 from w2s_rm.heads.attention import read_branches
-from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.heads.scores import keep_in_float32, set_padding
 from w2s_rm.training.config import W2SRewardConfig
 from w2s_rm.training.layout_probe import without_adapter
 from w2s_rm.training.modeling import load_model, quiet_loading
@@ -68,8 +68,8 @@ def merge_adapter(
 
     def adapted(dequantized: bool) -> Any:
         model = _adapted(head, model_args, args, adapter, classes, dequantized)
-        # Sequence classification finds the last token of a row by it, here and wherever the folder is loaded.
-        without_adapter(model).config.pad_token_id = tokenizer.pad_token_id
+        # Kept in the folder's configuration: it is read wherever that is loaded.
+        set_padding(without_adapter(model), int(tokenizer.pad_token_id))
         return _ready(head, model, batch, args.device)
 
     bf16, quantized = bool(args.bf16), bool(model_args.load_in_4bit or model_args.load_in_8bit)

@@ -12,7 +12,7 @@ from trl.trainer.utils import disable_dropout_in_model
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.heads import HEADS
-from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.heads.scores import keep_in_float32, set_padding
 from w2s_rm.training.candidate_rows import check_columns, encode_rows, first_classes
 from w2s_rm.training.config import W2SRewardConfig, build_loss, refuse_mass
 from w2s_rm.training.mixin import ENCODED_COLUMNS, WeakToStrongMixin, candidate_accuracy
@@ -145,8 +145,7 @@ def _prepare_model(model: PreTrainedModel, args: W2SRewardConfig, tokenizer: Pre
         disable_dropout_in_model(model)
     if tokenizer.pad_token_id is None:
         raise ConfigError("the tokenizer has no pad token; set it, for example to the eos token")
-    # Sequence classification finds the last token of a row by it.
-    model.config.pad_token_id = tokenizer.pad_token_id
+    set_padding(model, int(tokenizer.pad_token_id))
 
 
 def _with_adapter(model: PreTrainedModel, config: PeftConfig, args: W2SRewardConfig) -> PeftModel:
