@@ -80,6 +80,15 @@ def test_all_problems_at_once_with_their_ids():
     assert repr(good.id) not in message and message.count("\n") == 6
 
 
+def test_two_names_of_one_example_are_two_labels():
+    """By its id and by its content; which of the two is meant nobody knows."""
+    one = EXAMPLES[0]
+    by_content = WeakLabel(*loose_ids(one.prompt, one.candidates), (0.2, 0.8))
+    assert join_labels([one], [by_content]) == [(0.2, 0.8)]
+    with pytest.raises(DataError, match=f"id {one.id!r}: 2 labels, as"):
+        join_labels([one], [label(one), by_content])
+
+
 def test_candidates_must_be_those_of_the_example():
     one = EXAMPLES[0]
     a, b = one.candidate_ids

@@ -72,3 +72,10 @@ def test_what_is_imitated_adds_up_to_the_agreement_where_the_supervisor_is_wrong
     assert same.sum() / wrong.sum() == agreement(student, supervisor).when_wrong
     with pytest.raises(DataError, match="example 'b' has no gold label; whether its supervisor is wrong"):
         imitated(Predictions(student.ids, student.scores, (1, None, 0)), supervisor)
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_gold_that_is_no_candidate_is_refused(index: int) -> None:
+    both = Predictions(("a", "b"), ((0.0, 1.0), (1.0, 0.0)), (0, index))
+    with pytest.raises(DataError, match="'b' has a gold label that is not one of its candidates"):
+        agreement(both, both)

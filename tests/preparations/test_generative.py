@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from w2s_rm.experiment.plan import make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.preparations.generative import Generative
 from w2s_rm.preparations.head_first import HeadFirst
-from w2s_rm.stages import Examples, Model, Stage
+from w2s_rm.stages import Examples, Features, Model, Stage
 from w2s_rm.stages.finetune import Finetune
 from w2s_rm.stages.train import Train
 from w2s_rm.types import Example, Messages
@@ -138,6 +139,9 @@ def test_what_it_cannot_prepare(
     assert isinstance(read, Finetune) and not read.options["use_peft"]
     with pytest.raises(ConfigError, match="stands behind a preparation that trains a head.*put it first"):
         Generative().prepare(route, HeadFirst().prepare(route, training(tiny_language_model())))
+    cached = dataclasses.replace(training(tiny_language_model()), frozen_states=Features("states", "x"))
+    with pytest.raises(ConfigError, match="generative: stands behind freeze with cached.*put generative first"):
+        Generative().prepare(route, cached)
 
 
 def test_a_folder_that_holds_no_language_model(training: Training, run_stage: RunStage, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from w2s_rm.errors import ConfigError
 from w2s_rm.preparations.head_first import HeadFirst
-from w2s_rm.stages import Stage
+from w2s_rm.stages import Features, Stage
 from w2s_rm.stages.train import Train
 
 
@@ -59,3 +60,6 @@ def test_what_it_cannot_prepare(training: Callable[..., Train], route: Any) -> N
         HeadFirst().prepare(route, training(head="lm"))
     with pytest.raises(ConfigError, match="head_first: not with LoRA"):
         HeadFirst().prepare(route, training(use_peft=True))
+    cached = dataclasses.replace(training(), frozen_states=Features("states", "x"))
+    with pytest.raises(ConfigError, match="head_first: stands behind freeze with cached.*put head_first before it"):
+        HeadFirst().prepare(route, cached)

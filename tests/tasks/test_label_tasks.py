@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from w2s_rm.errors import DataError
+from w2s_rm.programs.prepare import read_task
 from w2s_rm.tasks.amazon_polarity import AmazonPolarity
 from w2s_rm.tasks.anli_r2 import AnliR2
 from w2s_rm.tasks.anthropic_hh_pointwise import AnthropicHhPointwise
@@ -15,7 +16,7 @@ from w2s_rm.tasks.ethics_utilitarianism import EthicsUtilitarianism
 from w2s_rm.tasks.ethics_virtue import EthicsVirtue
 from w2s_rm.tasks.multirc import Multirc
 from w2s_rm.tasks.paws import Paws
-from w2s_rm.tasks.sst2 import _phrases
+from w2s_rm.tasks.sst2 import Sst2, _phrases
 from w2s_rm.types import Row
 
 
@@ -119,6 +120,15 @@ def test_phrases_stand_inside_longer_texts_as_whole_words():
     assert 0 < len(expected) < len(texts)
     assert _phrases(texts) == expected
     assert _phrases({("art",), ("party", "time"), ("time", "party")}) == set()
+
+
+def test_left_out_phrases_and_blanks_are_counted(tmp_path):
+    sentences = ["a warm film about bees", "warm film", "film about", "a cold film", "", None]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"sentence": said, "label": 1}) + "\n" for said in sentences), encoding="utf-8")
+    read = read_task(Sst2(str(path)), "sst2")
+    assert [example.prompt.split("\n")[0] for example in read.examples] == [sentences[0], sentences[3]]
+    assert read.left_out["that are phrases of other rows"] == 2 and sum(read.left_out.values()) == 4
 
 
 @pytest.mark.parametrize("column", ["paragraph", "question", "answer"])

@@ -232,6 +232,12 @@ def test_rows_whose_responses_are_alike(tmp_path, caplog):
     assert read(tmp_path, texts, alike="drop") == [(0, None), (0, None)]
 
 
+def test_a_tie_is_dropped_whatever_its_texts_are(tmp_path):
+    rows = [{"prompt": "p", "a": "x", "b": "y", "which": "a"}, {"prompt": "p", "a": 5, "b": "y", "which": "tie"}]
+    columns = {"response_a_column": "a", "response_b_column": "b", "preferred_column": "which"}
+    assert read(tmp_path, rows, **columns, ties="drop", alike="drop") == [(0, None)]
+
+
 @pytest.mark.parametrize("tie", ["tie", "Tie (bothbad)", "both", "neither"])
 def test_ties(tie, tmp_path, caplog):
     row = {"prompt": "p", "a": "x", "b": "y", "which": tie}

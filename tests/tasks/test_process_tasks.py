@@ -167,6 +167,13 @@ def test_contests_hold_one_right_solution_and_wrong_ones_of_its_kind() -> None:
     assert {example.id: example.group for example in again} == {example.id: example.group for example in examples}
 
 
+def test_kinds_need_their_column(tmp_path: Path) -> None:
+    row = {name: value for name, value in BigBenchMistake.example_row.items() if name != "task"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="task"):
+        list(BigBenchMistake(str(tmp_path / "rows.jsonl"), kinds=["word_sorting"]).rows())
+
+
 def test_real_mistakes(shared_data: Path) -> None:
     task = BigBenchMistake(str(shared_data / "process" / "big_bench_mistake.jsonl.gz"))
     examples = read_task(task, "big_bench_mistake").examples

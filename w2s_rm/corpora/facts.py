@@ -29,7 +29,7 @@ QUESTION_WORDS = ("which", "is", ",", "or", "?")
 OTHER_WORDS = ("tell", "me", "of", "and", ":")
 LINE_LENGTH = 11
 FIRST, SECOND, ANSWER, JUDGEMENT = 4, 6, 8, 10
-"""Columns of a line that hold what is to be predicted."""
+"""Columns of a line: the two entities that it asks about, and what is to be predicted."""
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ def read_labels(path: str | Path) -> list[WeakLabel]:
         DataError: Unreadable, in none of the forms, or a value is not a number: all such rows with their lines.
     """
     rows = list(read_rows(path))
-    columns = set(rows[0].values)
+    # Of all rows: a line of JSON may lack what others have, and is then named.
+    columns = {name for row in rows for name in row.values}
     forms: list[tuple[tuple[str, ...], Callable[[Sequence[Row]], list[WeakLabel]]]] = [
         (_WIDE, lambda rows: _judged(path, rows) if LABELLER in columns else parse_each(path, rows, _wide)),
         (_LONG, lambda rows: _long(path, rows)),

@@ -49,10 +49,13 @@ def join_labels(
     problems += [problem for label in labels if label.id in known - used and (problem := value_problem(label))]
     joined: list[tuple[float, ...]] = []
     for example in examples:
-        label = next((by_id[name] for name in _names(example, by_content) if name in by_id), None)
-        if label is None:
-            problems.append(f"id {example.id!r}: no label")
+        # By its id and by its content: who labels under both names has said two things.
+        found = [by_id[name] for name in dict.fromkeys(_names(example, by_content)) if name in by_id]
+        if len(found) != 1:
+            names = " and ".join(repr(label.id) for label in found)
+            problems.append(f"id {example.id!r}: " + (f"{len(found)} labels, as {names}" if found else "no label"))
             continue
+        (label,) = found
         candidate_ids = _candidate_ids(example, label)
         if problem := _problem(label, candidate_ids):
             problems.append(problem)

@@ -51,7 +51,7 @@ def simulate(
         examples (`Sequence[Example]`): Examples with ground truth. The result depends on which these are, and only
             with the feature `position` on their order.
         accuracy (`float`): Share of right labels, in [0, 1].
-        kind (`str`): `"random"`, `"systematic"`, `"hard"` or `"adversarial"`.
+        kind (`str`): `"random"`, `"systematic"`, `"clustered"`, `"hard"` or `"adversarial"`.
         seed (`int`): For what is left to chance.
         confidence (`float`, *optional*): Probability of the named candidate: above 1/K, so that it is the most probable
             one, and at most 1. `None` takes `accuracy`.

@@ -34,7 +34,7 @@ class Evidence:
             has solutions in steps.
     """
 
-    validation: Sequence[tuple[WeakLabel, int]] = ()
+    validation: Sequence[tuple[WeakLabel, int]] = field(default=(), hash=False)
     other: Mapping[str, WeakLabel] = field(default_factory=dict, hash=False)
     classes: tuple[str, ...] | None = None
     seed: int = 0

@@ -84,7 +84,8 @@ def _compared(student: Predictions, supervisor: Predictions) -> tuple[NDArray[np
     known = np.array([index is not None for index in student.gold])
     # Any index will do where there is none: `known` leaves these out.
     gold_B = np.array([0 if index is None else index for index in student.gold], dtype=np.int64)
-    refuse(gold_B >= student_choices.lengths_B, "has a gold label that is not one of its candidates", student.ids)
+    outside_B = (gold_B < 0) | (gold_B >= student_choices.lengths_B)
+    refuse(outside_B, "has a gold label that is not one of its candidates", student.ids)
     right_B = supervisor_choices.of_candidate(gold_B)
     # Ties are broken independently, so probabilities multiply.
     both_right_B = right_B * student_choices.of_candidate(gold_B)

@@ -25,7 +25,7 @@ def mean_gain(
     [`~w2s_rm.metrics.intervals.difference_interval`] over the examples of all tasks, where a credit on task t weighs
     `min_u(N_u) / N_t`, which keeps it in [0, 1], and the result is stretched by `sum_u(N_u) / (T min_u(N_u))`: so the
     mean is that of the tasks, whatever their sizes. Examples are drawn from all tasks together, so that how far the
-    tasks' gains lie apart adds a little to the width.
+    tasks' gains lie apart adds to the width, and how far their sizes do.
 
     Args:
         correct_TSN (`Sequence` of T `ndarray` of shape `(S, N)`): Credits in [0, 1] on each task.
@@ -50,4 +50,5 @@ def mean_gain(
         for number in range(size)
     ]
     pooled, stretch = difference_interval(weighted, other, groups), sum(sizes) / (len(sizes) * fewest)
-    return Interval(pooled.value * stretch, pooled.low * stretch, pooled.high * stretch)
+    # What is stretched may leave the range of differences of accuracies.
+    return Interval(pooled.value * stretch, max(pooled.low * stretch, -1.0), min(pooled.high * stretch, 1.0))

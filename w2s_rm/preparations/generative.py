@@ -36,6 +36,11 @@ class Generative:
             raise ConfigError(
                 "generative: stands behind a preparation that trains a head, which would be lost; put it first"
             )
+        if training.frozen_states is not None:
+            raise ConfigError(
+                "generative: stands behind freeze with cached: true, whose states are those of the model before; put "
+                "generative first"
+            )
         partial = [name for name in ("use_peft", "load_in_4bit", "load_in_8bit") if options.get(name)]
         if partial:
             raise ConfigError(

@@ -38,6 +38,11 @@ class HeadFirst:
             )
         if training.options.get("use_peft"):
             raise ConfigError("head_first: not with LoRA (use_peft), which the first part would not train; use freeze")
+        if training.frozen_states is not None:
+            raise ConfigError(
+                "head_first: stands behind freeze with cached: true, whose states are what the last layers read, and "
+                "not the head; put head_first before it, or set cached: false"
+            )
         options = {**training.options, **self.train}
         # A step on the way, which no report takes for a student.
         head = dataclasses.replace(training, trainable_layers=0, options=options, of=INTERMEDIATE, note="head")

@@ -28,7 +28,7 @@ class Chain:
 
     Args:
         models (`list[str]`): Names of the recipe's `models`, from small to large, all larger than the weak model and
-            smaller than the strong one.
+            none larger than the strong one.
         fresh (`bool`, *optional*, defaults to `True`): Whether each model has examples of its own.
 
     Raises:

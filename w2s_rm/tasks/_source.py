@@ -103,9 +103,13 @@ class Source(ABC):
         Raises:
             DataError: Unreadable, or all rows are left out.
         """
+        return KeptRows(self.path, self.all_rows(), self.left_out)
+
+    def all_rows(self) -> Iterator[Row]:
+        """Read the dataset as it is."""
         hub = self.place
         options = {"config_name": hub.config_name, "revision": hub.revision, "data_dir": hub.data_dir}
-        return KeptRows(self.path, read_rows(self.path, hub.split or None, **options), self.left_out)
+        return read_rows(self.path, hub.split or None, **options)
 
     def left_out(self, row: Row) -> str | None:
         """Say why a row of the dataset is not used; `None` for one that is.

@@ -211,14 +211,15 @@ class Preference:
         try:
             require_columns(row, self.columns)
             outcome = self._outcome(row)
+            # First: of a row that is not used, nobody needs the texts.
+            if outcome is Outcome.TIE and self.ties == "drop":
+                return "that are ties"
+            if outcome is Outcome.UNKNOWN and self.unlabelled == "drop":
+                return "without ground truth"
             alike = self.alike == "drop" and len(set(map(_said, self._responses(self._cells(row))))) == 1
         except DataError:
             # `to_example` names the row and what is wrong with it.
             return None
-        if outcome is Outcome.TIE and self.ties == "drop":
-            return "that are ties"
-        if outcome is Outcome.UNKNOWN and self.unlabelled == "drop":
-            return "without ground truth"
         return "whose responses are alike" if alike else None
 
     @property

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from w2s_rm.data.reading import KeptRows
 from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import Hub, label, text
 from w2s_rm.types import Example, Row
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,23 +29,28 @@ class Sst2(LabelTask):
     example_row: ClassVar[Mapping[str, Any]] = {"sentence": "a warm and funny film about bees", "label": 1}
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows that are no phrase of another; logs how many are.
+        """Read the rows that are no phrase of another; counts and logs how many are.
 
         Raises:
             DataError: Unreadable, or a column is missing.
         """
-        # As tuples of words, so that a phrase is a slice and never ends inside a word.
-        rows = [(row, tuple(text(row, "sentence").split())) for row in super().rows()]
-        phrases = _phrases({words for _, words in rows})
-        yield from (row for row, words in rows if words not in phrases)
-        count = sum(words in phrases for _, words in rows)
-        if count:
-            logger.warning("%s: left out %d rows that are phrases of other rows", self.path, count)
+        read = list(self.all_rows())
+        phrases = _phrases({_words(row) for row in read})
+
+        def why(row: Row) -> str | None:
+            return self.left_out(row) or ("that are phrases of other rows" if _words(row) in phrases else None)
+
+        return KeptRows(self.path, read, why)
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
         sentence = text(row, "sentence")
         return self.example(f"{sentence}\nIs this review positive?", label(row, "label"), group=sentence)
+
+
+def _words(row: Row) -> tuple[str, ...]:
+    # A tuple, so that a phrase is a slice and never ends inside a word. A blank cell has none, and is no phrase.
+    return tuple(str(row.values.get("sentence") or "").split())
 
 
 def _phrases(texts: Set[tuple[str, ...]]) -> set[tuple[str, ...]]:
