@@ -35,6 +35,7 @@ class Evidence:
     """
 
     validation: Sequence[tuple[WeakLabel, int]] = ()
+    # A mapping has no hash, and that of a frozen dataclass is made of its fields.
     other: Mapping[str, WeakLabel] = field(default_factory=dict, hash=False)
     classes: tuple[str, ...] | None = None
     seed: int = 0
@@ -122,6 +123,7 @@ def check_kept(name: str, kept: Sequence[WeakLabel], n_given: int, evidence: Evi
         raise DataError(f"labels {name!r}: none of {n_given} labels is left; {remedy}")
     # A tie is for several classes at once.
     chosen = {label.candidate_ids[k] for label in kept for k in best_candidates(label)}
+    # To say one class always fits such labels. Of exchangeable candidates another one is meant each time.
     if evidence.classes is not None and len(chosen) == 1:
         raise DataError(f"labels {name!r}: the {len(kept)} of {n_given} labels that are left say one class; {remedy}")
 
