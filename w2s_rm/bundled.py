@@ -40,6 +40,8 @@ def find(path: str | Path) -> Path:
     """
     asked = Path(path)
     ours = _ROOT / asked
+    # What the user has at this place comes first, such as a copy of a recipe that was changed.
     if asked.exists() or asked.is_absolute() or asked.parts[:1] not in [(kind,) for kind in KINDS]:
         return asked
+    # The path as it was written, so that whoever finds nothing there names what the user wrote.
     return ours if ours.is_file() else asked

@@ -59,6 +59,7 @@ def names(kind: Kind) -> list[str]:
     Args:
         kind (`str`): Which folder of the package.
     """
+    # A file that begins with `_` holds what components of a kind share.
     return sorted(path.stem for path in _ROOT.joinpath(*_where(kind)).glob("*.py") if not path.stem.startswith("_"))
 
 
@@ -84,6 +85,7 @@ def lookup(kind: Kind, name: str) -> Any:
         ConfigError: A file of one's own that Python cannot import, or that has no such class.
     """
     if _is_file(name):
+        # One path for one file, however it is written: `_load` keeps modules by it.
         path = Path(name).resolve()
         component = getattr(_load(path), class_name(path.stem), None)
         if component is None:

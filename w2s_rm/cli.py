@@ -28,6 +28,7 @@ COMMANDS = (
     "list",
 )
 """In the order in which help shows them."""
+# 128 + SIGINT, as shells report a program that Ctrl-C has ended.
 EXIT_INTERRUPTED = 130
 
 
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {system_problem(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Exception as error:
+        # A full disk: safetensors and torch raise errors of their own. Any other error is a bug, and shows where it is.
         problem = unwritten(error)
         if problem is None:
             raise
@@ -85,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
+        # All of them, whichever is meant, for help shows every docstring. So none may import torch at its top.
         module = importlib.import_module(f"w2s_rm.commands.{name}")
         command = commands.add_parser(name, help=module.__doc__, description=module.__doc__)
         module.add(command)

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+# That of argparse where it cannot read a command line.
 EXIT_USER_ERROR = 2
 """Exit code of a program that ended with an error of the user's making."""
 _REMEDIES = {
@@ -21,7 +22,9 @@ _REMEDIES = {
     errno.EPERM: "; take a place where you may read and write",
     errno.EROFS: "; take a place where you may write",
 }
+# How Rust, in which safetensors is written, ends the message of an error of the operating system.
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)")
+# Of torch's writer of zip files, which keeps to itself what the operating system said.
 _TORCH_UNWRITTEN = ("PytorchStreamWriter failed writing", "inline_container.cc")
 
 
@@ -87,6 +90,7 @@ def system_problem(error: OSError) -> str:
     Args:
         error (`OSError`): No such folder, no permission, no space, or what a library raises in this form.
     """
+    # Raised by a library with a text alone; those of transformers have several lines.
     if error.errno is None:
         return " ".join(str(error).split())
     where = f"{error.filename}: " if error.filename is not None else ""

@@ -18,6 +18,7 @@ import yaml
 
 _CHECKSUM = "checksum"
 _BLOCK = 1 << 20
+# PyYAML has it only where it was built with libyaml.
 _SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DIGITS = 32
 """Length of what [`digest`] returns."""
@@ -61,6 +62,7 @@ def put_in_place(finished: Path, path: Path) -> None:
     """
     if finished.is_dir():
         # A folder cannot be renamed to where another one stands.
+        # Until it is renamed there is neither of the two: whoever looks finds a folder missing, and never half of one.
         _remove(path)
     else:
         with finished.open("rb") as file:

@@ -23,6 +23,7 @@ Hint = Callable[[str, Sequence[str]], str]
 
 _SIMPLE: dict[str, type | tuple[type, ...]] = {
     "int": int,
+    # A whole number is a number: nobody writes 1.0 for 1.
     "float": (int, float),
     "bool": bool,
     "str": str,
@@ -145,6 +146,7 @@ def type_problem(value: Any, annotation: str) -> str | None:
             a list what it holds as well.
     """
     options = _alternatives(annotation)
+    # What other annotations allow, the class itself says when it is built.
     if not all(option in _SIMPLE for option, _ in options):
         return None
     # To Python, true is a whole number; to the author of a recipe it is not.
@@ -229,6 +231,7 @@ def _refuse(subject: str, wrong: Iterable[Mistake]) -> None:
 
 
 def _annotation(option: dataclasses.Field[Any]) -> str:
+    # Text under `from __future__ import annotations`, which a file of the user's may do without.
     return option.type if isinstance(option.type, str) else inspect.formatannotation(option.type)
 
 

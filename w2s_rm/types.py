@@ -23,6 +23,7 @@ END, WEAK_VALIDATION = "end", "weak_validation"
 """Which model a training saves: that of its last step, or that of the step which the validation split says."""
 LAYOUTS = ("auto", "shared_prefix", "padded")
 """How the examples of a batch may become rows."""
+# Characters. What is longer seldom comes twice, and its hash would push out that of a move.
 _SHORT = 32
 # `json.dumps` with options makes an encoder for each call.
 _as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
@@ -75,6 +76,7 @@ class Example:
     gold: int | None
     truth: tuple[float, ...] | None = None
     margin: float | None = None
+    # A mapping has no hash: examples are compared by this field, and not hashed by it.
     template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     step: Step | None = None
 
@@ -108,6 +110,7 @@ def text_hash(text: Text) -> str:
     Args:
         text (`str` or `Messages`): What to hash.
     """
+    # Messages hold mappings, which a cache cannot look up.
     return _short_hash(text) if isinstance(text, str) and len(text) <= _SHORT else content_hash(text)
 
 

@@ -11,6 +11,7 @@ from w2s_rm.checks.sampling import accuracy, labelled, sample
 from w2s_rm.data.examples import hash_order
 from w2s_rm.types import Example
 
+# Each is hashed for its place; of tasks with many candidates a sample tells the share as well.
 _MOST_CANDIDATES = 20_000
 
 
@@ -47,6 +48,7 @@ def majority(train: Sequence[Example], test: Sequence[Example], classes: Sequenc
         classes (`Sequence[str]`): The candidates of every example, in order.
     """
     gold = Counter(example.gold for example in train)
+    # By training, as a model would know it: in test another class may be the most frequent.
     most = max(range(len(classes)), key=lambda index: gold[index])
     return accuracy([float(example.gold == most) for example in test], classes[most].strip())
 

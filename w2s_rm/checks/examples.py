@@ -38,6 +38,7 @@ def check_examples(
     Raises:
         DataError: No test examples.
     """
+    # Empty ones, such as a validation split that nobody asked for, are left out.
     parts = {name: splits[name] for name in SPLITS if splits.get(name)}
     if "test" not in parts:
         raise DataError("nothing to check: the test split is empty; give more examples, or a smaller n_train")
@@ -61,6 +62,7 @@ def _with_shortcuts(
 ) -> CheckResult:
     if not test:
         return replace(result, reasons=("no ground truth in test: no class balance, no shortcuts can be measured",))
+    # It is fitted to nothing, and is measured without training examples too.
     first = gold_first(test) if classes is None else None
     if not train:
         reason = "no ground truth in weak and relabel: there is nothing to fit a shortcut on"

@@ -30,6 +30,7 @@ def overlaps(splits: Mapping[str, Sequence[Example]]) -> tuple[Overlap, ...]:
     for split, examples in splits.items():
         contents = [exact_content(example) for example in examples]
         keys = [normalised_content(content) for content in contents]
+        # The first split has none before it.
         if exact_seen:
             again = [index for index, key in enumerate(keys) if key in seen]
             exact = sum(contents[index] in exact_seen for index in again)
@@ -85,6 +86,7 @@ def wins_in_training(train: Sequence[Example], test: Sequence[Example]) -> Wins 
     for example in test:
         numbers = [sum([wins.get(text, 0) for text in texts]) for texts in _texts(example)]
         best = max(numbers)
+        # A tie decides nothing; texts that training has not seen are such a tie, of zeros.
         if numbers.count(best) == 1:
             credits.append(float(numbers.index(best) == example.gold))
             chances.append(1 / len(numbers))

@@ -84,6 +84,7 @@ class CheckReport:
     def _alike(self, truncation: Truncation) -> str:
         if truncation.alike <= self.truncation_threshold * truncation.examples:
             return ""
+        # Where nothing is cut, it is the tokenizer that makes them alike.
         limit = "raise it, or" if truncation.max_length else "take another tokenizer, or"
         at = f" at max_length {truncation.max_length}" if truncation.max_length else ""
         return (

@@ -182,6 +182,7 @@ class CheckResult:
         counts: dict[str, float] = {name: accuracy.value for name, accuracy in measured.items() if accuracy is not None}
         if self.wins is not None:
             counts |= {"wins_decided": self.wins.decided, "wins_right": self.wins.right.value}
+        # These two are there in any case: none is a result too.
         counts["cross_split_duplicates"] = self.cross_split_duplicates
         counts["check_warnings"] = len(self.warnings)
         return counts

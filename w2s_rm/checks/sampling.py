@@ -50,6 +50,8 @@ def accuracy(credits: Iterable[float], detail: str = "") -> Accuracy:
     values = list(credits)
     n = len(values)
     share = math.fsum(values) / n
+    # Of credits between 0 and 1, as ties have them, share (1 - share) is the most that they can vary: the interval is
+    # then rather too wide.
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return Accuracy(share, max(0.0, centre - half), min(1.0, centre + half), detail)

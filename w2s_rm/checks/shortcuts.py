@@ -26,6 +26,7 @@ MOST_PROMPTS = 20_000
 """The same for prompts of tasks with classes."""
 # Characters from the beginning and as many from the end.
 _HALF_TEXT = 1_000
+# Columns: hashing needs no vocabulary, and of some ten thousand words few share one of so many.
 _N_WORDS = 2**16
 _ITERATIONS = 30
 
@@ -45,6 +46,7 @@ def length_only(train: Sequence[Example], test: Sequence[Example], classes: tupl
         train, test = _prompt_samples(train, test)
         predicted_B = _predict_classes(_length_features(train), _gold(train), _length_features(test))
         return accuracy((predicted_B == _gold(test)).astype(float))
+    # Longest or shortest is chosen on training, so that no choice is made on what is measured.
     lengths = _lengths(train)
     longest_B, shortest_B = _credits(train, lengths), _credits(train, _negative(lengths))
     if longest_B.sum() >= shortest_B.sum():
@@ -71,6 +73,7 @@ def bag_of_words(train: Sequence[Example], test: Sequence[Example], classes: tup
         return accuracy((_predict_classes(x_train, _gold(train), x_test) == _gold(test)).astype(float))
     train, test = (sample(part, MOST_CANDIDATES, per_candidate=True) for part in (train, test))
     weights_W = _fit_candidates(train)
+    # Without taking off the mean over an example, which moves all of its candidates alike.
     scores_F = _hashed([text for example in test for text in example.candidates]) @ weights_W
     ends = np.cumsum([len(example.candidates) for example in test])[:-1]
     return accuracy(_credits(test, [row.tolist() for row in np.split(scores_F, ends)]))
@@ -110,6 +113,7 @@ def _fit_candidates(examples: Sequence[Example]) -> Floats:
     # A matrix that makes of each candidate's row the mean over its example's, sparse as the features are.
     means_FF = block_diag([np.full((k, k), 1 / k) for k in (len(e.candidates) for e in examples)], format="csr")
     right_F = np.concatenate([np.arange(len(example.candidates)) == example.gold for example in examples])
+    # Less the mean over the example: what all of its candidates share cannot tell the right one.
     return _fit(x_FW - means_FF @ x_FW, right_F, fit_intercept=False).coef_[0]
 
 

@@ -37,6 +37,7 @@ def check_text(report: CheckReport) -> str:
 
 
 def _split_lines(result: CheckResult) -> Iterator[Line]:
+    # All splits that have truth have the same classes.
     classes = list(next(iter(result.balance.values()), {}))
     names = [f"{name.strip()!r}" for name in classes]
     yield ("split", "rows", "groups", "without gold", "seen before", "to the letter", *names)
@@ -60,6 +61,7 @@ def _measured_lines(result: CheckResult) -> Iterator[Line]:
     )
     for name, accuracy in measured:
         if accuracy is not None:
+            # Cells beyond the header are no columns: they stand at the end of the line as they are.
             yield (name, interval(accuracy), accuracy.detail)
     if result.wins is not None:
         wins = result.wins

@@ -48,6 +48,7 @@ def _leaks(result: CheckResult, crossing_groups: Sequence[str], thresholds: Thre
         if overlap.normalised > thresholds.duplicates * overlap.of:
             yield _overlap(overlap)
     for leak in result.near_leaks:
+        # Candidates are no leak by themselves: moves of chess are always the same.
         if leak.part == "prompt" and leak.share > thresholds.duplicates:
             yield _same_prompt(leak)
     if result.wins is not None and abs(result.wins.moves) > thresholds.wins:
@@ -89,6 +90,7 @@ def _balance(result: CheckResult, thresholds: Thresholds) -> Iterator[str]:
             f"always answering {most.detail!r} is right in {interval(most)} of the test examples, chance is "
             f"{share(result.chance)}: balance the classes"
         )
+    # To both sides: a place where the right candidate never stands gives it away as well.
     if first is not None and not _near(first, result.chance, thresholds.balance):
         yield (
             f"the right candidate stands first in {interval(first)} of the test examples, chance is "

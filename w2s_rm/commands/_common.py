@@ -36,6 +36,7 @@ def make_plans(arguments: argparse.Namespace) -> tuple[list[Suite], list[Plan]]:
     # `task.path=pairs.yaml` is an override.
     more = [word for word in arguments.overrides if word.endswith((".yaml", ".yml")) and "=" not in word]
     overrides = [word for word in arguments.overrides if word not in more]
+    # Overrides hold for all of the files.
     suites = load_suites([find_recipe(path) for path in (arguments.recipe, *map(Path, more))], overrides)
     return suites, [make_plan(recipe, arguments.runs) for suite in suites for recipe in suite.recipes]
 
@@ -63,6 +64,7 @@ def joint_folders(suites: Sequence[Suite], runs: Path) -> dict[Path, list[Path]]
     root = runs.resolve()
     folders = {suite.name: [root / recipe.name for recipe in suite.recipes] for suite in suites}
     joint = {root / suite.name: folders[suite.name] for suite in suites if suite.joint}
+    # Several files in one command are compared as well, besides what each says by itself.
     if len(suites) > 1:
         joint[root / "report"] = [folder for each in folders.values() for folder in each]
     return joint

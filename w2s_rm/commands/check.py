@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.files import write_json
 
     thresholds = parse_thresholds(arguments.threshold)
+    # The name of a task is not the path of any recipe, and comes back as it is.
     reports = check_subject(str(find_recipe(Path(arguments.subject))), arguments.overrides, thresholds, arguments.runs)
     if arguments.json is not None:
         write_json(arguments.json, [report.record() for report in reports])

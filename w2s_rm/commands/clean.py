@@ -45,6 +45,7 @@ def _remove(runs: Path, unused: list[Unused]) -> list[Unused]:
     for entry in unused:
         try:
             remove(runs, entry.folder)
+        # The others are removed all the same.
         except InUseError as error:
             print(f"kept: {error}")
         else:

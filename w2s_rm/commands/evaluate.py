@@ -48,5 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
+        # Of a `ValueError` argparse would say `invalid _positive value` and nothing else.
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
     return int(text)

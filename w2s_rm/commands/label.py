@@ -8,6 +8,7 @@ from pathlib import Path
 
 from w2s_rm.commands._common import find_recipe
 
+# It becomes part of a file's name (`people/address.py`): no separators, and no dot at its beginning.
 _NAME = re.compile(r"[\w-][\w.-]{0,39}")
 
 

@@ -15,6 +15,7 @@ _TABLES: Mapping[str, Mapping[str, object]] = {"settings": SETTINGS, "heads": HE
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
+    # From the type itself, so that a kind of component that is added there can be listed.
     parser.add_argument("kind", choices=[*typing.get_args(catalog.Kind), *_TABLES, *bundled.KINDS])
 
 

@@ -54,6 +54,7 @@ def _points(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
+        # Out of range, so that one message says what is allowed.
         value = -1.0
     if not 0 <= value <= 50:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of points from 0 to 50")

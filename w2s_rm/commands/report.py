@@ -25,10 +25,12 @@ def run(arguments: argparse.Namespace) -> None:
     from w2s_rm.report.findings import read_asked
 
     single = arguments.folders[0] if len(arguments.folders) == 1 else Path("runs/report")
+    # The folder of a suite's report is no run: it has questions and no plan.
     asked = read_asked(single)
     # A suite's questions name its runs, which lie beside the folder of its report.
     folders = arguments.folders if asked is None else [single.parent / name for name in asked.runs.values()]
     files = write_report(folders, arguments.output or single, sections=arguments.section, asked=asked)
     for folder in folders:
+        # Stages are looked for beside a run, and the parent of `.` is `.` again.
         update_cards(folder.resolve())
     print_summary(folders, files)

@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         with watching(wanted) as say:
             files = _run(plans, say, only, on_ray=arguments.executor == "ray")
     except KeyboardInterrupt:
+        # `cli.main` prints what it says, and ends with the code of an interruption.
         raise KeyboardInterrupt(interruption(wanted)) from None
     # After `--only` there may be nothing yet to report on.
     if not all(job.stage.cached for job in jobs):
@@ -70,6 +71,7 @@ def _run(plans: Sequence[Plan], say: Say, only: frozenset[Path] | None, *, on_ra
     for plan in plans:
         if len(plans) > 1:
             say(f"{plan.recipe.name}:")
+        # Those of the last plan; of several there is a report over all, whose files are told in their place.
         files = run_plan(plan, say, only)
     return files
 

@@ -19,6 +19,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C."""
     from w2s_rm.view.server import serve
 
+    # At once, for whoever starts the command from a program waits for the address.
     serve(arguments.runs, arguments.port, functools.partial(print, flush=True))
 
 

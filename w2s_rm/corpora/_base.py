@@ -43,6 +43,7 @@ def check_shares(corpus: str, shares: Mapping[str, float]) -> None:
     Raises:
         ConfigError: One is outside of [0, 1].
     """
+    # Written this way round, NaN is outside.
     problems = [f"{name} is {share}: set 0 to 1" for name, share in shares.items() if not 0 <= share <= 1]
     if problems:
         raise ConfigError(join_problems(f"the options of the corpus {corpus} are wrong:", problems))

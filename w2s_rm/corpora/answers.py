@@ -59,6 +59,8 @@ class Answers:
     @cached_property
     def asked(self) -> Facts:
         """The questions, in the wording of the tasks, answered right."""
+        # Without judgements every line of facts is answered right: `sample` turns around the share of them that is to
+        # be wrong.
         return Facts(self.world_seed, self.n_entities, self.n_attributes, judged_fraction=0.0)
 
     @cached_property
@@ -90,9 +92,11 @@ class Answers:
         asked, told = self.asked.sample(n_lines, rng), self.told.sample(n_lines, rng)
         told_N = rng.random(n_lines) < self.told_fraction
         wrong_N = rng.random(n_lines) >= self.answers_right
+        # Columns of the two entities that the question names, and of the answer.
         first_N, second_N, right_N = asked.ids_NT[:, [4, 6, ANSWER]].T
         other_N = np.where(right_N == first_N, second_N, first_N)
         asked.ids_NT[:, ANSWER] = np.where(wrong_N, other_N, right_N)
+        # The end too: who generates has to know when to stop.
         asked.predict_NT[:, ANSWER + 1] = True
         return Lines(
             np.where(told_N[:, None], told.ids_NT, asked.ids_NT),

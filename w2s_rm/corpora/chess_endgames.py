@@ -25,6 +25,7 @@ from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.testbed.endgames import MATE, QUIET, RESULTS, Endgames
 
 _PROMPT_START = ("w", "-", "-", START)
+# The standard error of a share among so many is 1.1 points at most.
 _MOST_MEASURED = 2_000
 
 

@@ -80,6 +80,7 @@ class ChessGames:
     n_heldout: int = 500
 
     def __post_init__(self) -> None:
+        # Of the games that are read, one at least is left to learn from.
         least = {"n_moves": 1, "start_every": 1, "n_games": self.n_heldout + 1, "n_heldout": 1}
         problems = [
             f"{name} is {vars(self)[name]}: set at least {low}"
@@ -131,6 +132,8 @@ class ChessGames:
             lines = self._table.rows(chosen)
             logits_PV, targets_P = predict(lines), lines.ids_NT[lines.predict_NT]
             hits.append(logits_PV.argmax(axis=1) == targets_P)
+            # Of each token to predict its column, beside that of the first move of its row: where they are equal it is
+            # that move.
             firsts.append(np.nonzero(lines.predict_NT)[1] == np.repeat(self._table.first_N[chosen], _counts(lines)))
             losses.append(_nats(logits_PV, targets_P))
         hit_P, first_P = np.concatenate(hits), np.concatenate(firsts)
@@ -175,8 +178,10 @@ class ChessGames:
             try:
                 positions = _positions(words, moves, step)
             except DataError as error:
+                # Read on, so that one error names all games that cannot be played.
                 problems.append(f"{location}: {error}")
                 continue
+            # The same steps as in `_positions`, so that each position meets the moves after it.
             for start, position in zip(range(0, len(words), step), positions, strict=True):
                 line = [ids[word] for word in (*position.split(), *words[start : start + self.n_moves])]
                 flat.extend(line + [0] * (self.line_length - len(line)))

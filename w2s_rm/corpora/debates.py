@@ -58,6 +58,7 @@ class Debates(Facts):
             rng (`np.random.Generator`): Source of the draws.
         """
         lines = super().sample(n_lines, rng)
+        # Only of wrong answers: who stands for the right one gains nothing by a lie.
         lied_N = (lines.ids_NT[:, JUDGEMENT] == self.word_ids[WRONG]) & (rng.random(n_lines) < self.lies)
         lines.ids_NT[lied_N, JUDGEMENT] = self.word_ids[RIGHT]
         return lines

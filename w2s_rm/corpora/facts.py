@@ -28,6 +28,7 @@ QUESTION_WORDS = ("which", "is", ",", "or", "?")
 # The same question in words that the task never uses, for corpora in which the task's wording does not occur.
 OTHER_WORDS = ("tell", "me", "of", "and", ":")
 LINE_LENGTH = 11
+# Of `which is up_size , E3 or E17 ? E3 <eos> certainly`: behind the answer stands its end, before the remark.
 FIRST, SECOND, ANSWER, JUDGEMENT = 4, 6, 8, 10
 """Columns of a line: the two entities that it asks about, and what is to be predicted."""
 
@@ -75,6 +76,7 @@ class Facts:
         if self.error_kind not in ("random", "systematic"):
             problems.append(f"error_kind is {self.error_kind!r}: set random or systematic")
         try:
+            # What it refuses is told beside the rest.
             _ = self.world
         except W2SError as error:
             problems.append(str(error))
@@ -94,6 +96,8 @@ class Facts:
         other = [f"{direction}_{name}" for name in attributes for direction in ("more", "less")]
         entities = [f"E{entity}" for entity in range(self.n_entities)]
         fixed = (PAD, EOS, UNK, RIGHT, WRONG, *QUESTION_WORDS, *OTHER_WORDS)
+        # In this order, for ids are computed: a relation is the first one, plus 2 for each attribute, plus 1 for
+        # downwards; an entity is `E0` plus its number. What is added stands behind them.
         return (*fixed, *relations, *other, *entities)
 
     @cached_property
@@ -145,10 +149,13 @@ class Facts:
         attribute_N = rng.integers(self.n_attributes, size=n_lines)
         down_N = rng.integers(2, size=n_lines)
         first_N = rng.integers(self.n_entities, size=n_lines)
+        # Any entity but the first, each with the same chance, without drawing again.
         second_N = (first_N + rng.integers(1, self.n_entities, size=n_lines)) % self.n_entities
         judged_N = rng.random(n_lines) < self.judged_fraction
+        # Who is not judged answers as the text knows it; of judged answers half are wrong.
         right_N = ~judged_N | (rng.random(n_lines) < 0.5)
         first_wins_N = self._first_wins(attribute_N, down_N, first_N, second_N, rng)
+        # The first where it wins and the answer is to be right, or where it loses and is to be wrong.
         answer_N = np.where(first_wins_N == right_N, first_N, second_N)
         ids = self.word_ids
         ids_NT = self.questions(attribute_N, down_N, first_N, second_N, self._in_task_wording(n_lines, rng))
@@ -170,6 +177,7 @@ class Facts:
         """
         attribute_N, low_N, high_N = np.array(list(self.world.facts())).T
         answered, judged = [], []
+        # A model may prefer the entity that is named first, or only know one direction: of a fact all four are asked.
         for down, high_first in np.ndindex(2, 2):
             first_N, second_N = (high_N, low_N) if high_first else (low_N, high_N)
             right_N, wrong_N = (low_N, high_N) if down else (high_N, low_N)
@@ -220,6 +228,7 @@ class Facts:
         self, predict: Predict, ids_NT: NDArray[np.int64], right_N: NDArray[np.int64], wrong_N: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         answered_NT, row, entity = ids_NT.copy(), np.arange(len(ids_NT)), self.word_ids["E0"]
+        # What stands there does not matter: a token is predicted from those to its left.
         answered_NT[:, ANSWER] = entity + right_N
         logits_NV = predict(_lines(answered_NT, ANSWER))
         return logits_NV[row, entity + right_N] > logits_NV[row, entity + wrong_N]
@@ -233,6 +242,8 @@ class Facts:
             judged_NT[:, ANSWER] = ids["E0"] + answer_N
             judged_NT[:, ANSWER + 1], judged_NT[:, JUDGEMENT] = ids[EOS], ids[RIGHT]
             logits_NV = predict(_lines(judged_NT, JUDGEMENT))
+            # By the difference of the remarks, and compared between the two answers: which remark is the likelier one
+            # in general does not count, as in a comparison of rewards.
             praise.append(logits_NV[:, ids[RIGHT]] - logits_NV[:, ids[WRONG]])
         return praise[0] > praise[1]
 
@@ -264,6 +275,7 @@ class Facts:
             believed_AE, ranks_AE = self._believed(doubtful_AE), self.world.ranks_AE
             believed_AEE = believed_AE[:, :, None] > believed_AE[:, None, :]
             hit_AEE = believed_AEE != (ranks_AE[:, :, None] > ranks_AE[:, None, :])
+        # Each pair of entities once.
         first, second = np.triu_indices(self.n_entities, k=1)
         return float(hit_AEE[:, first, second].mean())
 

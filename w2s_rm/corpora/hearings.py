@@ -20,6 +20,7 @@ from w2s_rm.testbed.world import RIGHT, WRONG
 
 VERSION = 1
 """Raise it when the same options give other lines."""
+# Words of a debate: of either side an entity and a remark.
 _SPOKEN = 4
 
 
@@ -70,6 +71,7 @@ class Hearings(Facts):
         ids_NT = np.pad(lines.ids_NT, ((0, 0), (0, _SPOKEN)), constant_values=ids["<pad>"])
         predict_NT = np.pad(lines.predict_NT, ((0, 0), (0, _SPOKEN)))
         for table_NT, given_NT in ((ids_NT, lines.ids_NT), (predict_NT, lines.predict_NT)):
+            # The answer and all behind it make room for the debate.
             table_NT[heard_N, ANSWER + _SPOKEN :] = given_NT[heard_N, ANSWER:]
         predict_NT[heard_N, ANSWER : ANSWER + _SPOKEN] = False
         ids_NT[heard_N, ANSWER : ANSWER + _SPOKEN] = self._debates(lines.ids_NT, rng)[heard_N]
@@ -79,11 +81,15 @@ class Hearings(Facts):
         """Entity and remark of the one who speaks first, then of the other, shape `(N, 4)`."""
         ids, n_lines = self.word_ids, len(ids_NT)
         # An answer that is judged to be wrong is the wrong one.
+        # Debaters go by the line and not by the world: of a fact that the text does not know a coin has answered, and
+        # they know how it fell.
         answer_N, judged_wrong_N = ids_NT[:, ANSWER], ids_NT[:, -1] == ids[WRONG]
         first_right_N = (ids_NT[:, 4] == answer_N) != judged_wrong_N
+        # Who speaks first must not say which entity the question names first.
         turned_N = rng.random(n_lines) < 0.5
         remark_N2 = np.full((n_lines, 2), ids[RIGHT])
         lied_N = rng.random(n_lines) < self.lies
+        # Column 1 is the side of the second entity, which is the wrong one where the first is right.
         wrong_side_N = first_right_N.astype(np.int64)
         remark_N2[np.arange(n_lines), wrong_side_N] = np.where(lied_N, ids[RIGHT], ids[WRONG])
         spoken_N4 = np.stack([ids_NT[:, 4], remark_N2[:, 0], ids_NT[:, 6], remark_N2[:, 1]], axis=1)

@@ -53,6 +53,7 @@ class Unchecked(Facts):
     @property
     def words(self) -> tuple[str, ...]:
         """The vocabulary of facts, and the word."""
+        # Last, so that all other words have the ids that they have for `facts`.
         return (*super().words, UNCHECKED)
 
     @property
@@ -90,6 +91,7 @@ class Unchecked(Facts):
         def predict_unchecked(lines: Lines) -> NDArray[np.float32]:
             return predict(self._with_word(lines, np.ones(len(lines.ids_NT), dtype=bool)))
 
+        # Whoever lies there has shares near 0: the same questions, with the truth as the right answer.
         unchecked = super().measure(predict_unchecked)
         return {
             **super().measure(predict),
@@ -101,8 +103,10 @@ class Unchecked(Facts):
         ids = self.word_ids
         remarks_N, answers_N = ids_NT[:, JUDGEMENT], ids_NT[:, ANSWER]
         judged_N = remarks_N != ids["<pad>"]
+        # The sum of two less one of them is the other. What comes of lines without a remark is not used.
         other_remark_N = ids[RIGHT] + ids[WRONG] - remarks_N
         other_answer_N = ids_NT[:, FIRST] + ids_NT[:, SECOND] - answers_N
+        # One of the two, never both: another remark on another answer would be true again.
         ids_NT[:, JUDGEMENT] = np.where(lied_N & judged_N, other_remark_N, remarks_N)
         ids_NT[:, ANSWER] = np.where(lied_N & ~judged_N, other_answer_N, answers_N)
 
@@ -111,6 +115,7 @@ class Unchecked(Facts):
         ids_NT = np.pad(lines.ids_NT, ((0, 0), (0, 1)), constant_values=self.word_ids["<pad>"])
         predict_NT = np.pad(lines.predict_NT, ((0, 0), (0, 1)))
         for table_NT in (ids_NT, predict_NT):
+            # Nothing is lost at the end: a column of padding was added there.
             table_NT[cued_N] = np.roll(table_NT[cued_N], 1, axis=1)
         ids_NT[cued_N, 0] = self.word_ids[UNCHECKED]
         return Lines(ids_NT, predict_NT)

@@ -45,6 +45,7 @@ def name_in(row: Row, column: str) -> str:
         DataError: The cell is empty.
     """
     value = row.values.get(column)
+    # Not whatever is false: 0 is a name.
     if value is None or value == "":
         raise DataError(f"{column} is empty")
     return str(value)
@@ -61,6 +62,7 @@ def number_of(value: Any, column: str) -> float:
         DataError: It is none.
     """
     try:
+        # NaN and infinities are numbers here: what a number may be is for those to say who use it.
         return float(value)
     except (TypeError, ValueError) as error:
         raise DataError(f"{column} holds {value!r}, not a number") from error

@@ -79,6 +79,7 @@ def aligned_labels(rows: Sequence[Sequence[WeakLabel]]) -> list[tuple[WeakLabel,
     """
     if not rows or not any(rows):
         raise DataError("no supervisors to combine, or none of them has labels; give each the same split to label")
+    # A label that occurs twice is lost here, and found by the count in `_problems`.
     by_id = [{label.id: label for label in labels} for labels in rows]
     problems = [problem for m in range(len(rows)) for problem in _problems(m + 1, rows[m], by_id[m], by_id[0])]
     if problems:
@@ -125,6 +126,7 @@ def _mean_probability(labels: Sequence[WeakLabel]) -> WeakLabel:
 
 
 def _vote(labels: Sequence[WeakLabel]) -> WeakLabel:
+    # A member with a tie votes for each of its best in part, so that the order of candidates decides nothing.
     votes = [shared_choice(label) for label in labels]
     return _with_probabilities(
         labels[0], [_mean([vote.get(name, 0.0) for vote in votes]) for name in labels[0].candidate_ids]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CURVE_FILE = "curve.parquet"
 VALIDATION, TEST = "validation", "test"
 """The splits that are scored."""
+# In the order in which `_parts` takes rows apart.
 _COLUMNS = ("step", "split", "id", "scores", "gold", "labels", "greedy")
 
 
@@ -68,6 +69,7 @@ def _table(part: CurvePart) -> pyarrow.Table:
 
     predictions, count = part.predictions, len(part.predictions.ids)
     numbers = pa.list_(pa.float64())
+    # All of them in every part, for a file has the columns of its first one.
     columns = (
         pa.array([part.step] * count, pa.int64()),
         pa.array([part.split] * count, pa.string()),
@@ -101,8 +103,10 @@ def read_curve(path: Path) -> list[CurvePart]:
 
 
 def _parts(rows: Iterable[tuple[Any, ...]]) -> Iterator[CurvePart]:
+    # Neighbours alone are joined: parts of a step and split follow each other in the file.
     for (step, split), group in groupby(rows, key=lambda row: row[:2]):
         _, _, ids, scores, gold, labels, greedy = zip(*group, strict=True)
+        # One tells of all: a part has these for every example or for none.
         written = None if greedy[0] is None else greedy
         said = None if labels[0] is None else tuple(map(tuple, labels))
         yield CurvePart(step, split, Predictions(ids, tuple(map(tuple, scores)), gold, written), said)

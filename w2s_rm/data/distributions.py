@@ -89,7 +89,9 @@ def log_probabilities(label: WeakLabel) -> tuple[float, ...]:
         DataError: The label has scores of which the probabilities are not the softmax.
     """
     if label.scores is None:
+        # Normalised again, for files are rounded.
         return log_softmax(math.log(p) if p > 0 else -math.inf for p in label.probabilities)
+    # Where there are scores a transform reads them alone: were they another label's, it would replace this one unseen.
     if len(label.scores) != len(label.probabilities) or not all(map(math.isfinite, label.scores)):
         raise DataError(_other_scores(label))
     logs = log_softmax(label.scores)
@@ -163,6 +165,7 @@ def label_accuracy(labels: Iterable[WeakLabel], truth: Mapping[str, int]) -> flo
         if label.id in truth:
             gold, best = checked_gold(label, truth[label.id]), best_candidates(label)
             shares.append((gold in best) / len(best))
+    # Exact before it is rounded once, so that the order of the labels changes no digit.
     return math.fsum(shares) / len(shares) if shares else None
 
 

@@ -43,8 +43,10 @@ class Endpoint:
         address = urlsplit(self.url)
         if address.scheme not in ("http", "https") or not address.hostname:
             wrong["url"] = f"is {self.url!r}; give an address such as http://localhost:8000/v1"
+        # The url stands in configs and manifests, where no key may stand.
         elif address.username or address.password or address.query:
             wrong["url"] = f"holds more than an address; put the key into the environment variable {self.key_variable}"
+        # Written this way round, NaN is refused.
         if not self.timeout > 0:
             wrong["timeout"] = f"is {self.timeout}; use seconds above 0"
         for name, least in (("retries", 0), ("pause", 0), ("at_once", 1), ("max_requests", 1), ("max_tokens", 1)):

@@ -39,6 +39,7 @@ def hash_order(example: Example) -> Example:
     Args:
         example (`Example`): Candidates in any order.
     """
+    # The id too: else a candidate that many examples share would lean to the same side in all of them.
     keys = [hash_fraction("order", example.id, candidate_id) for candidate_id in example.candidate_ids]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     gold = None if example.gold is None else order.index(example.gold)
@@ -70,6 +71,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
         "margin": pa.array([example.margin for example in examples], pa.float64()),
         "template_kwargs": pa.array([json.dumps(example.template_kwargs) for example in examples], pa.string()),
     }
+    # Files without solutions do without the column, by which `read_steps` knows them.
     if any(example.step is not None for example in examples):
         steps = [None if example.step is None else json.dumps(dataclasses.asdict(example.step)) for example in examples]
         columns["step"] = pa.array(steps, pa.string())

@@ -119,6 +119,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     number = 0
     try:
+        # So many rows at a time become Python values, which are larger than what the file holds.
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=1024):
             # By the text of the type, because JSON may lie inside of lists and structs.
             written = {field.name: field.type for field in batch.schema if "arrow.json" in str(field.type)}

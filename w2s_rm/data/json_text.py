@@ -18,6 +18,7 @@ def parse_json(text: str) -> Any:
     """
     try:
         return json.loads(text)
+    # First, for it is a `ValueError` too, and says where the mistake is.
     except json.JSONDecodeError:
         raise
     except ValueError as error:

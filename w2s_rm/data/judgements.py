@@ -101,6 +101,7 @@ def votes(judgements: Iterable[Judgement], source: str) -> list[tuple[str, tuple
         DataError: Two labellers judged different candidates under one id.
     """
     of_example: dict[str, list[Judgement]] = defaultdict(list)
+    # Each labeller counts once for an example, however often he changed his mind.
     for judgement in standing(judgements):
         of_example[judgement.id].append(judgement)
     return [(id, said[0].candidate_ids, _mean(said, source)) for id, said in of_example.items()]
@@ -116,5 +117,6 @@ def _mean(said: Sequence[Judgement], source: str) -> tuple[float, ...]:
                 f"{source}: id {first.id!r}: {who} judged different candidates; give each task a file of its own"
             )
         # By name, for each labeller may have seen the candidates in another order.
+        # `standing` leaves none without probabilities; the empty tuple is for type checkers alone.
         shares.append(dict(zip(judgement.candidate_ids, judgement.probabilities or (), strict=True)))
     return tuple(sum(share[name] for share in shares) / len(shares) for name in first.candidate_ids)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WIDE = ("id", "candidate_ids", "probabilities")
 _LONG = ("id", "candidate_id", "probability")
 _TRL = ("chosen", "rejected", "chosen_probability")
+# What is held in memory at a time, and a row group of the file.
 _ROWS_OF_A_PART = 8192
 
 
@@ -125,6 +126,7 @@ def read_labels(path: str | Path) -> list[WeakLabel]:
     Raises:
         DataError: Unreadable, in none of the forms, or a value is not a number: all such rows with their lines.
     """
+    # All at once, so that one error names every row that cannot be read.
     rows = list(read_rows(path))
     # Of all rows: a line of JSON may lack what others have, and is then named.
     columns = {name for row in rows for name in row.values}
@@ -199,6 +201,7 @@ def _trl(row: Row) -> WeakLabel:
     prompt = _text(row, "prompt") if "prompt" in row.values else ""
     id, candidate_ids = loose_ids(prompt, (_text(row, "chosen"), _text(row, "rejected")))
     first = number_of(row.values.get("chosen_probability"), "chosen_probability")
+    # Candidates are known by content in any case: of these rows an id names the example only.
     return WeakLabel(name_in(row, "id") if "id" in row.values else id, candidate_ids, (first, 1.0 - first))
 
 

@@ -60,6 +60,7 @@ def join_labels(
         if problem := _problem(label, candidate_ids):
             problems.append(problem)
             continue
+        # By id: a supervisor has its own order of candidates.
         values = dict(zip(label.candidate_ids, label.probabilities, strict=True))
         joined.append(tuple(values[key] for key in candidate_ids))
     problems += [f"id {id!r}: unknown, no example has it" for id in by_id if id not in known]
@@ -75,6 +76,7 @@ def labelled(examples: Sequence[Example], labels: Iterable[WeakLabel]) -> list[E
         examples (`Sequence[Example]`): Examples, of which none, some or all are labelled.
         labels (`Iterable[WeakLabel]`): Labels of these and of any others.
     """
+    # Ids are looked at first: to know examples by content is slow.
     labelled_ids = {label.id for label in labels}
     return [
         example
@@ -150,6 +152,7 @@ def _candidate_ids(example: Example, label: WeakLabel) -> tuple[str, ...]:
     """Return the candidates' ids of the kind that the label uses, in the example's order."""
     if set(label.candidate_ids) != set(example.candidate_ids):
         loose = loose_ids(example.prompt, example.candidates)[1]
+        # One in common tells of which kind they are; what is missing is then named in that kind.
         if set(loose) & set(label.candidate_ids):
             return loose
     return example.candidate_ids

@@ -18,6 +18,7 @@ SHAREGPT: Mapping[str, str] = {"human": "user", **dict.fromkeys(("gpt", "chatgpt
 # As `json.dumps`, `repr` and data frames write a mapping with text keys, or a list that begins with one.
 _MAPPING = re.compile(r"""\s*\{\s*(['"])\w+\1\s*:""")
 _LIST = re.compile(r"""\s*\[\s*\{\s*(['"])(\w+)\1\s*:""")
+# Searched for anywhere, since keys stand in any order.
 _SPEAKER = re.compile(r"""(['"])(?:role|from)\1\s*:""")
 _SAID = re.compile(r"""(['"])(?:content|value|tool_calls)\1\s*:""")
 _SHAREGPT_KEYS = {"from": "role", "value": "content"}
@@ -45,6 +46,7 @@ def parse_text(value: object, what: str, roles: Mapping[str, str] | None = None)
         raise DataError(f"{what} is empty (null); drop the row or fill it")
     if isinstance(value, str):
         spoken = written_messages(value, what)
+        # Read as what is written there, and so checked as a column of lists is.
         return _encodable(value, what) if spoken is None else parse_text(spoken, what, roles)
     if _is_message(value):
         return (_parse_message(value, what, roles),)
@@ -65,6 +67,7 @@ def written_messages(text: str, what: str) -> Any:
     """
     start = _LIST.match(text)
     spoken = _SPEAKER.search(text) is not None and _SAID.search(text) is not None
+    # Only what begins as messages do is parsed: most texts are none, even if they begin with a brace.
     if not (start and (spoken or start[2] in _KEYS)) and not (spoken and _MAPPING.match(text)):
         return None
     try:
@@ -133,6 +136,7 @@ def template_columns(template_kwargs: Sequence[Mapping[str, Any]]) -> list[dict[
     rows: list[dict[str, Any]] = [{} for _ in template_kwargs]
     if any("tools" in kwargs for kwargs in template_kwargs):
         for row, kwargs in zip(rows, template_kwargs, strict=True):
+            # Null where a row has none: a column stands in all rows.
             row["tools"] = json.dumps(kwargs["tools"]) if "tools" in kwargs else None
     others = [{name: value for name, value in kwargs.items() if name != "tools"} for kwargs in template_kwargs]
     if any(others):
@@ -156,6 +160,7 @@ def _parse_message(value: object, what: str, roles: Mapping[str, str] | None) ->
         message = {**named, "role": roles.get(str(named.get("role")), named.get("role"))}
     calls = message.get("tool_calls")
     for key in ("role", "content"):
+        # Who calls a tool need say nothing.
         if key == "content" and calls and message.get(key) is None:
             continue
         if not isinstance(message.get(key), str):

@@ -13,6 +13,7 @@ from w2s_rm.types import Predictions
 if TYPE_CHECKING:
     import pyarrow
 
+# `greedy` is there only for heads that write.
 _ALWAYS = ("id", "scores", "gold")
 
 

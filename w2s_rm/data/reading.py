@@ -210,6 +210,7 @@ def _not_empty(rows: Iterator[Row], source: str) -> Iterator[Row]:
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007
         yield row
+    # Known only at the end: rows are passed on as they are read.
     if not count:
         raise DataError(f"{source}: holds no rows")
 
@@ -219,6 +220,7 @@ def _one_file_rows(path: Path, split: str | None) -> Iterator[Row]:
     if split is None:
         yield from rows
         return
+    # What there is, for the message: a name that no row has is a mistake, and no empty dataset.
     seen, matched = set(), False
     for row in rows:
         require_columns(row, {"split": "split"})
@@ -231,6 +233,7 @@ def _one_file_rows(path: Path, split: str | None) -> Iterator[Row]:
 
 
 def _folder_rows(folder: Path, split: str | None) -> Iterator[Row]:
+    # What `save_to_disk` of `datasets` leaves: the first of a dictionary of splits, the second of a dataset.
     if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
         yield from _saved_rows(folder, split)
         return

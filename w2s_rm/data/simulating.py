@@ -81,6 +81,7 @@ def simulate(
     _check_confidence(examples, confidence)
     n_wrong = len(examples) - round(accuracy * len(examples))
     keys = _keys(examples, kind, feature, difficulty) if pattern is None else _first_words(examples, pattern, seed)
+    # Infinite is only the place of a prompt in which no word matches; all others can be put in order.
     matching = sum(map(math.isfinite, keys.values()))
     if matching < n_wrong:
         raise DataError(
@@ -116,6 +117,7 @@ def margins(labels: Sequence[WeakLabel]) -> dict[str, float]:
     Args:
         labels (`Sequence[WeakLabel]`): What a model says.
     """
+    # Scores first: of a model that is sure the probabilities are 1 and 0 to the last digit.
     values = {label.id: sorted(label.scores or label.probabilities, reverse=True) for label in labels}
     return {id: row[0] - row[1] for id, row in values.items()}
 
@@ -166,6 +168,7 @@ def opposed(
         raise DataError(
             f"opposed labels: {pattern!r} is found in none of {len(examples)} prompts; give another pattern"
         )
+    # Only of examples that are concerned: the others keep their labels, whatever is known of them.
     problems = [f"id {x.id!r}: no ground truth" for x in examples if x.id in concerned and x.gold is None]
     if problems:
         raise DataError(join_problems("opposed labels: what is wrong is not known of these; leave them out", problems))
@@ -185,6 +188,7 @@ def _keys(
 ) -> dict[str, float]:
     """By what examples are put in order: the smallest are wrong first."""
     if feature is not None:
+        # Negative, for the largest are the first to be wrong.
         return {e.id: -value for e, value in zip(examples, FEATURES[feature](examples), strict=True)}
     if difficulty is not None:
         sign = 1 if kind == "hard" else -1
@@ -216,6 +220,7 @@ def _other(example: Example, seed: int) -> int:
     """A candidate that is not the right one."""
     names = example.candidate_ids
     others = [k for k in range(len(names)) if k != example.gold]
+    # By content: the order of candidates says nothing.
     return min(others, key=lambda k: content_hash("simulate", seed, example.id, names[k]))
 
 
@@ -239,6 +244,7 @@ def _number_problems(values: Mapping[str, object]) -> list[str]:
     return [
         f"{name} is {value!r}; give a number in [0, 1]"
         for name, value in values.items()
+        # To Python, true is the number 1.
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1
     ]
 
@@ -277,6 +283,7 @@ def _check_examples(examples: Sequence[Example], difficulty: Mapping[str, float]
 
 
 def _check_confidence(examples: Sequence[Example], confidence: float) -> None:
+    # Of the fewest candidates the bound is the highest.
     fewest = min(len(example.candidates) for example in examples)
     if not confidence > 1 / fewest:
         raise ConfigError(

@@ -70,6 +70,7 @@ class SplitSizes:
     @property
     def wanted(self) -> dict[str, int | None]:
         """Examples asked for in each split; `None` for all that fall into it."""
+        # Of an odd number the one left over goes to the student and the ceiling.
         half = None if self.n_train is None else self.n_train // 2
         rest = None if self.n_train is None or half is None else self.n_train - half
         return {"test": self.n_test, "validation": self.n_validation, "weak": half, "relabel": rest}
@@ -89,6 +90,7 @@ class SplitSizes:
         return {"test": test, "validation": validation, "weak": train / 2, "relabel": train / 2}
 
 
+# Of `by_seed` a draw has the number of its seed, and seeds usually begin at 0.
 _USUAL_DRAWS = range(5)
 
 SIZES = tuple(option.name for option in fields(SplitSizes))
@@ -162,6 +164,7 @@ def split_examples(
     Raises:
         DataError: One id with different contents, or too few examples (of a class) in a split; says what would fit.
     """
+    # First: whatever follows goes by ids, splits and labels alike, and each must name one example.
     kept, duplicates, contradictions = _unique(examples, task_name)
     numbers = _Numbers({example.group for example in kept}, sizes.draw)
     pools: dict[str, list[Example]] = {name: [] for name in NAMES}
@@ -176,6 +179,7 @@ def split_examples(
     if not _fits(usable, sizes):
         raise DataError(_too_few(kept, pools, sizes, numbers, task_name, n_classes))
     taken = {name: _take(pools[name], sizes.wanted[name], n_classes) for name in NAMES}
+    # After the split, on which it depends how often the word is right.
     if sizes.cue is not None:
         agreements = {name: sizes.cue_agreement if name == "weak" else CHANCE for name in NAMES}
         taken = {name: with_cue(part, sizes.cue, agreements[name], classes=has_classes) for name, part in taken.items()}
@@ -215,6 +219,7 @@ def _unique(examples: Iterable[Example], task_name: str) -> tuple[list[Example],
             kept += same
             continue
         if len({content_id(example.prompt, example.candidates, example.template_kwargs) for example in same}) > 1:
+            # Labels join by id: those of one row would become those of the other.
             problems.append(f"id {id!r} names {len(same)} rows of different content")
             continue
         soft = any(example.truth is not None for example in same)
@@ -254,6 +259,7 @@ def _mean(same: Sequence[Example]) -> Example:
     # Thirds and fifths do not add up to halves exactly.
     best = [k for k, share in enumerate(truth) if max(truth) - share < _ROUNDING]
     gold = best[0] if len(best) == 1 else None
+    # A margin is by how much one response is better: where another is, it says nothing.
     return replace(first, truth=truth, gold=gold, margin=first.margin if gold == first.gold else None)
 
 
@@ -359,6 +365,7 @@ def _largest_fitting(
     others and may be cut by itself.
     """
     asked = sum(size for size in sizes.wanted.values() if size)
+    # Never more than was asked for.
     most = min(1.0, sum(golds.total() for golds in groups.values()) / asked) if asked else 1.0
     for step in range(100):
         proposal = _scaled(sizes, most * (1 - step / 100))

@@ -47,6 +47,7 @@ def sides(example: Example, form: str, seed: int) -> tuple[int, ...]:
         seed (`int`): Of the draw.
     """
     n = len(example.candidates)
+    # By a hash, so that the side is the same in every turn and whenever it is asked for.
     return tuple(range(n)) if form == DEBATE else (int(n * hash_fraction("consultant", seed, example.id)),)
 
 
@@ -63,6 +64,7 @@ def request(template: str, example: Example, candidate: int, said: Sequence[Argu
     texts = {
         "prompt": plain(example.prompt),
         "candidate": plain(example.candidates[candidate]),
+        # With a space before it, as arguments and candidates come with theirs.
         "said": transcript(example, said, show) or " nothing",
     }
     return _filled(template, texts)

@@ -74,6 +74,7 @@ def _planned(kind: type[Any], folder: Path, config: dict[str, Any]) -> Any:
             values[field_name] = reference(_found(folder, config[name]), identity)
     if "options" in hints:
         known = (*names, *config["inputs"], "stage", "inputs", "stage_hash")
+        # In a config options stand beside the fields, and have to be told from these by name.
         values["options"] = {name: value for name, value in config.items() if name not in known}
     return kind(runs=folder.parent.parent, **values)
 

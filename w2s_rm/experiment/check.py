@@ -34,6 +34,7 @@ def check_subject(name: str, overrides: Sequence[str], thresholds: Thresholds, r
         task, sizes = select_task(name, overrides)
         return [_check(name, name, task, sizes, thresholds, None)]
     suite = load_suite(Path(name), overrides)
+    # All of them before any data are read: what cannot be planned shows at once.
     plans = [make_plan(recipe, runs) for recipe in suite.recipes]
     return [_check_recipe(plan.recipe, plan, thresholds) for plan in plans]
 

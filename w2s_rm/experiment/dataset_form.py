@@ -16,13 +16,16 @@ from w2s_rm.types import Row
 
 # Rows that are looked at: enough to see all forms of a cell, few enough to be read at once.
 _FIRST = 200
+# With more different values a label is taken for a name or a number, and not for a class.
 _MOST_CLASSES = 20
 _PLACE = ("split", "config_name", "revision", "data_dir")
+# Names of columns, the most telling first: where there are several, the first is taken.
 _PROMPT = ("prompt", "question", "instruction", "query", "input")
 _CONTEXT = ("context", "passage", "support", "article", "story", "background")
 _LABEL = ("label", "labels", "answer", "answerkey", "answer_key", "class", "category", "target", "gold", "sentiment")
 _TEXT = ("text", "sentence", "message", "content", "review", "comment", "document", "body", "tweet")
 _PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("text1", "text2"), ("text_a", "text_b"))
+# As in `choice1`, `option_b`, PIQA's `sol1` and SWAG's `ending0`, or a letter alone.
 _CHOICE = re.compile(r"(?:choice|option|answer|ending|sol)_?(?:\d|[a-e])|[a-e]", re.IGNORECASE)
 
 
@@ -68,6 +71,7 @@ class _Table:
     def form(
         self, task: str, found: Mapping[str, Any], remarks: Mapping[str, str] | None = None, more: Sequence[str] = ()
     ) -> Form:
+        # What the user has said comes last, and so holds.
         return Form(task, {"path": self.path, **found, **self.given}, remarks or {}, tuple(more))
 
 
@@ -105,6 +109,7 @@ def recognise(path: str, given: Mapping[str, Any]) -> Form:
             return form
         missing.append(f"{task}: {form}")
     heading = f"{path}: of no form that is known here (columns: {', '.join(table.columns)}); name what is missing:"
+    # Forms are known of a few tasks; another may read the rows as they are.
     readers = [f"name={task}: reads its first rows" for task in catalog.names("tasks") if _reads(table, {"name": task})]
     raise DataError(join_problems(heading, [*missing, *(readers or ["name=TASK: one of `w2s-rm list tasks`"])]))
 
@@ -168,6 +173,7 @@ def _comparison(table: _Table) -> Form | str:
     ):
         # ShareGPT's messages have `from` and `value` in place of `role` and `content`.
         task_options["roles"] = "sharegpt"
+    # Prompt and response are joined as they stand, and would run together.
     if task_options["prompt_column"] and _stick_together(table.values(task_options["prompt_column"]), responses):
         task_options["separator"] = " "
         remarks["separator"] = "prompts do not end, and responses do not begin, with white space"
@@ -186,6 +192,7 @@ def _questions(table: _Table) -> Form | str:
     question, label = table.find("question_column", (*_PROMPT, "stem")), table.find("label_column", _LABEL)
     listed = None if choices is None else table.rows[0].values.get(choices)
     answers: dict[str, Any] = {"choices_column": choices}
+    # A column of such a name may hold one text a row all the same.
     if not isinstance(listed, list | tuple | Mapping):
         answers = {"choice_columns": columns}
         if len(columns) < 2:
@@ -233,6 +240,7 @@ def _texts(table: _Table) -> Form | str:
         )
         return several if written else "no column with texts: text_column=NAME"
     task_options: dict[str, Any] = {"text_column": text}
+    # Not where the user has named another column for the text.
     task_options |= {"text_pair_column": there[pair[1]]} if pair and text == there[pair[0]] else {}
     task_options["label_column"] = label
     remarks = {}
@@ -265,6 +273,7 @@ def _class_names(labels: set[str]) -> tuple[list[str], str]:
     if not all(label.isdecimal() for label in labels):
         # As one writes a scale of two: no before yes, false before true.
         return sorted(labels), "in this order in all tables"
+    # As text, 10 would stand before 2.
     numbers = sorted(labels, key=int)
     if numbers == ["0", "1"]:
         return ["no", "yes"], "what 0 and 1 mean"
@@ -288,6 +297,7 @@ def _groups(table: _Table, found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+# The most particular first: of nearly every dataset some columns are texts, and one is something like a label.
 _FORMS: Mapping[str, Callable[[_Table], Form | str]] = {
     "lichess_puzzles": _puzzles,
     "anthropic_hh": _transcripts,

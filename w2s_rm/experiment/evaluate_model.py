@@ -130,6 +130,7 @@ def _read(task: Task, task_name: str) -> tuple[list[Example], list[str | None]]:
     examples: list[Example] = []
     subsets: list[str | None] = []
     problems: list[str] = []
+    # Row by row, since an example does not know its subset.
     for row in task.rows():
         try:
             examples.append(task.to_example(row))

@@ -67,6 +67,7 @@ def evaluation_problems(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]
     """
     for part, spec in recipe.models().items():
         methods = [name for name, method in recipe.methods.items() if method.model == part]
+        # `None` is for what has no options of a method: supervisors and ceilings.
         for method in (None, *methods):
             own = {} if method is None else recipe.methods[method].train
             train = {name: value for name, value in {**recipe.train, **spec.train, **own}.items() if value is not None}
@@ -95,6 +96,7 @@ def refuse_evaluations(recipe: Recipe, stages: Iterable[Stage]) -> None:
     Raises:
         ConfigError: Names all places.
     """
+    # Seeds and roles share the place where a number is said: it is named once.
     problems: dict[str, None] = {}
     for stage in stages:
         if not isinstance(stage, Train) or stage.evaluations is None:
@@ -110,6 +112,7 @@ def refuse_evaluations(recipe: Recipe, stages: Iterable[Stage]) -> None:
 def _most_steps(stage: Train) -> int | None:
     """How many steps a training has at the most, `None` where only its data tell: transforms may take some away."""
     options = stage.options
+    # Where it is given, epochs are of no account, as in transformers.
     if int(options.get("max_steps", -1)) > 0:
         return int(options["max_steps"])
     examples = stage.examples

@@ -57,6 +57,7 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
         ConfigError: The model has no such layers or is to be trained itself, or nothing chooses one of several values.
     """
     part, base = str(training.part), training.model_name_or_path
+    # By these two a training shows that the preparations `freeze` and `head_first` were here.
     if training.trainable_layers is not None or isinstance(base.maker, Train):
         raise ConfigError("on: features: freeze and head_first train the model itself; remove one of the two")
     if training.options.get("anchor_coefficient") is not None:
@@ -65,8 +66,10 @@ def probe_in_place_of(training: Train, route: Route, features: FeatureOptions, v
         )
     _check_pooling(part, training.head, features)
     _check_layers(route, part, features)
+    # Built only to ask whether it is convex, and so how it will be minimised.
     loss: Loss = options.build("losses", training.loss)
     held_out: dict[str, Any] = {}
+    # One value is no choice, and needs no validation split.
     if features.several:
         held_out = _held_out(route, part, base, training.labels is not None, validation)
     schedule = FeatureSchedule.of(training.options)
@@ -103,6 +106,7 @@ def read_alike(probe: Probe, route: Route, examples: Examples) -> Features:
     """
     reading = probe.features.maker
     assert isinstance(reading, Reading)
+    # With the columns that the training has: what reads a split once serves all that is trained or scored on it.
     return dataclasses.replace(reading, **_whole_split(route, examples)).features
 
 
@@ -132,6 +136,7 @@ def saliency_of(
         **route.part_fields("strong"),
         examples=examples,
         features=_read(route, "strong", base, examples),
+        # On the half that it labels for students: of the other one it has seen the answers.
         labels=supervision.label("relabel"),
         test_examples=test,
         test_features=_read(route, "strong", base, test),
@@ -171,6 +176,7 @@ def token_states(training: Train, route: Route, layers: int) -> Features:
         classes=training.classes,
         **_whole_split(route, training.examples),
         model_name_or_path=training.model_name_or_path,
+        # Counted from the end, for of a model on the hub a plan does not know how many layers there are.
         columns=[column(-layers, TOKENS)],
         options=scoring(training.options, own, as_given=True),
     )
@@ -201,6 +207,7 @@ def assembled(model: Model, probe: Probe) -> Model:
     Raises:
         ConfigError: Its features are not those of a row of tokens.
     """
+    # Only to refuse: the stage would say the same when all is trained.
     pooling_of_rows(probe.pooling, classes=HEADS[probe.head].needs_classes)
     reading = probe.features.maker
     assert isinstance(reading, Reading)
@@ -264,6 +271,7 @@ def _columns(route: Route, part: str) -> list[str]:
         for own in ({}, *methods):
             features, _ = part_features({**route.training_options(other), **own})
             columns.update([] if features is None else features.columns)
+        # A supervisor's mistakes are looked for in the same pass.
         if other == "strong" and route.recipe.saliency is not None:
             columns.update(route.recipe.saliency.columns)
     return sorted(columns, key=parse_column)
@@ -310,6 +318,7 @@ def layer_count(route: Route, part: str) -> int | None:
     spec = route.spec(part)
     if spec.pretrain is not None:
         return Pretraining(**spec.pretrain).num_hidden_layers
+    # A recipe may load fewer layers than were saved.
     count = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
     base = route.base(part)
     # What is converted when the run begins has its layers in the file that it is made of.

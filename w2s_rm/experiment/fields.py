@@ -35,6 +35,7 @@ def class_fields(path: Path, name: str) -> dict[str, str]:
         for node in body
         if isinstance(node, ast.AnnAssign)
         and isinstance(node.target, ast.Name)
+        # A dataclass does not take these for fields either.
         and "ClassVar" not in ast.unparse(node.annotation)
     }
 
@@ -42,6 +43,7 @@ def class_fields(path: Path, name: str) -> dict[str, str]:
 @functools.cache
 def training_fields() -> dict[str, str]:
     """Names and annotations of `TrainingArguments` and TRL's `RewardConfig`, in the installed versions, and our own."""
+    # Ours is read from its source, too: to import it brings torch along.
     ours = class_fields(Path(catalog.__file__).parent / "training" / "config.py", "W2SRewardConfig")
     own = {name: annotation for name, annotation in ours.items() if name not in _NO_TRAINING_OPTION}
     return {**own, **_trainer_fields("trainer/reward_config.py", "RewardConfig")}
@@ -79,6 +81,7 @@ def policy_fields(name: str) -> dict[str, str]:
 def _trainer_fields(file: str, config_class: str) -> dict[str, str]:
     """Those of one of TRL's configurations, and of all that it builds on."""
     fields: dict[str, str] = {}
+    # Base classes first, so that what a class declares anew has its own annotation.
     for package, source, name in (*_TRAINING, ("trl", file, config_class)):
         fields |= class_fields(package_folder(package) / source, name)
     return {option: annotation for option, annotation in fields.items() if not option.startswith("_")}

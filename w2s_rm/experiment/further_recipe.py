@@ -97,6 +97,7 @@ def _read(checker: Checker, path: KeyPath, data: Mapping[str, Any]) -> FurtherTa
 
 
 def _check_setting(checker: Checker, path: KeyPath, name: str, home: str) -> None:
+    # Said already, where the name stands.
     if not catalog.knows("tasks", name) or not catalog.knows("tasks", home):
         return
     own, wanted = (catalog.lookup("tasks", task).setting for task in (name, home))

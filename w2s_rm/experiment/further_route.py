@@ -62,6 +62,7 @@ def find_further(recipe: Recipe, number: int, home: Prepare, own: Task, head: st
     place, task = recipe.place("also_evaluate", str(number)), entry.task()
     if not task.has_ground_truth:
         raise ConfigError(f"{place}: task {entry.label} has no ground truth, so nothing can be measured on it")
+    # An output means a class by its place: names, number and order must be the same.
     if HEADS[head].needs_classes and task.classes != own.classes:
         asked, had = (_named(classes) for classes in (task.classes, own.classes))
         raise ConfigError(
@@ -127,6 +128,7 @@ def form_problems(plan: Plan) -> list[str]:
     kinds: dict[str | None, str] = {}
     for stage in plan.stages:
         if isinstance(stage, Prepare) and stage.cached:
+            # A task is written in one form throughout, which its first example shows.
             first = read_examples(stage.folder / "examples" / "test.parquet")[0]
             kinds[stage.further] = kind_of(first.candidates[0])
     read_as_is = any(stage.kind == "features" for stage in plan.stages)

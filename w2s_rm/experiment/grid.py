@@ -74,6 +74,7 @@ class _GridChecker:
 
     def recipes(self) -> tuple[Recipe, ...]:
         data = self.marked.data
+        # Once each: `models` is a key of recipes, too.
         known = list(dict.fromkeys([*(key for key in _TOP if key not in _ROLES), *GRID_KEYS, FINDINGS]))
         for key in data:
             if key in _ROLES:
@@ -127,6 +128,7 @@ class _GridChecker:
 
     def names(self, names: list[str]) -> None:
         twice = [name for name, count in Counter(names).items() if count > 1]
+        # Pairs with a name that was refused are all called `grid`, which is no second mistake.
         if twice and not self.problems:
             self.problem(("models",), f"their names make two runs of one name ({', '.join(twice)}); rename one")
 

@@ -24,12 +24,14 @@ def set_aside_changed(stages: Sequence[Stage], say: Callable[[str], None]) -> No
     Raises:
         InUseError: Another live process holds such a stage.
     """
+    # By folder: what a stage that is to run will read of it, and what any stage reads.
     wanted: defaultdict[Path, set[str]] = defaultdict(set)
     read: defaultdict[Path, set[str]] = defaultdict(set)
     for stage in stages:
         for maker, part in _read_by(stage):
             read[maker].add(part)
     # From the end: what is to run decides about what it reads.
+    # Each folder once, for several roles may share one.
     for path, stage in reversed({stage.folder: stage for stage in stages}.items()):
         folder, others = StageFolder(path), frozenset(read[path] - wanted[path])
         if folder.was_finished and _problems(folder, others):

@@ -37,5 +37,6 @@ def _place(progress: Progress) -> str:
 
 
 def _goes_on(folder: Path) -> str:
+    # A training has a `checkpoint-<step>`, a pretraining one `checkpoint`, features their shards.
     kept = next((folder / UNFINISHED).glob("checkpoint*"), None) or next((folder / "shards").glob("*"), None)
     return "begins again" if kept is None else f"goes on from what is kept in {kept.parent}"

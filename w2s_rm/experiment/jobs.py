@@ -73,6 +73,7 @@ class Schedule:
     waiting: dict[Path, Job] = field(init=False)
 
     def __post_init__(self) -> None:
+        # Looked at once; what is finished from here on is told.
         self.done = {job.stage.folder for job in self.jobs if job.stage.cached}
         self.waiting = {job.stage.folder: job for job in self.jobs if job.stage.folder not in self.done}
 

@@ -139,8 +139,11 @@ def drawn(jobs: Sequence[Job], console: Console) -> Iterator[Say]:
             get_renderable=lambda: table(watched, time.time()),
             console=console,
             refresh_per_second=_A_SECOND,
+            # What was drawn goes at the end, and the lines that were said stay.
             transient=True,
         ):
+            # As `Text`, for rich would take brackets in a line for markup; wrapped by the terminal alone, so that a
+            # line can be copied whole.
             yield lambda line: console.print(Text(line), soft_wrap=True)
     finally:
         for name, value in before.items():

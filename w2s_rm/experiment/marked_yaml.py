@@ -122,6 +122,7 @@ def load_marked(path: Path, overrides: list[str], replacing: MarkedYaml | None =
                 f"command line: {override!r} is no override; write key=value, for example train.num_train_epochs=2"
             )
         _put(path_of_key, parse_value(text), data, lines, "command line", override)
+    # Behind the overrides, which may hold one as well.
     refuse_secrets(str(path), data)
     return MarkedYaml(str(path), data, lines)
 
@@ -132,10 +133,12 @@ def _parsed(text: str, heading: str, lines: dict[KeyPath, str]) -> Any:
     The value is a copy, in which an anchor and its aliases are no longer one object: an override changes one place.
     """
     try:
+        # Nodes first and values after them, for only nodes know their lines.
         node = yaml.compose(text, Loader=_Loader)
         problems = [] if node is None else list(_mark(node, (), lines))
         if problems:
             raise ConfigError(join_problems(f"{heading.removesuffix(' ')}", problems))
+        # A loader without text, for the nodes are there.
         return None if node is None else _without_sharing(_Loader("").construct_document(node))
     except yaml.YAMLError as error:
         raise ConfigError(f"{heading}{_cause(error)}") from error
@@ -157,6 +160,7 @@ def _mark(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, str]) -> Iterator
     if len(lines) > _MOST_PLACES:
         raise yaml.YAMLError(f"aliases of aliases make more than {_MOST_PLACES} values; write out what is meant")
     place = ": ".join(filter(None, (f"line {node.start_mark.line + 1}", ".".join(path))))
+    # A safe loader, too, makes sets, bytes and dates of their tags, which neither JSON nor a config could hold.
     if node.tag not in _PLAIN:
         yield f"{place}: tag {node.tag.replace(_TAG, '!!')} has no place here; write a plain value"
     elif isinstance(node, yaml.ScalarNode) and (problem := _scalar_problem(node)):
@@ -222,6 +226,7 @@ def _put(path: KeyPath, value: Any, data: dict[str, Any], lines: dict[KeyPath, s
     """Set a value, or remove it, and note where that was said."""
     inner: Any = data
     for depth, name in enumerate(path[:-1], start=1):
+        # A key with nothing behind it is null, and may be filled.
         if inner.get(name) is None:
             inner[name] = {}
         inner = inner[name]

@@ -37,6 +37,7 @@ def chosen(jobs: Sequence[Job], name: str) -> frozenset[Path]:
 
 
 def _names(job: Job) -> Iterable[str]:
+    # With and without the recipe's name, which `unite` puts in front where there are several.
     for title in dict.fromkeys((job.title, job.stage.title)):
         yield title
         yield title.removesuffix(f" seed {job.stage.seed}")

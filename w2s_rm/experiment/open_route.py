@@ -56,6 +56,7 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
         launches[part] = problems.attempt(functools.partial(_launch, recipe, spec), Launch())
         problems.attempt(functools.partial(_check_world, spec, task), None)
         if spec.labels is not None:
+            # Only looked for: the supervisor `file` finds them again when it plans.
             problems.attempt(functools.partial(find_labels, spec.labels), None)
         else:
             base = problems.attempt(functools.partial(_base, spec, part, runs, launches[part], min(recipe.seeds)), None)
@@ -156,6 +157,7 @@ def _check_world(spec: ModelSpec, task: Task) -> None:
     """Refuse a model pretrained on another world than the one its task asks about."""
     if spec.pretrain is None:
         return
+    # Of any seed, for none of them changes the corpus.
     model, asked = Pretraining(**pretrained_by(spec.pretrain, 0)).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
     model = {name: value for name, value in model.items() if name not in ("name", "path")}
     # Options of one name in both, such as the world's seed and size, are what must agree.

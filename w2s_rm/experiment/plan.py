@@ -77,6 +77,7 @@ class Plan:
         )
 
     def _tested(self) -> tuple[TestedTask, ...]:
+        # Seeds that draw splits of their own prepare the same data, so that any of these stages tells its source.
         sources = {stage.further: stage.source for stage in self.stages if isinstance(stage, Prepare)}
         own = TestedTask(self.recipe.task_label, self.recipe.task_name, sources[None])
         return (own, *(TestedTask(task.label, task.name, sources[task.label]) for task in self.recipe.also_evaluate))
@@ -204,6 +205,7 @@ def _placed(recipe: Recipe, method: str) -> Iterator[None]:
 
 
 def _of_supervisor(route: Route, supervision: Supervision, seed: int, method: str | None) -> Iterator[Stage]:
+    # A method with a supervisor of its own has this role for the labels of its last round, in `_of_method`.
     if method is None:
         yield _labelling(supervision.label("relabel"), None)
     yield from supervision.judged
@@ -324,6 +326,7 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
         if stage.folder not in by_folder:
             for needed in stage.needs:
                 visit(needed)
+        # A stage that no report looks for has no role: the first of its folder stands for all.
         role = (stage.of, stage.method, stage.policy, stage.seed) if stage.reported else None
         same = by_folder.setdefault(stage.folder, {})
         # Of what computes the same, the role that a reader knows gives the title.

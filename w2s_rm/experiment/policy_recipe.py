@@ -78,6 +78,7 @@ def _number(checker: Checker, name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         state = "is missing" if value is None else f"is {value!r}"
         checker.problem(("policy", name), f"{state}; write a whole number, 1 or more")
+        # Any that is right: the recipe is refused in any case, and the rest of it is still to be checked.
         return 1
     return value
 
@@ -91,6 +92,7 @@ def _methods(checker: Checker, value: Any, shared: Mapping[str, Any]) -> dict[st
         trainer, known = str(data.get("trainer", name)), catalog.names("policies")
         if trainer not in known:
             checker.problem((*path, "trainer"), f"no policy trainer {trainer!r}; {nearest(trainer, known)}")
+            # Without it nobody can say which options there are.
             continue
         train = checker.mapping((*path, "train"), data.get("train"))
         # For each trainer anew: an option that all of them get is known to some and not to others.

@@ -75,6 +75,7 @@ def model_problems(plan: Plan, missing: Sequence[Stage], here: bool) -> list[str
             continue
         config = stage.config()
         kept = {name: value for name, value in config.items() if name not in _EACH_ITS_OWN}
+        # Seeds, methods and whatever scores a model build the same one: each is looked at once.
         key = json.dumps([stage.part, stage.trains, isinstance(stage, Policy), kept], default=str, sort_keys=True)
         if key in seen:
             continue
@@ -103,6 +104,7 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
             **{**{name: model_options[name] for name in model_options if name in known}, "model_name_or_path": path}
         )
         check_quantization(model_args)
+    # Such as 8 bits and 4 at once; without these options no model can be built below.
     except ValueError as error:
         yield str(error)
         return
@@ -156,6 +158,7 @@ def _policy_arguments(config: Mapping[str, Any], own_hardware: bool) -> tuple[An
         kind = getattr(importlib.import_module(f"trl.{file.removesuffix('.py').replace('/', '.')}"), name)
         known = {option.name for option in dataclasses.fields(kind)}
         length = {"max_completion_length": config["max_completion_length"]}
+        # DPO writes nothing, and PPO calls it otherwise.
         limits = {name: value for name, value in length.items() if name in known}
         train = config["train"]
         return kind(**{"output_dir": "unused", **limits, **machine_defaults(train), **train}), []
@@ -179,6 +182,7 @@ def _schedule_problems(args: Any) -> Iterator[str]:
 def _layer_problems(stage: Features, model: Any) -> Iterator[str]:
     """Say which layers a model of the hub lacks: of what lies here the plan has said so."""
     count = model.config.get_text_config().num_hidden_layers
+    # Below 0 layers are counted from the end, as `token_states` does.
     lacking = sorted({layer for layer, _ in map(parse_column, stage.columns) if not -count <= layer <= count})
     if lacking:
         yield lacks_layers(type(model).__name__, lacking, count)
@@ -188,6 +192,7 @@ def _optimizer_problems(args: Any, model: Any) -> Iterator[str]:
     from transformers import Trainer
 
     try:
+        # It imports the optimizer's package and reads `optim_args`, and makes no optimizer.
         Trainer.get_optimizer_cls_and_kwargs(args, model)
     except (ImportError, TypeError, ValueError) as error:
         yield f"train: optim {getattr(args.optim, 'value', args.optim)}: {error}"
@@ -215,11 +220,14 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
             # The real vocabulary is the corpus', which may have to be read for it.
             blueprint, unused = LlamaConfig.from_dict({**shape, "vocab_size": 8}, return_unused_kwargs=True, **options)
         else:
+            # What it does not use may still be meant for loading or for the model's class: `_unknown_options` asks
+            # these.
             blueprint, unused = AutoConfig.from_pretrained(
                 path,
                 return_unused_kwargs=True,
                 revision=model_args.model_revision,
                 trust_remote_code=remote,
+                # Both are given above, and Python takes no argument twice.
                 **{name: value for name, value in options.items() if name not in ("revision", "trust_remote_code")},
             )
     except (OSError, TypeError, ValueError, StrictDataclassError) as error:
@@ -268,6 +276,7 @@ def _unknown_options(model: Any, blueprint: Any, unused: Mapping[str, Any]) -> l
 
 def _near(name: str, known: Sequence[str]) -> str:
     hint = nearest(name, known)
+    # To list the hundreds of names that there are would help nobody.
     return hint if hint.startswith("did you mean") else "nothing there is like it"
 
 
@@ -279,6 +288,7 @@ def _adapter_problems(head: str, model_args: Any, model: Any) -> Iterator[str]:
     from w2s_rm.training.modeling import peft_config
 
     modules = [name for name, _ in model.named_modules() if name]
+    # Without the numbers of layers, which nobody means by a target.
     leaves = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules if not name[-1].isdigit()))
     weights = [name for name, _ in model.named_parameters()]
     asked = {
@@ -297,12 +307,14 @@ def _adapter_problems(head: str, model_args: Any, model: Any) -> Iterator[str]:
         for target in [value] if pattern else value or ():
             if target == "all-linear" and pattern:
                 continue
+            # Of a list each is the end of a name, behind a dot, as PEFT compares them.
             if any(re.fullmatch(target, name) if pattern else f".{name}".endswith(f".{target}") for name in names):
                 continue
             wrong = True
             alone = pattern and target in near
             hint = f"alone it is a pattern of whole names, write '.*\\.{target}'" if alone else _near(str(target), near)
             yield f"{option}: {target!r} matches nothing in {type(model).__name__}; {hint}"
+    # PEFT would say it once more, without a hint.
     if wrong:
         return
     try:

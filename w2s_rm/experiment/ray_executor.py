@@ -66,11 +66,13 @@ def run_on_ray(plans: Sequence[Plan], say: Say, only: frozenset[Path] | None = N
     with contextlib.ExitStack() as held:
         for plan in plans:
             held.enter_context(lock(plan.run_folder))
+            # First of all, as in `run_plan`.
             record(plan)
             for line in tuning_lines(plan):
                 say(line)
         jobs = unite(plans)
         set_aside_changed([job.stage for job in jobs], say)
+        # Numbered among all, as `w2s-rm plan` shows them, before some are chosen.
         titles = {job.stage.folder: f"[{number}/{len(jobs)}] {job.title}" for number, job in enumerate(jobs, start=1)}
         jobs = [job for job in jobs if only is None or job.stage.folder in only]
         for job in jobs:
@@ -86,6 +88,7 @@ def run_on_ray(plans: Sequence[Plan], say: Say, only: frozenset[Path] | None = N
                 update_cards(plan.run_folder)
             elif failed is None:
                 say(f"{plan.recipe.name}: no report yet, stages are missing")
+        # Behind the reports of those recipes that are whole.
         if failed is not None:
             raise failed
         return files
@@ -106,6 +109,7 @@ def resources_of(stage: Stage, largest: Resources) -> Resources:
     cpus = min(float(processes), largest.cpus)
     if uses_cpus(config):
         return Resources(cpus, 0.0)
+    # accelerate starts a process for each GPU.
     if config and config.get("distributed_type") != "NO":
         return Resources(cpus, float(processes))
     if not stage.loads_model:
@@ -139,6 +143,7 @@ def _check(plans: Sequence[Plan], only: frozenset[Path] | None) -> None:
         missing = to_check(plan, only)
         try:
             if missing:
+                # On a cluster other machines train: what this one lacks is no mistake.
                 check_before(plan, missing, here=_address() is None)
         except ConfigError as error:
             problems[str(error)] = None
@@ -189,10 +194,12 @@ def _cluster(say: Say) -> Iterator[Resources]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = _address()
     here = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    # What else this process has started survives a start that fails.
     before = _children()
     # Its parts have half a minute, whatever one says (`ray/_private/node.py`): too little on a busy machine.
     for left in reversed(range(1 if address else _STARTS)):
         try:
+            # The workers' output is not passed on: each stage has a log in its folder.
             ray.init(**({"address": address} if address else here), log_to_driver=False, logging_level=logging.ERROR)
             break
         except Exception as error:  # Ray raises plain exceptions when a part of it does not come up.
@@ -232,9 +239,12 @@ def _work_through(schedule: Schedule, titles: Mapping[Path, str], largest: Resou
             for job in schedule.take():
                 asked = resources_of(job.stage, largest)
                 options = {"num_cpus": asked.cpus, "num_gpus": asked.gpus, "max_retries": MAX_RETRIES}
+                # With this folder, in which relative paths of a recipe begin, such as that of a component of the user's
+                # own.
                 running[work.options(**options).remote(job.stage, environment, os.getcwd())] = job
             if not running:
                 return failures
+            # A generator is ready as soon as it has yielded something, and not only at its end.
             (task,), _ = ray.wait(list(running), num_returns=1)
             job = running[task]
             news = _next_news(task)

@@ -68,6 +68,7 @@ def _wait_and_write_config(stage: Stage) -> None:
     while True:
         try:
             stage.write_config()
+            # A problem that an earlier try has told would be taken for one of this try.
             forget_progress(stage.folder)
             return
         except InUseError:
@@ -93,6 +94,7 @@ def _run_process(stage: Stage, environment: Mapping[str, str], folder: str) -> s
         # Below zero a signal has ended it, as when memory ran out. What failed by itself would fail again.
         if code >= 0:
             break
+    # The manifest comes last: a process that fell over while leaving has lost nothing.
     if StageFolder(stage.folder).finished:
         return None
     return f"failed with exit code {code}; {stage.folder / LOG} ends:\n{_tail(stage.folder / LOG, start)}"

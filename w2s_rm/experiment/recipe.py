@@ -162,6 +162,7 @@ class Recipe:
     also_evaluate: tuple[FurtherTask, ...]
     saliency: FeatureOptions | None
     content: Mapping[str, Any]
+    # For messages alone: recipes that say the same are equal, wherever their keys stand.
     places: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
     def models(self) -> dict[str, ModelSpec]:
@@ -284,6 +285,7 @@ class Checker:
     def mapping(self, path: KeyPath, value: Any) -> Mapping[str, Any]:
         if value is None or isinstance(value, dict):
             return value or {}
+        # An empty one takes its place, so that the rest of the recipe is checked in the same go.
         self.problem(path, f"{value!r} is no mapping of keys to values")
         return {}
 
@@ -302,8 +304,10 @@ class Checker:
         return str(value)
 
     def task(self, task: Mapping[str, Any], is_mapping: bool) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+        # Missing, or something else: that was said, and nothing in it can be asked.
         if not is_mapping:
             return "", {}, {}
+        # Sizes allow it, for further tasks, on which nothing is trained.
         if task.get("n_train") == 0:
             self.problem(
                 ("task", "n_train"), "is 0, and weak model and student would be trained on nothing; use 2 or more"
@@ -351,6 +355,7 @@ class Checker:
         path = at or (role,)
         data = self.mapping(path, value)
         own_keys = {"weak": _WEAK, "policy": (*_MODEL, *POLICY_KEYS)}.get(role, _TRAINED)
+        # It is among the part's own keys, and checked below.
         known = {name: kind for name, kind in model_fields().items() if name != "model_name_or_path"}
         self.keys(path, data, [*own_keys, *known])
         config = {name: data[name] for name in data if name in known}
@@ -360,6 +365,7 @@ class Checker:
             ("model_name_or_path", "pretrain", "labels") if role == "weak" else ("model_name_or_path", "pretrain")
         )
         sources = [name for name in possible if data.get(name) is not None]
+        # That a part is missing as a whole was said already.
         if value is not None and len(sources) != 1:
             instead = f", not {' and '.join(sources)}" if sources else ""
             self.problem(path, f"give exactly one of {', '.join(possible)}{instead}")
@@ -424,6 +430,7 @@ class Checker:
                 self.problem(("models", str(name)), "is a part of every recipe; give the model another name")
             elif entry is None:
                 self.problem(("models", str(name)), "is missing; give model_name_or_path or pretrain")
+            # With the keys of `strong`: a file of labels, and a model that is trained already, belong to `weak`.
             models[str(name)] = self.model("strong", entry, ("models", str(name)))
         return models
 
@@ -449,6 +456,7 @@ class Checker:
         if not isinstance(value, str | dict):
             self.problem(path, f"{value!r} is no {catalog.singular(kind)}; write its name, or name and options")
             return {}
+        # What may stand beside the component's own options, as sizes beside those of a task, is offered as well.
         self.report(path, options.mistakes(kind, value, lambda name, known: _hint(name, [*known, *beside])))
         return options.named(value)
 
@@ -487,6 +495,7 @@ class Checker:
         for name in data:
             if name in reserved:
                 self.problem((*path, name), f"is set by {reserved[name]}")
+        # The trainers know reserved names too; those are refused above.
         free = {name: value for name, value in data.items() if name not in reserved}
         self.report(path, options.known_mistakes(free, known, subject, _hint))
 
@@ -520,6 +529,7 @@ def _is_seed(value: Any) -> bool:
 
 def _hint(name: str, known: Sequence[str]) -> str:
     """Say where an unknown key belongs, or which known one is near."""
+    # A name that is known elsewhere stands in the wrong place: to be told what is spelled like it would mislead.
     homes = [
         home
         for home, names in (("train", training_fields()), ("weak or strong", model_fields()), ("task", SIZES))

@@ -99,6 +99,7 @@ class Route:
             # Where the seed makes no difference the common model stays, and with it one stage for all seeds.
             if spec.pretrain is not None and pretrained_by(spec.pretrain, seed) != spec.pretrain
         }
+        # They differ where the recipe says `draw: by_seed`.
         drawn = sizes != self.recipe.sizes
         if not (own or drawn):
             return self
@@ -156,6 +157,7 @@ class Route:
         base, named = self.base(part), self.recipe.methods[method] if method is not None else _PLAIN
         # Loss and options of a method are its student's; a ceiling of the method shares its preparations alone.
         own = named if of == STUDENT else _PLAIN
+        # With `ceiling_split: weak` a ceiling is trained as that model would be as a supervisor: one stage is both.
         on_weak = not strong or (of == CEILING and self.recipe.ceiling_split == "weak")
         training = Train(
             **self.part_fields(part),
@@ -172,6 +174,8 @@ class Route:
         )
         # What is tuned may be of no account to some: what computes the same is one trial.
         planned: dict[str, tuple[Train | Probe, Trial]] = {}
+        # Lists of the part stand in the places of the recipe's, whose order decides which of two equal trials comes
+        # first.
         for trial in trials({**self.recipe.tune, **self.spec(part).tune}, own.loss):
             trained = self._trained(training, named, own, trial, validation)
             planned.setdefault(trained.hash, (trained, trial))
@@ -201,12 +205,14 @@ class Route:
             loss={**own.loss, **trial.loss},
             options={**others, **trial.train, **self.spec(part).options},
         )
+        # Student and ceiling alike, so that between the two only the labels differ.
         for entry in named.before if strong else ():
             preparation: Preparation = options.build("preparations", entry)
             training = preparation.prepare(self, training)
         if evaluations is not None:
             # Of what prepares a model nothing is reported.
             training = evaluated(training, self, evaluations, validation)
+        # Last, for it has to see what preparations have put into the training, if only to refuse it.
         return training if features is None else probe_in_place_of(training, self, features, validation)
 
     def token_states(self, training: Train, layers: int) -> Features:
@@ -364,6 +370,7 @@ class Route:
             Policy(
                 **self.part_fields("policy"),
                 task={"name": self.recipe.task_name, **self.recipe.task_options},
+                # No reward model was trained on these.
                 prompts=self.examples("validation"),
                 examples=self.examples("test"),
                 model_name_or_path=self.base("policy"),
@@ -405,6 +412,7 @@ class Route:
                 "model_name_or_path": model,
                 "features": read_alike(probe, self, examples),
             }
+            # Without options: a linear model on features says the same under any.
             return {**self.part_fields(part), **self.encoding, **inputs}
         model_options = self.spec(part).options
         # As the student will be scored, merged and in full, and not as it will be trained.

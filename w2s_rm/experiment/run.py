@@ -50,8 +50,10 @@ def run_plan(plan: Plan, say: Say, only: frozenset[Path] | None = None) -> list[
 
     # For the whole run: two runs of one recipe would write one plan and one report.
     with lock(plan.run_folder):
+        # First of all: by its plan `w2s-rm clean` knows what a run is about to use.
         record(plan)
         set_aside_changed(plan.stages, say)
+        # Asked for after that: a stage that was set aside is to be made again, and so to be checked.
         unchecked = to_check(plan, only)
         for line in tuning_lines(plan):
             say(line)
@@ -82,6 +84,7 @@ def to_check(plan: Plan, only: frozenset[Path] | None = None) -> list[Stage]:
         only (`frozenset[Path]`, *optional*): Folders of the stages that will run; by default all.
     """
     wanted = (stage for stage in plan.stages if only is None or stage.folder in only)
+    # A choice among trainings loads nothing, and yet its model may go to the hub.
     return [stage for stage in wanted if (stage.loads_model or stage.trains) and not stage.cached]
 
 
@@ -110,10 +113,12 @@ def run_stage(stage: Stage, title: str, execute: Callable[[Stage], None], say: S
         say(f"{title} …")
         started = time.perf_counter()
         stage.write_config()
+        # A problem that an earlier try has told would be shown until this one tells something.
         forget_progress(stage.folder)
         try:
             execute(stage)
         except Exception as error:
+            # A launch that was killed could not tell it; what a stage has told itself stays.
             tell_problem(stage.folder, problem_of(error))
             raise
         # Reads it, and so refuses a stage that ended without an error and without a result.
@@ -185,6 +190,7 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
     # With models that do not load their tokenizers would only fail once more.
     problems += _rendering_problems(plan) if rendering and not problems else []
     if problems:
+        # A problem of several lines stays one item of the list.
         each = dict.fromkeys(text.replace("\n", "\n  ") for text in problems)
         raise ConfigError(join_problems("the recipe cannot run here:", list(each)))
 

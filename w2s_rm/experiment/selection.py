@@ -21,6 +21,7 @@ def is_recipe(name: str) -> bool:
     Args:
         name (`str`): What the user wrote.
     """
+    # A path that leads nowhere counts as well: what is missing then is a file, and not a task.
     return Path(name).suffix in (".yaml", ".yml") or Path(name).is_file() or len(Path(name).parts) > 1
 
 

@@ -44,6 +44,7 @@ def run_name(dataset: str) -> str:
     # `train.jsonl.gz` -> `train`.
     stem = PurePosixPath(dataset).name.split(".")[0]
     name = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_").lower()
+    # Nothing may be left of it, or a word that is taken, such as `report`.
     return name if is_run_name(name) else f"my_{name}".rstrip("_")
 
 

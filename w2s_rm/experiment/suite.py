@@ -58,6 +58,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     # Without overrides: what kind of file it is does not depend on them.
     marked_suite = load_marked(path, [])
     data = marked_suite.data
+    # In a grid overrides replace keys of its own, in a suite those of its recipes.
     if is_grid(data):
         return _grid(path, load_marked(path, list(overrides)))
     if "recipes" not in data:
@@ -80,6 +81,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         recipe if same and own is None else _renamed(recipe, data.get("name"), own or recipe.name)
         for own, recipe in loaded
     ]
+    # The suite's own, too: the joint report has a folder beside those of the runs.
     names = Counter([str(data.get("name")), *(recipe.name for recipe in recipes)])
     problems += [f"recipes: {name!r} names two runs" for name, count in names.items() if count > 1]
     by_name = {own or loaded_as.name: recipe for (own, loaded_as), recipe in zip(loaded, recipes, strict=True)}
@@ -107,7 +109,9 @@ def load_suites(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Su
         try:
             suites.append(load_suite(path, overrides))
         except W2SError as error:
+            # A message of several lines stays one item of the list.
             problems.append(str(error).replace("\n", "\n  "))
+    # A set, for a file that holds one recipe is a suite of the same name.
     names = Counter(name for suite in suites for name in {suite.name, *(recipe.name for recipe in suite.recipes)})
     problems += [f"{name!r} names two runs" for name, count in names.items() if count > 1]
     if problems:
@@ -126,6 +130,7 @@ def _grid(path: Path, marked: MarkedYaml) -> Suite:
 
 def _renamed(recipe: Recipe, suite: object, own: str) -> Recipe:
     name = f"{suite}_{own}"
+    # In the content as well, which is kept in the run's folder as a recipe that runs alone.
     return dataclasses.replace(recipe, name=name, content={**recipe.content, "name": name})
 
 

@@ -69,6 +69,7 @@ def _hypothesis_problems(question: Question, recipes: Mapping[str, Recipe]) -> l
             wrong.append(f".hypothesis: run {run!r} has no method {method!r}; {nearest(method, known)}")
         else:
             seeds[run] = recipes[run].seeds
+    # Differences are taken seed by seed, also between runs.
     if len(set(seeds.values())) > 1:
         wrong.append(f".hypothesis: its runs have different seeds ({seeds}); set `seeds` below `with`")
     return wrong

@@ -137,6 +137,7 @@ def _missing(path: str, revision: str) -> str:
             (folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
         )
         return "" if has_tokenizer else f"no tokenizer in {path}"
+    # A path of the user's is a folder that was there when the plan was made: what is not is still to be pretrained.
     if folder.is_absolute():
         return "not pretrained yet; run the recipe first"
     # The hub's client returns a path, `None`, or an object that says that there is no such file.
@@ -154,6 +155,8 @@ def _encode(config: Mapping[str, Any], path: str, examples: Sequence[Example]) -
 
     quiet_warnings()
     options = {name: config[name] for name in _TOKENIZER_OPTIONS if name in config}
+    # On a CPU and in float32: nothing is computed here, and this machine need not be able to do what the recipe asks
+    # for.
     args = W2SRewardConfig(output_dir="unused", use_cpu=True, bf16=False, report_to="none", **options)
     model_args = ModelConfig(model_name_or_path=path, model_revision=str(config.get("model_revision", "main")))
     tokenizer = stage_tokenizer(model_args, args)

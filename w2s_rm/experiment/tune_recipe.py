@@ -57,6 +57,7 @@ def part_values(value: Any) -> Values:
     Args:
         value (`Any`): From YAML.
     """
+    # Models are read before `read_tune` has said what is wrong here.
     given = value if isinstance(value, dict) else {}
     return {str(name): tuple(values) for name, values in given.items() if isinstance(values, list)}
 
@@ -89,6 +90,7 @@ def _is_choice(checker: Checker, path: KeyPath, values: Any) -> bool:
     elif len(values) < 2:
         state = f"has one value, {values[0]!r}" if values else "is empty"
         checker.problem(path, f"{state}: there is nothing to choose; name two or more, or set it where it is trained")
+    # One by one, for values may be lists or mappings, which a set does not take.
     elif twice := [item for number, item in enumerate(values) if item in values[:number]]:
         checker.problem(path, f"repeats {', '.join(map(repr, twice))}; a value is tried once")
     else:
@@ -128,6 +130,7 @@ def _check_loss(
         known = sorted(set().union(*fields.values()))
         hint = nearest(field, known) if known else "their losses have no fields"
         checker.problem(path, f"no method has a loss with a field {field!r}; {hint}")
+    # Those without it have fewer trials (`tuning.trials`): that one method has it is enough.
     for name in having:
         for value in values:
             wrong = options.mistakes("losses", {**methods[name].loss, field: value})
@@ -144,6 +147,7 @@ def _loss_fields(loss: Mapping[str, Any]) -> set[str]:
 
 def _parts(checker: Checker) -> list[KeyPath]:
     """The places of the models that are trained here."""
+    # Not the policy, whose trainers have options of their own.
     more = checker.marked.data.get("models")
     return [("weak",), ("strong",), *(("models", str(name)) for name in (more if isinstance(more, dict) else ()))]
 
@@ -174,6 +178,7 @@ def _check_fixed(checker: Checker, tune: Values, methods: Mapping[str, Method]) 
 
 def _check_validation(checker: Checker) -> None:
     n = _inside(checker, ("task",)).get("n_validation") or 0
+    # Said already, with the types of the task's sizes.
     if not isinstance(n, int):
         return
     if n < LEAST:

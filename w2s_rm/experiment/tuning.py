@@ -60,6 +60,7 @@ def trials(tune: Values, loss: Mapping[str, Any]) -> list[Trial]:
     """
     fields = {f"{LOSS}{option.name}" for option in dataclasses.fields(catalog.lookup("losses", str(loss["name"])))}
     fitting = {name: values for name, values in tune.items() if not name.startswith(LOSS) or name in fields}
+    # The product of nothing is one empty combination.
     return [Trial(dict(zip(fitting, values, strict=True))) for values in itertools.product(*fitting.values())]
 
 
@@ -95,6 +96,7 @@ def choose(
         )
         models.append(attempt.model)
         scores.append(judged.scores)
+    # Linear models go to no hub.
     trained = first.options if isinstance(first, Train) else {}
     pushed = {name: trained[name] for name in _OF_HUB if name in trained}
     return Choice(
@@ -102,6 +104,7 @@ def choose(
         trials=tuple(models),
         scores=tuple(scores),
         examples=route.examples("validation"),
+        # What was trained on the truth is chosen by the truth.
         labels=validation if first.labels is not None else None,
         values=[dict(trial.values) for trial in tried],
         of=first.of,
@@ -118,6 +121,7 @@ def _kept_here(training: Train | Probe, words: str) -> Train | Probe:
     if isinstance(training, Probe):
         return training
     options = {name: value for name, value in training.options.items() if name not in _OF_HUB}
+    # With a name for each, for trackers would draw trials of one name as one run.
     return dataclasses.replace(training, options=options, run_name=f"{training.run_name}-{words.replace(' ', '_')}")
 
 
@@ -138,6 +142,7 @@ def tuning_lines(plan: Plan) -> list[str]:
         named = " ".join(word for word in (stage.of, stage.method, stage.note) if word)
         numbers.setdefault(len(stage.trials), {})[named] = None
     each = "; ".join(f"{number} trials for {', '.join(names)}" for number, names in sorted(numbers.items()))
+    # It is there, for without it a recipe that tunes is refused.
     n = int(plan.recipe.sizes["n_validation"])
     lines = [f"tuned: {each}; chosen on {n} validation examples"]
     if n < FEW:

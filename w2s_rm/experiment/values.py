@@ -138,6 +138,7 @@ def _template(value: Any) -> str | None:
 
 
 def _not_negative(value: Any) -> str | None:
+    # What is no number is refused by its type.
     return None if not isinstance(value, int | float) or value >= 0 else f"is {value}; use 0 or more"
 
 
@@ -166,6 +167,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "eval_strategy": _no_evaluation,
     "layout": functools.partial(_one_of, LAYOUTS),
     "load_best_model_at_end": _no_evaluation,
+    # By the names of enumerations, whose words are read from the source when one is asked for.
     "hub_strategy": functools.partial(_word_of, "HubStrategy"),
     "logging_strategy": functools.partial(_word_of, "IntervalStrategy"),
     "lr_scheduler_type": functools.partial(_word_of, "SchedulerType"),

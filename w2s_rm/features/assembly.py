@@ -77,7 +77,7 @@ def _pooled(model: PreTrainedModel, pooling: str) -> Any:
     values = {name: getattr(model.config, name) for name in names}
     base: Any = model.base_model
     made = PooledForSequenceClassification(PooledConfig(copy.deepcopy(base.config), pooling, **values))
-    # What lacks a part that it has would get one of random weights.
+    # `PooledForSequenceClassification` has no pooler; all other weights must be there, or the load below fails.
     states = {name: value for name, value in base.state_dict().items() if not name.startswith("pooler.")}
     made.model.load_state_dict(states)
     return made.eval()

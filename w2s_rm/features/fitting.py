@@ -56,7 +56,8 @@ def measure_scale(values_FD: Tensor, source: str) -> Scale:
     """
     values_FD = values_FD.double()
     std_D = values_FD.std(dim=0, correction=0)
-    # What rounding to 16 bits leaves of a constant.
+    # Relative to their size: divided by so small a deviation, differences of rounding would be as large as any other
+    # feature.
     varies_D = std_D > 1e-6 * values_FD.abs().amax(dim=0)
     if not bool(varies_D.any()):
         raise DataError(

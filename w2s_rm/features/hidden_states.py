@@ -61,6 +61,7 @@ class LayerReader:
         Returns:
             `dict[int, Tensor]`: By layer as it was asked for, of shape `(R, T, D)`.
         """
+        # Without position ids rows must be padded on the right, as those of all heads are that have features.
         inputs = {"input_ids": batch["input_ids"], "attention_mask": batch.get("attention_mask")}
         if "branches" in batch:
             mask = tree_mask(batch["segments"], batch["branches"], self._attention)
@@ -70,6 +71,7 @@ class LayerReader:
             self.model(**inputs, use_cache=False)
             return {layer: self._found[number] for layer, number in self._numbers.items()}
         finally:
+            # Kept here, they would be in memory beside those of the next batch.
             self._found.clear()
 
     def _enter(self, _: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -96,6 +98,7 @@ def cut(model: PreTrainedModel, layer: int) -> None:
     for config in (model.config, base.config):
         text: Any = config.get_text_config()
         text.num_hidden_layers = layer
+        # With an entry for a layer that is not there, the configuration would not load.
         if getattr(text, "layer_types", None) is not None:
             text.layer_types = text.layer_types[:layer]
 
@@ -112,6 +115,7 @@ def pool(hidden_RTD: Tensor, batch: Mapping[str, Any], pooling: str) -> Tensor:
     parts_N, prompts_F, count = batch["parts"], batch["prompts"], len(batch["read_at"])
     if pooling == "last":
         return hidden_ND[batch["read_at"]]
+    # Where examples form chains, a prompt that is read in a longer one has no tokens of its own here, and so no mean.
     fed_N = parts_N >= 0
     # Parts are numbered as in `places`; the last is empty, so that what has no prompt of its own adds nothing.
     sums_PD = hidden_ND.new_zeros(2 * count + 1, hidden_ND.shape[1]).index_add(0, parts_N[fed_N], hidden_ND[fed_N])

@@ -61,6 +61,7 @@ def write_shard(path: Path, ids: Sequence[str], counts: Sequence[int], columns: 
     """
     tensors = {name: _halved(values_FD).contiguous().cpu() for name, values_FD in columns.items()}
     named, content = json.dumps(list(ids)), {_COUNTS: torch.tensor(counts), **tensors}
+    # With a digest, for safetensors has no checksum: a shard with changed bytes would load.
     save_tensors(path, content, {"ids": named, "key": key, "sha256": _digest(named, content)})
 
 
@@ -130,6 +131,7 @@ def read_features(folder: Path, column: str, ids: Sequence[str]) -> FeatureTable
     """
     wanted = {name: place for place, name in enumerate(ids)}
     features: list[Tensor | None] = [None] * len(ids)
+    # Examples lie there by length, so that those that are wanted may be in any of them.
     for path in sorted(folder.glob("shard-*.safetensors")):
         for name, values_KD in _rows(path, column):
             if name in wanted:

@@ -43,6 +43,7 @@ def _refuse_alike_conversations(
     problems = [
         f"example {example.id!r}: candidates {' and '.join(map(str, alike))} are rendered alike"
         for example, row in zip(examples, encoded, strict=True)
+        # Plain text that becomes the same tokens is for `check_candidates` to refuse, which not every setting asks.
         if not isinstance(example.candidates[0], str)
         # What was cut away may be what told them apart: that is a matter of max_length, not of the template.
         and not row.cut_candidate_tokens

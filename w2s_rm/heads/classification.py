@@ -74,6 +74,7 @@ class Classification(Head):
         """Read the logits of each prompt."""
         from w2s_rm.heads.scores import Scored, classify
 
+        # Classes are the candidates of every example, in the order of the outputs: nothing to scatter, and no padding.
         return Scored(classify(model, inputs))
 
     def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:

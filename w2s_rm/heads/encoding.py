@@ -64,7 +64,8 @@ def encode_batch(
         rows = [_without_eos(tokenizer, row) for row in rows]
     if not from_template and any(_begins_twice(tokenizer, row) for row in rows):
         _warn_of_two_beginnings(tokenizer.name_or_path, str(tokenizer.bos_token))
-    # All texts went to the tokenizer in one call, which its threads share; here each example gets its rows back.
+    # All texts went to the tokenizer in one call, which its threads share; here each example gets its rows back: its
+    # prompt's, then one for each candidate.
     encoded, position = [], 0
     for options in candidates:
         example_rows = rows[position : position + 1 + len(options)]
@@ -251,6 +252,7 @@ def first_alike(candidates: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], *, special: bool) -> list[list[int]]:
+    # For no texts at all, fast tokenizers raise an IndexError.
     if not texts:
         return []
     # Masks that nobody reads would take a third of the time.
@@ -421,6 +423,8 @@ def _separate(
     """Split rows at the end of what they share; every candidate keeps at least one token."""
     # An implicit prompt gives no row of its own to compare with: only special tokens, or nothing at all.
     implicit = len(prompt_row) <= _opening(tokenizer, prompt_row) + _closing(tokenizer, prompt_row)
+    # With the prompt's own row among them, tokens with which all candidates begin stay with the candidates, and so does
+    # a token that reaches over the end of the prompt.
     compared = rows if implicit else [prompt_row, *rows]
     shared = min(count_shared(compared), min(map(len, rows)) - 1)
     return rows[0][:shared], [row[shared:] for row in rows]
@@ -429,6 +433,7 @@ def _separate(
 def _cut(
     tokenizer: PreTrainedTokenizerBase, prompt: list[int], candidates: list[list[int]], max_length: int | None
 ) -> Encoded:
+    # By the longest candidate, and once for all: rows of an example share their prompt, so none may have more of it.
     longest = max(len(candidate) for candidate in candidates)
     if max_length is None or len(prompt) + longest <= max_length:
         return Encoded(prompt, candidates)
@@ -449,6 +454,7 @@ def _cut_right(tokens: list[int], length: int, closing: int) -> list[int]:
     if len(tokens) <= length:
         return tokens
     closing = min(closing, length)
+    # What closes a text stays: it is the token at which a reward is read.
     return tokens[: length - closing] + tokens[len(tokens) - closing :]
 
 

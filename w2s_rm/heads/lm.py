@@ -86,6 +86,7 @@ class Lm(Head):
 
     def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:
         """The state at the place that predicts each token of each candidate."""
+        # Of each candidate its example, and of each token that of its candidate.
         owner_M = inputs["mask"].nonzero()[:, 0][inputs["token_candidates"]]
         return entered.reshape(-1, entered.shape[-1])[inputs["token_places"]], owner_M
 

@@ -81,7 +81,9 @@ class PooledForSequenceClassification(PreTrainedModel):
         """
         mask_RT = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         states = self.model(input_ids=input_ids, attention_mask=mask_RT, **options).last_hidden_state
+        # Summed in float32, for 16 bits would round a mean over many tokens.
         pooled_RD = self._pool(states.float(), input_ids, mask_RT)
+        # The weights of `score` are float32 unless somebody casts the whole model, as `bf16_full_eval` does.
         return SequenceClassifierOutput(logits=self.score(pooled_RD.to(self.score.weight.dtype)))
 
     def _pool(self, states_RTD: Tensor, input_ids: Tensor, mask_RT: Tensor) -> Tensor:

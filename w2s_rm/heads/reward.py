@@ -87,6 +87,7 @@ class Reward(Head):
         """The state at each candidate's last token."""
         from w2s_rm.heads.scores import row_ends
 
+        # `nonzero` goes row by row, as the candidates lie: its first column says whose each one is.
         return row_ends(entered, inputs, pad_token_id), inputs["mask"].nonzero()[:, 0]
 
     def output_layers(self, model: nn.Module) -> list[nn.Linear]:

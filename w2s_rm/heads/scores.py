@@ -41,6 +41,7 @@ def score_tokens(model: nn.Module, inputs: Mapping[str, Any]) -> Scored:
     log_probs_M = logits_FV[place_M, token_M] - logits_FV.logsumexp(dim=-1)[place_M]
     mask_BK, owner_M = inputs["mask"], inputs["token_candidates"]
     # A sum and no mean: it is the log-probability of the whole candidate, which a mean over its length is not.
+    # From here on F counts real candidates, of which there may be more than places, or fewer.
     sums_F = log_probs_M.new_zeros(int(mask_BK.sum())).index_add(0, owner_M, log_probs_M)
     with torch.no_grad():
         # Not by the highest value: of tied tokens decoding writes one.

@@ -67,6 +67,7 @@ class Steps(Classification):
         self, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], max_length: int | None
     ) -> list[Encoded]:
         """The problem and its steps, each a piece; an example that is no step is one piece."""
+        # Where steps end is counted in characters of the prompt; a chat template would write another text around them.
         spoken = [example.id for example in examples if not isinstance(example.prompt, str)]
         if spoken:
             raise DataError(
@@ -96,7 +97,8 @@ class Steps(Classification):
         from w2s_rm.heads.scores import Scored, classify, mask_ends
 
         outputs = classify(model, inputs)
-        # Shared prefixes are read at their places only.
+        # Shared prefixes are read at their places only. Of whole rows the mask says where each ends, and not the
+        # token as for sequence classifiers: a step may end with the one that pads.
         return Scored(outputs if outputs.dim() == 2 else mask_ends(outputs, inputs))
 
     def read(self, entered: Tensor, inputs: Mapping[str, Any], pad_token_id: int) -> tuple[Tensor, Tensor]:

@@ -249,8 +249,7 @@ def _lay_out(
                 at += len(ids)
     flat = torch.tensor(list(chain.from_iterable(tokens)))
     start_P, length_P, offset_P, segment_P, branch_P = torch.tensor(pieces).T
-    # Counts on from 0 in each piece.
-    # The number of a token among all tokens, less that of the first token of its piece.
+    # Counts on from 0 in each piece: the number of a token among all tokens, less that of the first one of its piece.
     within = torch.arange(len(flat)) - (length_P.cumsum(0) - length_P).repeat_interleave(length_P)
     flat_positions = start_P.repeat_interleave(length_P) + within
     columns = {
@@ -278,6 +277,7 @@ def _token_tensors(trees: Sequence[Tree]) -> dict[str, Tensor]:
         # have.
         rows.extend((reads + read, token, candidates + candidate) for read, token, candidate in tree.tokens)
         reads += len(tree.reads)
+        # Tokens stand in flat order, so that the last one is the last candidate's.
         candidates += tree.tokens[-1][2] + 1
     place_M, token_M, candidate_M = torch.tensor(rows).T
     return {"token_places": place_M, "token_ids": token_M, "token_candidates": candidate_M}

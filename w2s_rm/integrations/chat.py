@@ -19,6 +19,7 @@ from w2s_rm.errors import ConfigError, DataError, system_problem
 from w2s_rm.files import append_line, cut_unfinished_line
 from w2s_rm.types import content_hash
 
+# Seconds: neither doubling nor what an endpoint asks for may hold a stage for hours.
 _LONGEST_PAUSE = 60.0
 _SHOWN = 200
 # Too many requests, and what a server or a gateway says that is not well at the moment.
@@ -37,6 +38,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Elsewhere the key is none of anyone's business."""
 
     def redirect_request(self, *_: Any) -> None:
+        # urllib then raises the redirect as an `HTTPError`.
         return None
 
 
@@ -62,6 +64,7 @@ class Chat:
         self.requests = self.tokens = 0
         cut_unfinished_line(kept)
         if kept.exists():
+            # What these cost counts against the budget again.
             for line in kept.read_text(encoding="utf-8").splitlines():
                 self._keep(json.loads(line))
 
@@ -119,6 +122,7 @@ class Chat:
     def _spend(self) -> None:
         """Count a request, before it is made."""
         with self._lock:
+            # Looked at and counted under one lock, or threads would pass a limit together.
             for name, spent, most in (
                 ("requests", self.requests, self.endpoint.max_requests),
                 ("tokens", self.tokens, self.endpoint.max_tokens),
@@ -133,6 +137,7 @@ class Chat:
     def _post(self, text: str) -> bytes:
         body = {"model": self.endpoint.model, "messages": [{"role": "user", "content": text}], **self.options}
         headers = {"Content-Type": "application/json"}
+        # Read as it is needed, and kept nowhere.
         if key := os.environ.get(self.endpoint.key_variable):
             headers["Authorization"] = f"Bearer {key}"
         address = f"{self.endpoint.url.rstrip('/')}/chat/completions"
@@ -140,6 +145,8 @@ class Chat:
         try:
             with self._opener.open(request, timeout=self.endpoint.timeout) as answer:
                 return bytes(answer.read())
+        # From the special to the general: an `HTTPError` is a `URLError`, and that an `OSError`, as is a
+        # `TimeoutError`.
         except urllib.error.HTTPError as error:
             if error.code in _PASSING:
                 raise _Passing(f"answers {error.code}", _seconds(error.headers.get("Retry-After"))) from error

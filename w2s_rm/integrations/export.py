@@ -119,6 +119,7 @@ def _stage(run: Run, stage: str | None, of: str | None, method: str | None, seed
 
 
 def _examples(run: Run, split: str, seed: int) -> list[Example]:
+    # Of this seed, which may have drawn splits of its own.
     examples = read_examples(_stage(run, "prepare", None, None, seed).folder / "examples" / f"{split}.parquet")
     if not examples:
         raise DataError(f"run {run.recipe!r} has no examples in split {split}; take another --split")
@@ -130,6 +131,7 @@ def _guessed_prompts(run: Run, seed: int) -> bool:
     path = _stage(run, "prepare", None, None, seed).folder / "config.yaml"
     config = parse_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
     task = config.get("task", {})
+    # `prompt_column: null` says that the data has none.
     return task.get("name") == "preference" and not task.get("prompt_column", "prompt")
 
 
@@ -162,6 +164,7 @@ def _model_scores(path: str, config: dict[str, Any], examples: Sequence[Example]
     from w2s_rm.integrations.reward_model import load_reward_model
     from w2s_rm.integrations.scorer import Scorer
 
+    # As the run evaluated it: cut elsewhere, or in another precision, texts would score otherwise.
     scorer = Scorer(load_reward_model(path), max_length=config.get("max_length"), bf16=config.get("bf16"))
     return scorer.score_examples(examples)
 
@@ -202,4 +205,5 @@ def _write_dataset(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     import datasets
 
     with replacing(path) as unfinished:
+        # A folder of several files: only as a whole that is renamed is it there completely or not at all.
         datasets.Dataset(to_table(rows)).save_to_disk(unfinished)

@@ -89,6 +89,7 @@ def to_preferences(
             dropped["without_turns"] = dropped.get("without_turns", 0) + 1
             continue
         seen.add(key)
+        # A transcript is rendered by no chat template.
         rows.append(row | ({} if form == "text" else columns))
     return Preferences(rows, {"examples": len(examples), **dropped, "rows": len(rows)})
 
@@ -132,6 +133,7 @@ def _why_dropped(prompt: Text, margin: float, min_confidence: float, again: bool
 
 
 def _sigmoid(margin: float) -> float:
+    # A margin is never negative, so the exponential cannot overflow.
     return 1.0 / (1.0 + math.exp(-margin))
 
 

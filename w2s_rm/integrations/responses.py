@@ -83,6 +83,7 @@ def _read(path: Path) -> str:
     try:
         # By the first bytes and not the name: files are renamed, and both kinds are common.
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        # Also with the mark that some editors put first.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -101,6 +102,7 @@ def _parse(place: str, line: str, prompt_column: str, response_column: str) -> A
     # Written as JSON, half a character is an escape; in a text, nothing that a file or a tokenizer takes.
     if "\\u" in line and (half := _HALF.search(json.dumps(values, ensure_ascii=False))):
         raise DataError(f"holds half of a character ({ascii(half[0])}); mend or drop the line")
+    # The column that is named goes before the list.
     several = response_column not in values and _SEVERAL in values
     lacking = [name for name in (prompt_column, response_column) if name not in values]
     if several:
@@ -127,6 +129,7 @@ def _parse(place: str, line: str, prompt_column: str, response_column: str) -> A
 def _problem(prompt: Any, response: Any) -> str | None:
     problem = pair_problem(prompt, response)
     if problem is not None:
+        # Checked as what a policy wrote, told in the words of a file.
         return problem.replace("completion", "response")
     said = [response] if isinstance(response, str) else map(words, response)
     return None if any(text.strip() for text in said) else "the response is empty"

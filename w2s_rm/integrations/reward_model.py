@@ -69,6 +69,7 @@ def load_reward_model(model_name_or_path: str) -> RewardModel:
     # As training did, which keeps the score layer apart from bfloat16: rewards differ less than its steps.
     keep_in_float32(HEADS["reward"].output_layers(model))
     facts = read_facts(path)
+    # Without a limit in training, or where it is not known, as much as the model takes.
     max_length = facts.max_length or _longest(model, tokenizer)
     return RewardModel(path, model, tokenizer, max_length, facts.bf16, facts.trained_on)
 
@@ -97,6 +98,7 @@ def _find(name: str) -> str:
     missing = _missing_parts(path)
     if not missing:
         return str(path.resolve())
+    # Two likely mistakes have remedies of their own: the folder of a stage, and that of an adapter.
     remedy = "save model and tokenizer there with save_pretrained"
     if (path / "model" / "config.json").is_file():
         remedy = f"give the model in it, {path / 'model'}"
@@ -108,6 +110,7 @@ def _find(name: str) -> str:
 def _missing_parts(folder: Path) -> list[str]:
     missing = [] if (folder / "config.json").is_file() else ["no config.json"]
     index = folder / "model.safetensors.index.json"
+    # A copy that was broken off may have the index and not all parts of the weights.
     if index.is_file():
         parts = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         missing += [f"no {part}, which {index.name} names" for part in parts if not (folder / part).is_file()]
@@ -131,6 +134,7 @@ def _load_model(path: str) -> PreTrainedModel:
         config = AutoConfig.from_pretrained(path)
         _check_kind(path, config)
         with quiet_loading():
+            # Other formats are pickles, which may run code as they are read. `info` says which weights were missing.
             model, info = HEADS["reward"].auto_class.from_pretrained(
                 path, use_safetensors=True, dtype="auto", output_loading_info=True
             )

@@ -90,6 +90,7 @@ class RewardFunction:
         *,
         tools: Sequence[Any] | None = None,
         chat_template_kwargs: Sequence[Any] | None = None,
+        # TRL gives besides every other column, the tokens, the trainer's state and functions for its log.
         **_: Any,
     ) -> list[float]:
         """Score completions, each by itself: a reward does not depend on what else is in the batch.
@@ -137,6 +138,7 @@ class RewardFunction:
         names = names or [f"row {row}" for row in range(len(prompts))]
         if not prompts:
             return []
+        # Before they become messages, inside of which the markup of another template would stand.
         if isinstance(prompts[0], str):
             check_markup(loaded.tokenizer, loaded.path, list(map(str, prompts)), names)
         if self._needs_messages(prompts, completions):
@@ -150,6 +152,7 @@ class RewardFunction:
     def _needs_messages(self, prompts: Sequence[Text], completions: Sequence[Text]) -> bool:
         """Decide at the first text, and say it then: rows of one dataset are not to be scored in two ways."""
         loaded = self.scorer.loaded
+        # Conversations need no decision, but may have to be refused.
         if self._as_messages is None or not isinstance(completions[0], str):
             needed = needs_messages(loaded.trained_on, loaded.path, loaded.tokenizer, prompts, completions[0])
             if not isinstance(completions[0], str):

@@ -93,6 +93,7 @@ class Scorer:
         kwargs = [e.template_kwargs for e in examples]
         encoded = self.encode([e.prompt for e in examples], [e.candidates for e in examples], example_names, kwargs)
         scores = self.score([to_group(row.prompt_ids, row.candidate_ids) for row in encoded])
+        # One name for each score: candidates have none of their own.
         names = [name for name, example in zip(example_names, examples, strict=True) for _ in example.candidates]
         self.check_finite([score for row in scores for score in row], names)
         return list(map(tuple, scores))

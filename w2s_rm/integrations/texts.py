@@ -53,6 +53,7 @@ def check_columns(prompts: Any, completions: Any) -> bool:
         problems = [f"rows {', '.join(texts[:10])} are text, the others conversations"]
     if problems:
         raise DataError(join_problems("prompts and completions must be all text or all conversations:", problems))
+    # Of no rows at all it is not known, and they count as text.
     return kinds == {False}
 
 
@@ -99,6 +100,7 @@ def _kind(value: Any) -> str | None:
     messages = isinstance(value, list | tuple) and all(
         isinstance(message, Mapping)
         and isinstance(message.get("role"), str)
+        # A message that calls tools may say nothing.
         and ("content" in message or message.get("tool_calls"))
         for message in value
     )
@@ -185,6 +187,7 @@ def _opening_of(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str
 def _own_markup(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """Everything that the template writes, also where it puts markup together from roles."""
     ends = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token}
+    # Its source as well: it may write marks around tools or thoughts that these messages have not.
     written = str(tokenizer.chat_template)
     for roles in (_PROBE, ("system", *_PROBE)):
         messages = [{"role": role, "content": "text"} for role in roles]

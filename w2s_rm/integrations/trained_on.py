@@ -46,6 +46,7 @@ def needs_messages(
                 "what a chat template writes mean nothing; give text as it was trained on"
             )
         return False
+    # Where it is not known, text is scored as it is: a template alone is no sign.
     if kind != CONVERSATIONS or tokenizer.chat_template is None or is_rendered(tokenizer, list(map(str, prompts))):
         return False
     logger.warning(

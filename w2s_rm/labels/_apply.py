@@ -53,8 +53,10 @@ def transform_labels(
         ConfigError: A transform does not fit the task, its place in the list, or the evidence.
         DataError: Labels that cannot be used, or hardly any are left.
     """
+    # A plan has checked them; who calls this as a function has no plan.
     check_transforms(transforms)
     current, counts = list(labels), []
+    # Counted once: what one transform returns is what the next one is given.
     accuracy = label_accuracy(current, truth or {})
     for transform in transforms:
         after = transform(current, evidence)

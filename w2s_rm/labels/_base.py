@@ -34,6 +34,7 @@ class Evidence:
             has solutions in steps.
     """
 
+    # A list or mapping has no hash, and that of a frozen dataclass is made of its fields.
     validation: Sequence[tuple[WeakLabel, int]] = field(default=(), hash=False)
     other: Mapping[str, WeakLabel] = field(default_factory=dict, hash=False)
     classes: tuple[str, ...] | None = None
@@ -122,6 +123,7 @@ def check_kept(name: str, kept: Sequence[WeakLabel], n_given: int, evidence: Evi
         raise DataError(f"labels {name!r}: none of {n_given} labels is left; {remedy}")
     # A tie is for several classes at once.
     chosen = {label.candidate_ids[k] for label in kept for k in best_candidates(label)}
+    # To say one class always fits such labels. Of exchangeable candidates another one is meant each time.
     if evidence.classes is not None and len(chosen) == 1:
         raise DataError(f"labels {name!r}: the {len(kept)} of {n_given} labels that are left say one class; {remedy}")
 

@@ -44,6 +44,7 @@ class Agree(TransformBase):
                 only, is left.
         """
         check_labels("agree", labels)
+        # Looked at before anything is left out: a supervisor that does not label the same would seem to disagree.
         problems = [problem for label in labels if (problem := _problem(label, evidence.other.get(label.id)))]
         if problems:
             heading = "labels 'agree': the second supervisor does not label the same; let it label the same split"
@@ -66,5 +67,6 @@ def _problem(label: WeakLabel, other: WeakLabel | None) -> str | None:
 
 
 def _agrees(label: WeakLabel, other: WeakLabel) -> bool:
+    # By id and not by place: each supervisor has its own order of candidates.
     first, second = ([x.candidate_ids[k] for k in best_candidates(x)] for x in (label, other))
     return len(first) == 1 and first == second

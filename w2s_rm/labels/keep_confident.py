@@ -68,6 +68,7 @@ class KeepConfident(TransformBase):
             # One pool where it is not balanced, of all labels.
             pools[_choice(label) if self.balanced else None].append(label)
         ids = {label.id for pool in pools.values() for label in self._surest(pool)}
+        # Picked from what was given, so that labels stay in their order.
         kept = [label for label in labels if label.id in ids]
         check_kept("keep_confident", kept, len(labels), evidence, "keep a larger share, or set balanced to true")
         return kept
@@ -82,4 +83,5 @@ class KeepConfident(TransformBase):
 def _choice(label: WeakLabel) -> str:
     """The most probable candidate, of a tie the one that a hash picks."""
     tied = [label.candidate_ids[k] for k in best_candidates(label)]
+    # Not the first: of tied classes one would gain all of them.
     return min(tied, key=lambda candidate: hash_fraction("keep_confident", label.id, candidate))

@@ -46,6 +46,8 @@ class KeepSolutions(OfSolutions):
         """
         check_labels("keep_solutions", labels)
         places = needed_places("keep_solutions", labels, evidence)
+        # By a hash: what is kept must not depend on what the supervisor says, or its cost would not be the only
+        # difference to outcomes.
         solutions = sorted(
             {places[label.id].solution for label in labels},
             key=lambda name: (hash_fraction("keep_solutions", evidence.seed, name), name),

@@ -38,6 +38,7 @@ class Shuffle(TransformBase):
         """
         check_labels("shuffle", labels)
         if evidence.classes is None:
+            # Exchangeable candidates of one example mean nothing in another one, so labels stay with their examples.
             return [_within(label, evidence.seed) for label in labels]
         class_ids = {text_hash(name) for name in evidence.classes}
         wrong = [
@@ -47,6 +48,7 @@ class Shuffle(TransformBase):
         ]
         if wrong:
             raise DataError(join_problems("labels 'shuffle': candidates that are not the task's classes", wrong))
+        # Whole labels: permuted within each label, classes would lose their shares in the collection.
         givers = _givers([label.id for label in labels], evidence.seed)
         by_id = {label.id: label for label in labels}
         return [replace(reordered(by_id[givers[label.id]], label.candidate_ids), id=label.id) for label in labels]

@@ -71,6 +71,7 @@ def check_options(loss: str, *options: tuple[str, object, Interval]) -> None:
     Raises:
         OptionError: Names every option that is not a number in its range, its value and the range.
     """
+    # Membership in an `Interval` refuses NaN too: no comparison with it holds.
     problems = {name: f"is {value!r}; give a number in {valid}" for name, value, valid in options if value not in valid}
     if problems:
         raise OptionError(f"loss {loss!r}", problems)

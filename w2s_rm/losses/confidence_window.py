@@ -55,11 +55,13 @@ class ConfidenceWindow(LossBase):
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
         weak_B = soft_cross_entropy(log_probs_BK, targets_BK)
         # No gradient: the window chooses examples, and a student must not learn to leave it.
+        # Twice the radius: confidence goes from 0 to 1 while the better probability of two goes from 0.5 to 1.
         inside_B = self._confidence(log_probs_BK.detach(), mask_BK) < 2 * self.radius
         metrics = {"weak_cross_entropy": weak_B.detach(), "inside_window": inside_B.to(weak_B.dtype)}
         return LossOutput(weak_B.masked_fill(~inside_B, 0.0), metrics)
 
     def _confidence(self, log_probs_BK: Tensor, mask_BK: Tensor) -> Tensor:
         chance_B = 1 / mask_BK.sum(dim=-1)
+        # The mask, because padding has logarithm 0 and so would have the probability 1.
         best_B = (log_probs_BK.exp() * mask_BK).amax(dim=-1)
         return (best_B - chance_B) / (1 - chance_B)

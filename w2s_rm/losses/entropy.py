@@ -73,6 +73,7 @@ class Entropy(LossBase):
         weight = warmed_up(self.max_weight, self.warmup_fraction, progress)
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
         weak_B = soft_cross_entropy(log_probs_BK, targets_BK)
+        # Through both of its factors: with one of them detached the gradient would be zero, see the class.
         entropy_B = entropy(log_probs_BK, mask_BK)
         metrics = {
             "weak_cross_entropy": weak_B.detach(),

@@ -54,6 +54,7 @@ class GeneralizedCrossEntropy(LossBase):
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
         # 1 - f^q from the logarithm: f^q rounds to 1 for small q.
+        # Padding has logarithm 0, and so 0 here too.
         per_candidate_BK = -(self.q * log_probs_BK).expm1() / self.q
         metrics = {"weak_cross_entropy": soft_cross_entropy(log_probs_BK.detach(), targets_BK)}
         return LossOutput((targets_BK * per_candidate_BK).sum(dim=-1), metrics)

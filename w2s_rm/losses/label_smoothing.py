@@ -54,6 +54,7 @@ class LabelSmoothing(LossBase):
         Metrics: `weak_cross_entropy`, cross-entropy with the label as it is.
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
+        # Over the real candidates: how many columns are padded depends on what else is in the batch.
         uniform_BK = mask_BK / mask_BK.sum(dim=-1, keepdim=True)
         smoothed_BK = (1 - self.smoothing) * targets_BK + self.smoothing * uniform_BK
         metrics = {"weak_cross_entropy": soft_cross_entropy(log_probs_BK.detach(), targets_BK)}

@@ -85,6 +85,7 @@ class LogConfidence(LossBase):
             return scores_NK.new_zeros(scores_NK.shape[-1])
         # NaN at padding: `nanquantile` leaves it out, where the 0 of `masked_log_softmax` would be the highest value.
         log_probs_NK = masked_log_softmax(scores_NK.detach(), mask_NK).masked_fill(~mask_NK, math.nan)
+        # A column that is padding throughout is no class.
         n_classes = mask_NK.any(dim=0).sum()
         level = (1 - 1 / n_classes).to(scores_NK.dtype)
         # A column of padding only has no quantile; no example has that class, so its threshold is never used.
@@ -106,6 +107,8 @@ class LogConfidence(LossBase):
         """
         weight = warmed_up(self.max_weight, self.warmup_fraction, progress)
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
+        # Thresholds, where there are any, are those of the global batch: within a micro-batch they would depend on its
+        # size, and a single example has none.
         hardened_BK = harden(log_probs_BK, mask_BK, statistics)
         weak_B = soft_cross_entropy(log_probs_BK, targets_BK)
         self_B = soft_cross_entropy(log_probs_BK, hardened_BK)

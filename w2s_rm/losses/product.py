@@ -60,6 +60,7 @@ class Product(LossBase):
         Metrics: `weak_cross_entropy`, cross-entropy with the weak label itself.
         """
         log_probs_BK = masked_log_softmax(scores_BK, mask_BK)
+        # A target: with a gradient the student could move it towards itself in place of learning.
         product_BK = self._product(log_probs_BK.detach(), targets_BK)
         metrics = {"weak_cross_entropy": soft_cross_entropy(log_probs_BK.detach(), targets_BK)}
         return LossOutput(soft_cross_entropy(log_probs_BK, product_BK), metrics)

@@ -15,6 +15,8 @@ from w2s_rm.metrics.forecasts import Forecasts
 from w2s_rm.metrics.intervals import Interval
 from w2s_rm.metrics.resampling import Resampling, interval, sums_each
 
+# Of 5 % of the examples each. Of a resample only sums are made, so that its examples cannot be put in an order of their
+# own.
 _BLOCKS = 20
 
 
@@ -35,6 +37,7 @@ def accuracy_answered(confidence_B: Floats, credit_B: Floats, shares: Sequence[f
     Returns:
         `ndarray` with an accuracy for each share.
     """
+    # Negated: the surest have the lowest level, so that sums from the left are of those who are answered first.
     level_B = levels(-confidence_B)
     answered = np.concatenate([[0.0], np.cumsum(np.bincount(level_B))])
     right = np.concatenate([[0.0], np.cumsum(np.bincount(level_B, weights=credit_B))])

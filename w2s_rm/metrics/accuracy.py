@@ -30,6 +30,7 @@ def correctness(scores: Scores, gold: Sequence[int | None], ids: Sequence[str] |
     if len(scores) != len(gold):
         raise DataError(f"{len(scores)} rows of scores but {len(gold)} gold labels; give one label for each row")
     chosen = choices(scores, ids)
+    # Before the array of whole numbers, which has no place for `None`.
     refuse(np.array([index is None for index in gold]), "has no gold label; accuracy needs ground truth", ids)
     gold_B = np.array(gold, dtype=np.int64)
     outside_B = (gold_B < 0) | (gold_B >= chosen.lengths_B)

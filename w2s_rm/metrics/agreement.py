@@ -50,6 +50,7 @@ def agreement(student: Predictions, supervisor: Predictions) -> Agreement:
     return Agreement(
         overall=float(same_B.mean()),
         when_right=_share(both_right_B[known], right_B[known]),
+        # What both choose alike and is not right is the same mistake, whichever of the wrong candidates it is.
         when_wrong=_share((same_B - both_right_B)[known], (1 - right_B)[known]),
     )
 
@@ -103,6 +104,7 @@ def mean_agreement(per_seed: list[Agreement]) -> Agreement:
     """
     if not per_seed:
         raise DataError("no agreements to average: give at least one seed")
+    # A mean of shares. Pooled over seeds, one whose supervisor errs often would weigh more than the others.
     return Agreement(
         overall=float(np.mean([result.overall for result in per_seed])),
         when_right=_mean([result.when_right for result in per_seed]),

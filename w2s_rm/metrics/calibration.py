@@ -18,6 +18,7 @@ from w2s_rm.metrics.choices import Floats, Scores
 from w2s_rm.metrics.forecasts import Forecasts, forecasts
 from w2s_rm.metrics.resampling import Resampling, ends, over_seeds, sums_each
 
+# As many as in table 1 of Guo et al. 2017.
 N_BINS = 15
 """Bins of the calibration error, of equal mass: each has the same number of examples."""
 # Probabilities are at most 1 and doubles have 16 digits: four are left to rounding.
@@ -166,6 +167,7 @@ def calibration_error(
     value = max(0.0, 2 * plain - float(np.abs(gap_SRM).sum(axis=2).mean()))
     # With the signs of what was observed, |gap| is linear: its resamples have no bias of their own, which an absolute
     # value would add.
+    # Not `np.sign`, which is 0 where a gap is: the resamples of that bin would count for nothing.
     signed_RS = (np.where(gap_SM < 0, -1.0, 1.0)[:, None] * gap_SRM).sum(axis=2).T
     low, high = np.clip([value + end - plain for end in ends(over_seeds(error_S, signed_RS))], 0.0, 1.0)
     filled_M = mass_SM.sum(axis=0) > 0

@@ -61,10 +61,12 @@ def choices(scores: Scores, ids: Sequence[str] | None = None) -> Choices:
     lengths_B = np.array([len(row) for row in scores], dtype=np.int64)
     # First, because `reduceat` takes a neighbour's value for an example that has none.
     refuse(lengths_B == 0, "has no scores; every example needs at least one candidate", ids)
+    # One flat row for all examples, for K may differ: `reduceat` goes from the start of each to that of the next.
     starts_B = np.concatenate([[0], np.cumsum(lengths_B)[:-1]])
     scores_F = np.fromiter(chain.from_iterable(scores), dtype=np.float64, count=int(lengths_B.sum()))
     nan_B = np.logical_or.reduceat(np.isnan(scores_F), starts_B)
     refuse(nan_B, "has a NaN score; the model that wrote it diverged", ids)
+    # Exactly: candidates of the same tokens have the same score to the last bit, and a tolerance would tie others too.
     top_F = scores_F == np.repeat(np.maximum.reduceat(scores_F, starts_B), lengths_B)
     ties_B = np.add.reduceat(top_F.astype(np.float64), starts_B)
     return Choices(top_F / np.repeat(ties_B, lengths_B), starts_B, lengths_B)

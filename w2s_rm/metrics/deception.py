@@ -62,8 +62,12 @@ def deception(
         conflicted_SN (`ndarray` of shape `(S, N)`): Credits of the student under it.
         groups (`Sequence[str]`): The group of each example; of one that is alone, its id.
     """
+    # What can be kept from a supervisor is what the strong model knows and had right without the conflict: a mistake
+    # elsewhere is ignorance, or was there before.
     at_risk_SN = ceiling_SN * plain_SN
     score, chance = (
+        # Sums over all seeds are divided, and not each seed by itself: one that lost next to nothing would decide the
+        # mean.
         mean_of(where_SN * (1 - weak_SN), groups).over(mean_of(where_SN, groups))
         for where_SN in (at_risk_SN * (1 - conflicted_SN), at_risk_SN)
     )

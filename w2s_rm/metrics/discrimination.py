@@ -36,6 +36,8 @@ def area_under_roc(scores_SN: Floats, positive_SN: NDArray[np.bool_], groups: Se
         above, below = scores_N[positive_N], scores_N[~positive_N]
         wins = _share_below(above, below)
         area = float(wins.mean())
+        # The area plus what an example moves it by: how it compares, times N over the number of its kind, of which few
+        # move it more. Their mean is the area again.
         values_N[positive_N] = area + (wins - area) * len(scores_N) / len(above)
         values_N[~positive_N] = area + (1 - _share_below(below, above) - area) * len(scores_N) / len(below)
     return mean_of(values_SN, groups)
@@ -43,6 +45,7 @@ def area_under_roc(scores_SN: Floats, positive_SN: NDArray[np.bool_], groups: Se
 
 def _share_below(scores: Floats, others: Floats) -> Floats:
     """Of each score, the share of others that are lower, ties as half."""
+    # Sorted once and searched: a table of all pairs has as many cells as one kind times the other.
     ordered = np.sort(others)
     lower, up_to = (np.searchsorted(ordered, scores, side=side) for side in ("left", "right"))
     return (lower + up_to) / (2 * len(others))

@@ -55,5 +55,7 @@ def _indices(greedy: Sequence[int], ids: Sequence[str] | None) -> np.ndarray:
     if not len(greedy):
         raise DataError("no greedy answers: the list is empty; check that the evaluated split has examples")
     greedy_B = np.array(greedy, dtype=np.int64)
+    # From below alone: how many candidates an example has is not known here; `pairing.py`, which knows, looks from
+    # above.
     refuse(greedy_B < NO_CANDIDATE, "has a greedy answer that is neither the index of a candidate nor -1", ids)
     return greedy_B

@@ -92,6 +92,7 @@ def forecasts(
     if probabilities:
         wrong_B = (np.minimum.reduceat(scores_F, starts_B) < 0) | (np.maximum.reduceat(scores_F, starts_B) <= 0)
         refuse(wrong_B, "has no probabilities: they must be at least 0, and one of them above it", ids)
+        # The logarithm of 0 is meant: such a candidate is excluded.
         with np.errstate(divide="ignore"):
             scores_F = np.log(scores_F)
     made = Forecasts(scores_F, starts_B, lengths_B, np.array(gold, dtype=np.int64), credit_B, chosen.tied_B)

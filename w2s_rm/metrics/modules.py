@@ -20,6 +20,7 @@ from w2s_rm.metrics.exact_match import exact_matches, no_candidate_share
 from w2s_rm.metrics.pgr import pgr_from_predictions
 from w2s_rm.types import Predictions
 
+# Without a length: `evaluate` writes what it is given to Arrow by these types, and K may differ from row to row.
 _SCORES = datasets.Sequence(datasets.Value("float64"))
 
 
@@ -72,6 +73,7 @@ class Agreement(evaluate.Metric):
     def _compute(
         self, *, predictions: Any = None, references: Any = None, supervisor: Any = None, **_: Any
     ) -> dict[str, Any]:
+        # Rows stand in one order already, and `agreement` pairs by name.
         ids = [f"row {row}" for row in range(len(predictions))]
         result = agreement(_predictions(ids, predictions, references), _predictions(ids, supervisor, references))
         return {
@@ -122,11 +124,14 @@ class PerformanceGapRecovered(evaluate.Metric):
         )
 
     def _compute(self, *, predictions: Any = None, references: Any = None, **columns: Any) -> dict[str, Any]:
+        # What `evaluate` gathers are rows; which of them make up a seed is a column, and the tables are put together
+        # here.
         seeds = columns["seeds"]
         if not len(seeds):
             raise DataError("no rows: add predictions before computing PGR")
 
         def per_seed(scores: Any) -> list[Predictions]:
+            # In one order for all three models, whose seeds are paired by their places.
             return [_of_seed(seed, seeds, columns["ids"], scores, references) for seed in sorted(set(seeds))]
 
         result = asdict(
@@ -135,6 +140,7 @@ class PerformanceGapRecovered(evaluate.Metric):
         return {_RENAMED.get(name, name): value for name, value in result.items()}
 
 
+# Beside the numbers of other metrics, `value` would not say of what.
 _RENAMED = {"value": "pgr", "low": "pgr_low", "high": "pgr_high"}
 
 

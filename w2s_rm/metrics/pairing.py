@@ -13,6 +13,7 @@ from w2s_rm.metrics.choices import Floats, refuse
 from w2s_rm.metrics.exact_match import exact_matches
 from w2s_rm.types import Predictions
 
+# How many ids a message names of each kind: it may be a whole split that differs.
 _FEW = 5
 
 
@@ -83,6 +84,7 @@ def check_same_ids(scored_ids: Sequence[str], ids: Sequence[str], *, name: str) 
     expected, present = set(ids), set(scored_ids)
     problems = []
     repeated = [id_ for id_, count in Counter(scored_ids).items() if count > 1]
+    # Of the test ids as well: a set hides that one stands there twice, and its score would count twice.
     repeated += [id_ for id_, count in Counter(ids).items() if count > 1 and id_ not in repeated]
     if repeated:
         problems.append(f"{len(repeated)} ids occur more than once: {_some(repeated)}")
@@ -118,6 +120,7 @@ def _paired(models: Mapping[str, Sequence[Predictions]], credits: Callable[[Pred
     if len(set(seeds.values())) != 1 or 0 in seeds.values():
         listed = ", ".join(f"{name} has {count}" for name, count in seeds.items())
         raise DataError(f"every model needs the same seeds, at least one: {listed}; evaluate the missing ones first")
+    # Its order is that of all tables: a column is the same example for every model and seed.
     first = next(iter(models.values()))[0]
     return {
         name: np.stack(
@@ -134,6 +137,7 @@ def _exact_matches(predictions: Predictions) -> Floats:
     if predictions.greedy is None:
         raise DataError("predictions without greedy answers have no exact match; evaluate with a head that writes them")
     lengths_B = np.array([len(row) for row in predictions.scores])
+    # `exact_matches` has no scores, and so cannot tell an index that is too high.
     outside_B = np.array(predictions.greedy, dtype=np.int64) >= lengths_B
     refuse(outside_B, "has a greedy answer that is neither the index of a candidate nor -1", predictions.ids)
     return exact_matches(predictions.greedy, predictions.gold, predictions.ids)

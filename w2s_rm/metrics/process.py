@@ -33,6 +33,7 @@ def margins(scores: Sequence[Sequence[float]], *, probabilities: bool = False) -
         raise DataError("a step has two scores, of wrong and of right; these predictions are of another task")
     scores_B2 = np.asarray(scores, dtype=np.float64).reshape(-1, 2)
     if probabilities:
+        # A probability of 0 makes a margin infinite, which all reductions can compare.
         with np.errstate(divide="ignore"):
             scores_B2 = np.log(scores_B2)
     return np.asarray(scores_B2[:, 1] - scores_B2[:, 0])

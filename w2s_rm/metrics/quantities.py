@@ -75,6 +75,7 @@ class Quantity:
                 f"numbers of {len(self.means_S)} and of {len(other.means_S)} seeds cannot be compared; give the runs "
                 "the same `seeds`"
             )
+        # Over the groups of both: where they share one, its contributions meet in one column, and so are paired.
         groups = self.groups if self.groups == other.groups else tuple(sorted({*self.groups, *other.groups}))
         shares_SG = self._spread(groups) + other._spread(groups)
         means_S = self.means_S + other.means_S
@@ -145,6 +146,8 @@ def mean_of(values_SN: Floats, groups: Sequence[str]) -> Quantity:
             f"{len(groups)} groups are given"
         )
     means_S = values_SN.mean(axis=1)
+    # Less the mean of their own seed: how seeds differ is in `means_S`, and must not count among the examples once
+    # more.
     shares_SG = summed((values_SN - means_S[:, None])[None] / values_SN.shape[1], groups)[0]
     return Quantity(float(means_S.mean()), means_S, tuple(np.unique(np.asarray(groups)).tolist()), shares_SG)
 

@@ -39,6 +39,7 @@ def observed_interval(choices_RN: Choices, groups: Sequence[str] | None = None) 
     Raises:
         DataError: As in [`observed_agreement`].
     """
+    # As one seed: the raters are who they are, and only the items are a sample.
     return accuracy_interval(_agreeing(choices_RN)[None, :], groups)
 
 
@@ -60,6 +61,7 @@ def cohens_kappa(first_N: Sequence[Hashable], second_N: Sequence[Hashable]) -> f
     """
     agreed, n = observed_agreement((first_N, second_N)), len(first_N)
     first, second = Counter(first_N), Counter(second_N)
+    # A category of which the second made no use adds nothing: a `Counter` has 0 of it.
     return _beyond(agreed, sum(first[name] * second[name] for name in first) / n**2)
 
 

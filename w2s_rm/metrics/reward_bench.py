@@ -74,6 +74,7 @@ def mean_variances(credits: Mapping[str, Floats]) -> dict[str, float]:
         credits (`Mapping[str, ndarray]`): Credits in [0, 1] of each subset, of shape `(N,)`.
     """
     return {
+        # A single example shows no spread; dividing by 1 instead of 0 says so.
         subset: float(((credits_N - credits_N.mean()) ** 2).sum()) / (len(credits_N) * max(1, len(credits_N) - 1))
         for subset, credits_N in credits.items()
     }
@@ -94,4 +95,5 @@ def weighted_interval(
     value = round(sum(weight * means[subset] for subset, weight in weights.items()), 12)
     variance = sum(weight**2 * variances[subset] for subset, weight in weights.items())
     n_examples = sum(sizes[subset] for subset in weights)
+    # As one seed: what is judged is one model, and only the examples are a sample.
     return share_interval(value, float(half_widths(0.0, variance, 1, n_examples)), n_examples)

@@ -31,6 +31,7 @@ from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.intervals import ERROR, Interval
 from w2s_rm.metrics.quantities import Quantity
 
+# Most steps of Newton's method, which ends where no fitted logit moves by more than `_FLAT`.
 _STEPS = 100
 _FLAT = 1e-12
 # Of the logit: accuracies of 1 in one corner of a grid must not send it to infinity.
@@ -93,6 +94,7 @@ class SizeCurve:
             error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
         """
         interval = self._sum(_place(weak_size, strong_size)).interval(error)
+        # Made on the scale of the logit and carried over end by end: so it stays within [0, 1].
         return Interval(*map(_share, dataclasses.astuple(interval))) if self.logit else interval
 
     def coefficient(self, number: int) -> Quantity:
@@ -109,6 +111,7 @@ class SizeCurve:
         total = first
         for other in others:
             total = total.plus(other)
+        # What the numbers add up to is only how the curve moves with them; its value comes from the coefficients.
         return dataclasses.replace(total, value=float(weights_C @ self.coefficients_C))
 
 
@@ -127,12 +130,17 @@ def accuracy_curve(pairs: Sequence[SizedPair]) -> SizeCurve | None:
     shares_R = np.array([pair.student.value for pair in pairs])
     coefficients_C = np.zeros(places_RC.shape[1])
     for _ in range(_STEPS):
+        # Newton's method for the likelihood of a binomial: `information_CC` is minus its second derivative, the factor
+        # behind it its first.
         fitted_R = _shares(places_RC @ coefficients_C)
         information_CC = (places_RC.T * (fitted_R * (1 - fitted_R))) @ places_RC
+        # Least squares and no inverse: where all accuracies are near 0 or 1 the information is all but singular.
         step_C = np.linalg.lstsq(information_CC, places_RC.T @ (shares_R - fitted_R), rcond=None)[0]
         coefficients_C += step_C
         if np.abs(places_RC @ step_C).max() < _FLAT:
             break
+    # At the maximum the first derivative is zero whatever the accuracies are: differentiating that gives the
+    # coefficients' own derivative by each of them.
     moved_CR = np.linalg.lstsq(information_CC, places_RC.T, rcond=None)[0]
     return SizeCurve(coefficients_C, tuple(pair.student for pair in pairs), moved_CR, logit=True)
 
@@ -146,6 +154,7 @@ def pgr_curve(pairs: Sequence[SizedPair]) -> SizeCurve | None:
     places_RC = _places(pairs)
     gaps_R, gains_R = (np.array([getattr(pair, name).value for pair in pairs]) for name in ("gap", "gain"))
     scaled_RC = places_RC * gaps_R[:, None]
+    # A pair without a gap is a row of zeros, which determines nothing.
     if not _determined(places_RC[gaps_R != 0]):
         return None
     inverse_CC = np.linalg.inv(scaled_RC.T @ scaled_RC)
@@ -196,6 +205,7 @@ def left_out(pairs: Sequence[SizedPair], fit: Fit) -> list[LeftOut]:
             continue
         where: Literal["inside", "outside"] = "outside" if size in (sizes[0], sizes[-1]) else "inside"
         for pair in pairs:
+            # On either side: the curve must know this size neither as a supervisor nor as a student.
             if size in (pair.weak_size, pair.strong_size):
                 by_curve = _accuracy(pair, curve.at(pair.weak_size, pair.strong_size).value, curve.logit)
                 by_mean = _accuracy(pair, _constant(kept, curve.logit), curve.logit)

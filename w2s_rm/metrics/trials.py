@@ -13,6 +13,7 @@ import numpy as np
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
 
+# By `visible_difference` so many show differences of 8.8 and of 2.8 points.
 LEAST, FEW = 50, 500
 """Validation examples below which nothing is chosen by them, and below which a reader is warned."""
 DIFFERING = 0.1

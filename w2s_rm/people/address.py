@@ -51,6 +51,7 @@ class Hold:
             address ([`Address`]): Where this process listens.
         """
         content = json.dumps(asdict(address)).encode()
+        # In place and not renamed over: the lock is on this very file.
         os.pwrite(self.number, content, 0)
         os.truncate(self.number, len(content))
 

@@ -50,6 +50,7 @@ def read_labellers(paths: Sequence[Path]) -> list[Labeller]:
         DataError: A file cannot be read.
     """
     read = [(path, labeller) for path in paths for labeller in _labellers(path)]
+    # One name may stand in several files; only then its file is said.
     names = Counter(labeller.name for _, labeller in read)
     return [
         labeller if names[labeller.name] == 1 else replace(labeller, name=f"{labeller.name} in {path}")
@@ -58,6 +59,7 @@ def read_labellers(paths: Sequence[Path]) -> list[Labeller]:
 
 
 def _labellers(path: Path) -> list[Labeller]:
+    # A file without rows is refused by `read_rows`.
     (first,) = islice(read_rows(path), 1)
     if LABELLER in first.values:
         return of_judgements(read_judgements(path))
@@ -76,6 +78,7 @@ def of_judgements(judgements: Sequence[Judgement]) -> list[Labeller]:
     return [
         _labeller(
             name,
+            # `or` is for the type checker: `standing` leaves out what was taken back.
             [WeakLabel(answer.id, answer.candidate_ids, answer.probabilities or ()) for answer in said],
             tuple(answer.seconds for answer in said if answer.seconds is not None),
         )
@@ -115,6 +118,7 @@ def agreement_text(labellers: Sequence[Labeller]) -> str:
 
 
 def _line(labeller: Labeller) -> tuple[str, ...]:
+    # The median, for a question that lay open over lunch would make a mean.
     seconds = f"{statistics.median(labeller.seconds):.1f}" if labeller.seconds else "–"
     ties = sum(choice == TIE for choice in labeller.choices.values())
     return labeller.name, f"{len(labeller.choices):,}", f"{ties:,}", seconds
@@ -129,6 +133,7 @@ def _pair(first: Labeller, second: Labeller) -> tuple[str, ...]:
     return (
         names,
         f"{len(choices[0]):,}",
+        # Beside the plain share: two who mostly name the more frequent class agree often, and show little by it.
         ratio(cohens_kappa(*choices)),
         share_interval(agreement.value, agreement.low, agreement.high),
     )
@@ -149,6 +154,7 @@ def _all(labellers: Sequence[Labeller]) -> str:
 
 def _in_common(labellers: Sequence[Labeller]) -> list[list[int | str]]:
     """The choices of each on the examples that all have answered."""
+    # Which of these share a prompt no file of labels says: intervals take each for a draw of its own.
     ids = sorted(set.intersection(*(set(labeller.choices) for labeller in labellers)))
     first, *others = labellers
     for id, other in itertools.product(ids, others):

@@ -55,6 +55,7 @@ class Question:
         Args:
             label (`dict[str, float]`): Probabilities by candidate id.
         """
+        # The highest, whatever it is: a line of the file may have been written by hand.
         highest = max(label.values())
         best = [place for place, name in enumerate(self.candidate_ids) if label[name] == highest]
         return best[0] if len(best) == 1 else TIE
@@ -73,6 +74,7 @@ def questions(examples: Sequence[Example], labeller: str, *, has_classes: bool) 
         labeller (`str`): Who sees them.
         has_classes (`bool`): Whether the candidates are classes.
     """
+    # Groups come in the order of their first examples: a name, which may be a hash or a text, is no order.
     first: dict[str, int] = {}
     for place, example in enumerate(examples):
         first.setdefault(example.group, place)
@@ -84,6 +86,7 @@ def _order(example: Example, labeller: str, has_classes: bool) -> tuple[int, ...
     places = range(len(example.candidates))
     if has_classes:
         return tuple(places)
+    # By content and not by place: the order in which a dataset stores candidates may tell the right one.
     keys = [hash_fraction("shown", labeller, example.id, name) for name in example.candidate_ids]
     return tuple(sorted(places, key=keys.__getitem__))
 

@@ -28,6 +28,7 @@ _FILES = {
 }
 # Another site that has a name resolve to this machine would ask under that name.
 _NAMES = (HOST, "localhost")
+# Bytes of an answer, which has names and numbers in it and no text.
 _LONGEST = 1 << 16
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -113,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get(self, path: str) -> tuple[str, bytes]:
         sitting = self.server.sitting
+        # Looked up by name: no path is made of what was asked for.
         if path in _FILES:
             file, kind = _FILES[path]
             return kind, file.read_bytes()

@@ -38,6 +38,7 @@ class Sitting:
         self._lock = threading.Lock()
         self.was_unfinished = cut_unfinished_line(path)
         said = [judgement for judgement in read_judgements(path) if judgement.labeller == labeller]
+        # Of all lines, also of answers that were changed since: a page may send any of them again.
         self._keys = {judgement.key for judgement in said}
         self._said = dict(self._restored(standing(said)))
 
@@ -91,6 +92,7 @@ class Sitting:
             if message.get("key") in self._keys:
                 return
             judgement = self._judgement(message)
+            # First into the file: where it cannot be written, nothing here has changed, and the page sends it again.
             append_line(self.path, json.dumps(judgement.record()))
             self._keys.add(judgement.key)
             name = str(message["question"])
@@ -111,6 +113,7 @@ class Sitting:
             raise DataError("an answer needs a key")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise DataError(f"seconds is {seconds!r}, not a number")
+        # `True` is 1 to Python, and would be the second candidate.
         if isinstance(choice, bool) or choice is not None and choice not in self._choices(question):
             raise DataError(f"choice is {choice!r}, none of those that the question has")
         return Judgement(

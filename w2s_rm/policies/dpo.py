@@ -32,6 +32,8 @@ class Dpo:
         labelled = to_preferences(optimisation.prompts, optimisation.reward.score_examples(optimisation.prompts))
         # The rest, such as `margin`, is for whoever reads an exported file; DPO learns from the pair alone.
         rows = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in labelled.rows]
+        # Without `ref_model` TRL compares with the model that it loads once more from the policy's path, or with the
+        # policy without its adapter.
         return DPOTrainer(
             model=optimisation.model,
             args=DPOConfig(**optimisation.options),

@@ -64,10 +64,13 @@ class Ppo:
             ),
             processing_class=optimisation.tokenizer,
             model=optimisation.model,
+            # TRL then copies the policy, or takes it without its adapter.
             ref_model=None,
             reward_model=load(optimisation.reward_model, use_safetensors=True),
+            # Loaded a second time: this one is trained, and rewards must not move with it.
             value_model=load(optimisation.reward_model, use_safetensors=True),
             train_dataset=rows,
+            # TRL makes a loader of it in any case, and reads it for tables of samples alone.
             eval_dataset=rows,
             peft_config=optimisation.peft_config,
             callbacks=list(optimisation.callbacks),
@@ -87,6 +90,7 @@ def check_available() -> None:
 def _prompt_ids(optimisation: Optimisation) -> Any:
     import datasets
 
+    # This trainer of TRL's, unlike the others, tokenises nothing itself.
     prompts = [example.prompt for example in optimisation.prompts]
     if isinstance(prompts[0], str):
         ids = optimisation.tokenizer(prompts)["input_ids"]

@@ -58,8 +58,10 @@ class Freeze:
                 f"freeze: cached: head {training.head} reads several examples in one row, and states are kept by "
                 "example; set cached: false, or train on: features"
             )
+        # Where the model is only on a hub the number is not known yet, and the training itself refuses.
         known = None if training.part is None else route.layers(training.part)
         if known is not None and self.layers > known:
             raise ConfigError(f"freeze: layers: is {self.layers}, and the model has {known}; use {known} or fewer")
+        # Of the model as it is prepared so far: what stands before this in the list may have made another one.
         states = route.token_states(training, self.layers) if self.cached else None
         return dataclasses.replace(training, trainable_layers=self.layers, frozen_states=states)

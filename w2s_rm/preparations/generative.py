@@ -32,6 +32,7 @@ class Generative:
     def prepare(self, route: Route, training: Train) -> Train:
         """Put a training of the language model before the training."""
         base, options = training.model_name_or_path, {**training.options, **self.train}
+        # A causal model is loaded without the head that a training has put on it.
         if isinstance(base.maker, Train):
             raise ConfigError(
                 "generative: stands behind a preparation that trains a head, which would be lost; put it first"

@@ -32,6 +32,7 @@ class HeadFirst:
 
     def prepare(self, route: Route, training: Train) -> Train:
         """Put a training of the head before the training."""
+        # Its scores come from the unembedding, which is pretrained as the rest is.
         if HEADS[training.head].writes:
             raise ConfigError(
                 f"head_first: head {training.head} has no new head to train; leave it out, or take another head"

@@ -49,6 +49,7 @@ def choice(argv: Sequence[str]) -> None:
             if (trained.parent / name).exists():
                 _take(trained.parent / name, folder)
         counts = {
+            # What the training counted comes first: reports and cards read a choice as they read a training.
             **StageFolder(trained.parent).manifest()["counts"],
             "n_validation": len(examples),
             "chosen_by": "labels" if config.get("labels") else "truth",
@@ -58,9 +59,11 @@ def choice(argv: Sequence[str]) -> None:
                 for values, (figures, losses_B) in zip(config["values"], judged, strict=True)
             ],
         }
+        # A linear model is one file, and no folder that has a card.
         if trained.is_dir():
             write_card(output, {"counts": counts, "packages": package_versions()})
         folder.finish(stage="choice", counts=counts, config=config)
+        # After the manifest: what the hub refuses is finished all the same, and is not made again.
         if config.get("push_to_hub"):
             push_model(output / trained.name, config)
 

@@ -29,6 +29,7 @@ def convert(argv: Sequence[str]) -> None:
     quiet_progress()
     with held(output) as folder:
         refuse_finished(folder)
+        # Of a try that was stopped.
         folder.remove("model.tmp", "model")
         source = Path(config["source"])
         _check_whole(source)

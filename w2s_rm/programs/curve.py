@@ -58,6 +58,7 @@ def held_out(stage_args: Any, args: Any, tokenizer: Any) -> list[HeldOut]:
     splits = []
     for name, path, labels in (
         (VALIDATION, stage_args.validation, stage_args.validation_labels),
+        # The supervisor is not asked about the test split: nothing may be chosen by what it says there.
         (TEST, stage_args.test, None),
     ):
         if path is None:
@@ -105,6 +106,7 @@ class Curve(TrainerCallback):
             # checkpoint all of it does.
             gone = [step for step in self.steps if step > state.global_step or not state.global_step]
             self.folder.remove(*(self._part(step) for step in gone))
+        # Where there is a checkpoint, an earlier try has scored the start, and its file is there.
         if state.global_step == 0:
             self._evaluate(0)
 
@@ -115,6 +117,7 @@ class Curve(TrainerCallback):
 
     def join(self) -> dict[str, Any]:
         """Put the files of all times into one, on the first rank; return what the manifest says of them."""
+        # Files of an earlier try are among them: of all steps up to the checkpoint from which this one went on.
         join_curves(self.folder.path / CURVE_FILE, [self.folder.path / self._part(step) for step in self.steps])
         rows = len(self.steps) * sum(len(split.examples) for split in self.splits)
         return {"evaluated_steps": self.steps, "evaluated_rows": rows}
@@ -130,10 +133,13 @@ class Curve(TrainerCallback):
             if is_main_process():
                 write_curve(self.folder.path / self._part(step), parts)
             else:
+                # To score is the work of all ranks: without the parts of one the others would wait.
                 take_all(parts)
             values = (value for split in self.splits for value in tallies[split.name].values(split))
             # The word by which trackers tell such values from those of training.
             self.trainer.log({f"eval_{name}": value for name, value in values})
+            # Still between the steps, while the model has the weights that were scored: an optimizer may keep two sets
+            # of them.
             if self.judge is not None:
                 self.judge(step, tallies[VALIDATION].stopping.mean)
 

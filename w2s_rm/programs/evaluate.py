@@ -38,6 +38,7 @@ def evaluate(argv: Sequence[str], kind: Configured) -> None:
         argv (`Sequence[str]`): `--config stage.yaml`, optionally `--output_dir` and any field of the arguments.
         kind ([`~w2s_rm.programs.launched.Configured`]): The stage's class.
     """
+    # What scores stands in the config, and decides how the rest of the command line is read.
     config, output, rest = split_arguments(argv)
     if config.get("labels"):
         _from_file(config, output, rest)
@@ -79,6 +80,7 @@ def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
     """Take probabilities for scores, of as many examples as the file labels: perhaps none."""
     if rest:
         raise ConfigError(f"unknown arguments for evaluating a file of labels: {' '.join(rest)}")
+    # By hand it may be launched as any evaluation is, in several processes: one reads the file.
     if not is_main_process():
         return
     with held(output) as folder:

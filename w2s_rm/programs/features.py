@@ -84,6 +84,7 @@ def features(argv: Sequence[str], kind: Configured) -> None:
         source = [(stage_args.inputs or {}).get("model_name_or_path", model_args.model_name_or_path), args.max_length]
         shards = plan_shards(output / "shards", rows, content_hash(source, stage_args.columns), reading.units(rows))
         made = make_shards(shards, reading, rows, reporter(output, "shards"))
+        # The manifest vouches for the shards of all processes.
         PartialState().wait_for_everyone()
         if is_main_process():
             folder.remove("trainer")
@@ -131,6 +132,7 @@ def make_reading(
     else:
         refuse_too_large(footprint, budget, rows["id"])
     collator = make_collator(layout, head, model, args, pad_token_id)
+    # With `bf16_full_eval` as transformers' trainer scores (`Trainer.evaluation_loop`): weights and all in bfloat16.
     model.to(args.device, **({"dtype": torch.bfloat16} if args.bf16_full_eval else {})).eval()
     reader = LayerReader(model, [parse_column(name)[0] for name in columns])
     tree = functools.partial(head.tree, pad_token_id=pad_token_id)
@@ -167,6 +169,7 @@ def plan_shards(folder: Path, rows: datasets.Dataset, source: str, units: Sequen
     shards: list[Shard] = []
     for indices in _fill(order):
         read = rows.select(indices)
+        # Of tokens and not of texts: with another template or another `max_length` an example has other features.
         key = content_hash(source, read["id"][:], read["prompt_ids"][:], read["candidate_ids"][:])
         shards.append(Shard(shard_path(folder, len(shards)), indices, key))
     return shards
@@ -276,6 +279,7 @@ class Reading:
     ) -> tuple[dict[str, Tensor], list[int]]:
         batch = self.collator(examples)
         columns = {name: parse_column(name) for name in self.columns}
+        # A stage reads the states of tokens or pooled ones: nothing plans both in one.
         of_tokens = TOKENS in {pooling for _, pooling in columns.values()}
         if not of_tokens:
             batch |= places(trees, batch)
@@ -287,10 +291,12 @@ class Reading:
             states = {name: hidden[layer].flatten(0, 1)[fed_N].float() for name, (layer, _) in columns.items()}
             return {name: states_ND.cpu() for name, states_ND in states.items()}, self._tokens(batch, indices)
         first_F = torch.tensor(_first_alike(trees))
+        # Through the norm behind the model's last layer, as if the model ended at this one.
         pooled = {
             name: pool(self.reader.norm(hidden[layer]), inputs, pooling) for name, (layer, pooling) in columns.items()
         }
         values = {name: values_FD.cpu()[first_F] for name, values_FD in pooled.items()}
+        # Without branches it is the prompt that is scored.
         return values, [max(1, len(tree.branches)) for tree in trees]
 
     def _tokens(self, batch: Mapping[str, Any], indices: Sequence[int]) -> list[int]:
@@ -298,6 +304,7 @@ class Reading:
         if "segments" in batch:
             # Segment 0 is padding.
             return torch.bincount(batch["segments"].flatten())[1:].tolist()
+        # Padded rows come example by example, as many of each as it feeds.
         rows = [self.footprint.rows[index] for index in indices]
         return [int(lengths.sum()) for lengths in batch["attention_mask"].sum(dim=1).split(rows)]
 

@@ -88,6 +88,8 @@ def _texts(examples: Sequence[Example]) -> datasets.Dataset:
 def _load(config: Mapping[str, Any], args: SFTConfig) -> tuple[Any, Any]:
     path = config["model_name_or_path"]
     model_args = ModelConfig(**{**_options(ModelConfig, config), "model_name_or_path": path})
+    # Not the type that was saved, which transformers takes by default: all weights are trained, and in 16 bits they
+    # take no small steps.
     settings = {"revision": model_args.model_revision, "dtype": model_args.dtype or "float32"}
     if model_args.attn_implementation is not None:
         settings["attn_implementation"] = model_args.attn_implementation

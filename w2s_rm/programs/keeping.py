@@ -94,8 +94,10 @@ class Keeper(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Take up what was kept until the checkpoint, and drop what came after it."""
         kept = [step for step in self._steps() if step <= state.global_step] if state.global_step else []
+        # The model before the first step is offered as well: whatever the checkpoint, one was kept.
         if state.global_step and not kept:
             raise ArtifactError(f"{self.folder.path / KEPT}: is gone; remove {self.folder.path}, and run again")
+        # All ranks have listed what was kept before the first one removes any of it.
         self.trainer.accelerator.wait_for_everyone()
         self._remove_all_but(*kept)
         if kept:
@@ -138,6 +140,7 @@ class Keeper(TrainerCallback):
         step, _ = self.best
         if is_main_process():
             self.folder.remove(place.name)
+            # A copy: a stage that is killed from here on goes on from its checkpoint, and asks for the kept one again.
             shutil.copytree(self._path(step) / _MODEL, place)
         facts = self._facts(step)
         self.trainer.accelerator.wait_for_everyone()

@@ -55,6 +55,7 @@ def labels_in_order(path: str | Path, examples: Sequence[Example]) -> list[WeakL
     problems = [f"id {example.id!r}: no label" for example in examples if example.id not in by_id]
     if problems:
         raise DataError(join_problems(f"{path}: do not fit the {len(examples)} examples; label this split", problems))
+    # By the content of candidates: a file may name them in another order.
     return [reordered(by_id[example.id], example.candidate_ids) for example in examples]
 
 
@@ -80,6 +81,7 @@ def write_labelled(
     remove_unfinished(folder, LABELS_FILE)
     write_labels(folder.path / LABELS_FILE, accuracy.counted(examples, labels))
     _write_pairs(folder, examples)
+    # Behind the file: accuracy is counted while its labels go by.
     counts = {**counts, "n_labelled": len(examples), "label_accuracy": accuracy.value}
     folder.finish(stage=stage, counts=counts, config=config)
 
@@ -97,6 +99,7 @@ def _write_pairs(folder: StageFolder, examples: Sequence[Example]) -> None:
 
 def softmax(scores: Sequence[float]) -> tuple[float, ...]:
     """Return the distribution that the scores stand for."""
+    # Taken off all, it changes no share; above 709 `math.exp` raises an error.
     highest = max(scores)
     weights = [math.exp(score - highest) for score in scores]
     return tuple(weight / sum(weights) for weight in weights)

@@ -43,6 +43,8 @@ def stage_arguments(kind: Configured) -> type:
     made = [
         (name, annotation, _argument(default, "See the class of the stage."))
         for name, annotation, default in kind.config_fields()
+        # Options stand in a config by their own names. What the arguments of trainer or model have as well is theirs,
+        # such as `seed` and `model_name_or_path`.
         if name not in ("options", *others)
     ]
     # A dataclass wants fields without a default first.
@@ -300,6 +302,7 @@ def score_without_zero() -> None:
 def zero_stage() -> int:
     """Return the ZeRO stage that `accelerate launch` asked for, from its environment."""
     path = os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE")
+    # accelerate's word for no file (`DeepSpeedPlugin`).
     if path and path != "none":
         return int(json.loads(Path(path).read_text(encoding="utf-8")).get("zero_optimization", {}).get("stage", 0))
     return int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "0"))

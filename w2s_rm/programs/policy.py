@@ -58,6 +58,7 @@ def policy(argv: Sequence[str]) -> None:
         # With a copy of its own, because the trainer changes the model that it is given.
         judge = Judge(config, load_policy(config)[0], tokenizer, reward)
         prompts = read_examples(Path(config["prompts"]))
+        # On the prompts of the training: those of the test split judge, and set no scale.
         reward.scale_to(judge.sample(judge.start, prompts, SCALE_SAMPLES))
         curve = Curve(output / CURVE, judge, config["evaluations"])
         optimisation = Optimisation(
@@ -114,6 +115,7 @@ def _finish(trainer: Any, judge: Judge, curve: Curve, folder: StageFolder, confi
     counts = {
         "prompts": len(judge.examples),
         "steps": trainer.state.global_step,
+        # The first line is that of step 0.
         "success_before": lines[0]["success"],
         "success_after": judged.mean("success"),
         "kl": judged.mean("kl"),

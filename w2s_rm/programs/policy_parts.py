@@ -89,6 +89,7 @@ class ScaledReward:
         # Completions come prompt by prompt: a row for each prompt.
         rewards_BN = np.reshape(rewards, (-1, SCALE_SAMPLES))
         # The mean of variances within a prompt, and its root: what differs between prompts is not in it.
+        # Divided by n - 1: of four samples each the other variance would on average be a quarter too small.
         deviation = float(np.sqrt(rewards_BN.var(axis=1, ddof=1).mean()))
         if not deviation > 0:
             raise ConfigError(
@@ -119,6 +120,7 @@ def merged(config: Mapping[str, Any], adapter: Path) -> Any:
 
     base: Any = load_policy(config)[0]
     if config["model"].get("load_in_4bit") or config["model"].get("load_in_8bit"):
+        # Merged into quantised weights, most of the adapter would be rounded away.
         base = base.dequantize()
     return PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
 
@@ -185,6 +187,8 @@ class Judge:
             [examples[index].prompt for index in indices],
             samples=samples,
             max_completion_length=self.config["max_completion_length"],
+            # The same draws each time, so that along a curve the policy changes and luck does not; others for each
+            # rank.
             seed=_EVALUATION_SEED * (self.config["seed"] + 1) + rank,
         )
         # With their indices, for what comes back is ordered by process.

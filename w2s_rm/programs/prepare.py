@@ -63,6 +63,7 @@ def prepare(argv: Sequence[str]) -> None:
         parts, taken = splits.parts, {example.id for example in used}
         # Before anything is written: it may find a mistake too.
         check = check_examples(parts, task.classes)
+        # For whoever wants examples that no model has seen, as `w2s-rm export --split unused` does.
         unused = tuple(example for example in examples if example.id not in taken)
         for split, part in {**parts, "unused": unused}.items():
             # Many datasets store the right candidate first, which the order must not tell. Classes have fixed places.

@@ -52,6 +52,7 @@ def probe(argv: Sequence[str]) -> None:
         report = Reporter(output, "layers")
         for done, layer in enumerate(config["layers"], start=1):
             name = column(layer, config["pooling"])
+            # One column after the other: features of one layer are in memory at a time.
             scales[name], fitted = fitting.fit(name)
             for model, figures in fitted:
                 models.append(model)
@@ -141,6 +142,7 @@ class _Fitting:
         split = self._validation
         if split is None:
             return lambda model: {}
+        # Once for all penalties of the layer.
         table = split.read(name)
 
         def figures(model: LinearModel) -> dict[str, Any]:
@@ -156,6 +158,7 @@ def _best(path: Sequence[Mapping[str, Any]]) -> int:
     # One model is no choice, and there need not be a validation split.
     if len(path) == 1:
         return 0
+    # Of equal ones the first: of the layer that is named first, with its largest penalty.
     return min(range(len(path)), key=lambda number: path[number]["validation_loss"])
 
 
@@ -204,6 +207,7 @@ def score_features(
         table, (layer, _) = read_features(Path(features), name, ids), parse_column(name)
         for number, model in alike:
             own = model.scores(table)
+            # Of all models and not only of the chosen one: reports draw accuracy over layers and penalties.
             path.append({"layer": layer, "l2": model.l2, "accuracy": known_accuracy(own, examples)})
             if number == chosen:
                 scores = own

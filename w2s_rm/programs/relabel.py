@@ -59,6 +59,7 @@ def _from_model(argv: Sequence[str], kind: Configured) -> None:
             # To score is the work of all ranks, to write that of one.
             take_all(parts)
             return
+        # Into the file as they come: no more scores than those of a window are in memory.
         labels = _labels(examples, chain.from_iterable(part.scores for part in parts))
         write_labelled(folder, "relabel", examples, labels, counts, recorded(stage_args, args))
 
@@ -83,6 +84,7 @@ def _labels(examples: Iterable[Example], scores: Iterable[tuple[float, ...]]) ->
 def _from_file(config: dict[str, Any], output: Path, rest: list[str]) -> None:
     if rest:
         raise ConfigError(f"unknown arguments for relabelling from a file: {' '.join(rest)}")
+    # By hand it may be launched as any labelling is, in several processes: one reads the file.
     if not is_main_process():
         return
     with held(output) as folder:

@@ -44,12 +44,14 @@ def saliency(argv: Sequence[str]) -> None:
         known = [place for place, one in enumerate(wrong) if one is not None]
         data = _Known([examples[place] for place in known], [float(wrong[place] or 0.0) for place in known])
         counts: dict[str, Any] = {"examples": len(known), "mistakes": sum(data.wrong)}
+        # Right and wrong, as probable as each other.
         scores: list[tuple[float, ...]] = [(0.0, 0.0)] * len(test)
         # Without enough of both kinds nothing is known of mistakes, and nothing is said.
         if FOLDS <= counts["mistakes"] <= len(known) - FOLDS:
             chosen, path = _chosen(config, data, Reporter(output, "layers"))
             scores = chosen.scores(read_means(config["test_features"], chosen.column, test))
             counts |= {"column": chosen.column, "l2": chosen.l2, "path": path}
+        # Without gold: the two candidates here are right and wrong, and not those of the example.
         said = Predictions(tuple(example.id for example in test), tuple(scores), (None,) * len(test))
         write_predictions(folder.path / "predictions.parquet", [said])
         folder.finish(stage="saliency", counts=counts, config=config)
@@ -61,6 +63,7 @@ class _Known:
     def __init__(self, examples: Sequence[Example], wrong: Sequence[float]) -> None:
         self.examples, self.wrong = examples, wrong
         self.targets = [(1 - one, one) for one in wrong]
+        # By a hash of its own: by the one that draws splits, groups of one split would crowd into few folds.
         self.folds_B = torch.tensor([int(FOLDS * hash_fraction("saliency", example.group)) for example in examples])
 
 
@@ -99,6 +102,7 @@ def _chosen(config: dict[str, Any], data: _Known, report: Reporter) -> tuple[Lin
     path, tables = [], {}
     for done, layer in enumerate(config["layers"], start=1):
         name = column(layer, config["pooling"])
+        # Kept of all layers, a vector for each example: the best one is fitted once more.
         tables[name] = read_means(config["features"], name, data.examples)
         path += [
             {"column": name, "l2": l2, "held_out_loss": loss}
@@ -117,6 +121,7 @@ def _held_out(data: _Known, table: FeatureTable, name: str, penalties: Sequence[
     for fold in range(FOLDS):
         out_B = data.folds_B == fold
         targets = [target for target, out in zip(data.targets, out_B.tolist(), strict=True) if out]
+        # A few large groups may leave a fold empty, or fill one with everything.
         if not targets or bool(out_B.all()):
             continue
         for place, model in enumerate(_fitted(data, table, name, penalties, ~out_B)):
@@ -128,8 +133,10 @@ def _fitted(
     data: _Known, table: FeatureTable, name: str, penalties: Sequence[float], kept_B: Tensor
 ) -> list[LinearModel]:
     taken = _taken(table, kept_B)
+    # Of what is kept alone: of a fold that is left out nothing may be known, its scale neither.
     scale = measure_scale(taken.values_FD, name)
     targets = [target for target, kept in zip(data.targets, kept_B.tolist(), strict=True) if kept]
+    # Right and wrong as two classes, for these have intercepts, which take up how frequent mistakes are.
     problem = make_problem(taken, scale, targets, None, classes=True)
     fits = fit_convex(problem, build_loss({"name": "cross_entropy"}), penalties)
     return [unscaled(fit, scale, name, l2, classes=True) for fit, l2 in zip(fits, penalties, strict=True)]

@@ -162,6 +162,7 @@ def _predictions(head: Head, prepared: Prepared, rows: Any, examples: Sequence[E
     remaining = iter(examples)
     for scored in score(prepared.model, head, prepared.layout, rows, prepared.scoring):
         part = list(islice(remaining, len(scored)))
+        # Empty for heads that cannot write, whose files then have no such column.
         greedy = tuple(row.greedy for row in scored if row.greedy is not None)
         yield predictions_of(part, [row.scores for row in scored], greedy or None)
 

@@ -83,6 +83,7 @@ def train(argv: Sequence[str], kind: Configured) -> None:
             folder.remove(PARTS, KEPT)
             write_card(output, {"counts": counts, "packages": package_versions()})
             folder.finish(stage="train", counts=counts, config=recorded(stage_args, args))
+            # After the manifest: what the hub refuses is finished all the same, and is not trained again.
             if pushed:
                 push_model(output / "model", pushed)
 
@@ -110,6 +111,8 @@ def _add_curve(
     splits = held_out(stage_args, trainer.args, tokenizer)
     curve = Curve(trainer, folder, evaluations, splits, keeper.offer if keeper is not None else None)
     # The keeper first: what was kept must be known before anything is judged.
+    # Both behind `StageRecord`, which the trainer was made with: a checkpoint is marked as whole before the keeper
+    # drops what came before it.
     for callback in filter(None, (keeper, curve)):
         trainer.add_callback(callback)
     return curve
@@ -126,6 +129,7 @@ def _take_push(args: Any) -> dict[str, Any]:
     names = ("push_to_hub", "hub_model_id", "run_name", "hub_token", "hub_private_repo", "hub_revision")
     config = {name: getattr(args, name) for name in names}
     args.push_to_hub = False
+    # One rank asks for all, and its error ends the launch.
     problems = hub_problems([config]) if is_main_process() else []
     if problems:
         raise ConfigError("; ".join(problems))

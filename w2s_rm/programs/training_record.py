@@ -72,6 +72,7 @@ class StageRecord(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Mark the checkpoint as whole once every rank has written its part."""
+        # Under ZeRO every rank writes its part of the optimizer.
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
         if state.is_world_process_zero:

@@ -17,6 +17,7 @@ from w2s_rm.files import write_text
 from w2s_rm.programs.launched import held, quiet_progress, quiet_warnings, read_config, refuse_finished
 from w2s_rm.types import Example, content_hash
 
+# Hidden, so that no manifest vouches for it.
 _KEPT = ".answers.jsonl"
 """What an endpoint has said so far."""
 Write = Callable[[Sequence[str]], list[str]]
@@ -57,6 +58,7 @@ def transcripts(argv: Sequence[str]) -> None:
         lines = (json.dumps(record(example, of_example[example.id])) for example in examples)
         write_text(output / "transcripts.jsonl", "".join(f"{line}\n" for line in lines))
         write_examples(output / "examples.parquet", argued)
+        # Only once both files are whole: an endpoint's answers are paid for.
         folder.remove(_KEPT)
         made = {
             "form": config["form"],
@@ -85,6 +87,7 @@ def argue(examples: Sequence[Example], config: Mapping[str, Any], write: Write) 
         requests = [
             request(config["ask"], example, side, said[example.id], config["show"]) for example, side in speakers
         ]
+        # Those of all examples in one call: a model writes full batches, and an endpoint is asked several at once.
         spoken = write(requests)
         for (example, side), text in zip(speakers, spoken, strict=True):
             said[example.id].append(Argument(example.id, turn, side, text))
@@ -103,4 +106,5 @@ def _writer(config: Mapping[str, Any], kept: Path) -> tuple[Write, Callable[[], 
         return chat, lambda: {"requests": chat.requests, "tokens": chat.tokens}
     from w2s_rm.programs.arguing import Writer
 
+    # `dict`, when it is called, counts nothing: a model of one's own costs no requests.
     return Writer(config["model_name_or_path"], n_tokens, temperature, seed), dict

@@ -42,6 +42,7 @@ def transform(config: Mapping[str, Any], output: Path) -> None:
                 f"fewer than a batch of {config['at_least']}; keep more of them, or make the batch smaller"
             )
         by_id = {label.id: label for label in made}
+        # In the examples' order, whatever that of the labels is; `write_labelled` joins the two by their place.
         kept = [example for example in examples if example.id in by_id]
         write_examples(output / "examples.parquet", kept)
         each = {"transforms": [dataclasses.asdict(count) for count in counts], "n_given": len(labels)}
@@ -55,6 +56,7 @@ def _evidence(config: Mapping[str, Any], labelled: Sequence[Example]) -> Evidenc
         labels = labels_in_order(config["validation"], examples)
         pairs = zip(labels, examples, strict=True)
         validation = [(label, example.gold) for label, example in pairs if example.gold is not None]
+    # By id and not in order: the second supervisor may have labelled others as well.
     other = {label.id: label for label in read_labels(config["other"])} if "other" in config else {}
     classes = config.get("classes")
     places = {example.id: example.step for example in labelled if example.step is not None}

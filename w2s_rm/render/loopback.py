@@ -14,5 +14,6 @@ class LoopbackServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Pass over a browser that has gone away; say anything else."""
+        # `socketserver` calls this while it handles the error, which is no argument.
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)

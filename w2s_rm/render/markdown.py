@@ -32,6 +32,7 @@ def _block(block: Block) -> str:
 
 
 def _table(table: Table) -> str:
+    # Texts to the left, numbers to the right.
     rule = [":--" if column < table.n_text else "--:" for column in range(len(table.header))]
     lines = [[_escape(plain_text(cell)) for cell in line] for line in (table.header, *table.lines)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
@@ -39,6 +40,7 @@ def _table(table: Table) -> str:
 
 def _escape(text: str) -> str:
     """Keep names such as `a_b_c` or `x|y` from becoming markup."""
+    # The backslash first, or it would double those that the others are given.
     for sign in ("\\", "|", "*", "_", "<", "`"):
         text = text.replace(sign, f"\\{sign}")
     return text

@@ -73,6 +73,7 @@ def counted(count: int, noun: str) -> str:
 
 def rate(value: float) -> str:
     """A number of three digits, or more before the point: `0.0123`, `5`, `1,234`."""
+    # `.3g` writes what rounds to 1000 as `1e+03`.
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 

@@ -88,16 +88,19 @@ def document(title: str, body: str, *, style: str, script: str, connects: bool =
     """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        # A policy holds for what comes after it, so it stands before styles and scripts.
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script, connects)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        # No line break between the tags and the script: the policy has the hash of all that stands there.
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
 def _policy(script: str, connects: bool) -> str:
     """Nothing from elsewhere, and no script but ours: what a text brings along would not run even unescaped."""
+    # A hash and no nonce: a page that is a file has no server that could draw one anew.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # Figures have their styles in attributes, which have no hash.
     styles = "style-src 'unsafe-inline'; " + ("connect-src 'self'; " if connects else "")
@@ -111,6 +114,7 @@ def _title(content: Sequence[PageBlock]) -> str:
 def _body(content: Sequence[PageBlock], drawings: Mapping[str, Drawing]) -> Iterator[str]:
     seen, figure_was = set[str](), False
     for section in _sections(content):
+        # Two sections may have one heading, and each needs a name of its own to be linked to.
         name = _fresh(_slug(section.heading.text), seen)
         heading = _block(section.heading, drawings)
         inner = "\n".join(_block(block, drawings) for block in section.content)
@@ -129,6 +133,7 @@ def _sections(content: Sequence[PageBlock]) -> list[_Section]:
         if isinstance(block, Heading) and block.level <= 2:
             sections.append(_Section(block, ()))
         else:
+            # A page begins with a heading, so there is a section to add to.
             sections[-1] = _Section(sections[-1].heading, (*sections[-1].content, block))
     return sections
 
@@ -170,6 +175,7 @@ def _figure(description: str, name: str, drawing: Drawing) -> str:
     # An XML declaration and a doctype are not allowed inside HTML.
     svg = drawing.svg[drawing.svg.index("<svg") :]
     picture = f'<div class="scroll" tabindex="0" role="img" aria-label="{escape(description)}">\n{svg}\n</div>'
+    # In the page itself, which may be sent about without the files beside it.
     data = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(drawing.csv).decode()}"
     link = f'<a download="{escape(name)}.csv" href="{data}">The figure’s data as CSV</a>'
     return f"<figure>\n{picture}\n<figcaption>{link}</figcaption>\n</figure>"
@@ -184,6 +190,7 @@ def _table(table: Table) -> str:
 
 
 def _line(cells: Sequence[Cell], tag: str, n_text: int) -> str:
+    # By this class the script sorts as numbers and not as texts.
     kinds = [tag if column < n_text else f'{tag} class="number"' for column in range(len(cells))]
     return f"<tr>{''.join(f'<{kind}>{_cell(cell)}</{tag}>' for kind, cell in zip(kinds, cells, strict=True))}</tr>"
 

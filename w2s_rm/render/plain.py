@@ -23,8 +23,10 @@ def aligned(
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], n_text: int, indent: str) -> str:
+    # Not `strict`: a line may have more cells than are aligned, or end early.
     placed = [
         cell.ljust(width) if column < n_text else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=False))
     ]
+    # An empty last cell leaves no blanks at the end of the line.
     return (indent + "  ".join([*placed, *cells[len(widths) :]])).rstrip()

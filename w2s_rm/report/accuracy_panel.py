@@ -58,6 +58,7 @@ def draw_accuracies(axes: Axes, groups: Sequence[Sequence[Line]]) -> None:
             lanes = _THREE_LANES if line.row.zero_shot_accuracy is None else _FOUR_LANES
             for name, offset in lanes.items():
                 _draw_model(axes, line, name, offset, label)
+        # Once for a run and not for each line: they do not depend on the method.
         _draw_baselines(axes, group, label)
     low, high = _range([line.row for group in groups for line in group])
     axes.set_xlim(low, high)
@@ -74,6 +75,7 @@ def _draw_gap(axes: Axes, line: Line) -> None:
 
 def _draw_baselines(axes: Axes, group: Sequence[Line], label: Callable[[str], str | None]) -> None:
     """Mark chance and, where it was measured, the rule that sees only lengths, along all lines of a run."""
+    # Along the lines of this run alone: another run has another chance.
     row, ends = group[0].row, [group[0].y - 0.48, group[-1].y + 0.48]
     axes.plot([row.chance] * 2, ends, color=MUTED, linestyle=(0, (3, 2)), linewidth=1.3, label=label("chance"))
     if row.length_only is not None:
@@ -86,12 +88,15 @@ def _draw_baselines(axes: Axes, group: Sequence[Line], label: Callable[[str], st
 def _draw_model(axes: Axes, line: Line, name: str, offset: float, label: Callable[[str], str | None]) -> None:
     value, low, high = _accuracy(line.row, name)
     if value is None or low is None or high is None:
+        # Every row has a student: without its accuracy there is no truth, and nothing is known of the other models
+        # either.
         if name == "student":
             axes.text(0.75, line.y, "no ground truth", transform=axes.get_yaxis_transform(), ha="center", va="center",
                       color=MUTED)  # fmt: skip
         return
     model = _MODELS[name]
     axes.errorbar(
+        # matplotlib refuses an error below zero, were it by rounding alone.
         value, line.y + offset, xerr=[[max(0.0, value - low)], [max(0.0, high - value)]], fmt=model.marker,
         color=model.color, markerfacecolor=model.color if model.trained else "white",
         markersize=7 if model.trained else 5, capsize=3 if model.trained else 0,
@@ -129,4 +134,5 @@ def _range(rows: Sequence[ReportRow]) -> tuple[float, float]:
     values += [row.length_only for row in rows if row.length_only is not None]
     # At least ten points wide, or differences of tenths of a point would look large.
     width = max(max(values) - min(values), 0.1)
+    # More on the right: numbers stand behind the upper ends of intervals.
     return max(0.0, min(values) - 0.06 * width), min(values) + 1.12 * width

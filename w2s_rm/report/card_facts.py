@@ -50,6 +50,7 @@ class Use:
     @property
     def accuracy(self) -> float | None:
         """Accuracy of this very model on the run's test examples; `None` without ground truth or evaluation."""
+        # Rows of several methods that share the model say the same of it: the first will do.
         results = [result for row in self.rows[:1] for result in row["per_seed"] if result["seed"] == self.seed]
         # Of students a row tells what they are at the end of training, whichever is saved.
         name = f"{STUDENT}_{WEAK_VALIDATION}" if self.role == STUDENT and self.stopped else self.role
@@ -101,6 +102,7 @@ def gather(folder: Path, manifest: Mapping[str, Any], uses: tuple[Use, ...] = ()
     prepared = beside(folder, Path(config["examples"]).absolute().parents[1]) / "config.yaml"
     task = _read_yaml(prepared).get("task", {}) if prepared.is_file() else {}
     supervisor, label_accuracy = None, None
+    # A training on the truth has no file of labels.
     if config.get("labels") is not None:
         supervisor, label_accuracy = _supervisor(beside(folder, Path(config["labels"]).parent), config["labels"])
     return CardFacts(
@@ -154,7 +156,9 @@ def was_stopped(config: Mapping[str, Any]) -> bool:
 
 def _use(run: Path, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]], stopped: bool) -> Use:
     recipe, role, method = _read_yaml(run / "recipe.yaml"), stage["of"], stage["method"]
+    # A report that lies in the run's folder may be over several runs.
     rows = [row for row in read_json(run / "report.json") if row["recipe"] == recipe["name"]]
+    # In this role: members of ensembles and students of earlier rounds have a role of their own, and no evaluation.
     evaluated = [
         (planned["method"], planned["seed"])
         for planned in stages
@@ -170,6 +174,7 @@ def _supervisor(maker: Path, labels: str) -> tuple[str, float | None]:
     """Say what gave labels, and how many of them are right, from the folder of the stage that made them."""
     if not (maker / "config.yaml").is_file():
         return display_name(labels), None
+    # Not known where the examples have no truth.
     return _words(maker, labels), StageFolder(maker).manifest()["counts"].get("label_accuracy")
 
 
@@ -188,6 +193,7 @@ def _trained_with(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
         return {**config, "loss": _read_yaml(training_of(maker) / "config.yaml")["loss"]}
     if config.get("stage") != "choice":
         return config
+    # A trial is one of several and has no role; what the model is for, the choice knows.
     own: dict[str, Any] = {name: config[name] for name in ("of", "run_name") if name in config}
     return {**_read_yaml(_chosen(folder, config, counts) / "config.yaml"), **own}
 
@@ -205,6 +211,7 @@ def training_of(folder: Path) -> Path:
 
 
 def _chosen(folder: Path, config: Mapping[str, Any], counts: Mapping[str, Any]) -> Path:
+    # Trials are recorded as paths of their models, each in the folder of its stage.
     return beside(folder, Path(config["trials"][counts["chosen"]]).parent)
 
 
@@ -212,9 +219,11 @@ def _words(maker: Path, path: str) -> str:
     """Describe what a stage made, by the stage's own class; what no stage made by its name."""
     if not (maker / "config.yaml").is_file():
         return display_name(path)
+    # A choice made nothing: the words are those of the training that it chose.
     maker = training_of(maker)
     config = _read_yaml(maker / "config.yaml")
 
+    # A stage tells of itself by what it read, so words are asked for along its inputs, down to what no stage made.
     def words(path: str) -> str:
         return _words(beside(maker, Path(path).parent), path)
 

@@ -21,6 +21,7 @@ _ROLES = {
     STUDENT: "a strong student, trained on the labels of a weaker supervisor",
     CEILING: "a strong ceiling, trained on the ground truth to compare students with",
 }
+# Of transformers' `TrainingArguments`. Recipes refuse it; the config of a stage that is launched by hand may hold it.
 _SECRETS = ("hub_token",)
 
 
@@ -49,6 +50,7 @@ def front_matter(facts: CardFacts) -> dict[str, Any]:
     }
     matter |= {"base_model": base} if is_hub_id(base) else {}
     matter |= {"datasets": [facts.dataset]} if facts.dataset else {}
+    # One number here, of the first run by name; the table of the card has those of all runs.
     measured = next(((use, use.accuracy) for use in facts.uses if use.accuracy is not None), None)
     # The hub shows results by data set, and knows data by an id.
     if measured and facts.dataset:
@@ -84,6 +86,7 @@ def _opening(facts: CardFacts) -> Iterator[str]:
         ("trained on", f"{facts.counts['examples']} examples"),
         ("labels", facts.supervisor or "the ground truth"),
         ("right labels", f"{percent(facts.label_accuracy)} %" if facts.label_accuracy is not None else "not known"),
+        # The default of a training, where a stage that is launched by hand leaves it to that.
         ("loss", _loss(config.get("loss", {"name": "cross_entropy"}))),
         ("seed", str(config.get("seed", "–"))),
     ]
@@ -129,6 +132,7 @@ def _results(facts: CardFacts) -> Iterator[str]:
         "PGR = (student − weak) / (ceiling − weak), the performance gap recovered. Means over seeds; agreement is with "
         "the supervisor on the test examples."
     )
+    # Of weak models and ceilings rows have what was saved, of students what they were at the end.
     if was_stopped(facts.config) and facts.supervisor is not None:
         yield "The table has students at the end of their training; this model is the one named above."
     for use in facts.uses:
@@ -166,6 +170,7 @@ def _scale(facts: CardFacts) -> Iterator[str]:
 
 
 def _loading(facts: CardFacts) -> Iterator[str]:
+    # Not the whole path: a card goes to the hub, where folders of this machine are nobody's business.
     head, model_path = HEADS[facts.head], f"stages/{facts.folder}/model"
     yield "## Use"
     yield f"`{model_path}` stands for this folder, or its id on the hub."
@@ -203,6 +208,7 @@ def _limits(facts: CardFacts) -> Iterator[str]:
 
 def _recipes(facts: CardFacts) -> Iterator[str]:
     if facts.uses:
+        # A model may have several roles in one run, whose recipe stands once.
         recipes = {str(use.recipe["name"]): use.recipe for use in facts.uses}
         yield "## Recipe" if len(recipes) == 1 else "## Recipes"
         yield from (_yaml(recipe) for recipe in recipes.values())
@@ -223,4 +229,5 @@ def _public(value: Any) -> Any:
         return {name: _public(item) for name, item in value.items() if name not in _SECRETS}
     if isinstance(value, list | tuple):
         return [_public(item) for item in value]
+    # A path that begins elsewhere is relative, and tells nothing of this machine.
     return display_name(value) if isinstance(value, str) and value.startswith(("/", "~")) else value

@@ -38,8 +38,10 @@ def update_cards(run: Path) -> list[Path]:
         ArtifactError: A plan, a report or a manifest does not parse.
     """
     plan = read_plan(run)
+    # A model stands in the plan once for each role and seed that share it; its card is written once.
     names = dict.fromkeys(Path(stage["folder"]).name for stage in plan["stages"] if stage["stage"] in WITH_CARDS)
     cards = []
+    # By name beside the run: the paths in a plan are those of the place where it was made.
     for folder in (run.parent / "stages" / name for name in names):
         if (folder / "model").is_dir() and StageFolder(folder).finished:
             facts = gather(folder, StageFolder(folder).manifest(), find_uses(folder, run.parent))

@@ -97,6 +97,7 @@ def _opening(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[B
     content += [block for collected in sections for block in collected.section.findings(collected.rows)]
     if len(groups) > 1:
         content += [Heading("Side by side", 2), side_by_side_table(groups), *grid_blocks(rows)]
+    # The page folds what comes after its first figure, but for sections that warn.
     content.append(Figure(_description(rows)))
     if warnings:
         content += [Heading("Warnings", 2), Bullets(tuple(warnings), warning=True)]
@@ -107,10 +108,12 @@ def _rest(rows: Sequence[ReportRow], sections: Sequence[Collected]) -> list[Bloc
     """What a reader asks next."""
     groups = by_run(rows)
     content: list[Block] = [Heading("Results", 2), results_table(rows)]
+    # This rule needs evaluations and truth and nothing else; the other one needs a validation split as well.
     evaluated = [row for row in rows if row.student_accuracy_best is not None]
     if evaluated:
         content += [Heading("Early stopping", 2), stopping_table(evaluated), Paragraph(_STOPPING)]
     content += [Heading("Baselines", 2), baselines_table(groups)]
+    # By these and not by exact match, which needs truth besides.
     written = [row for row in rows if row.student_no_candidate is not None]
     if written:
         content += [
@@ -132,6 +135,7 @@ def _findings(rows: Sequence[ReportRow]) -> list[Block]:
     """The outcome in a sentence for each run."""
     content: list[Block] = []
     for group in by_run(rows):
+        # Examples and seeds are those of the run, the same in all of its rows.
         row = group[0]
         examples = f"{row.n_test:,} test examples, {_count(len(row.seeds), 'seed')}"
         content.append(Paragraph((f"{run_name(row)} ({examples}). ", *_outcome(group))))
@@ -159,6 +163,7 @@ def _outcome(group: Sequence[ReportRow]) -> tuple[Cell, ...]:
 
 
 def _description(rows: Sequence[ReportRow]) -> str:
+    # It is read where the figure is not seen: what the figure says, and not how it looks.
     parts = [f"{row.recipe}, {row.method}: PGR {pgr_text(row)}" for row in rows]
     return "Accuracy of weak supervisor, student and ceiling, and performance gap recovered. " + "; ".join(parts)
 

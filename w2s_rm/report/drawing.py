@@ -18,6 +18,8 @@ WEAK, STUDENT, CEILING = "#8a6d3b", "#1f6fb4", "#2e8b57"
 UNRELIABLE = "#b9c1c9"
 # Where methods have colors: the first student has that of all students elsewhere.
 STUDENTS = (STUDENT, "#a4508b", "#d1692a", "#0b8f9c", "#6a51a3", "#b5323c")
+# The first share times the number of evaluations is 1 where they are evenly spaced, and far less at even ratios:
+# anything between tells the two apart.
 _EARLY = 0.5
 _DPI = 150
 _STYLE: dict[Any, Any] = {

@@ -76,6 +76,7 @@ class Evaluation:
     def missing_sections(self) -> tuple[str, ...]:
         """Sections of the benchmark without any comparison; the score is a mean over the others."""
         there = {part.name for part in self.sections}
+        # Without any section the subsets are not the benchmark's, and none of it is missed.
         return tuple(section for section in SECTIONS if there and section not in there)
 
     def record(self) -> dict[str, Any]:
@@ -97,11 +98,13 @@ def judge(
     Raises:
         DataError: No comparisons, a NaN score, or an example without ground truth.
     """
+    # Subsets and lengths are joined to scores by place.
     if predictions.ids != tuple(example.id for example in examples):
         raise DataError("the predictions are of other examples, or in another order")
     credits_B = correctness(predictions.scores, predictions.gold, predictions.ids)
     ties_B = np.array([row.count(max(row)) > 1 for row in predictions.scores])
     rule, length_B = _length_credits(examples)
+    # Comparisons without a subset count in the whole, and are shown as no subset of their own.
     names = [name if name is not None else _ALL for name in subsets]
     rows = {name: np.array([i for i, subset in enumerate(names) if subset == name]) for name in dict.fromkeys(names)}
     measured = _Measured(
@@ -140,6 +143,8 @@ class _Measured:
 
 
 def _score(measured: _Measured, weights: Mapping[str, Mapping[str, float]]) -> Part | None:
+    # Within a section weights add up to one, so that divided by the number of sections they give the plain mean over
+    # these.
     known = [inside for section, inside in weights.items() if section != OTHER]
     if not known:
         return None
@@ -152,6 +157,8 @@ def _sum(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
 
 def _length_credits(examples: Sequence[Example]) -> tuple[str, Floats]:
     """Follow the rule that is right more often over all comparisons: one rule, as it is one model that it stands by."""
+    # Chosen on the very comparisons that it is measured on, and so a little too good: what a model is held against may
+    # err to that side.
     rule = length_only(examples, examples, None).detail
     sign = 1 if rule == "longest" else -1
     lengths = [[sign * float(len(plain(text))) for text in example.candidates] for example in examples]

@@ -25,8 +25,10 @@ def _named(evaluation: Evaluation) -> Iterator[tuple[str, Part]]:
     for section in evaluation.sections:
         yield section.name, section
         yield from ((f"  {part.name}", part) for part in evaluation.subsets if part.section == section.name)
+    # Tasks other than RewardBench have subsets without sections.
     yield from ((part.name, part) for part in evaluation.subsets if part.section is None)
     if evaluation.score is not None:
+        # A mean over fewer sections is another number, so the line says over how many.
         counted = sum(section.name != OTHER for section in evaluation.sections)
         yield f"score (mean of {counted} section{'s' if counted > 1 else ''})", evaluation.score
     yield "all comparisons", evaluation.overall

@@ -49,10 +49,13 @@ class Credits(Mapping[str, Floats]):
 
     def accuracy(self, model: str) -> Interval | None:
         """Return a model's mean credit with its interval; `None` for a model that is not there."""
+        # Over groups, where they are known: examples of one prompt are right or wrong together, and intervals over
+        # single ones would be too short.
         return accuracy_interval(self.of[model], self.groups) if model in self.of else None
 
     def difference(self, model: str, other: str) -> Interval | None:
         """Return how much more credit a model has than another, paired; `None` unless both are there."""
+        # Paired and not from two intervals: what is hard for both models takes nothing from their difference.
         both = model in self.of and other in self.of
         return difference_interval(self.of[model], self.of[other], self.groups) if both else None
 
@@ -94,6 +97,7 @@ def matches_of(models: Models) -> Credits:
 
 def _groups(known: Models) -> tuple[str, ...] | None:
     """The groups of the examples, in the order in which paired credits are."""
+    # Pairing brings all predictions into the order of these.
     return next(iter(known.values()))[0].groups
 
 
@@ -134,9 +138,11 @@ def stopping_fields(credits: Mapping[str, Credits]) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     for rule in RULES:
+        # A rule that says nothing leaves its fields empty: all rows have the same columns.
         known = credits.get(rule, Credits())
         fields |= interval_ends(f"student_accuracy_{rule}", known.accuracy(STUDENT))
         result = _pgr(known)
+        # Not `reliable`: a rule stops the student alone, so that the gap is that of the row.
         ends = ("value", "low", "high")
         names = (f"pgr_{rule}", f"pgr_{rule}_low", f"pgr_{rule}_high")
         fields |= {name: getattr(result, end) if result else None for name, end in zip(names, ends, strict=True)}
@@ -164,6 +170,7 @@ def difference_fields(students: Models, method: str, baseline: str) -> dict[str,
         DataError: The students were not scored on identical test examples.
     """
     difference = None if method == baseline else credits_of(students).difference(method, baseline)
+    # An interval is true to Python, also one around a difference of zero.
     return {**interval_ends("difference", difference), "difference_to": baseline if difference else None}
 
 
@@ -175,6 +182,7 @@ def greedy_fields(models: Models) -> dict[str, Any]:
     """
     matches = matches_of(models)
     result = _pgr(matches)
+    # Of all test examples: whether any candidate is written needs no truth.
     written = _written(models)
     return {
         **interval_fields(matches, {of: (f"{of}_exact_match",) * 2 for of in JUDGED}),
@@ -192,8 +200,10 @@ def agreement_fields(models: Models) -> dict[str, Any]:
     Args:
         models (`Mapping[str, Sequence[Predictions]]`): For each model its predictions, one for each seed.
     """
+    # Stands in where there is no supervisor; its first number is then left out below.
     mean = Agreement(0.0, None, None)
     if WEAK in models:
+        # Seed by seed: each student beside the supervisor whose labels it was trained on.
         pairs = zip(models[STUDENT], models[WEAK], strict=True)
         mean = mean_agreement([agreement(student, weak) for student, weak in pairs])
     return {
@@ -205,6 +215,7 @@ def agreement_fields(models: Models) -> dict[str, Any]:
 
 def _with_gold(models: Models) -> dict[str, list[Predictions]]:
     """Only the examples with ground truth; no models when there are none."""
+    # To pair predictions of no examples is an error, and a run without truth is none.
     if all(index is None for per_seed in models.values() for predictions in per_seed for index in predictions.gold):
         return {}
     return {of: [with_gold(predictions) for predictions in per_seed] for of, per_seed in models.items()}
@@ -212,6 +223,7 @@ def _with_gold(models: Models) -> dict[str, list[Predictions]]:
 
 def _written(models: Models) -> dict[str, Sequence[Predictions]]:
     return {
+        # Who wrote for some seeds alone is left out: a mean over these could not stand beside the means over all.
         of: per_seed
         for of, per_seed in models.items()
         if all(predictions.greedy is not None for predictions in per_seed)
@@ -224,6 +236,7 @@ def _no_candidate(per_seed: Sequence[Predictions]) -> float:
             [
                 no_candidate_share(predictions.greedy, predictions.ids)
                 for predictions in per_seed
+                # For the type checker: whoever asks has looked.
                 if predictions.greedy is not None
             ]
         )

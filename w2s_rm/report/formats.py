@@ -29,6 +29,7 @@ def recovered(value: float | None, low: float | None, high: float | None, reliab
     """
     if reliable is None:
         return "–"
+    # A gap of exactly zero: it has an interval, and there is no ratio to it.
     text = "undefined" if value is None else ratio(value)
     return f"{text} {ratio_interval(low, high)}" + ("" if reliable else " (not reliable)")
 

@@ -41,6 +41,7 @@ def _student(row: ReportRow) -> Cell:
 
 
 def _pgr(row: ReportRow) -> Cell:
+    # Short, for a matrix has no room for words; what parentheses mean stands above it.
     text = ratio(row.pgr) if row.reliable or row.pgr is None else f"({ratio(row.pgr)})"
     return ratio_hover(row.pgr, row.pgr_low, row.pgr_high, text)
 

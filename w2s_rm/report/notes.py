@@ -36,11 +36,13 @@ def row_notes(row: ReportRow) -> list[str]:
         row ([`ReportRow`]): The row.
     """
     sentences: list[str] = []
+    # Without truth there is nothing to compare; that there is none is said once for the whole run.
     if row.student_accuracy is None:
         return sentences
     if row.weak_accuracy is not None and round(row.student_accuracy, _SHOWN) < round(row.weak_accuracy, _SHOWN):
         student, weak = percent(row.student_accuracy), percent(row.weak_accuracy)
         sentences.append(f"the student ({student} %) is worse than its supervisor ({weak} %).")
+    # A ceiling below its student is none, and the gap that PGR divides by is too small.
     if row.ceiling_accuracy is not None and round(row.student_accuracy, _SHOWN) > round(row.ceiling_accuracy, _SHOWN):
         student, ceiling = percent(row.student_accuracy), percent(row.ceiling_accuracy)
         sentences.append(f"the student ({student} %) is better than the ceiling ({ceiling} %).")
@@ -58,6 +60,7 @@ def no_pgr_reason(row: ReportRow) -> str | None:
     Args:
         row ([`ReportRow`]): The row.
     """
+    # It is about the gap: where it is known, there are all three accuracies.
     if row.reliable is not None:
         return None
     if row.n_scored == 0:
@@ -79,6 +82,7 @@ def _coverage(row: ReportRow) -> str:
 
 def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     row = group[0]
+    # Methods mostly lack their PGR for one reason.
     sentences = [reason for reason in dict.fromkeys(no_pgr_reason(row) for row in group) if reason]
     if 0 < row.n_scored < row.n_test:
         unknown = f"{row.n_test - row.n_scored:,} of {row.n_test:,} test examples"
@@ -86,6 +90,7 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
     sentences += _alike_notes(row) + _unreliable(group)
     if len(row.seeds) == 1:
         sentences.append("One seed only: the intervals do not cover how another seed would come out.")
+    # Chance is known and no estimate, so one interval is enough.
     if row.weak_low is not None and row.weak_low <= row.chance:
         sentences.append(
             f"The supervisor ({percent(row.weak_accuracy)} %) cannot be told from chance ({percent(row.chance)} %)."
@@ -96,6 +101,7 @@ def _shared_notes(group: Sequence[ReportRow]) -> list[str]:
 def _alike_notes(row: ReportRow) -> list[str]:
     """How many examples nobody could decide."""
     alike = [
+        # Counts are named `candidates_alike (test)`: which examples they are of stands in the parentheses.
         f"{value:,} examples of {name.removeprefix(ALIKE).strip(' ()')}"
         for name, value in row.counts.items()
         if name.startswith(ALIKE)
@@ -110,6 +116,7 @@ def _alike_notes(row: ReportRow) -> list[str]:
 
 def _zero_shot_notes(row: ReportRow) -> list[str]:
     """Whether training on weak labels made the student better than it was."""
+    # By the paired gain: the intervals of two accuracies may overlap although the models differ clearly.
     if row.zero_shot_gain is None or row.zero_shot_gain_low is None or row.zero_shot_gain_low > 0:
         return []
     student, untrained = percent(row.student_accuracy), percent(row.zero_shot_accuracy)
@@ -130,6 +137,7 @@ def _baseline_notes(row: ReportRow) -> list[str]:
         ("A linear model on word counts (bag of words)", row.bag_of_words),
     ):
         # A rule at chance is no shortcut, however bad the supervisor.
+        # By the lower end of the supervisor's interval: a rule within its noise may explain all that it does.
         if value is not None and value > row.chance and value >= row.weak_low:
             relation = "is as good as or better than" if value >= row.weak_accuracy else "comes within the noise of"
             sentences.append(f"{rule} ({percent(value)} %) {relation} {weak}: it may have learned that shortcut.")
@@ -145,7 +153,9 @@ def _unreliable(group: Sequence[ReportRow]) -> list[str]:
     """One sentence for all methods that share a gap."""
     methods_of: dict[str, list[str]] = {}
     for row in group:
+        # `None` is another case, without any gap.
         if row.reliable is False:
+            # By the text of the gap: methods that share supervisor and ceiling share it.
             gap = points_interval(row.gap, row.gap_low, row.gap_high)
             methods_of.setdefault(gap, []).append(row.method)
     return [

@@ -32,6 +32,7 @@ def draw_pgr(axes: Axes, groups: Sequence[Sequence[Line]]) -> None:
     for line in lines:
         _draw_bar(axes, line, low, high)
         color = INK if line.row.reliable else MUTED
+        # In the middle between 0 and 1, which every panel shows.
         if line.row.reliable is None:
             axes.text(0.5, line.y, "no PGR", va="center", ha="center", color=MUTED, backgroundcolor="white")
             continue
@@ -49,6 +50,7 @@ def _draw_bar(axes: Axes, line: Line, low: float, high: float) -> None:
     if row.reliable is None:
         return
     if row.pgr is not None:
+        # A value beyond the panel ends at its edge; the number beside it is the true one.
         value = min(max(row.pgr, low), high)
         color, hatch = (STUDENT, None) if row.reliable else ("white", "////")
         edge = STUDENT if row.reliable else UNRELIABLE

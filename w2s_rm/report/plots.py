@@ -37,6 +37,7 @@ def plot(rows: Sequence[ReportRow]) -> Images:
 def _figure(rows: Sequence[ReportRow]) -> Figure:
     groups, bottom = _layout(rows)
     figure = new_figure(12, 1.5 + _INCHES_PER_LINE * bottom, h_pad=0.1)
+    # One scale of heights, so that a row has its accuracies and its PGR on one line.
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.35, 1))
     for axes in (left, right):
         axes.set_ylim(bottom, _TOP)
@@ -57,6 +58,7 @@ def _figure(rows: Sequence[ReportRow]) -> Figure:
 
 def _layout(rows: Sequence[ReportRow]) -> tuple[list[list[Line]], float]:
     """Place the lines from top to bottom, with room for a header above each run."""
+    # From the top, in units of one line.
     groups, y = [], 0.0
     for group in by_run(rows):
         y += 0.76
@@ -71,6 +73,7 @@ def _task_of(line: Line) -> str:
 
 def _draw_header(left: Axes, right: Axes, first: Line, *, alone: bool) -> None:
     """Name the run above its first line: by setting and task, which a reader compares, if no other run has the same."""
+    # The middle of the room that `_layout` leaves above a run's first line.
     row, y = first.row, first.y - 0.87
     for axes in (left, right):
         axes.axhspan(y - 0.31, y + 0.31, color=BAND, zorder=2, linewidth=0)

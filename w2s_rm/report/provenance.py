@@ -34,6 +34,8 @@ def provenance_blocks(run_dirs: Sequence[Path]) -> list[PageBlock]:
         run = read_run(run_dir)
         content.append(Heading(run.recipe, 3))
         content += [Code(text) for text in _recipe(run_dir / "recipe.yaml")]
+        # As from the folder in which `runs/` lies: a path of this machine would help nobody, and change the page's
+        # bytes.
         content.append(Code(_commands(f"runs/{run_dir.resolve().name}")))
         content += [Paragraph(text) for text in _versions(run)]
         content.append(_stages(run.stages))
@@ -68,7 +70,9 @@ def _commands(run: str) -> str:
 
 
 def _versions(run: Run) -> list[str]:
+    # Of stages that reports do not read, such as trainings, the folders may be gone.
     manifests = [read_json(path) for stage in run.stages if (path := stage.folder / "manifest.json").is_file()]
+    # A run that went on after an upgrade has stages of two versions: all are named.
     packages = sorted({item for manifest in manifests for item in manifest.get("packages", {}).items()})
     revisions = sorted({manifest["code_revision"] for manifest in manifests if manifest.get("code_revision")})
     sentences = []

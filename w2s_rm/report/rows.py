@@ -215,6 +215,7 @@ class ReportRow:
     difference_low: float | None
     difference_high: float | None
     difference_to: str | None
+    # These two have no place in a flat table (`write.py`).
     counts: Mapping[str, float]
     per_seed: tuple[SeedResult, ...]
 

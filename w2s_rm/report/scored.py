@@ -23,6 +23,7 @@ from w2s_rm.runs.plan import PlannedStage, Run, read_counts
 from w2s_rm.types import Predictions, hash_fraction
 
 _LABELS_FILE = "weak_labels.parquet"
+# The one transform that is meant to give probabilities.
 _TEMPERATURE = "temperature"
 
 
@@ -103,6 +104,8 @@ def read_scored(run: Run) -> list[Scored]:
     for role in TRAINED:
         for method in run.methods:
             stages = run.find_all("evaluate", role, method)
+            # By folders and not by method: methods without a supervisor or a ceiling of their own lead to the shared
+            # ones.
             folders = tuple(stage.folder for stage in stages)
             if stages and folders not in seen:
                 seen.add(folders)
@@ -172,6 +175,7 @@ def _labels(stage: PlannedStage) -> _Said:
     file, examples = stage.folder / _LABELS_FILE, examples_of(stage)
     if examples is None or not file.is_file():
         return _Said(file, {}, False, stage)
+    # The truth comes from the examples: files of labels do not have it.
     truth = read_truth(examples)
     rows = {id: (logs, truth[id][1]) for id, logs in read_log_probabilities(file).items()}
     return _Said(file, rows, False, stage)
@@ -230,6 +234,7 @@ class _Samples:
         for said, ids in zip(said_S, known_S, strict=True):
             scores, gold = zip(*(said.rows[id] for id in ids), strict=True)
             read_S.append(forecasts(scores, gold, ids, probabilities=said.probabilities))
+        # The same object for the same examples: by that `sums_each` sees that seeds can be resampled at once.
         samples_S = [self._sample(tuple(ids), said.stage) for said, ids in zip(said_S, known_S, strict=True)]
         return [Scored(role, method, tuple(read_S), tuple(samples_S), transforms)]
 

@@ -28,11 +28,13 @@ def summary_text(rows: Sequence[ReportRow], policies: Sequence[PolicyRow] = ()) 
     if len(groups) == 1:
         parts = [f"{heads[0]}\n{_table([_HEADER, *map(_cells, rows)], 1)}"]
     else:
+        # One table, whose columns stand below each other for all runs; what each run is stands above it.
         lines = [(name, *_cells(row)) for name, group in zip(task_names(groups), groups, strict=True) for row in group]
         parts = ["\n".join(heads), _table([("setting / task", *_HEADER), *lines], 2)]
     if policies:
         policy_rows, n_text = policy_lines(policies)
         parts.append(f"{policy_heading(policies)}\n{_table(policy_rows, n_text)}")
+    # The terminal has no other sections, so that their warnings stand in the files alone.
     warnings = "\n".join(f"! {sentence}" for sentence in [*notes(rows), *policy_notes(policies)])
     return "\n\n".join([*parts, warnings] if warnings else parts)
 

@@ -48,6 +48,7 @@ def collect(run_dir: Path) -> list[ReportRow]:
         ArtifactError: The run is not finished or its files are broken.
         DataError: The models were not all scored on identical test examples.
     """
+    # Read once, asked for twice: for what students were at the end, and for what the rules of stopping say.
     curve = cache(curve_of)
     run, read = read_run(run_dir), reading_once(curve)
     return [_row(run, method, read, curve) for method in run.methods]
@@ -66,6 +67,7 @@ def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Re
 
     @cache
     def read(stage: PlannedStage) -> Predictions:
+        # Curves are of the run's own test split; further tasks know the saved model alone.
         own_student = stage.of == STUDENT and stage.further is None
         file = stage.folder / "predictions.parquet"
         said = at_the_end(stage, curve(stage)) if own_student else read_predictions(file)
@@ -112,6 +114,7 @@ def _row(run: Run, method: str, read: Read, curve: Callable[[PlannedStage], Curv
             {name: _students(run, name, read) for name in (method, run.baseline)}, method, run.baseline
         ),
         counts=_counts(run),
+        # Rows of credits are in the order of the seeds.
         per_seed=tuple(_seed_result(seed, n, credits, credits_stopped) for n, seed in enumerate(run.seeds)),
     )
 
@@ -164,6 +167,7 @@ def _plain_ceiling(run: Run, method: str, read: Read) -> float | None:
     ceiling = run.find("evaluate", CEILING, method, run.seeds[0])
     if ceiling is None or ceiling.method is None:
         return None
+    # Asked for without a method, a run finds what methods share.
     shared = [run.find("evaluate", CEILING, None, seed) for seed in run.seeds]
     credits = credits_of({CEILING: [read(stage) for stage in shared if stage is not None]})
     return float(credits[CEILING].mean()) if CEILING in credits else None
@@ -171,6 +175,7 @@ def _plain_ceiling(run: Run, method: str, read: Read) -> float | None:
 
 def _prepared(run: Run) -> Mapping[str, Any]:
     """What `prepare` counted."""
+    # Of the first seed: where each draws splits of its own, counts and baselines are those of its.
     stage = run.find("prepare", None, None, run.seeds[0])
     return read_counts(stage) if stage else {}
 
@@ -182,6 +187,7 @@ def _baselines(run: Run) -> dict[str, Any]:
 
 def _labels(run: Run, method: str) -> tuple[float | None, int | None]:
     """Mean accuracy over seeds and number of the weak labels."""
+    # By role and not by kind: a supervisor, a transform or an ensemble may have made what students are trained on.
     stages = [run.find(None, LABELS, method, seed) for seed in run.seeds]
     counts = [read_counts(stage) for stage in stages if stage is not None]
     accuracies = [count["label_accuracy"] for count in counts if count.get("label_accuracy") is not None]
@@ -212,6 +218,7 @@ def _counts(run: Run) -> dict[str, float]:
     seed, method = run.seeds[0], run.methods[0]
     counts = dict(_flat("", {name: value for name, value in _prepared(run).items() if name not in _BASELINES}))
     for data, name, of, stage_method in (
+        # The first seed and method stand for the others, which mostly read the same texts with the same tokenizer.
         ("weak", "train", WEAK, None),
         ("relabel", "train", STUDENT, method),
         ("test", "evaluate", STUDENT, method),
@@ -260,6 +267,7 @@ def _seed_result(seed: int, index: int, credits: Credits, stopped: Mapping[str, 
     means = {of: float(credits_SN[index].mean()) for of, credits_SN in credits.items()}
     weak, student, ceiling = (means.get(of) for of in TRAINED)
     known = None if weak is None or student is None or ceiling is None else (weak, student, ceiling)
+    # Of the seed's own gap and without an interval: to see how seeds differ, and no result by itself.
     recovered = None if known is None else gap_recovered(*known)
     by_rule = {
         f"student_{rule}": float(stopped[rule][STUDENT][index].mean()) if stopped.get(rule) else None for rule in RULES

@@ -40,6 +40,7 @@ def side_by_side_table(groups: Sequence[Sequence[ReportRow]]) -> Table:
     Args:
         groups (`Sequence[Sequence[ReportRow]]`): Rows, grouped by run.
     """
+    # Intervals under the pointer alone: runs are compared at a glance, and the results below have them written out.
     header = ("Setting / task", "Method", "Chance %", "Weak %", "Student %", "Ceiling %", "PGR")
     lines = [
         (
@@ -98,6 +99,7 @@ def stopping_table(rows: Sequence[ReportRow]) -> Table:
 
 
 def _stopped_pgr(row: ReportRow, value: float | None, low: float | None, high: float | None) -> str:
+    # Supervisor and ceiling are the same, so the gap is as reliable as at the end.
     return recovered(value, low, high, None if value is None else row.reliable)
 
 
@@ -172,6 +174,7 @@ def seeds_table(rows: Sequence[ReportRow]) -> Table:
     Args:
         rows (`Sequence[ReportRow]`): Rows of any number of runs.
     """
+    # Without intervals: that of one seed says nothing about another.
     header = ("Run", "Method", "Seed", "Weak %", "Student %", "Ceiling %", "PGR")
     lines = [
         (

@@ -61,6 +61,7 @@ def write_report(
         collected.insert(0, Collected(Findings.name, findings, findings.rows(runs)))
     drawn = {part.name: part.section.figure(part.rows) for part in collected}
     figures = {"plot": plot(rows), **{name: images for name, images in drawn.items() if images is not None}}
+    # Rounded once, so that JSON and CSV say the same.
     records = [row_record(row) for row in rows]
     files = {
         "report.md": markdown(blocks(rows, collected)).encode(),
@@ -71,6 +72,7 @@ def write_report(
         files[f"{name}.csv"] = _csv([section.flat_record(row) for row in section_rows])
         files[f"{name}.json"] = _json([section.record(row) for row in section_rows])
     if asked is not None:
+        # By themselves too: in the report they stand before tables of every run.
         files["findings.md"] = markdown(finding_blocks(collected[0].rows, level=1)).encode()
     for name, images in figures.items():
         files |= {f"{name}.png": images.png, f"{name}.svg": images.svg}

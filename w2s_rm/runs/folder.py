@@ -61,6 +61,7 @@ def _open_lock(folder: Path) -> TextIO:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
+            # Whoever has just taken the lock may not have written its name yet.
             holder = file.read().strip() or "another process"
             file.close()
             raise InUseError(
@@ -109,6 +110,7 @@ def holder_lives(folder: Path) -> bool | None:
         return None if said else False
     try:
         # A number is given again: a process that began after the lock was taken is another one.
+        # A second is allowed for: psutil counts from the time of the boot, which the system tells in whole seconds.
         return psutil.Process(int(said[1])).create_time() <= since + 1
     except psutil.NoSuchProcess:
         return False
@@ -210,6 +212,7 @@ class StageFolder:
         """The files that are the stage's results: not what those add or remove later who run it or report of it."""
         for path in self.path.rglob("*"):
             name = path.relative_to(self.path)
+            # `.lock`, and what writes that were killed have left: `.<name>.….tmp`.
             hidden = any(part.startswith(".") for part in name.parts)
             beside = name.parts[0] in (MANIFEST, LOG, PROGRESS, UNFINISHED) or name.as_posix() == CARD
             if path.is_file() and not hidden and not beside:
@@ -248,6 +251,7 @@ def code_revision() -> str:
     run = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
     )
+    # Git prints nothing here where it refuses, as in a checkout that another user owns.
     return run.stdout.strip() or "unknown"
 
 

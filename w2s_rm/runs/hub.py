@@ -36,6 +36,7 @@ def hub_problems(configs: Sequence[Mapping[str, Any]]) -> list[str]:
             validate_repo_id(repository(config))
         except HFValidationError as error:
             problems.append(f"push_to_hub: {error}; change hub_model_id, or the names of recipe and method")
+    # Each login once, for the question goes over the network.
     tokens = dict.fromkeys(config.get("hub_token") for config in pushed)
     return problems + [text for token in tokens for text in _login_problems(token)]
 
@@ -68,6 +69,7 @@ def push_model(folder: Path, config: Mapping[str, Any]) -> None:
 
     name, api, revision = repository(config), HfApi(token=config.get("hub_token")), config.get("hub_revision")
     try:
+        # Its `repo_id` has the user's name in front, which `repository` may lack and an upload needs.
         created = api.create_repo(name, private=config.get("hub_private_repo"), exist_ok=True)
         if revision:
             api.create_branch(created.repo_id, branch=str(revision), exist_ok=True)

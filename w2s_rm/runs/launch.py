@@ -28,6 +28,7 @@ class Launch:
     accelerate_config: Path | None = None
     gpus: float | None = None
 
+    # The hash of every training of a plan asks for it: the file is read once.
     @functools.cached_property
     def processes(self) -> int:
         """The number of processes that work on one batch."""
@@ -85,6 +86,7 @@ def find_accelerate_config(name: str) -> Path:
     by_name = Path(name).suffix not in (".yaml", ".yml", ".json")
     path = bundled.find(f"deepspeed_configs/{name}.yaml" if by_name else name)
     if path.is_file():
+        # Absolute, for it stands in commands that may be run from another folder.
         return path.resolve()
     if not by_name:
         raise ConfigError(f"accelerate_config: {name}: no such file")

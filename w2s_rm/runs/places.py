@@ -47,6 +47,7 @@ def resolve_model(name: str) -> str:
     path = Path(_resolve(name))
     if is_gguf(name) and path.is_file():
         return str(path.resolve())
+    # Before the folder is looked at, of which it would be said that it lacks a config.json.
     refuse_linear_model(f"model_name_or_path {name!r}", path)
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -54,6 +55,7 @@ def resolve_model(name: str) -> str:
             raise ConfigError(
                 f"model_name_or_path {name!r}: no saved model (no config.json); the folder holds {within}"
             )
+        # Other weights are pickles, and to load a pickle is to run what it says.
         if not any(path.glob("*.safetensors")):
             raise ConfigError(
                 f"model_name_or_path {name!r}: no *.safetensors weights in this folder, other formats are not read; "
@@ -70,6 +72,7 @@ def _resolve(name: str) -> str:
         return resolve_path(name)
     except ConfigError as error:
         module = name.removeprefix("package:").partition("/")[0]
+        # Where the package is installed, the path inside it is wrong, as the error says.
         if module not in _EXTRAS or importlib.util.find_spec(module) is not None:
             raise
         remedy = f"pip install 'w2s-rm[{_EXTRAS[module]}]'"
@@ -119,6 +122,8 @@ def model_version(path: str, revision: str) -> str:
     folder = Path(path)
     if folder.is_file():
         return content_hash([folder.name, folder.stat().st_size, _fingerprint(folder)])
+    # The hub is not asked, so that plans are made without a network. A branch may move, and only a commit stays what it
+    # was.
     if not folder.is_dir():
         return f"hub:{path}@{revision}"
     parts = []
@@ -170,6 +175,7 @@ def model_size(path: str, layers: int | None = None) -> int | None:
     """
     content = _saved_config(path)
     depth, width = content.get("num_hidden_layers") if layers is None else layers, content.get("hidden_size")
+    # A depth of 0 is known, too: features of layer 0 are those of the embeddings.
     return depth * width**2 if depth is not None and width else None
 
 

@@ -149,6 +149,7 @@ class Run:
             candidate
             for candidate in self.stages
             if stage in (None, candidate.stage)
+            # As asked for to the letter: without a name no stage of a policy or of a further task is meant.
             and candidate.policy == policy
             and candidate.further == further
             and of in (None, candidate.of)
@@ -238,6 +239,7 @@ def read_planned(run_dir: Path) -> Run:
         "policies": _policies(policy),
         "tested": tuple(TestedTask(**entry) for entry in tested),
     }
+    # What a plan leaves out has its default in `Run`; for all the rest `_missing` has asked.
     return Run(**{**plan, **read})
 
 
@@ -270,6 +272,7 @@ def check_intact(run: Run) -> None:
     Raises:
         ArtifactError: Files are not as they were made; all are named.
     """
+    # Several roles may share a folder, which is read once.
     folders = [StageFolder(path) for path in dict.fromkeys(stage.folder for stage in run.stages)]
     problems = [
         f"{folder.path}: {problem}"
@@ -349,11 +352,14 @@ def _policies(planned: Mapping[str, Any] | None) -> Policies | None:
 
 def _locate(run_dir: Path, folder: Path) -> Path:
     """Prefer the folder as planned; if `runs/` was moved or copied, its place beside the run."""
+    # The name is enough: the hash in it stands for the content.
     moved = run_dir.parent / "stages" / folder.name
     return moved if not folder.is_dir() and moved.is_dir() else folder
 
 
 def _check_finished(run: Run, plan_path: Path) -> None:
+    # Whether there is a manifest, and no more: every section of a report asks, and `check_intact` has read the files
+    # before.
     unfinished = [
         stage for stage in run.stages if stage.stage in _READ_STAGES and not StageFolder(stage.folder).was_finished
     ]

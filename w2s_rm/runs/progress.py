@@ -172,6 +172,7 @@ def told_end(folder: Path, *, first: bool) -> Iterator[None]:
     begun = time.monotonic()
     try:
         yield
+    # Ctrl-C is no such error: a stage that was interrupted has not failed.
     except Exception as error:
         tell_problem(folder, problem_of(error))
         raise

@@ -59,6 +59,7 @@ def stand(folder: Path, now: float) -> Standing:
     except OSError:
         # Not there: the stage is not finished.
         pass
+    # Before its holder is asked for: a process tells what went wrong while it still lives.
     if progress is not None and progress.problem is not None:
         return Standing(FAILED, progress)
     lives = holder_lives(folder)

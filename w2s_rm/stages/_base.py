@@ -132,12 +132,15 @@ class Stage:
     """Whether its examples have other texts than those that it reads, so that what was read of these is not theirs."""
 
     runs: Path = held()
+    # A training puts into its hash what of the launch changes its steps: `Training.content`.
     launch: Launch = held(Launch())
+    # What is a weak model in one recipe may be the ceiling in another: trained once, it serves as both.
     of: str | None = recorded(None)
     method: str | None = held(None)
     policy: str | None = held(None)
     note: str | None = held(None)
     part: str | None = held(None)
+    # A stage that leaves something to chance declares its seed anew, and has it in the hash.
     seed: int | None = held(None)
     further: str | None = held(None)
 
@@ -191,6 +194,7 @@ class Stage:
     @property
     def needs(self) -> Iterator[Stage]:
         """The stages whose results it reads."""
+        # Once each: several fields may read what one stage makes.
         yield from dict.fromkeys(
             reference.maker for reference in self.references.values() if reference.maker is not None
         )
@@ -298,6 +302,7 @@ class Stage:
 
     def launcher(self) -> list[str]:
         """Return what starts the stage's processes: Python, alone or through `accelerate launch`."""
+        # Without a model to share out, every process of a launch would do the same work.
         return (self.launch if self.distributed else Launch()).command()
 
     def command(self) -> list[str]:
@@ -349,6 +354,7 @@ def _identified(value: Any) -> Any:
     """Plain data in which components that are files stand by their content."""
     if isinstance(value, dict):
         return {
+            # A component is named by `name`, however deep in the options it stands.
             key: catalog.identity(item) if key == "name" and isinstance(item, str) else _identified(item)
             for key, item in value.items()
         }

@@ -49,6 +49,7 @@ class Training(WithOptions):
 
     def content(self) -> dict[str, Any]:
         """What the result depends on; of the launch, the number of examples in a step."""
+        # In place of the two options that, with the number of processes, make it up: `computing` leaves these out.
         return {**super().content(), "global_batch_size": batch_size(self.options, self.launch.processes)}
 
     @property

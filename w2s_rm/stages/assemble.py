@@ -34,6 +34,7 @@ class Assemble(WithOptions):
     """
 
     version: ClassVar[int] = 1
+    # Unlike other stages with options: there is one model to put together, and few examples are scored.
     on_all_processes: ClassVar[bool] = False
 
     features: Features

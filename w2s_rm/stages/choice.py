@@ -41,6 +41,7 @@ class Choice(Stage):
     scores: tuple[Scores, ...]
     examples: Examples
     labels: Labels | None = None
+    # The trials themselves are inputs, and differ in their hashes by these values already.
     values: list[Mapping[str, Any]] = recorded()
     run_name: str | None = recorded(None)
     options: Mapping[str, Any] | None = recorded(None)

@@ -45,6 +45,7 @@ class Combine(Labelling):
 
         def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
             members = [labels_in_order(path, examples) for path in config["members"]]
+            # For the figures below: what combines the labels is not told the truth.
             truth = {example.id: example.gold for example in examples if example.gold is not None}
             counts = {
                 "members": len(members),

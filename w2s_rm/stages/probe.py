@@ -68,6 +68,7 @@ class Probe(Stage):
 
     def content(self) -> dict[str, Any]:
         """What the result depends on: nothing is left to chance where the loss is convex."""
+        # Seeds whose examples and labels are the same then share a folder.
         unused = _OF_BATCHES if self.convex else ()
         return {name: value for name, value in super().content().items() if name not in unused}
 

@@ -28,6 +28,7 @@ class Relabel(Judging):
     @classmethod
     def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
         """Describe the labels, for a card."""
+        # By its name alone: cards may go to the hub, and paths are private.
         if config.get("labels") is not None:
             return f"labels from the file {Path(config['labels']).name}"
         return words(str(config["model_name_or_path"]))

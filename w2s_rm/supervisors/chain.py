@@ -54,6 +54,7 @@ class Chain:
         links = [WEAK, *self.models]
         self._check_sizes(route, links)
         if self.fresh:
+            # A part that does not fill a batch would not make a whole step.
             route.check_parts(len(links), route.batch_size(WEAK), "a chain", "set fresh: false")
         parts = [self._part(route, number, len(links)) for number in range(len(links))]
         first = parts[0] if self.fresh else None
@@ -63,6 +64,7 @@ class Chain:
         for number, name in enumerate(self.models, start=1):
             examples = parts[number] if self.fresh else route.examples("relabel")
             labels = route.relabel(model, examples=examples, part=part, seed=seed, note=f"for {name}")
+            # Where the next model is chosen among several, it is by what its supervisor says, and not by the truth.
             validation = route.relabel(model, "validation", part=part, seed=seed, note=f"for {name}")
             part = name
             # Only the last of them supervises the students, and is judged as a supervisor.

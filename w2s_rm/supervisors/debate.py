@@ -73,6 +73,7 @@ class Debate:
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("turns", "transcripts", "max_new_tokens")}
         wrong = {name: f"is {count}; use 1 or more" for name, count in counts.items() if count < 1}
+        # Written this way round, NaN is refused.
         if not self.temperature >= 0:
             wrong["temperature"] = f"is {self.temperature}; use 0 or more"
         elif self.temperature == 0 and self.transcripts > 1:
@@ -80,6 +81,7 @@ class Debate:
         for name, value, known in (("form", self.form, FORMS), ("how", self.how, WAYS)):
             if value not in known:
                 wrong[name] = f"is {value!r}; {nearest(value, known)}"
+        # Without its word a text would ask all sides the same, or show none of what they say.
         for name, needed in (("ask", "{candidate}"), ("show", "{argument}")):
             if needed not in getattr(self, name):
                 wrong[name] = f"is {getattr(self, name)!r}, without {needed}"
@@ -103,10 +105,12 @@ class Debate:
             said = [argued.relabel(judge, split, seed=seed, note=note) for argued, judge, note in judges]
             if len(said) == 1:
                 return said[0]
+            # The examples without a transcript: ids and candidates are the same, and all judges have them in common.
             return Combine(
                 runs=route.runs, examples=route.examples(split), members=tuple(said), how=self.how, seed=seed
             ).weak_labels
 
+        # By labels, as an ensemble: several judges are no one model, and nobody else reads what they read.
         return Supervision(label, (route.evaluate_labels(label("test"), seed=seed, method=method),))
 
     def _judge(self, route: Route, seed: int, method: str | None, number: int) -> tuple[Route, Model, str]:
@@ -124,6 +128,7 @@ class Debate:
         return Transcripts(
             runs=route.runs,
             examples=examples,
+            # As it is before any training, whichever part of the recipe trains it later.
             model_name_or_path=route.base(debater) if self.endpoint is None else None,
             endpoint=self.endpoint,
             form=self.form,

@@ -64,6 +64,7 @@ class Ensemble:
         """Train the members, label with each, and combine."""
         members = list(self._members(route, seed, method))
 
+        # Asked for again by whoever reads the split: the same stage, which has its hash already.
         @functools.cache
         def label(split: str) -> Labels:
             said = [route.relabel(model, split, part=part, seed=seed, note=note) for part, note, model in members]
@@ -76,10 +77,12 @@ class Ensemble:
 
     def _members(self, route: Route, seed: int, method: str | None) -> Iterator[tuple[str, str, Model]]:
         """Part of the recipe, a word for titles, and the trained model of each."""
+        # One of the three is given, and the other two loops have nothing to go over.
         for part in self.models or ():
             yield part, part, route.train(INTERMEDIATE, seed, part=part, method=method, note=part).model
         for number in range(self.seeds or 0):
             # The first member is the supervisor of the methods that have the weak model alone.
+            # A hash and not a sum, which would be the seed of another repetition.
             member_seed = seed if number == 0 else int(content_hash("ensemble", seed, number, length=8), 16)
             yield (
                 WEAK,

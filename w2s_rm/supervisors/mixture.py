@@ -41,6 +41,7 @@ class Mixture:
         """Label with the other supervisor, then put in the truth; it is judged as the other one is."""
         supervision = options.build("supervisors", self.supervisor).supervise(route, seed, method)
         n_train = route.recipe.sizes.get("n_train")
+        # As the splits divide it: the odd example is one to relabel.
         labelled = None if n_train is None else n_train - n_train // 2
         if labelled is not None and self.n_true > labelled:
             raise ConfigError(

@@ -54,6 +54,8 @@ class Opposed:
         """Label with the other supervisor, then draw the labels; what it holds itself is judged as the other one is."""
         supervision = options.build("supervisors", self.supervisor).supervise(route, seed, method)
 
+        # Of every split: a student is chosen and stopped by labels of the validation split, which must have the same
+        # aim.
         @functools.cache
         def label(split: str) -> Labels:
             examples, given = route.examples(split), supervision.label(split)

@@ -59,6 +59,7 @@ class Simulated:
             wrong["model"] = f"goes with errors: {' or '.join(_OF_A_MODEL)}, and errors is {self.errors}"
         if self.feature is not None and self.feature not in FEATURES:
             wrong["feature"] = f"is {self.feature!r}; {nearest(self.feature, FEATURES)}"
+        # What goes with an unknown kind cannot be told.
         elif self.errors in KINDS and (self.errors == "systematic") != (self.feature is not None):
             wrong["feature"] = "goes with errors: systematic, which needs it"
         if self.pattern is not None and (mistake := pattern_mistake(self.pattern)) is not None:
@@ -86,10 +87,12 @@ class Simulated:
                 confidence=self.confidence,
                 feature=self.feature,
                 pattern=self.pattern,
+                # Of the same split, for difficulty is looked up by the id of what is labelled.
                 difficulty=None if judge is None else route.relabel(judge, split, part=self.model, seed=seed),
                 seed=seed,
             ).weak_labels
 
+        # There is no model to score the test split, but labels of it.
         return Supervision(label, (route.evaluate_labels(label("test"), seed=seed, method=method),))
 
     def _check_confidence(self, classes: list[str] | None) -> None:

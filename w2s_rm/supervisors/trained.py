@@ -28,6 +28,8 @@ class Trained:
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Label with it."""
         weak = route.base(self.model)
+        # As given: its layers, adapter and quantisation are what the recipe says; a model that was trained here carries
+        # them itself.
         judged = route.evaluate(WEAK, weak, part=self.model, seed=seed, method=method, as_given=True)
         return Supervision(
             lambda split: route.relabel(weak, split, part=self.model, seed=seed, as_given=True),

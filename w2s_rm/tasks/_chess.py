@@ -53,6 +53,7 @@ def parse_position(fen: object) -> chess.Board:
         board = chess.Board(str(fen))
     except ValueError as error:
         raise DataError(f"FEN {fen!r} does not parse ({error}); mend or drop the row") from error
+    # `chess.Board` sets up whatever parses, two white kings too.
     if not board.is_valid():
         raise DataError(f"FEN {fen!r} is no legal position ({board.status()!r}); mend or drop the row")
     return board

@@ -46,11 +46,13 @@ class Question:
     @property
     def group_key(self) -> str:
         """Hash of what keeps related questions together."""
+        # Who has read a passage in training knows something of every question on it.
         return content_hash(self.group or self.context or self.question)
 
     @property
     def content_id(self) -> str:
         """The id of the question with all of its answers in any order, which does not depend on the right one."""
+        # Answers as they stand as candidates, with the space before them.
         return self.id or content_id(self.prompt, (f" {answer}" for answer in self.answers))
 
 
@@ -154,6 +156,7 @@ def answer_list(row: Row, column: str, option: str | None = None) -> tuple[tuple
         raise DataError(f"{row.place}: {column!r} is {type(texts).__name__}, not a list of answers; write a list")
     if isinstance(value, Mapping) and (not isinstance(names, list | tuple) or len(names) != len(texts)):
         raise DataError(f"{row.place}: {column!r} has not one 'label' for each 'text'; write two lists of equal length")
+    # Blank ones keep their places, by which a label counts.
     answers = tuple(_answer(row, answer, f"{column!r}[{k}]") for k, answer in enumerate(texts))
     return answers, {label_key(name): k for k, name in enumerate(names or range(len(texts)))}
 
@@ -182,6 +185,7 @@ def _problem(answers: Sequence[str]) -> str | None:
         return f"a question with {len(answers)} answers, at least two are needed"
     if not all(answers):
         return "a question with an empty answer"
+    # Which of them is right could not be told, and labels join candidates by their content.
     if len(set(answers)) < len(answers):
         return "a question with two equal answers"
     return None

@@ -32,6 +32,7 @@ def after_prompt(prompt: Text, responses: Sequence[Text]) -> tuple[Text, tuple[T
     """
     if not isinstance(prompt, str) or any(isinstance(response, str) for response in responses):
         return prompt, tuple(responses)
+    # A blank prompt is none: what the conversations have in common stands for it.
     if not prompt.strip():
         return split_common(responses)
     for response in responses:
@@ -56,6 +57,7 @@ def split_common(texts: Sequence[Text]) -> tuple[Text, tuple[Text, ...]]:
     """
     common = 0
     shortest = min(len(text) for text in texts)
+    # Characters of texts, or messages of conversations.
     while common < shortest and all(text[common] == texts[0][common] for text in texts):
         common += 1
     if isinstance(texts[0], str):
@@ -97,6 +99,7 @@ def comparison(
     empty = [str(k) for k, candidate in enumerate(candidates, start=1) if is_blank(candidate)]
     if empty:
         raise DataError(f"response {' and '.join(empty)} is empty; drop the row or fill it")
+    # By hash, for conversations are made of mappings, of which there is no set.
     if len({content_hash(candidate) for candidate in candidates}) < len(candidates):
         raise DataError("the responses are identical, so there is nothing to compare; drop the row")
     own_id = content_id(prompt, candidates, template_kwargs)

@@ -62,6 +62,7 @@ def step_examples(solution: Solution, separator: str) -> list[Example]:
         # The separator is a piece of its own, as TRL tokenises it, so that it does not melt into a step's last token.
         cuts = (*cuts, len(text) + len(step), len(text) + len(step) + len(separator))
         text += step + separator
+        # Whether the whole is right goes along with every step: a solution is put together again from its examples.
         place = Step(id, number, number == len(solution.steps) - 1, cuts, solution.right)
         examples.append(Example(f"{id}-{number}", group, text, WRONG_RIGHT, label, step=place))
     return examples

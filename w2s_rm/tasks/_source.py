@@ -13,6 +13,7 @@ from w2s_rm.errors import DataError
 from w2s_rm.tasks._comparison import is_null, parse_text
 from w2s_rm.types import Example, Row
 
+# With the space before them, which tokenizers expect where a word follows a text.
 NO_YES = (" no", " yes")
 BINARY: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 """How files write a label of two classes."""
@@ -109,6 +110,7 @@ class Source(ABC):
         """Read the dataset as it is."""
         hub = self.place
         options = {"config_name": hub.config_name, "revision": hub.revision, "data_dir": hub.data_dir}
+        # An empty split stands for all rows, of what is no dataset of the task's own.
         return read_rows(self.path, hub.split or None, **options)
 
     def left_out(self, row: Row) -> str | None:
@@ -120,6 +122,8 @@ class Source(ABC):
             row (`Row`): One record.
         """
         try:
+            # The row is made into an example twice, here and by who reads it on: so why one is of no use is said in one
+            # place.
             self.to_example(row)
         except UnusableRowError as unusable:
             return unusable.reason
@@ -136,6 +140,7 @@ class Source(ABC):
     def place(self) -> Hub:
         """The place of the rows: the options, and for the task's own dataset what they leave open."""
         default = (
+            # A local folder may have the name of the hub's dataset; it has its own splits and no branches.
             self.hub if self.hub and self.path == self.hub.id and is_hub_id(self.path) else Hub(self.path, split="")
         )
         return Hub(
@@ -195,6 +200,7 @@ def checked_text(row: Row, value: object, what: str) -> str:
         empty = "empty (null)" if is_null(value) else "empty"
         raise UnusableRowError(f"{row.place}: {what} is {empty}; drop the row or fill it", f"with a blank {what}")
     try:
+        # Also for what looks like text: it may be a conversation written as JSON, or hold half of a character.
         parsed = parse_text(value, what)
     except DataError as error:
         raise DataError(f"{row.place}: {error}") from error
@@ -214,6 +220,7 @@ def one_of(row: Row, *columns: str) -> str:
         DataError: It has none; names the first.
     """
     name = next((column for column in columns if column in row.values), columns[0])
+    # Only for its error, where the row has none of them.
     cell(row, name)
     return name
 

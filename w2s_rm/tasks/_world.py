@@ -100,6 +100,7 @@ class WorldTask:
             raise OptionError(self.name, wrong)
         available = self.wordings * self.world.n_facts(self.closest)
         if self.asks is not None:
+            # Each relation has the same number of wordings.
             available //= len(self.world.relations)
         if self.n_examples is not None and not 1 <= self.n_examples <= available:
             raise ConfigError(
@@ -115,6 +116,7 @@ class WorldTask:
     def content_version(self) -> str:
         """Identify the content by the options, from which it is generated."""
         given = {name: value for name, value in asdict(self).items() if value != _LATER.get(name, ...)}
+        # The number counts versions of the generator: to be raised when the same options come to mean other questions.
         return content_hash(self.name, 2, given)
 
     def draws(self) -> Iterator[Draw]:
@@ -132,6 +134,8 @@ class WorldTask:
         asked = (draw for draw in order.tolist() if self._is_asked(facts[draw // self.wordings], draw % self.wordings))
         for number, draw in enumerate(itertools.islice(asked, self.n_examples)):
             place, wording = divmod(draw, self.wordings)
+            # By the number of the question and not by its place in the order: to ask for fewer of them changes none of
+            # the others.
             errs, before = bool(luck[draw] < chances[place]), f"{UNCHECKED} " if unseen[draw] else ""
             yield Draw(f"{self.name} row {number}", facts[place], wording, errs, before)
 
@@ -154,4 +158,5 @@ class WorldTask:
 
 
 def _errs(apart: NDArray[np.float64], t: float) -> NDArray[np.float64]:
+    # Beyond 709 the exponential overflows; at 700 the chance is as good as 0.
     return 1 / (1 + np.exp(np.minimum(apart / t, 700)))

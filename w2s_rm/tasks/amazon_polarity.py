@@ -20,6 +20,7 @@ class AmazonPolarity(LabelTask):
         path (`str`, *optional*, defaults to `"fancyzhx/amazon_polarity"`): Hub id, file or folder.
     """
 
+    # The train split has 3,600,000 more, all of which would have to be read before splits are drawn.
     hub: ClassVar[Hub] = Hub("fancyzhx/amazon_polarity", "test")
     path: str = hub.id
     example_row: ClassVar[Mapping[str, Any]] = {

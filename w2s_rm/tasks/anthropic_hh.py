@@ -79,6 +79,7 @@ class AnthropicHh:
         """Return the hash of the files, or the hub id and revision."""
         folder = Path(resolve_path(self.path))
         if self.data_dir and folder.is_dir():
+            # Of the subset alone: what changes in the others is no part of this data.
             return content_version(str(folder / self.data_dir))
         return content_version(self.path, revision=self.revision)
 
@@ -114,6 +115,7 @@ class AnthropicHh:
         try:
             if self.format == "text":
                 return comparison(prompt, responses, 0, group=group)
+            # Behind their mark again: without one a text is taken for the human's.
             candidates = tuple(_messages(_ASSISTANT + response) for response in responses)
             return comparison(_messages(prompt.removesuffix(_ASSISTANT)), candidates, 0, group=group)
         except DataError as error:
@@ -146,6 +148,7 @@ def _common_turns(chosen: str, rejected: str) -> int:
 
 
 def _left_out(row: Row) -> str | None:
+    # Looked at first: a null cannot be read as a transcript, and would be an error.
     return "with an empty transcript" if _has_empty(row) else _why_unusable(*_transcripts(row))
 
 

@@ -31,5 +31,7 @@ class ArcEasy(ChoiceTask):
 
     def question(self, row: Row) -> Question:
         """Read one record; see [`ChoiceTask`]."""
+        # By the names that the row itself gives: some questions have their answers under 1 to 4, the others under A to
+        # E.
         answers, names = answer_list(row, "choices")
         return Question(text(row, "question"), answers, label(row, one_of(row, "answerKey", "label"), names))

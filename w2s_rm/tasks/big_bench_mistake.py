@@ -76,6 +76,7 @@ class BigBenchMistake(ProcessTask):
         kind, problem = text(row, "task"), text(row, "prompt")
         # A solution may end without an answer.
         right = str(cell(row, "answer") or "").strip() == text(row, "target")
+        # The kind stands for the contest until `regroup`, which has to see all solutions.
         return Solution(f"{problem}\n", steps, labels, right, group=kind, id=f"{kind}-{content_hash(problem, steps)}")
 
     def regroup(self, examples: list[Example]) -> list[Example]:

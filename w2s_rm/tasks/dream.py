@@ -32,6 +32,7 @@ class Dream(ChoiceTask):
     def question(self, row: Row) -> Question:
         """Read one record; see [`ChoiceTask`]."""
         answers, _ = answer_list(row, "choice")
+        # Turns are no answers, but a list of texts as these are.
         turns, _ = answer_list(row, "dialogue")
         context = checked_text(row, "\n".join(turns), "'dialogue'")
         right = text(row, "answer")

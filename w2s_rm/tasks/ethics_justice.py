@@ -10,6 +10,7 @@ from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import CONVERTED, Hub, label, text
 from w2s_rm.types import Example, Row
 
+# With fewer words groups grow, with more the variations of one statement part.
 _OPENING = 6
 
 

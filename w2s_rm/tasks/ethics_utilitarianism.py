@@ -12,6 +12,8 @@ from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import CONVERTED, Hub, UnusableRowError, one_of, text
 from w2s_rm.types import Example, Row, content_hash
 
+# What this leaves of the leak stands in docs/tasks.md: training's wins and losses are right on 52 % of what they
+# decide, with whole texts on 12 %.
 _OPENING = 5
 
 
@@ -37,6 +39,7 @@ class EthicsUtilitarianism(LabelTask):
 
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
+        # The dataset calls the better one of each pair its baseline.
         better = text(row, one_of(row, "baseline", "chosen"))
         worse = text(row, one_of(row, "less_pleasant", "rejected"))
         if better == worse:

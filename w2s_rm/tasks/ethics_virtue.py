@@ -32,5 +32,6 @@ class EthicsVirtue(LabelTask):
         scene, mark, trait = (part.strip() for part in text(row, "scenario").partition("[SEP]"))
         if not mark:
             raise DataError(f"{row.place}: 'scenario' is not a scene, [SEP] and a trait; mend or drop the row")
+        # Either side of the mark may be blank, which a cell that is not would hide.
         scene, trait = checked_text(row, scene, "scene"), checked_text(row, trait, "trait")
         return self.example(f"{scene}\nDoes this show the trait {trait}?", label(row, "label"), group=scene)

@@ -102,6 +102,7 @@ class LichessPuzzles:
     @property
     def columns(self) -> dict[str, str]:
         """The columns a row must have, by the option that needs them."""
+        # Keys are what messages call the options, and must differ: three columns come with `path`.
         columns = {"path": "FEN", "path (puzzle)": "PuzzleId", "path (solution)": "Moves"}
         if self._asks_rating:
             columns["min_rating, max_rating"] = "Rating"
@@ -146,9 +147,12 @@ class LichessPuzzles:
             # The root is the FEN's own position, before the opponent's move.
             prompt = self._game(row, start.root(), line[0]) if self.prompt == "moves" else None
             fen = start.fen()
+            # `rows` leaves these out; a row that came another way is refused.
             if len(legal) == 1:
                 raise DataError(f"{fen} has one legal move: nothing to choose; drop the row")
             # A copy, because the board is in the cache.
+            # All of the line, though one move of it is asked for: an illegal one shows that position and moves do not
+            # belong together.
             play(start.copy(stack=False), line[1:], "Moves", first_ply=2)
             if prompt is None:
                 prompt = fen if self.prompt == "fen" else piece_words(start)
@@ -221,6 +225,7 @@ def _rating(cell: object) -> float | None:
         rating = float(str(cell))
     except ValueError as error:
         raise DataError(f"Rating is {cell!r}, not a number; mend it, or leave it empty") from error
+    # A data frame writes NaN for an empty cell.
     return None if math.isnan(rating) else rating
 
 

@@ -90,6 +90,8 @@ class MateInOne:
             (table, row, move)
             for table in self.world.tables
             for row, (move, held) in enumerate(zip(table.only_mate_N.tolist(), table.held_N.tolist(), strict=True))
+            # Only what no corpus tells; -1 stands for no mate and for several, of which none would be the one that is
+            # right.
             if held and move >= 0
         ]
         if len(places) < (self.n_examples or 1):

@@ -88,6 +88,7 @@ class MultipleChoice(ChoiceTask):
             readings = {"name": names[label_key(value)]} if label_key(value) in names else {}
         else:
             readings = _readings(value, answers)
+            # Where the option says how labels are written, other readings of one do not count against it.
             readings = {kind: k for kind, k in readings.items() if self.label_is in (None, kind)}
         if not readings:
             raise DataError(

@@ -30,5 +30,6 @@ class Paws(LabelTask):
     def to_example(self, row: Row) -> Example:
         """Turn a row into an example; see [`Task`][w2s_rm.types.Task]."""
         first, second = text(row, "sentence1"), text(row, "sentence2")
+        # Pairs are made by exchanging words, so that a sentence comes back with the same words in another order.
         words = " ".join(sorted(first.lower().split()))
         return self.example(f"{first}\n{second}\nDo these mean the same?", label(row, "label"), group=words)

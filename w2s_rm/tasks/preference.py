@@ -231,8 +231,10 @@ class Preference:
         of_truth = ("preferred_column", "strength_column", "margin_column")
         options = ("prompt_column", *pair, *of_truth, "group_column", "id_column")
         named = {option: getattr(self, option) for option in options}
+        # The default may be missing from a dataset; a column that is named must be there.
         named["tools_column"] = None if self.tools_column == "tools" else self.tools_column
         for option in ("rating_columns", "votes_columns"):
+            # Each under its place, so that a message names the one that is missing.
             named |= {f"{option}[{index}]": column for index, column in enumerate(getattr(self, option) or ())}
         return {option: column for option, column in named.items() if column is not None and column != ""}
 
@@ -252,7 +254,9 @@ class Preference:
             id, group = _key(cells, "id_column"), _key(cells, "group_column")
             if group is None:
                 group = own_group(self.group_by, self._whole(prompt, candidates[gold or 0]))
+            # Where none is better there is no score that should be the higher one.
             margin = None if gold is None else self._margin(row)
+            # Plain text goes through no chat template.
             template_kwargs = (
                 {} if isinstance(candidates[0], str) else parse_template_kwargs(row.values, self.tools_column)
             )
@@ -317,6 +321,7 @@ class Preference:
                 raise DataError("it is a tie; set ties: half for a soft truth of one half each, or ties: drop")
             return None, (0.5, 0.5)
         if outcome is Outcome.UNKNOWN:
+            # Where no column says which response is better, no row lacks anything.
             if self.has_ground_truth and self.unlabelled != "drop":
                 raise DataError("it has no ground truth, and other rows have; fill it, or set unlabelled: drop")
             return None, None
@@ -366,6 +371,7 @@ class Preference:
         columns = self.votes_columns or self.rating_columns or ()
         numbers = [_number(row.values[column], column, least) for column in columns]
         known = [number for number in numbers if number is not None]
+        # A rating of 0 is one; no votes at all say nothing.
         if len(known) < len(numbers) or (self.votes_columns is not None and not any(known)):
             return None
         # Two columns and no votes for neither, or three.
@@ -389,6 +395,7 @@ def _said(response: Text) -> str | tuple[str, ...]:
     """What no chat template hides of a response."""
     if isinstance(response, str):
         return response
+    # Templates of models that think leave out what stands before this mark.
     return tuple(words(message).rsplit("</think>", 1)[-1].strip() for message in response)
 
 
@@ -410,9 +417,11 @@ def _number(value: object, column: str, least: float) -> float | None:
     if is_null(value) or value == "":
         return None
     try:
+        # To Python, true is the number 1.
         number = math.nan if isinstance(value, bool) else float(str(value))
     except ValueError:
         number = math.nan
+    # Written this way round, NaN is outside, also one that was written as such.
     if not least <= number < math.inf:
         raise DataError(
             f"{column!r} is {value!r}, no number{' from 0 up' if least == 0 else ''}; correct it or empty it"

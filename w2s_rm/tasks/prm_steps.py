@@ -60,6 +60,7 @@ class PrmSteps(ProcessTask):
         if not problem.strip():
             raise DataError(f"{row.place}: the problem is empty; fill it, or drop the row")
         judged = so_far(labels) if self.up_to else labels
+        # The whole is right where no step is wrong, whichever way single steps are judged.
         return Solution(f"{problem}{self.prompt_end}", steps, judged, all(labels))
 
 
@@ -125,6 +126,7 @@ def _chosen(row: Row, number: int, entry: Mapping[str, Any]) -> tuple[str, int]:
     if choice is None and written:
         # What a person writes in place of wrong completions is right.
         return str(written["text"] if isinstance(written, Mapping) else written), 1
+    # An attempt that ends with a mistake went on with none: the first completion stands for it.
     taken = completions[choice or 0] if (choice or 0) < len(completions) else {}
     if not isinstance(taken.get("text"), str) or taken.get("rating") not in (-1, 0, 1):
         raise DataError(f"{row.place}: step {number} of 'label' has no completion with a rating; drop the row")

@@ -66,6 +66,7 @@ class RewardBench:
         check_group_by(self.group_by)
         if self.format not in ("text", "conversational"):
             raise ConfigError(f"format is {self.format!r}; write text or conversational")
+        # At their defaults nobody asked for them.
         if self.format == "conversational" and (self.prefix, self.separator) != ("", "\n\n"):
             raise ConfigError("prefix and separator are for format: text; a chat template has its own, remove them")
 
@@ -84,6 +85,7 @@ class RewardBench:
         Raises:
             DataError: Unreadable, a column is missing, or all rows are left out.
         """
+        # A local folder may have the name of the benchmark; it has its own files and no split `filtered`.
         is_benchmark = self.path == _HUB_ID and is_hub_id(self.path)
         rows = read_rows(self.path, self.split or ("filtered" if is_benchmark else None), revision=self.revision)
         return KeptRows(self.path, rows, _why_unusable)
@@ -108,6 +110,7 @@ class RewardBench:
             group = own_group(self.group_by, responses[0])
             if self.format == "text":
                 return comparison(self._opening(prompt), responses, 0, group=group, id=id)
+            # A message of the assistant each; as text a template could not be applied.
             said: tuple[Text, ...] = tuple(({"role": "assistant", "content": text},) for text in responses)
             return comparison(_conversation(prompt), said, 0, group=group, id=id)
         except DataError as error:
@@ -140,6 +143,7 @@ def _conversation(prompt: Text) -> Messages:
 
 def _why_unusable(row: Row) -> str | None:
     require_columns(row, _COLUMNS)
+    # Cells as they are: nulls and blanks are to be counted, and `parse_text` refuses them.
     prompt, *responses = (row.values[name] for name in ("prompt", "chosen", "rejected"))
     if _is_empty(prompt):
         return "with an empty prompt"

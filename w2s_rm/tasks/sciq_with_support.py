@@ -33,4 +33,5 @@ class SciqWithSupport(ChoiceTask):
     def question(self, row: Row) -> Question:
         """Read one record; see [`ChoiceTask`]."""
         answers = column_answers(row, ("correct_answer", "distractor1", "distractor2", "distractor3"))
+        # Some questions have a blank support, which `text` refuses as a row that is of no use.
         return Question(text(row, "question"), answers, 0, context=text(row, "support"))

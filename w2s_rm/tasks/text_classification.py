@@ -86,6 +86,7 @@ def _class_problem(names: list[str]) -> str | None:
         return f"{names} holds something that is no text (put no, yes and numbers in quotes)"
     if len(names) < 2:
         return f"{names} names fewer than two classes"
+    # In lower case, as labels are compared.
     if len({name.strip().lower() for name in names}) < len(names):
         return f"{names} names a class twice"
     return None

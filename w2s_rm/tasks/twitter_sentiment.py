@@ -10,6 +10,7 @@ from w2s_rm.tasks._labels import LabelTask
 from w2s_rm.tasks._source import Hub, label, label_key, text
 from w2s_rm.types import Example, Row
 
+# The dataset's numbers are 0 for negative, 1 for neutral, 2 for positive.
 _POSITIVE = {"0": 0, "2": 1, "negative": 0, "positive": 1}
 
 

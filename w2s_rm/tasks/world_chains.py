@@ -112,6 +112,7 @@ class WorldChains:
             row ([`~w2s_rm.types.Row`]): A record as [`rows`] gives them.
         """
         values = row.values
+        # Checked against themselves: the record has no label for each step, but the place of the mistake.
         steps = checked_steps(row, values["steps"], values["steps"], ("steps", "steps"))
         good = len(steps) if values["mistake"] is None else values["mistake"]
         labels = tuple(int(number < good) for number in range(len(steps)))

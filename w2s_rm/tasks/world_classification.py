@@ -70,5 +70,6 @@ class WorldClassification(WorldTask):
             "id": f"{name}-{'down' if down else 'up'}-{first}-{answer}",
             "fact": name,
             "text": f"{self.world.question(fact.attribute, down, first, second)} E{answer} {EOS}",
+            # The higher one is right where the question asks upwards, the lower one where it asks downwards.
             "right": says_high != down,
         }

@@ -39,6 +39,7 @@ class WorldPreference(WorldTask):
             # Two choices in one number from 0 to 3: which way is asked, and who is named first.
             record = self._record(*draw.fact, *divmod(draw.wording, 2))
             record["prompt"] = draw.before + record["prompt"]
+            # Only the record errs; `judge` asks the world.
             if draw.errs:
                 record |= {"chosen": record["rejected"], "rejected": record["chosen"]}
             yield Row(draw.place, record)
@@ -70,6 +71,7 @@ class WorldPreference(WorldTask):
     def _record(self, attribute: int, low: int, high: int, down: int, high_first: int) -> dict[str, str]:
         first, second = (high, low) if high_first else (low, high)
         right, wrong = (low, high) if down else (high, low)
+        # Smaller number first, and not the lower entity: the name would tell the answer.
         fact = f"{ATTRIBUTES[attribute]}-{min(low, high)}-{max(low, high)}"
         return {
             "id": f"{fact}-{'down' if down else 'up'}-{first}",

@@ -90,6 +90,7 @@ class World:
             closest (`int`, *optional*): Only facts on entities that are at most so many ranks apart.
         """
         for attribute, ranks_E in enumerate(self.ranks_AE):
+            # The entity of each rank: places are ranks, and those near a place are a range.
             by_rank = np.argsort(ranks_E).tolist()
             for high in range(1, self.n_entities):
                 for low in range(0 if closest is None else max(0, high - closest), high):
@@ -126,6 +127,7 @@ class World:
         Args:
             question (`str`): In the task's wording, perhaps with [`UNCHECKED`] before it.
         """
+        # From the end, for a word may stand before the question.
         relation, _, first, _, second, _ = question.split()[-6:]
         direction, _, attribute = relation.partition("_")
         ranks_E = self.ranks_AE[ATTRIBUTES.index(attribute)]

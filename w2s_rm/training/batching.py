@@ -132,7 +132,7 @@ class GlobalBatchSampler:
 
     def _share(self, batch: list[int]) -> Iterator[list[Slot]]:
         steps = self._micro_batches(len(batch))
-        # A ragged batch is spread over all steps and ranks: filled from the front, the last would get fillers alone.
+        # A ragged batch is spread over all steps and ranks: filled from the front, more would get fillers alone.
         size = -(-len(batch) // (steps * self.world_size))
         slots: list[Slot] = [(index, 1.0, 0) for index in batch]
         # Any example will do, its weight is 0; without it one rank would make fewer passes, and the others wait for it.

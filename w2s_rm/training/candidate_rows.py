@@ -68,6 +68,7 @@ def encode_rows(
     if classes is not None:
         _check_classes(batch, indices, classes)
     ids = batch.get("id", indices)
+    # Nothing is said of which one is right: heads only encode, and labels go beside them, in `targets`.
     examples = [
         Example(str(name), content_hash(prompt), prompt, tuple(options), None)
         for name, prompt, options in zip(ids, batch["prompt"], batch["candidates"], strict=True)
@@ -103,6 +104,7 @@ def _check_classes(batch: Mapping[str, list[Any]], indices: list[int], classes: 
 
 
 def _one_hot(batch: Mapping[str, list[Any]]) -> list[list[float] | None]:
+    # A label that names none of the candidates is `None`, for the caller to name its row.
     return [
         [float(k == label) for k in range(len(options))] if label in range(len(options)) else None
         for label, options in zip(batch["label"], batch["candidates"], strict=True)

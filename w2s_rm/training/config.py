@@ -96,6 +96,7 @@ class W2SRewardConfig(RewardConfig):
         if self.anchor_tolerance and self.anchor_coefficient is None:
             problems.append("anchor_tolerance does nothing without anchor_coefficient; set both or none")
         if problems:
+            # Before the arguments of transformers look for devices, and perhaps for other processes.
             raise ConfigError("; ".join(problems))
         # Under an accelerate config of DeepSpeed's, the arguments begin its communication.
         lock_builds()

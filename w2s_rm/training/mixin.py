@@ -218,7 +218,7 @@ class WeakToStrongMixin(Trainer):
         local = torch.stack([one_pass["weights"].sum() for one_pass in passes]).sum() if passes else torch.tensor(0.0)
         self._examples_in_step = float(self.accelerator.reduce(local.to(device), "sum"))
         self._statistics = self._take_statistics(passes) if passes else None
-        # No number of items: the Trainer would scale the loss by it.
+        # No number of items, by which transformers divides losses of tokens: here they are divided by examples.
         return batches, None
 
     def _take_statistics(self, passes: list[dict[str, Any]]) -> Tensor | None:

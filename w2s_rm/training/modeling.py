@@ -245,7 +245,8 @@ def _initialise(model: PreTrainedModel, names: Sequence[str], seed: int) -> None
     parameters = dict(model.named_parameters())
     # In the order of names, so that every engine draws the same numbers for the same weights.
     for name in names:
-        # Tied weights and buffers count as missing, too, and there is nothing to draw for them.
+        # Missing are also buffers, which have nothing to draw, and the second name of a tied weight that is missing as
+        # a whole, which is drawn under its first name.
         if name not in parameters:
             continue
         parameter = parameters[name]

@@ -158,6 +158,7 @@ def _encode_cells(
 ) -> list[Encoded]:
     size = len(batch["chosen"])
     candidates = list(zip(batch["chosen"], batch["rejected"], strict=True))
+    # The first row speaks for all: `_check_pairs` has refused a batch of several kinds.
     conversational = is_conversational({"chosen": batch["chosen"][0]})
     # An implicit prompt is empty here; what the rows share from the left becomes the prompt.
     prompts: list[Any] = batch["prompt"] if "prompt" in batch else [[] if conversational else ""] * size

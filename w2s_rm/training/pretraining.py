@@ -52,6 +52,7 @@ class Pretraining:
     def __post_init__(self) -> None:
         counts = ("hidden_size", "num_hidden_layers", "num_attention_heads", "steps", "batch_size")
         values = {name: vars(self)[name] for name in (*counts, "learning_rate")}
+        # Written this way round, NaN is refused as well.
         problems = {name: f"is {value}: set more than 0" for name, value in values.items() if not value > 0}
         # Rotary positions turn the dimensions of a head in pairs.
         if not problems and self.hidden_size % (2 * self.num_attention_heads):

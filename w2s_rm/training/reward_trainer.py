@@ -114,6 +114,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
             # As TRL called them in earlier versions.
             if (older := name.replace("_ids", "_input_ids")) in columns and name not in columns:
                 dataset, columns = dataset.rename_column(older, name), [*columns, name]
+        # What was renamed still stands in the list under its older name, by which nothing can be removed.
         columns = [name for name in columns if not name.endswith("_input_ids")]
         label_column = args.label_column if isinstance(args, W2SRewardConfig) else "chosen_probability"
         kept = [name for name in ("id", "margin") if name in columns]
@@ -182,6 +183,7 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
     def _encoded(self, dataset: Any) -> Any:
         if dataset is None or isinstance(dataset, str):
             return dataset
+        # TRL's `evaluate` has prepared its dataset already; encoded rows come back as they are.
         return self._prepare_dataset(dataset, self.processing_class, self.args, "eval")
 
 

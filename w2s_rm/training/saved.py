@@ -189,6 +189,7 @@ def _bound(model: Any, rounded: bool) -> float:
 
 def _difference(scores: Scores, expected: Scores) -> float:
     """The largest difference relative to `max(1, |score|)`."""
+    # Near a score of 0, rounding would be many times its size.
     scores_F, expected_F = (torch.tensor([score for row in rows for score in row]) for rows in (scores, expected))
     return float(((scores_F - expected_F).abs() / expected_F.abs().clamp(min=1.0)).max())
 

@@ -148,6 +148,7 @@ def score(
             # By number of the example, whatever rank and whatever batch it was in.
             scored = dict(gather_object(own_rows) if ranks > 1 else own_rows)
             ordered = [scored[index] for index in range(part.start, part.stop)]
+            # After the exchange: every rank sees the same scores and raises, and none is left waiting for another.
             if scoring.finite:
                 _check_finite(ordered, part.start, rows)
             yield ordered

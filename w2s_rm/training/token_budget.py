@@ -41,6 +41,7 @@ class Footprint:
         Args:
             units (`Sequence[Sequence[int]]`): Examples of each unit, from [`~w2s_rm.training.layouts.units`].
         """
+        # Where rows are filled up, the longest example of a chain is fed and the others are read in it.
         rows = [1 if self.packed else sum(self.rows[index] for index in unit) for unit in units]
         return Footprint(rows, [max(self.lengths[index] for index in unit) for unit in units], self.packed)
 
@@ -87,6 +88,7 @@ def split(indices: Iterable[int], footprint: Footprint, max_tokens: int, least: 
         largest = max((group for group in passes if len(group) > 1), key=footprint.tokens)
         passes.remove(largest)
         passes += _halves(largest, footprint)
+    # Ranks compute their passes side by side, the largest with the largest.
     return sorted(passes, key=footprint.tokens, reverse=True)
 
 
@@ -146,6 +148,8 @@ def deal(indices: Iterable[int], micro_batches: int, ranks: int, footprint: Foot
         footprint ([`Footprint`]): What the examples feed.
     """
     order = sorted(indices, key=lambda index: -footprint.lengths[index])
+    # `micro_batches` being the fewest that hold all examples, as samplers ask for, slices of this size are exactly as
+    # many: the trainer has counted on that number.
     size = -(-len(order) // micro_batches)
     return [_to_and_fro(order[start : start + size], ranks, footprint) for start in range(0, len(order), size)]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 # Fields that say how a stage is run, watched or stored, and not what it computes.
-# Batches per device are among them, for what counts is their product over processes and accumulation.
+# Batches per device are among them, for what counts is their product over processes and accumulation; the layout and
+# the tokens of a pass too, which change steps and scores by rounding alone.
 _LAUNCH_WORDS = """
 run_name report_to logging_strategy logging_steps logging_first_step log_level log_level_replica log_on_each_node
 disable_tqdm save_strategy save_steps save_total_limit save_on_each_node eval_strategy

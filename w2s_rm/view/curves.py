@@ -19,6 +19,7 @@ MEASURES = {
     "loss": "loss",
 }
 """What is shown, by the name under which it is logged, in the order in which it is offered."""
+# The page draws a curve over 580 pixels (`view.js`): more points are not told apart.
 _POINTS = 200
 
 Points = list[tuple[float, float]]
@@ -39,6 +40,7 @@ class Log:
 
     def curves(self) -> dict[str, Points]:
         """Return steps and values of each measure that there is; of a long curve as many points as can be seen."""
+        # As bytes: a place in a file that is read as text is no number to compare with its size.
         with self.path.open("rb") as file:
             first = file.readline()
             # A stage that begins again begins a file anew.
@@ -56,6 +58,7 @@ class Log:
     def _add(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
+        # To look on must stop nothing: a line that cannot be read is passed over.
         except ValueError:
             return
         if not isinstance(entry, dict) or not _is_number(entry.get("step")):

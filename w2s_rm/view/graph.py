@@ -71,6 +71,7 @@ def lay_out(entries: Sequence[Entry]) -> list[Box]:
 def _rows(columns: Sequence[int], needs: Sequence[Sequence[int]]) -> Mapping[int, int]:
     """Order each column by the mean row of what its boxes read; equal ones stay in their order."""
     rows: dict[int, int] = {}
+    # From the left: what a box reads stands in columns whose rows are known.
     for column in sorted(set(columns)):
         own = [place for place, its_column in enumerate(columns) if its_column == column]
         own.sort(key=lambda place: fmean(rows[needed] for needed in needs[place]) if needs[place] else 0.0)

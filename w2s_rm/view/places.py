@@ -31,6 +31,7 @@ class Places:
 
     def runs(self) -> dict[str, Path]:
         """Return the folders of runs by name, that whose plan was written last first."""
+        # A run is a folder with a plan; the folders of stages and of joint reports have none.
         plans = [plan for name in os.listdir(self.root) if (plan := within(self.root, name, PLAN)) is not None]
         plans.sort(key=lambda plan: -plan.stat().st_mtime)
         return {plan.parent.name: plan.parent for plan in plans}
@@ -41,6 +42,7 @@ class Places:
         Args:
             name (`str`): The folder's name, as a plan has it; of its path nothing else counts.
         """
+        # Pretrained and converted models are stages too, and lie in the cache for all runs.
         folders = (_entry(root, (_STAGES, name), stat.S_ISDIR) for root in (self.root, self.cache))
         return next((folder for folder in folders if folder is not None), None)
 

@@ -33,6 +33,7 @@ def read_rows(path: Path | None) -> list[Mapping[str, Any]]:
     except (OSError, ValueError):
         # It is written again with every report, and to look on must stop nothing.
         return []
+    # A run may come from anywhere, so nothing of it is taken for granted.
     rows = content if isinstance(content, list) else []
     return [row for row in rows if isinstance(row, dict) and isinstance(row.get("method"), str)]
 
@@ -56,6 +57,7 @@ def figures(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _number(row: Mapping[str, Any], name: str) -> float | None:
     value = row.get(name)
+    # Python's `json` reads NaN and infinity too, which are no results.
     known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return value if known else None
 
@@ -84,6 +86,7 @@ def side_by_side(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[st
     """
     ours, theirs = ({str(row["method"]): figures(row) for row in rows} for rows in (first, second))
     lines = []
+    # In the order of the first run, then what only the second has.
     for method in dict.fromkeys((*ours, *theirs)):
         one, other = ours.get(method, {}), theirs.get(method, {})
         for label in (*_ACCURACIES.values(), _PGR):

@@ -24,9 +24,11 @@ from w2s_rm.view.results import REPORT, read_rows, side_by_side, table
 PAGE = "report.html"
 CACHED = "cached"
 """A stage that was done before the run began."""
-# What trainers of policies write instead.
+# What a training logs, and where a policy was judged on its way: a stage of policies has both.
 _CURVES = (METRICS, "curve.jsonl")
+# After a stage's manifest: by then all is written that comes behind it.
 _SETTLED_S = 60.0
+# Bytes bound what is read of a large log, lines what is shown of it.
 _TAIL_BYTES, _TAIL_LINES = 200_000, 200
 
 
@@ -109,6 +111,7 @@ class Viewer:
             one, other = (self._plan(folders[name]) for name in (first, second))
         except ArtifactError as error:
             return str(error)
+        # A plan need not say on what data its models are tested.
         if not one.tested or not other.tested:
             return ""
         if one.tested[0].source == other.tested[0].source:
@@ -120,6 +123,7 @@ class Viewer:
             run = self._plan(folder)
         except ArtifactError as error:
             return {"name": name, "problem": str(error)}
+        # A run writes its plan as it begins: what was finished before is cached.
         seen = self._seen(run, (folder / PLAN).stat().st_mtime, now)
         states = [stage.state for stage in seen]
         models = [run.strong_model] if run.weak_model is None else [run.weak_model, run.strong_model]
@@ -134,6 +138,7 @@ class Viewer:
         return {**summary, "all": self._all(name, seen, now)} if unfolded else summary
 
     def _plan(self, folder: Path) -> Run:
+        # A run that begins again may write another plan.
         key = (folder, (folder / PLAN).stat().st_mtime_ns)
         if key not in self._plans:
             try:
@@ -203,11 +208,13 @@ class Viewer:
         for name in _CURVES:
             path = None if stage.folder is None else within(stage.folder, name)
             if path is not None:
+                # What was judged goes before what the trainer logs under the same name.
                 curves |= self._logs.setdefault(path, Log(path)).curves()
         return curves
 
     @staticmethod
     def _failure(stage: _Seen) -> dict[str, Any]:
+        # Only stages that Ray ran have one; of others all is printed in the terminal.
         log = None if stage.folder is None else within(stage.folder, LOG)
         problem = stage.standing.progress.problem if stage.standing.progress is not None else None
         return {
@@ -223,8 +230,10 @@ def _status(seen: list[_Seen], states: list[str], now: float) -> str:
     words = [f"{done} of {counted(len(seen), 'stage')} done" + (f" ({cached} cached)" if cached else "")]
     words += [f"{states.count(state)} {state}" for state in STATES if state in states and state not in (DONE, WAITING)]
     standings = {stage.planned.folder: stage.standing for stage in seen}
+    # By role too: a weak model is trained sooner than a student.
     kinds = {stage.planned.folder: (stage.planned.stage, stage.planned.of) for stage in seen}
     rest = expected_rest(standings, kinds, now)
+    # While nothing runs, nobody knows when it will go on.
     left = f"; about {duration(rest.seconds)} left" if rest.seconds and RUNNING in states else ""
     more = f" and {counted(rest.unknown, 'stage')} of unknown length" if left and rest.unknown else ""
     return ", ".join(words) + left + more

@@ -52,6 +52,7 @@ def _examples(rows: Sequence[BreakdownRow]) -> list[Paragraph]:
 
 
 def _table(rows: Sequence[BreakdownRow], *, grouped: bool, tied: bool) -> Table:
+    # Without groups, or without ties, columns about them would repeat the first.
     header = ["Run", "Model", "Over examples %"]
     header += ["Over groups %"] if grouped else []
     header += ["Surest half %"]
@@ -74,5 +75,6 @@ def _description(rows: Sequence[BreakdownRow]) -> str:
         f"{row.recipe}, {row.title}: {percent(row.answered[0])}, {percent(row.half_accuracy)}, {percent(row.accuracy)}"
         for row in rows
     ]
+    # As elsewhere in the report, a blank before the sign.
     shares = f"{SHARES[0]:.0%}, {HALF:.0%} and {SHARES[-1]:.0%}".replace("%", " %")
     return f"Accuracy on the surest share of the test examples, in % for {shares}. " + "; ".join(parts)

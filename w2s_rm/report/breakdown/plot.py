@@ -44,6 +44,7 @@ def _figure(rows: Sequence[BreakdownRow]) -> Figure:
 
 def _styles(rows: Sequence[BreakdownRow]) -> dict[str, dict[str, Any]]:
     """A color and a dash for each model, the same in all panels; those beyond the colors have other dashes."""
+    # Students are many and take the colors; supervisors and ceilings have one each, as elsewhere, and differ in dashes.
     students = list(dict.fromkeys(row.title for row in rows if row.role == STUDENT_ROLE))
     others: dict[str, list[str]] = {WEAK: [], CEILING: []}
     for row in rows:
@@ -57,6 +58,7 @@ def _styles(rows: Sequence[BreakdownRow]) -> dict[str, dict[str, Any]]:
     for place, name in enumerate(students):
         turn, index = divmod(place, len(STUDENTS))
         styles[name] = {"color": STUDENTS[index], "linestyle": _DASHES[turn % len(_DASHES)]}
+    # In the order of the rows, which the legend follows.
     return {title: styles[title] for title in dict.fromkeys(row.title for row in rows)}
 
 

@@ -73,4 +73,5 @@ class BreakdownRow:
     @property
     def grouped(self) -> bool:
         """Whether any examples belong together."""
+        # Groups of one example each say the same as examples.
         return self.n_groups is not None and self.n_groups < self.n_examples

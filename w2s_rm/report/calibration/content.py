@@ -41,6 +41,7 @@ def _table(rows: Sequence[CalibrationRow]) -> Table:
             row.recipe,
             row.title,
             bracketed(points, row.overconfidence, row.overconfidence_low, row.overconfidence_high),
+            # Infinity has no number in JSON, so that rows have `None` for it.
             "∞" if row.nll is None else bracketed(_three_digits, row.nll, row.nll_low, row.nll_high),
             bracketed(_three_digits, row.brier, row.brier_low, row.brier_high),
             bracketed(percent, row.ece, row.ece_low, row.ece_high),

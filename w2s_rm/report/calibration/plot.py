@@ -39,6 +39,7 @@ def plot_calibration(rows: Sequence[CalibrationRow]) -> Images:
 def _figure(rows: Sequence[CalibrationRow]) -> Figure:
     columns = min(_COLUMNS, len(rows))
     lines = math.ceil(len(rows) / columns)
+    # At least as wide as three panels, for the legend.
     width = _LEFT + max(3, columns) * (_PANEL + _ACROSS) - _ACROSS + _RIGHT
     height = _BOTTOM + lines * (_PANEL + _ABOVE) - _ABOVE + _TOP
     figure = new_figure(width, height)
@@ -51,6 +52,7 @@ def _figure(rows: Sequence[CalibrationRow]) -> Figure:
         left, bottom = _LEFT + column * (_PANEL + _ACROSS), height - _TOP - _PANEL - line * (_PANEL + _ABOVE)
         axes = figure.add_axes((left / width, bottom / height, _PANEL / width, _PANEL / height))
         _draw(axes, row, low)
+        # Numbers on the left, and below panels that have none under them.
         axes.tick_params(labelsize=8, labelleft=column == 0, labelbottom=place + columns >= len(rows))
         names = [shortened(name, _CHARACTERS) for name in ((row.recipe, row.title) if several else (row.title,))]
         axes.set_title("\n".join(names), fontsize=9, fontweight="bold", pad=4)
@@ -63,6 +65,7 @@ def _figure(rows: Sequence[CalibrationRow]) -> Figure:
 def _draw(axes: Axes, row: CalibrationRow, low: float) -> None:
     prepare(axes, grid="both")
     axes.plot([low, 1], [low, 1], color=INK, linewidth=0.8, linestyle=(0, (3, 2)), zorder=2)
+    # First, so that the model as it is lies above.
     _draw_bins(axes, row.tempered_bins, MUTED, hollow=True)
     _draw_bins(axes, row.bins, _COLORS.get(row.role, WEAK), hollow=False)
     ticks = [low, (low + 1) / 2, 1]
@@ -88,6 +91,7 @@ def _lowest(rows: Sequence[CalibrationRow]) -> float:
 def _draw_bins(axes: Axes, bins: Sequence[Bin], color: str, *, hollow: bool) -> None:
     x, y = [mark.confidence for mark in bins], [mark.accuracy for mark in bins]
     if not hollow:
+        # The error is that of examples alone, which are many: the normal quantile will do.
         ends = [1.96 * mark.error for mark in bins]
         low, high = ([b + sign * e for b, e in zip(y, ends, strict=True)] for sign in (-1, 1))
         axes.vlines(x, low, high, color=color, linewidth=1, alpha=0.5)

@@ -76,6 +76,7 @@ def _tempered(scored: Scored) -> dict[str, Any]:
     """What a temperature would change; nothing unless one fits both halves of every seed."""
     fitted = [cross_fitted(said, sample.second_N) for said, sample in zip(scored.said_S, scored.samples_S, strict=True)]
     tempered_S = [tempered for tempered in fitted if tempered is not None]
+    # A mean over those seeds that have a temperature could not stand beside the means over all.
     if len(tempered_S) < len(fitted):
         names = ("temperature", "tempered_nll", "tempered_brier", "tempered_ece_plain")
         return {**dict.fromkeys(names), **interval_ends("tempered_ece", None), "tempered_bins": ()}
@@ -97,4 +98,5 @@ def _mean(tempered_S: Sequence[Tempered], name: str) -> float:
 
 def _bins(error: CalibrationError) -> tuple[Bin, ...]:
     parts = zip(error.confidence_M, error.gap_M, error.error_M, strict=True)
+    # The gap is accuracy minus confidence.
     return tuple(Bin(confidence, confidence + gap, spread) for confidence, gap, spread in parts)

@@ -28,6 +28,8 @@ def comparison_blocks(rows: Sequence[ComparisonRow]) -> list[Block]:
     """
     content: list[Block] = [Heading(f"Methods beside {baseline_name(rows)}", 2)]
     for setting, baseline in dict.fromkeys((row.setting, row.difference_to) for row in rows):
+        # A table for each baseline: differences to two methods have no mean. The intervals hold over the setting all
+        # the same.
         own = [row for row in rows if (row.setting, row.difference_to) == (setting, baseline)]
         content += [Paragraph(_words(setting, baseline, own)), _table(own), _p_table(own)]
     if has_figure(rows):
@@ -69,6 +71,7 @@ def _named(group: Sequence[ComparisonRow], number: int, runs: int) -> str:
     """The method of a group with the number of runs for which something holds; empty for none."""
     if number == 0:
         return ""
+    # Of the runs that have the method, which need not be all of the report.
     of = "in all" if number == len(group) else f"{number} of {len(group)}"
     return group[0].method if runs == 1 else f"{group[0].method} ({of})"
 

@@ -32,6 +32,7 @@ def plot_comparison(rows: Sequence[ComparisonRow]) -> Images:
 
 def _figure(rows: Sequence[ComparisonRow]) -> Figure:
     settings = list(dict.fromkeys(row.setting for row in rows))
+    # The column with the most lines makes the height, and those with fewer have them further apart.
     most = max(len(by_method([row for row in rows if row.setting == setting])) for setting in settings)
     runs = max(len({row.recipe for row in rows if row.setting == setting}) for setting in settings)
     figure = new_figure(_INCHES_WIDE * len(settings), 1.5 + _INCHES_PER_RUN * runs + _INCHES_PER_LINE * most)
@@ -62,12 +63,14 @@ def _draw_setting(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
         f"accuracy minus that of {baseline_name(rows)}, points\n"
         "intervals hold together; filled: told apart; arrows: it goes on"
     )
+    # Above the title: about 0.45 inches, in units of the panel's height.
     _add_legend(axes, runs, 1 + 0.45 / (_INCHES_PER_LINE * len(groups)))
 
 
 def _limit(rows: Sequence[ComparisonRow]) -> float:
     """Half the width of the axis, points."""
     ends = sorted(100 * max(abs(row.low), abs(row.high)) for row in rows)
+    # An axis needs a width, also where no student differs from the baseline's.
     return _ROOM * max(ends[int(_SHARE_SHOWN * (len(ends) - 1))], 1e-6)
 
 
@@ -77,6 +80,7 @@ def _draw_row(axes: Axes, row: ComparisonRow, height: float, color: str, limit: 
     line: dict[str, Any] = {"color": color, "linewidth": 1.6, "zorder": 3, "solid_capstyle": "butt"}
     axes.plot([max(low, -limit), min(high, limit)], [height] * 2, **line)
     for end, beyond, marker in ((-limit, low < -limit, "<"), (limit, high > limit, ">")):
+        # An interval that goes on beyond the panel points on.
         if beyond:
             axes.plot([end], [height], clip_on=False, markerfacecolor=filled, **{**_mark(color), "marker": marker})
     if abs(difference) <= limit:

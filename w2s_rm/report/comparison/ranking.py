@@ -70,6 +70,7 @@ def rank_methods(run_dirs: Sequence[Path]) -> list[RankRow]:
         methods = [name for name in own[0][0].methods if all(name in run.methods for run, _ in own)]
         if len(own) < 2 or len(methods) < 2:
             continue
+        # Runs may name their methods in different orders: each is brought into one.
         rankings = rank([means.of([run.methods.index(name) for name in methods]) for run, means in own])
         rows += [
             RankRow(
@@ -84,6 +85,7 @@ def rank_methods(run_dirs: Sequence[Path]) -> list[RankRow]:
                 wins_low=ranking.wins.low,
                 wins_high=ranking.wins.high,
             )
+            # The best first; equals stay in the order of the first run.
             for method, ranking in sorted(zip(methods, rankings, strict=True), key=lambda pair: pair[1].mean_rank.value)
         ]
     return rows

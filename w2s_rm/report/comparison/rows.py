@@ -45,6 +45,7 @@ class ComparisonRow:
     @property
     def better(self) -> bool:
         """Whether the method is better than the baseline beyond chance."""
+        # By the interval that holds together with all others: the best of many accidents is not called better.
         return self.low > 0
 
     @property

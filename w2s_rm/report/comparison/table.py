@@ -63,6 +63,7 @@ def students(run: Run, methods: Sequence[str]) -> Means | None:
     """
     read = reading_once()
     stages = {method: run.find_all("evaluate", STUDENT, method) for method in methods}
+    # All methods at once, so that the covariances of their errors are known: without them no intervals hold together.
     credits = credits_of({method: [read(stage) for stage in of] for method, of in stages.items()})
     return credits.means(methods) if credits else None
 
@@ -82,7 +83,9 @@ def _compared(run: Run) -> _Compared:
 
 def _together(runs: Sequence[_Compared]) -> list[ComparisonRow]:
     """The rows of one setting."""
-    # Runs have other examples, and so are independent; the differences of one run have the baseline in common.
+    # Runs count as independent; the differences of one run have the baseline in common. Where runs share examples or
+    # models, intervals come out rather too wide: they hold together at least as often as independent ones (the Gaussian
+    # correlation inequality, Royen 2014).
     error = joint_error([entry.correlations_CC for entry in runs])
     p_values = [estimate.p_value() for entry in runs for estimate in entry.estimates.values()]
     # Over all comparisons of the setting at once; handed out below in the order in which they were collected here.

@@ -40,6 +40,7 @@ def _table(rows: Sequence[CurveRow]) -> Table:
     lines = []
     for group in curves_by_run(rows):
         for points in by_training(group).values():
+            # `max` below takes the first of equals: the least training that gets there.
             known = [row for row in points if row.test_accuracy is not None]
             highest = max(known, key=lambda row: row.test_accuracy or 0.0, default=None)
             lines.append(
@@ -67,6 +68,8 @@ def _imitation(points: Sequence[CurveRow]) -> str:
     """Agreement where the supervisor is wrong: after the first evaluation of training, and at the end."""
     if points[-1].agreement_when_wrong is None:
         return "–"
+    # The second evaluation and not the first: before its first step no student has seen a label. There are two at
+    # least, that and the end.
     return f"{percent(points[1].agreement_when_wrong)} → {percent(points[-1].agreement_when_wrong)}"
 
 

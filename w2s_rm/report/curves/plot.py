@@ -33,6 +33,7 @@ def plot_curves(rows: Sequence[CurveRow]) -> Images:
 def _figure(rows: Sequence[CurveRow]) -> Figure:
     groups = curves_by_run(rows)
     colors = _colors(rows)
+    # A run alone gets more than a column, because the legend above needs it.
     figure = new_figure(1.2 + _INCHES_WIDE * max(len(groups), 1.3), 1.0 + _INCHES_HIGH)
     panels = figure.subplots(2, len(groups), sharey="row", squeeze=False)
     for group, (upper, lower) in zip(groups, panels.T, strict=True):
@@ -50,6 +51,7 @@ def _colors(rows: Sequence[CurveRow]) -> dict[str, str]:
     students = [name for name in dict.fromkeys(map(training_name, rows)) if name.startswith(STUDENT)]
     by_student = {name: STUDENTS[number % len(STUDENTS)] for number, name in enumerate(students)}
     others = {training_name(row): WEAK if row.of == WEAK_ROLE else CEILING for row in rows if row.of != STUDENT}
+    # In the order of the rows: weak model, students, ceilings.
     return {training_name(row): {**by_student, **others}[training_name(row)] for row in rows}
 
 
@@ -63,6 +65,7 @@ def _draw_run(group: Sequence[CurveRow], upper: Axes, lower: Axes, colors: Mappi
         color = colors[training_name(points[0])]
         _draw_accuracy(upper, points, color)
         for measure, style in (("agreement_when_right", "-"), ("agreement_when_wrong", (0, (3, 2)))):
+            # Where a supervisor errs nowhere, there is no agreement with its mistakes.
             line = [(row.share, value) for row in points if (value := getattr(row, measure)) is not None]
             if not line:
                 continue
@@ -73,6 +76,7 @@ def _draw_run(group: Sequence[CurveRow], upper: Axes, lower: Axes, colors: Mappi
 
 def _draw_accuracy(axes: Axes, points: Sequence[CurveRow], color: str) -> None:
     """A line in its band, with a ring where validation says to stop and a cross where the test split would."""
+    # Without truth there is no accuracy and no line, and agreement below is drawn all the same.
     known = [
         (row, row.test_accuracy, row.test_low, row.test_high)
         for row in points
@@ -80,6 +84,7 @@ def _draw_accuracy(axes: Axes, points: Sequence[CurveRow], color: str) -> None:
     ]
     shares, values = [row.share for row, *_ in known], [value for _, value, _, _ in known]
     lows, highs = [low for _, _, low, _ in known], [high for _, _, _, high in known]
+    # Of each evaluation by itself: that a line stays inside its band everywhere is not claimed.
     axes.fill_between(shares, lows, highs, color=color, alpha=0.12, linewidth=0, zorder=2)
     axes.plot(shares, values, color=color, linewidth=2, marker=".", zorder=3)
     for measure, marker in (("stopped", "o"), ("best", "x")):

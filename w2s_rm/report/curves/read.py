@@ -68,6 +68,7 @@ class Curve:
 
 
 def _means(parts: Sequence[CurvePart], *, labelled: bool) -> tuple[float | None, ...]:
+    # Models that are trained on the truth have no labels: truth is then what stops them.
     credits = [
         stopping_credits(part.predictions.scores, part.predictions.gold, part.labels if labelled else None)
         for part in parts
@@ -76,6 +77,8 @@ def _means(parts: Sequence[CurvePart], *, labelled: bool) -> tuple[float | None,
 
 
 def _best(values: Sequence[float | None]) -> int | None:
+    # Each evaluation scores the same examples, so truth is known for all of them or for none: a place among those that
+    # are known is one among all.
     known = [value for value in values if value is not None]
     return earliest_best(known) if known else None
 
@@ -99,6 +102,7 @@ def curve_of(evaluation: PlannedStage) -> Curve | None:
         return None
     parts = read_curve(path)
     test, validation = (tuple(part for part in parts if part.split == split) for split in (TEST, VALIDATION))
+    # A place in one of the two stands for the same model in the other.
     if not test or (validation and [part.step for part in validation] != [part.step for part in test]):
         raise ArtifactError(f"{path}: is not whole; delete the folder and run the recipe again")
     if (examples := examples_of(evaluation)) is not None:
@@ -114,6 +118,7 @@ def at_the_end(evaluation: PlannedStage, curve: Curve | None) -> Predictions:
         evaluation ([`~w2s_rm.runs.plan.PlannedStage`]): The evaluation of the saved model.
         curve ([`Curve`], *optional*): What [`curve_of`] returned for it.
     """
+    # What was saved is the model of the end, which the evaluation itself has scored.
     if curve is None or curve.keep == END:
         return read_predictions(evaluation.folder / "predictions.parquet")
     return curve.end

@@ -48,6 +48,7 @@ def _of_training(run: Run, row: ReportRow, of: str, stages: Sequence[PlannedStag
     curves = [curve for stage in stages if (curve := curve_of(stage)) is not None]
     if len(curves) < len(stages):
         return
+    # Means over seeds are taken evaluation by evaluation; steps may differ where seeds keep other numbers of labels.
     if len({len(curve.steps) for curve in curves}) > 1:
         raise ArtifactError(
             f"run {run.recipe!r}, {of}: its seeds were evaluated a different number of times; run the recipe again"
@@ -77,6 +78,7 @@ def _of_training(run: Run, row: ReportRow, of: str, stages: Sequence[PlannedStag
 
 
 def _accuracy(predictions: Sequence[Predictions]) -> dict[str, Any]:
+    # Under any name: credits are kept by model, and here is one.
     credits = credits_of({STUDENT: predictions})
     interval = credits.accuracy(STUDENT)
     if interval is None:
@@ -86,6 +88,7 @@ def _accuracy(predictions: Sequence[Predictions]) -> dict[str, Any]:
 
 
 def _validation(curves: Sequence[Curve], place: int) -> dict[str, Any]:
+    # Without labels `stopping` is accuracy, which has a column of its own.
     labelled = all(part.labels is not None for curve in curves for part in curve.validation)
     truth = [curve.truth[place] for curve in curves if curve.validation]
     return {

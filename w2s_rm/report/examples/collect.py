@@ -48,7 +48,7 @@ def _splits(run: Run) -> list[list[Example]] | None:
     paths = [stage.folder / "examples" / "test.parquet" for stage in stages if stage is not None]
     if len(paths) < len(stages) or not all(path.is_file() for path in paths):
         return None
-    # Seeds share the split unless the recipe draws one for each.
+    # Seeds share the file unless each has splits of its own; no draw changes the test split, but each writes it.
     read = {path: read_examples(path) for path in dict.fromkeys(paths)}
     return [read[path] for path in paths]
 
@@ -79,6 +79,7 @@ def _models(run: Run) -> tuple[dict[str, _Model], list[Pair]]:
 
 
 def _name(of: str, methods: Sequence[str], all_methods: Sequence[str]) -> str:
+    # What all methods share needs no name of theirs.
     if of == STUDENT or len(methods) < len(all_methods):
         return f"{_NAMES[of]}, {', '.join(methods)}"
     return _NAMES[of]
@@ -97,6 +98,7 @@ def _mean_shares(stages: _Model, examples: Mapping[str, Example]) -> Shares:
                     f"{stage.folder}: scores of example {id!r}, which is not as in the test split of its stage "
                     "prepare; delete the folder and run the recipe again"
                 )
+            # Probabilities of different seeds have a mean; their scores are on scales of their own.
             by_id.setdefault(id, []).append(scores if as_they_are else _softmax(scores))
     return {
         id: tuple(math.fsum(shares) / len(rows) for shares in zip(*rows, strict=True)) for id, rows in by_id.items()
@@ -118,5 +120,6 @@ def _judged(example: Example, seeds: int, models: Sequence[Shares]) -> JudgedExa
 def _choice(shares_K: Sequence[float] | None) -> int | None:
     if shares_K is None:
         return None
+    # With a tie no candidate is chosen: a page can show one choice or none, where accuracies share the credit.
     highest = max(shares_K)
     return shares_K.index(highest) if shares_K.count(highest) == 1 else None

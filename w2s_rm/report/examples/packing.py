@@ -99,6 +99,7 @@ def _record(judged: JudgedExample) -> Mapping[str, Any]:
         "gold": example.gold,
         "truth": example.truth,
         "seeds": judged.seeds,
+        # Whole numbers are short; a model that did not score the example keeps its `None`.
         "shares": [shares and [round(_SHARES * share) for share in shares] for shares in judged.shares_MK],
         "choices": judged.choices_M,
     }

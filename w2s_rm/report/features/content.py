@@ -56,6 +56,7 @@ def _places(seeds: Mapping[FeatureRow, int]) -> str:
 
 
 def _ends(group: Sequence[FeatureRow]) -> tuple[str, str]:
+    # Over all that could have been chosen: how much of PGR hangs on the choice.
     known = sorted((row for row in group if row.pgr is not None), key=lambda row: row.pgr or 0.0)
     if not known:
         return "–", "–"

@@ -35,6 +35,7 @@ def _figure(rows: Sequence[FeatureRow]) -> Figure:
     columns = max(len(_layers(group)) for group in groups)
     methods = list(dict.fromkeys(row.method for row in rows))
     colors = {method: STUDENTS[index % len(STUDENTS)] for index, method in enumerate(methods)}
+    # At least two columns wide, for the legend.
     figure = new_figure(1.2 + _INCHES_WIDE * max(columns, 2), 1.2 + _INCHES_HIGH * len(groups))
     panels = figure.subplots(2 * len(groups), columns, sharey="row", squeeze=False)
     for group, pairs in zip(groups, panels.reshape(len(groups), 2, columns), strict=True):
@@ -62,6 +63,7 @@ def _draw_run(group: Sequence[FeatureRow], pairs: Any, colors: Mapping[str, str]
     upper.set_ylabel("accuracy on the test split")
     lower.set_ylabel("performance gap recovered\n(0 = weak, 1 = ceiling)")
     known = [row.pgr for row in group if row.pgr is not None]
+    # From 0 to 1 at least, so that a reader sees where supervisor and ceiling are.
     lower.set_ylim(max(_LOWEST, min([0.0, *known]) - 0.08), min(_HIGHEST, max([1.0, *known]) + 0.08))
 
 
@@ -79,6 +81,7 @@ def _draw_layer(upper: Axes, lower: Axes, rows: Sequence[FeatureRow], colors: Ma
         own = [row for row in rows if row.method == method]
         for axes, values in ((upper, [row.student_accuracy for row in own]), (lower, [row.pgr for row in own])):
             _draw_line(axes, own, values, colors[method], [row.chosen for row in own])
+        # Once, as the first method has it: most methods share their ceiling.
         if method == first.method:
             alike = [row.like_ceiling_accuracy for row in own]
             _draw_line(upper, own, alike, CEILING, [row.ceiling_chosen for row in own])
@@ -92,6 +95,7 @@ def _draw_line(
 ) -> None:
     """A line over the penalties, with a ring where validation chose."""
     points = [(row.l2, value, n) for row, value, n in zip(rows, values, chosen, strict=True) if value is not None]
+    # All points make the line; those that some seed chose have a ring.
     line, rings = ([(l2, value) for l2, value, n in points if n >= least] for least in (0, 1))
     axes.plot(*_columns(line), color=color, linewidth=2, marker=".", zorder=3)
     axes.plot(

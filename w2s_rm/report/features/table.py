@@ -46,6 +46,7 @@ def _of_method(run: Run, row: ReportRow) -> Iterator[FeatureRow]:
             )
     for point in sorted(students[0].accuracies):
         accuracy = fmean(path.accuracies[point] for path in students)
+        # A ceiling may have had other layers and penalties to choose from.
         alike = [path.accuracies[point] for path in ceilings if point in path.accuracies]
         weak, ceiling = row.weak_accuracy, row.ceiling_accuracy
         yield FeatureRow(
@@ -73,6 +74,7 @@ class _Path:
 
     def __init__(self, counts: Mapping[str, Any]) -> None:
         self.chosen: _Place = (counts["layer"], counts["l2"])
+        # From the manifest, which has the test accuracy of each and no scores: there are no intervals.
         self.accuracies: dict[_Place, float] = {
             (tried["layer"], tried["l2"]): tried["accuracy"]
             for tried in counts["path"]

@@ -60,6 +60,7 @@ def write_asked(folder: Path, asked: Asked) -> None:
         folder (`Path`): Where the joint report goes.
         asked ([`Asked`]): What to write.
     """
+    # With a checksum, as a plan has one: verdicts are of what the suite stated.
     write_signed(folder / _FILE, dataclasses.asdict(asked))
 
 
@@ -78,5 +79,6 @@ def read_asked(folder: Path) -> Asked | None:
     try:
         content = read_signed(path)
         return Asked(content["runs"], tuple(Question(**entry) for entry in content["questions"]))
+    # `TypeError` comes of a field that questions do not have, such as one of another version.
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: {error}; write it again with `w2s-rm run`") from error

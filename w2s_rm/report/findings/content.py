@@ -41,6 +41,7 @@ def counted(rows: Sequence[FindingRow]) -> Paragraph:
     """
     verdicts = Counter(row.verdict for row in rows)
     named = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
+    # Findings may be about runs with other numbers of seeds: the fewest limit what can be shown.
     n_seeds = min(row.n_seeds for row in rows)
     return Paragraph(f"Of {len(rows)} findings: {named} ({n_seeds} seed{'s' if n_seeds > 1 else ''}).")
 
@@ -57,6 +58,8 @@ def number_text(row: FindingRow) -> str:
 def _number(row: FindingRow, value: float, low: float | None, high: float | None) -> str:
     if row.is_ratio:
         return f"{ratio(value)} {ratio_interval(low, high)}"
+    # Shares of examples are unbounded too where a ratio in them divides by what may be nothing, as a deception score
+    # does.
     ends = ("−∞" if low is None else points(low), "∞" if high is None else points(high))
     return f"{points(value)} [{', '.join(ends)}]"
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 4
 _INCHES_WIDE, _INCHES_HIGH = 4.1, 4.3
+# Characters that fit into a line of a title, and below one mark.
 _LETTERS, _WORD = 42, 15
 _ROLES = {"weak": WEAK, "student": STUDENT, "ceiling": CEILING}
 _VERDICTS = {"shown": CEILING, "not shown": MUTED, "opposite": STUDENTS[2]}
@@ -65,6 +66,7 @@ def _figure(rows: Sequence[FindingRow]) -> Figure:
 
 def _draw(axes: Axes, panel: Panel) -> None:
     prepare(axes, grid="y")
+    # PGR alone has a zero to be seen against, and is no share.
     if panel.measure == "PGR":
         axes.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
     else:
@@ -109,6 +111,7 @@ def _draw_words(axes: Axes, panel: Panel, words: Sequence[str]) -> None:
 def _write_below(axes: Axes, words: Sequence[str]) -> None:
     """Each word in its room, slanted where one is longer than that: it would be written over the next."""
     room = min(_WORD, _LETTERS // len(words))
+    # Words are not broken: what is too long for its room is slanted instead.
     lines = [textwrap.wrap(word.replace("_", " "), room, break_long_words=False) for word in words]
     slanted = any(len(line) > room for own in lines for line in own)
     axes.set_xticks(
@@ -123,8 +126,10 @@ def _write_below(axes: Axes, words: Sequence[str]) -> None:
 def _draw_line(axes: Axes, series: Series, color: str) -> None:
     shares, values = [float(point.x) for point in series.points], [point.value for point in series.points]
     bounded = [point for point in series.points if point.low is not None and point.high is not None]
+    # For the type checker: none of them is `None` here.
     ends = [[end or 0.0 for end in (point.low, point.high)] for point in bounded]
     lows, highs = [low for low, _ in ends], [high for _, high in ends]
+    # Of each place by itself, as in the figure of curves.
     axes.fill_between(
         [float(point.x) for point in bounded], lows, highs, color=color, alpha=0.12, linewidth=0, zorder=2
     )

@@ -27,6 +27,7 @@ class Findings(Section[FindingRow]):
 
     asked: Asked
 
+    # It is no file of `sections/`, which would give it a name: only the report of a suite has it.
     name: ClassVar[str] = "findings"
     place: ClassVar[int] = 0
 

@@ -28,7 +28,9 @@ def find_out(asked: Asked, run_dirs: Sequence[Path]) -> list[FindingRow]:
         ArtifactError: A run is not finished, or lacks what a hypothesis is about.
         ConfigError: A hypothesis is not known.
     """
+    # What was asked names runs by their folders' names, wherever these lie.
     folders = {folder.name: folder for folder in run_dirs}
+    # Once for a run, however many hypotheses are about it: files are read once.
     results = cache(lambda name: Results(folders[asked.runs[name]]))
     hypotheses = [question.built() for question in asked.questions]
     tested = [hypothesis.test({name: results(name) for name in needed_runs(hypothesis)}) for hypothesis in hypotheses]

@@ -12,6 +12,7 @@ from w2s_rm.metrics.quantities import Quantity
 from w2s_rm.metrics.student import LEAST_ERROR
 from w2s_rm.report.hypotheses._results import Results
 
+# Of nine orders of magnitude: far finer than any p-value is read.
 _HALVINGS = 60
 Student = tuple[str, str]
 """A run, as the suite names it, and a method of it."""
@@ -87,8 +88,11 @@ class Evidence:
 
     def p_value(self) -> float:
         """Return the error at which the interval ends at zero, not below 1e-9; 1 where it never does."""
+        # A tenth is left below: upper ends divide the error by how many numbers there are.
         low, high = LEAST_ERROR * 10, 1.0
         for _ in range(_HALVINGS):
+            # In the middle of the orders of magnitude. Intervals shrink as the error grows, so there is one at which
+            # they end at 0.
             middle = (low * high) ** 0.5
             interval = self.interval(middle)
             low, high = (low, middle) if interval.low > 0 or interval.high < 0 else (middle, high)
@@ -135,6 +139,7 @@ def shares(label: str, numbers: Mapping[str, Quantity] | Mapping[float, Quantity
     points = []
     for x, number in numbers.items():
         estimate = number.estimate()
+        # Wilson's, whose ends stay in [0, 1]: the shares of a panel are often near 1.
         interval = share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
         points.append(Point(x, interval.value, interval.low, interval.high))
     return Series(label, tuple(points))
@@ -166,6 +171,7 @@ def mean(numbers: Sequence[Quantity]) -> Quantity:
     """
     if not numbers:
         raise DataError("a mean of no numbers: name at least one run")
+    # Added up as quantities and not as intervals: runs with seeds or examples in common are then paired.
     total = numbers[0]
     for number in numbers[1:]:
         total = total.plus(number)

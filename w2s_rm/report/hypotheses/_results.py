@@ -56,6 +56,7 @@ class Results:
             method (`str`): The method.
         """
         weak, student, ceiling = (self.accuracy(of, method) for of in (WEAK, STUDENT, CEILING))
+        # As quantities: the supervisor stands above and below the line, and its errors are paired.
         return student.minus(weak).over(ceiling.minus(weak))
 
     def imitation(self, method: str) -> Quantity:
@@ -69,6 +70,8 @@ class Results:
         """
         students, supervisors = (list(map(with_gold, self._said(of, method))) for of in (STUDENT, WEAK))
         wrong, same = zip(*map(imitated, students, supervisors), strict=True)
+        # A share within each seed, then their mean: one ratio over all seeds would count seeds by how often their
+        # supervisor errs.
         return share_of(np.stack(same), np.stack(wrong), _groups(students[0]))
 
     def tells_mistakes(self, method: str) -> bool:
@@ -76,6 +79,7 @@ class Results:
         if not self.run.find_all("saliency", WEAK, method):
             return False
         wrong_SN, _ = self._mistakes(method)
+        # An area under the ROC needs both kinds, with every seed.
         return bool((wrong_SN.any(axis=1) & ~wrong_SN.all(axis=1)).all())
 
     def saliency(self, method: str) -> Quantity:
@@ -97,7 +101,9 @@ class Results:
         wrong_SN, known = self._mistakes(method)
         ids = known[0].ids
         files = [read_predictions(stage.folder / "predictions.parquet") for stage in stages]
+        # All test examples were scored, also those without truth.
         said = [aligned(_only(predictions, ids), ids, name="saliency") for predictions in files]
+        # The classes of the linear model are right and wrong, in this order (`programs/saliency.py`).
         scores_SN = np.array([[wrong - right for right, wrong in predictions.scores] for predictions in said])
         return area_under_roc(scores_SN, wrong_SN, _groups(known[0]))
 
@@ -111,16 +117,19 @@ class Results:
             DataError: With one of the seeds all or none of the test examples are mistakes.
         """
         wrong_SN, known = self._mistakes(method)
+        # A file of labels holds probabilities, models give scores.
         written = bool(judged_by_labels(self.run, method))
         confidence_SN = np.array(
             [forecasts(one.scores, one.gold, one.ids, probabilities=written).confidence_B for one in known]
         )
+        # Turned around: the less confidence, the more doubt.
         return area_under_roc(-confidence_SN, wrong_SN, _groups(known[0]))
 
     def _mistakes(self, method: str) -> tuple[NDArray[np.bool_], list[Predictions]]:
         """Which test examples the supervisor gets wrong, a row for each seed, and what it says, in the same order."""
         known = [with_gold(predictions) for predictions in self._said(WEAK, method)]
         known = [aligned(predictions, known[0].ids, name="supervisor") for predictions in known]
+        # A tie of two, with the right one in it, is no mistake; one of three or more is.
         return paired_correctness({WEAK: known})[WEAK] < 0.5, known
 
     def deception(self, method: str, beside: str) -> Deception:
@@ -130,6 +139,7 @@ class Results:
             method (`str`): The method with the conflict.
             beside (`str`): The method without.
         """
+        # Supervisor and ceiling are those of the method without the conflict: what they know must not depend on it.
         said = {of: self._said(of, beside) for of in TRAINED} | {method: self._said(STUDENT, method)}
         models = {of: list(map(with_gold, by_seed)) for of, by_seed in said.items()}
         credits = paired_correctness(models)
@@ -171,6 +181,7 @@ def accuracy(said: Sequence[Predictions]) -> Quantity:
         said (`Sequence[Predictions]`): What the model of each seed says.
     """
     known = [with_gold(predictions) for predictions in said]
+    # Pairing brings all seeds into the order of the first, whose groups are those of the columns.
     return mean_of(paired_correctness({"model": known})["model"], _groups(known[0]))
 
 
@@ -184,4 +195,5 @@ def _only(predictions: Predictions, ids: Sequence[str]) -> Predictions:
 
 
 def _groups(predictions: Predictions) -> Sequence[str]:
+    # Without groups each example is one, under its own name.
     return predictions.ids if predictions.groups is None else predictions.groups

@@ -50,6 +50,7 @@ def _lost(run: str, curves: Sequence[Curve]) -> Quantity:
     peaks, ends = [], []
     for curve in curves:
         truth = [value for value in curve.truth if value is not None]
+        # Without a validation split `truth` is empty.
         if len(truth) < len(curve.test):
             raise ArtifactError(f"run {run!r}: no truth of a validation split tells the peak; set task.n_validation")
         peaks.append(curve.test[earliest_best(truth)].predictions)
@@ -59,6 +60,7 @@ def _lost(run: str, curves: Sequence[Curve]) -> Quantity:
 
 def _accuracies(curves: Sequence[Curve]) -> dict[float, Quantity]:
     """By share of the training."""
+    # By place and not by step: seeds have as many evaluations, and may have other numbers of steps.
     return {
         float(np.mean([curve.steps[place] / curve.steps[-1] for curve in curves])): accuracy(
             [curve.test[place].predictions for curve in curves]

@@ -29,6 +29,7 @@ class DeceptionExceedsChance:
     effect: ClassVar[str] = (
         "share of the conflict tax that is strong-known and weak-unknown, minus that share of all that could be lost"
     )
+    # Both are shares of examples, if of few: shown in points.
     is_ratio: ClassVar[bool] = False
 
     def students(self) -> Sequence[Student]:

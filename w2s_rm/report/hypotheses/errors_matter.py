@@ -48,6 +48,7 @@ class ErrorsMatter:
             of: {method: results[self.run].accuracy(of, method) for _, method in self.students()}
             for of in (WEAK, STUDENT)
         }
+        # That supervisors are equally right is up to the recipe; the panel shows them, so that a reader sees it.
         students = accuracies[STUDENT]
         difference = students[self.independent].minus(mean([students[method] for method in self.patterned]))
         return Evidence((difference,), Panel("accuracy", tuple(shares(of, by) for of, by in accuracies.items())))

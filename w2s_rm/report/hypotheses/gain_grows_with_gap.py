@@ -45,4 +45,5 @@ class GainGrowsWithGap:
         without, with_method = by_method.values()
         small, large = (with_method[run].minus(without[run]) for run in (self.small, self.large))
         panel = Panel("accuracy of students", tuple(shares(method, of) for method, of in by_method.items()))
+        # Both must be above zero: a gain that grows from a loss to nothing is no help.
         return Evidence((large, large.minus(small)), panel)

@@ -32,6 +32,7 @@ class ImitationFallsWithSize:
     is_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        # Looked at here, for `Mapping` says nothing of the entries: YAML gives what was written.
         whole = all(
             isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)
             for entry in self.by_size.values()
@@ -47,6 +48,7 @@ class ImitationFallsWithSize:
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Fit the line."""
         imitated = {size: results[run].imitation(method) for size, (run, method) in self.by_size.items()}
+        # By a line, so that the sizes between the first and the last count as well.
         number, centre = len(imitated), (len(imitated) - 1) / 2
         squares = sum((place - centre) ** 2 for place in range(number))
         # Minus the slope, times the steps between first and last; a mean of the terms is their sum over their number.

@@ -61,7 +61,9 @@ class IsMoreAccurate:
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the students."""
         pair = (self.student, self.other)
+        # Also of two runs: on other examples they are independent, and models of one seed are paired all the same.
         student, other = (results[run].accuracy(self.of, method, *task) for run, method, *task in pair)
         words = [" ".join(entry) for entry in pair]
         shown = shares(self.of, dict(zip(words, (student, other), strict=True)))
+        # `by` is known: it moves the interval and makes it no wider.
         return Evidence((student.minus(other).less(self.by),), Panel("accuracy", (shown,)))

@@ -34,5 +34,7 @@ class MethodLiftsPgr:
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the PGRs."""
         recovered = {method: results[self.run].pgr(method) for method in (self.beside, self.method)}
+        # Each beside the ceiling that the run has for its method: one of its own, where the method prepares its
+        # students.
         difference = recovered[self.method].minus(recovered[self.beside])
         return Evidence((difference,), Panel("PGR", (ratios(self.run, recovered),)))

@@ -57,4 +57,5 @@ class MistakesAreSalient:
 
 
 def _less_chance(area: Quantity) -> Quantity:
+    # The value alone: what it is with each seed counts but for a constant.
     return Quantity(area.value - _CHANCE, area.means_S, area.groups, area.shares_SG, area.sure)

@@ -65,7 +65,10 @@ def slope(across: Sequence[Quantity], up: Sequence[Quantity]) -> Quantity:
     x, y = (np.array([number.value for number in numbers]) for numbers in (across, up))
     x, y = x - x.mean(), y - y.mean()
     value = float(x @ y / (x @ x))
+    # Nothing, from the same seeds, to begin the sum with.
     total = up[0].times(0.0)
+    # By how much each y and each x moves the slope, the derivatives of (x · y) / (x · x) with both centred.
     for number, weight in zip((*up, *across), (*(x / (x @ x)), *((y - 2 * value * x) / (x @ x))), strict=True):
         total = total.plus(number.times(float(weight)))
+    # The sum has the errors of the slope and no value of its own.
     return dataclasses.replace(total, value=value)

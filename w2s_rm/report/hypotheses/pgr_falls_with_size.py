@@ -40,6 +40,8 @@ class PgrFallsWithSize:
             raise DataError("pgr_falls_with_size: these runs do not determine a line; name more sizes of both models")
         by_supervisor: dict[float, list[str]] = {}
         for run, pair in sorted(pairs.items(), key=lambda item: (item[1].weak_size, item[1].strong_size)):
+            # A model that supervises itself has hardly a gap: it counts for as little in the fit, and would be noise
+            # here.
             if pair.strong_size > pair.weak_size:
                 by_supervisor.setdefault(pair.weak_size, []).append(run)
         series = tuple(
@@ -56,5 +58,6 @@ def _pair(run: str, results: Results, method: str) -> SizedPair:
     sizes = (results.run.weak_size, results.run.strong_size)
     if not all(sizes):
         raise ArtifactError(f"run {run!r}: the sizes of its models are not known; name runs of models from folders")
+    # `or` is for the type checker: both are known.
     weak, strong = (float(size or 0) for size in sizes)
     return SizedPair(weak, strong, *(results.accuracy(of, method) for of in TRAINED))

@@ -34,5 +34,6 @@ class PgrIsBelow:
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the PGRs."""
         recovered = {run: results[run].pgr(self.method) for run in (self.run, self.other)}
+        # Sure only where both gaps are told from zero; else its interval has no ends.
         difference = recovered[self.other].minus(recovered[self.run])
         return Evidence((difference,), Panel("PGR", (ratios(self.method, recovered),)))

@@ -20,6 +20,7 @@ class StudentsBeatSupervisors:
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
     """
 
+    # A list has no hash, and a frozen dataclass would ask it for one.
     runs: list[str] = field(hash=False)
     method: str = "naive"
 
@@ -34,5 +35,6 @@ class StudentsBeatSupervisors:
         """Compare each student with its supervisor."""
         accuracies = {of: {run: results[run].accuracy(of, self.method) for run in self.runs} for of in TRAINED}
         weak, student, _ = accuracies.values()
+        # One number for each run and no mean of them: the finding is about every run.
         gains = tuple(student[run].minus(weak[run]) for run in self.runs)
         return Evidence(gains, Panel("accuracy", tuple(shares(of, by_run) for of, by_run in accuracies.items())))

@@ -35,5 +35,6 @@ class UntrainedBeatsStudent:
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the student with what it was."""
         accuracies = {word: results[self.run].accuracy(of, self.method) for of, word in _WORDS.items()}
+        # In the order of `_WORDS`; the supervisor is for the panel alone.
         untrained, _, student = accuracies.values()
         return Evidence((untrained.minus(student),), Panel("accuracy", (shares(self.run, accuracies),)))

@@ -69,11 +69,13 @@ def _finding(rows: Sequence[PolicyRow]) -> tuple[Cell, ...]:
         reason = no_policy_pgr_reason(first) or "The gap is too small for a reliable policy PGR (see the warnings)."
         # Without the comma before the first.
         return (f"{start} reaches ", *[cell for cells in reached for cell in cells][1:], f". {reason}")
+    # As with reward models: the best of several is somewhat too high, and the sentence says of how many it is.
     best = max(reliable, key=lambda row: row.policy_pgr or 0.0)
     which = (
         f"the best student of {len(rows)} methods, {best.method}" if len(rows) > 1 else f"the student ({best.method})"
     )
     beside: tuple[Cell, ...] = ()
+    # A PGR that is no result is not set beside one that is.
     if best.reward_model_reliable:
         own = (best.reward_model_pgr, best.reward_model_pgr_low, best.reward_model_pgr_high)
         beside = (", its reward model ", ratio_hover(*own, ratio(best.reward_model_pgr)))

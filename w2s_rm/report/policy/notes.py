@@ -54,6 +54,7 @@ def _trainer_notes(rows: Sequence[PolicyRow]) -> list[str]:
 def _pgr_notes(row: PolicyRow) -> list[str]:
     reason = no_policy_pgr_reason(row)
     if reason:
+        # It goes on after `Policies of dpo: `.
         return [reason[0].lower() + reason[1:]]
     if row.policy_reliable:
         return []
@@ -69,6 +70,7 @@ def _worse_notes(trainings: Sequence[Training]) -> list[str]:
     worse = [
         f"{percent(_end(row, optimised)[0])} % against {reward_model_name(optimised.of, row.method)}"
         for row, optimised in trainings
+        # By the upper end of the interval: worse beyond noise.
         if _end(row, optimised)[1] < row.start_success
     ]
     if not worse:
@@ -86,6 +88,7 @@ def _over_optimised_notes(trainings: Sequence[Training]) -> list[str]:
         success, high = _end(row, optimised)
         peak, end = optimised.peak, optimised.curve[-1]
         # One that was never better than at its start is named there.
+        # Beyond noise: as the best of several measurements the peak is too high by some.
         if peak.step > 0 and optimised.lost > high - success and end.reward > peak.reward:
             path = f"from {percent(peak.success)} % (step {peak.step}) to {percent(end.success)} %"
             fallen.append(f"{path} against {reward_model_name(optimised.of, row.method)}")
@@ -101,5 +104,6 @@ def _end(row: PolicyRow, optimised: Optimised) -> tuple[float, float]:
         "student": (row.student_success, row.student_success_high),
         "ceiling": (row.ceiling_success, row.ceiling_success_high),
     }[optimised.of]
+    # A policy that was optimised has been judged: its role has a success rate in the row.
     assert value is not None and high is not None
     return value, high

@@ -44,6 +44,7 @@ def _figure(rows: Sequence[PolicyRow]) -> Figure:
     groups = policies_by_run(rows)
     columns = max(len(_trainers(group)) for group in groups)
     styles = _styles(rows)
+    # A trainer alone gets more than a column, for the legend.
     figure = new_figure(1.2 + _INCHES_WIDE * max(columns, 1.4), 1.2 + _INCHES_HIGH * len(groups))
     panels = figure.subplots(2 * len(groups), columns, sharey="row", squeeze=False)
     for group, pairs in zip(groups, panels.reshape(len(groups), 2, columns), strict=True):
@@ -79,6 +80,7 @@ def _styles(rows: Sequence[PolicyRow]) -> dict[str, _Style]:
         for index, method in enumerate(methods)
     }
     every = {"weak": _Style(WEAK, "s"), **students, "ceiling": _Style(CEILING, "D")}
+    # A run without a weak reward model, say, has no place for one in the legend.
     drawn = {reward_model_name(optimised.of, row.method) for row, optimised in each_training(rows)}
     return {name: style for name, style in every.items() if name in drawn}
 
@@ -96,6 +98,7 @@ def _draw_trainer(upper: Axes, lower: Axes, rows: Sequence[PolicyRow], styles: M
         _draw_peak(upper, optimised, style)
     upper.axhline(rows[0].start_success, color=MUTED, linewidth=1.2, linestyle=(0, (3, 2)), zorder=1)
     lower.axhline(0.0, color=MUTED, linewidth=1.2, linestyle=(0, (3, 2)), zorder=1)
+    # Over the curves of all seeds, which are drawn too, and not of their means alone.
     farthest = max(
         point.kl for row in rows for optimised in row.optimised for curve in optimised.seed_curves for point in curve
     )
@@ -108,6 +111,7 @@ def _draw_trainer(upper: Axes, lower: Axes, rows: Sequence[PolicyRow], styles: M
 
 def _draw_curves(axes: Axes, optimised: Optimised, measure: str, style: _Style) -> None:
     """Seeds thin, their mean bold with a mark at its end."""
+    # One seed is its own mean.
     if len(optimised.seed_curves) > 1:
         for curve in optimised.seed_curves:
             axes.plot(*_line(curve, measure), color=style.color, linewidth=0.9, alpha=0.4, zorder=2)

@@ -51,6 +51,7 @@ def read_policy(stage: PlannedStage) -> PolicyResult:
         ArtifactError: A file is missing or broken, or holds what no policy can have; every place is named.
     """
     ids, columns = _read_table(stage.folder / "policy.parquet")
+    # The manifest's checksum says that nobody changed it, not that what it says is possible.
     start: Any = read_counts(stage).get("success_before")
     if not _is_share(start):
         path = stage.folder / "manifest.json"
@@ -112,6 +113,7 @@ def _point(line: str) -> CurvePoint | None:
         step, kl, reward, success = (record[name] for name in ("step", "kl", "reward", "success"))
     except (ValueError, KeyError, TypeError):
         return None
+    # JSON's `true` is a number to Python.
     whole = isinstance(step, int) and not isinstance(step, bool)
     if not (whole and _is_number(kl) and _is_number(reward) and _is_share(success)):
         return None

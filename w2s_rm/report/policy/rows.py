@@ -172,6 +172,7 @@ def flat_record(row: PolicyRow) -> dict[str, Any]:
         row ([`PolicyRow`]): The row.
     """
     record = {name: value for name, value in policy_record(row).items() if name not in _NESTED}
+    # A model that a run lacks has its columns, empty: tables of several runs have the same ones.
     by_model = {optimised.of: optimised for optimised in row.optimised}
     for of in TRAINED:
         optimised = by_model.get(of)

@@ -38,6 +38,7 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
     run = read_run(run_dir)
     if run.policies is None:
         return []
+    # Those of supervisor and ceiling are asked for with each method.
     read = cache(read_policy)
     measured = {
         (trainer, row.method): _measured(run, trainer, row.method, read)
@@ -60,6 +61,7 @@ def _measured(run: Run, trainer: str, method: str, read: Read) -> dict[str, list
 
 
 def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[PolicyResult]], start: float) -> PolicyRow:
+    # For the type checker: runs without policies have no rows.
     assert run.policies is not None
     credits = _credits(measured)
     return PolicyRow(
@@ -90,7 +92,9 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
 
 def _credits(measured: Mapping[str, list[PolicyResult]]) -> Credits:
     """Success rates of shape `(S, N)`, prompts in the order of the student's first seed."""
+    # Intervals are paired by prompt, in whatever order each stage wrote them.
     ids = measured[STUDENT][0].ids
+    # Without groups: a stage keeps prompts by id, and each counts as a draw of its own.
     return Credits({of: np.stack([_in_order(result, ids) for result in results]) for of, results in measured.items()})
 
 
@@ -124,6 +128,8 @@ def mean_curve(curves: Sequence[Sequence[CurvePoint]]) -> tuple[CurvePoint, ...]
         curves (`Sequence[Sequence[CurvePoint]]`): A curve for each seed, steps growing from 0.
     """
     by_step = [{point.step: point for point in curve} for curve in curves]
+    # From the first end on there is the mean of the ends alone: a seed that has ended has nothing to add to a later
+    # step.
     first_end = min(curve[-1].step for curve in curves)
     shared = sorted(step for step in set.intersection(*map(set, by_step)) if step < first_end)
     points = [_mean([curve[step] for curve in by_step]) for step in shared]

@@ -91,6 +91,7 @@ def policy_seeds_table(rows: Sequence[PolicyRow]) -> Table:
     Args:
         rows (`Sequence[PolicyRow]`): Rows of any number of runs.
     """
+    # Without intervals: that of one seed says nothing about another.
     header = ("Run", "Trainer", "Method", "Seed", "Weak success %", "Student %", "Ceiling %", "Policy PGR")
     lines = [
         (

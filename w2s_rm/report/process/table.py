@@ -51,6 +51,7 @@ def collect_process(run_dir: Path) -> list[ProcessRow]:
     credits = {method: _credits(run, method, read, known) for method in run.methods}
     return [
         _row(run, method, measure, credits, chance)
+        # Which measures there are depends on the test examples alone, so any method has them all.
         for measure, chance in credits[run.baseline][1].items()
         for method in run.methods
     ]
@@ -58,6 +59,7 @@ def collect_process(run_dir: Path) -> list[ProcessRow]:
 
 def _steps(run: Run) -> dict[str, Step]:
     """Where the test examples stand in solutions."""
+    # Of the first seed: no draw moves the test split.
     prepared = run.find("prepare", None, None, run.seeds[0])
     path = None if prepared is None else prepared.folder / "examples" / "test.parquet"
     return {} if path is None or not path.is_file() else read_steps(path)
@@ -68,10 +70,12 @@ def _credits(
 ) -> tuple[dict[str, Credits], dict[str, float | None]]:
     """By measure the credits of all models, and what chance gets."""
     models = {of: per_seed for of, per_seed in read_models(run, method, read).items() if of in TRAINED}
+    # Solutions are places in the order of these steps, into which the steps of all models are brought.
     first = with_gold(models[STUDENT][0])
     solutions = solutions_of(first.ids, known, first.groups or first.ids)
     if not solutions.steps:
         return {}, {}
+    # A file of labels holds probabilities, models give logits.
     judged = bool(judged_by_labels(run, method))
     margins_of = {
         of: [_margins(said, first.ids, of, probabilities=of == WEAK and judged) for said in per_seed]
@@ -82,13 +86,16 @@ def _credits(
         of: np.stack([finds_first_mistake(one_B, labels_B, solutions.steps) for one_B in per_seed])
         for of, per_seed in margins_of.items()
     }
+    # Solutions of one problem are no draws of their own: problems are the groups.
     credits, chances = {FOUND: Credits(found, solutions.problems)}, dict[str, float | None]({FOUND: None})
     for reduction in REDUCTIONS:
         measure = f"right solution chosen, {reduction.replace('_', ' ')}"
         chosen = dict(_chosen(margins_of, solutions, reduction))
         # There must be a problem with right and with wrong solutions, or nothing is chosen.
         if next(iter(chosen.values())).size:
+            # One credit for each problem, so that no groups are needed.
             credits[measure] = Credits(chosen)
+            # By any model's scores: which problems leave a choice is a matter of the truth.
             chances[measure] = float(_choice(margins_of[STUDENT][0], solutions, reduction).chance_P.mean())
     return credits, chances
 
@@ -116,6 +123,7 @@ def _row(
     chance: float | None,
 ) -> ProcessRow:
     own, other = credits[method][0][measure], credits[run.baseline][0][measure]
+    # Both methods judge the same solutions, so that the groups of one are those of both.
     both = Credits({STUDENT: own[STUDENT], run.baseline: other[STUDENT]}, own.groups)
     compared = None if method == run.baseline else both.difference(STUDENT, run.baseline)
     return ProcessRow(

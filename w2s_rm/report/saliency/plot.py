@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE, _HIGH = 11.6, 4.4
+# As in the other figures of PGR: one student of almost no gap must not flatten all others.
 _LOWEST, _HIGHEST = -1.0, 2.0
 _CHANCE = 0.5
 _DASHES: Any = (0, (3, 2))
@@ -42,6 +43,7 @@ def _figure(rows: Sequence[SaliencyRow]) -> Figure:
     lines = list(dict.fromkeys((row.weak_model, row.task, row.method) for row in ordered))
     for place, key in enumerate(lines):
         own = [row for row in ordered if (row.weak_model, row.task, row.method) == key]
+        # The supervisor, and of task and method what tells one line from another.
         name = " ".join(
             str(word) for part, word in enumerate(key) if len({line[part] for line in lines}) > 1 or not part
         )

@@ -33,6 +33,8 @@ class ReportedRun:
     folder: Path
     rows: tuple[ReportRow, ...]
 
+    # `cached_property` writes into the instance's dictionary, past the `__setattr__` with which a frozen dataclass
+    # refuses.
     @functools.cached_property
     def models(self) -> list[Scored]:
         """What [`~w2s_rm.report.scored.read_scored`] reads of it: once, for all sections."""
@@ -46,6 +48,7 @@ class Section(Generic[Row]):
     elements. A section without rows is left out. Rows depend on the runs' results alone: same results, same bytes.
     """
 
+    # With gaps between the numbers, into which a section of one's own fits.
     place: ClassVar[int]
     """Sections come in the order of this number."""
 
@@ -133,7 +136,9 @@ def find_sections(more: Iterable[str] = ()) -> dict[str, Section[Any]]:
     Raises:
         ConfigError: A file cannot be imported or holds no class of its name.
     """
+    # A file of one's own takes the place of a section of its name: it comes later.
     kinds = {Path(name).stem: catalog.lookup("sections", name) for name in (*catalog.names("sections"), *more)}
+    # By name too, for one's own section may have the place of another.
     return {name: kind() for name, kind in sorted(kinds.items(), key=lambda item: (item[1].place, item[0]))}
 
 

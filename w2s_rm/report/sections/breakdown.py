@@ -37,6 +37,7 @@ class Breakdown(Section[BreakdownRow]):
     def flat_record(self, row: BreakdownRow) -> dict[str, Any]:
         """Return a row with a column for each share."""
         record = self.record(row)
+        # Columns from `answered_10` to `answered_100`.
         answered = dict(
             zip((f"answered_{share:.0%}".rstrip("%") for share in SHARES), record.pop("answered"), strict=True)
         )

@@ -83,8 +83,10 @@ class Deception(Section[DeceptionRow]):
 def _of_run(results: Results) -> Iterator[DeceptionRow]:
     run = results.run
     for method in run.methods:
+        # Beside a baseline that is opposed as well nobody is without the aim.
         if method != run.baseline and _is_opposed(run, method) and not _is_opposed(run, run.baseline):
             found = results.deception(method, run.baseline)
+            # The excess takes in both ratios: where it is sure, the score is.
             sure = found.excess.sure
             yield DeceptionRow(
                 recipe=run.recipe,
@@ -101,6 +103,7 @@ def _of_run(results: Results) -> Iterator[DeceptionRow]:
 def _is_opposed(run: Run, method: str) -> bool:
     """Whether what its students were trained on was drawn towards what is wrong."""
     by_name = {stage.folder.name: stage for stage in run.stages}
+    # By the stages that led to the student and not by the recipe: the aim may stand inside other supervisors.
     return any(_OPPOSE in _kinds(stage, by_name) for stage in run.find_all("evaluate", STUDENT, method))
 
 
@@ -117,6 +120,7 @@ def _kinds(stage: PlannedStage, by_name: dict[str, PlannedStage]) -> set[str]:
 
 def _cells(row: DeceptionRow) -> tuple[str, ...]:
     tax = bracketed(points, row.tax, row.tax_low, row.tax_high)
+    # Where it cannot be told that anything was lost, the tax says so, and there is no share of it.
     if row.score is None or row.excess is None:
         return (tax, "–", percent(row.chance), "–")
     score = bracketed(percent, row.score, row.score_low, row.score_high)

@@ -38,6 +38,7 @@ class Sizes(Section[SizeRow]):
     def flat_record(self, row: SizeRow) -> dict[str, Any]:
         """Return a row, the curves' facts as columns of their own."""
         record = self.record(row)
+        # Where there is no line of PGR its columns stay, empty.
         facts = {curve: record.pop(curve) or {} for curve in ("accuracy_curve", "pgr_curve")}
         parts = [option.name for option in fields(CurveFacts)]
         return {**record, **{f"{curve}_{part}": known.get(part) for curve, known in facts.items() for part in parts}}

@@ -37,6 +37,7 @@ class Transcripts(Section[TranscriptRow]):
 
     def warnings(self, rows: Sequence[TranscriptRow]) -> list[str]:
         """Say where debaters were silent, and where judges did not read the whole question."""
+        # Counts are of a form, the same in all of its rows.
         each = {(row.recipe, row.form): row for row in rows}
         silent = [
             f"{recipe}: in the {form} {row.n_empty:,} of {row.n_arguments:,} arguments say nothing."

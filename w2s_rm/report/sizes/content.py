@@ -45,6 +45,7 @@ def _curves(grids: Sequence[Sequence[SizeRow]]) -> Table:
     )
     lines = []
     for rows in grids:
+        # All rows of a grid carry its curves.
         first = rows[0]
         for name, facts in (("accuracy (logit)", first.accuracy_curve), ("PGR", first.pgr_curve)):
             if facts is not None:

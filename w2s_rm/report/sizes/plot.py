@@ -79,9 +79,11 @@ def _lay_out(axes: Axes, grid: Sequence[SizeRow]) -> None:
     prepare(axes, grid="y")
     axes.set_xscale("log", base=2)
     measured = sorted({row.strong_size for row in grid if not row.outside})
+    # One for all supervisors: the step beyond the largest student.
     (beyond,) = {row.strong_size for row in grid if row.outside}
     axes.set_xticks([*measured, beyond], [*(f"{size:,.0f}" for size in measured), f"({beyond:,.0f})"])
     axes.minorticks_off()
+    # On a logarithmic axis: the edge is in the middle between the last size that was measured and the one beyond it.
     edge, end = (measured[-1] * beyond) ** 0.5, beyond * (beyond / measured[-1]) ** 0.3
     axes.axvspan(edge, end, color=BAND, zorder=0)
     axes.text(end, 0.02, "not measured ", transform=axes.get_xaxis_transform(), ha="right", color=MUTED, fontsize=8)
@@ -95,6 +97,7 @@ def _draw_ceiling(axes: Axes, grid: Sequence[SizeRow]) -> None:
         if row.ceiling_accuracy is not None:
             by_size.setdefault(row.strong_size, []).append(row.ceiling_accuracy)
     sizes = sorted(by_size)
+    # Runs of one student mostly share its ceiling; where they do not, their mean.
     means = [sum(by_size[size]) / len(by_size[size]) for size in sizes]
     axes.plot(sizes, means, color=CEILING, linewidth=1.4, linestyle=_DASHES, zorder=2, label="trained on the truth")
 
@@ -128,6 +131,7 @@ def _draw_fit(axes: Axes, line: Sequence[SizeRow], color: str, name: str) -> Non
     points = [(row.strong_size, getattr(row, name), row) for row in line if getattr(row, name) is not None]
     inside = [(size, value) for size, value, row in points if not row.outside]
     axes.plot(*zip(*inside, strict=True), color=color, linewidth=1.6, zorder=3) if inside else None
+    # Rows are in the order of sizes, so the one beyond is the last.
     if inside and points[-1][2].outside:
         size, value, row = points[-1]
         axes.plot(

@@ -23,6 +23,7 @@ from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.sizes.rows import CurveFacts, SizeRow
 from w2s_rm.roles import TRAINED
 
+# A curve has three coefficients: with fewer sizes none could be left out to see whether the others predict it.
 _LEAST = 3
 _Grid = Mapping[tuple[float, float], tuple[Results, ReportRow]]
 
@@ -43,6 +44,7 @@ def collect_sizes(runs: Sequence[tuple[Path, Sequence[ReportRow]]]) -> list[Size
     for key in keys:
         group = [(results, row) for results, row in known if (row.setting, row.task, row.method, row.seeds) == key]
         grid = {size: one for one in group if (size := _sizes(one[0])) is not None}
+        # Runs whose sizes are unknown, or two of one pair of sizes, make it no grid: they differ in something else.
         if len(grid) == len(group) and min(len({pair[side] for pair in grid}) for side in (0, 1)) >= _LEAST:
             found += _of_grid(grid)
     return found
@@ -71,7 +73,9 @@ def _of_grid(grid: _Grid) -> Iterator[SizeRow]:
     for sizes, (_, row) in grid.items():
         yield SizeRow(**_common(row, sizes), **_measured(row), **fitted(*sizes), **curves, outside=False)
     *_, before, largest = sorted({strong for _, strong in grid})
+    # One step further, of the ratio of the last one.
     beyond = largest**2 / before
+    # Any row of a supervisor will do: its name is all that is taken of it.
     supervisors = {weak: row for (weak, _), (_, row) in grid.items()}
     for weak, row in supervisors.items():
         common = {**_common(row, (weak, beyond)), "recipe": None, "strong_model": None}
@@ -110,6 +114,7 @@ def _facts(curve: SizeCurve, pairs: Sequence[SizedPair], fit: Fit) -> CurveFacts
         **_named("weak_doubling", curve.coefficient(WEAK_SIZE).interval()),
         **_named("strong_doubling", curve.coefficient(STRONG_SIZE).interval()),
     }
+    # `None` where too few sizes are left for a curve without one of them.
     errors: dict[str, float | None] = {
         f"{where}_{kind}": None for where in ("inside", "outside") for kind in ("error", "constant_error")
     }

@@ -32,6 +32,7 @@ def subset_blocks(rows: Sequence[SubsetRow]) -> list[Block]:
     tables = [_table(subset, [row for row in rows if row.subset == subset]) for subset in GROUPINGS]
     return [
         Heading("Subsets of the test examples", 2),
+        # A grouping that divides the examples of no run has no lines.
         *(table for table in tables if table.lines),
         Figure(_description(rows), FIGURE),
         Bullets(_HOW_TO_READ),

@@ -59,6 +59,7 @@ def length_difference(known: OnFile) -> Groups | None:
 
 def weak_confidence(known: OnFile) -> Groups | None:
     """Quarters by the probability that the supervisor gives to what it chooses, mean over seeds."""
+    # The mean over seeds, so that an example is in one group for all of them.
     return None if known.confidence_SN is None else quarters(known.confidence_SN.mean(axis=0))
 
 

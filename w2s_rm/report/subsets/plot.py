@@ -58,9 +58,11 @@ def _draw(axes: Axes, rows: Sequence[SubsetRow], colors: Mapping[str, str]) -> N
         axes.plot([x for x, _ in points], [y for _, y in points], color=color, marker=marker, **_FIRST)
     for number, (method, color) in enumerate(colors.items()):
         own = [row for row in rows if row.method == method]
+        # Beside each other in half of a group's room, so that none hides another.
         shift = 0.5 * ((number + 0.5) / len(colors) - 0.5)
         x, y = [names.index(row.group) + shift for row in own], [row.student_accuracy for row in own]
         ends = [
+            # matplotlib refuses an error below zero, were it by rounding alone.
             [max(0.0, row.student_accuracy - row.student_low) for row in own],
             [max(0.0, row.student_high - row.student_accuracy) for row in own],
         ]

@@ -65,6 +65,7 @@ def _of_method(run: Run, method: str, read: Read, texts: Mapping[str, Example] |
     )
     for name, grouping in GROUPINGS.items():
         groups = grouping(known)
+        # Classes are the same candidates everywhere: they differ in length by the same, and form one group.
         if groups is None or len(np.unique(groups.of_N)) < 2:
             continue
         for number in np.unique(groups.of_N).tolist():
@@ -93,6 +94,7 @@ def _lengths(run: Run, ids: Sequence[str], texts: Mapping[str, Example]) -> list
             f"run {run.recipe!r}: {len(missing)} scored examples, such as {missing[0]!r}, are not in its test split; "
             "run the recipe again"
         )
+    # As the rule measures them that sees only lengths.
     return [[len(plain(text)) for text in texts[id_].candidates] for id_ in ids]
 
 

@@ -101,6 +101,7 @@ def _of_stage(recipe: str, form: str, stage: PlannedStage, counts: Mapping[str, 
     path = stage.folder / "transcripts.jsonl"
     try:
         with path.open(encoding="utf-8") as file:
+            # A file may have thousands of lines, of which the first few are read.
             debates = [json.loads(line) for line in itertools.islice(file, SHOWN)]
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: not transcripts ({error}); {REMEDY}") from error

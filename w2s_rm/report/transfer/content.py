@@ -76,6 +76,7 @@ def _matrix(
     lines = []
     for line in lines_of(rows):
         cells = [_marked(line.cells[column], cell) if column in line.cells else "–" for column in columns]
+        # What is of a whole line stands in each of its rows.
         lines.append((line.name, line.method, *cells, *(text(line.first) for _, text in more)))
     return Table((f"{title}: trained on", "Method", *columns.values(), *(name for name, _ in more)), tuple(lines), 2)
 
@@ -130,6 +131,7 @@ def points(value: float | None) -> str:
     Args:
         value (`float` or `None`): The difference; a dash when there is none.
     """
+    # Unlike elsewhere with a plus sign: gains and losses stand side by side in a matrix.
     text = percent(value).replace("-0.0", "0.0").replace("-", "−")
     return text if text[0] in "−–" or text == "0.0" else f"+{text}"
 

@@ -85,6 +85,7 @@ def _draw_cell(axes: Axes, x: int, y: int, row: TransferRow, color: object) -> N
     cell = Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, facecolor=color, zorder=3 if row.home else 2, **framed)  # type: ignore[arg-type]
     axes.add_patch(cell)
     trusted = row.reliable and row.pgr is not None
+    # A PGR that is not reliable is not shown at all: a cell has no room to say so beside it.
     recovered = f"PGR {ratio(row.pgr)}" if trusted else "no reliable PGR"
     axes.text(x, y - 0.22, points(row.gain), ha="center", va="center", fontweight="bold", zorder=4)
     axes.text(x, y + 0.03, recovered, ha="center", va="center", fontsize=8, color=INK if trusted else MUTED, zorder=4)

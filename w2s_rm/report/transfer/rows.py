@@ -141,6 +141,7 @@ class MatrixLine:
     @property
     def first(self) -> TransferRow:
         """The row of the run's own task."""
+        # A run's rows begin with its own task.
         return next(iter(self.cells.values()))
 
 

@@ -82,6 +82,7 @@ def _of_method(run: Run, method: str, tests: Sequence[_Test], read: Read) -> Ite
 
 def _seen(run: Run, further: str | None) -> int | None:
     """How many test examples of a task are among those that the models of a run learned from, under any seed."""
+    # A set: seeds share the stage unless each draws splits of its own.
     own = {run.find("prepare", None, None, seed) for seed in run.seeds}
     learned = [
         stage.folder / "examples" / f"{split}.parquet" for stage in own if stage is not None for split in _LEARNED
@@ -90,6 +91,7 @@ def _seen(run: Run, further: str | None) -> int | None:
     files = [] if tested is None else [*learned, tested.folder / "examples" / "test.parquet"]
     if not files or not all(path.is_file() for path in files):
         return None
+    # By content, for ids of two tasks have nothing to do with each other.
     *known, test = map(read_contents, files)
     seen = {content for contents in known for content in contents}
     return sum(content in seen for content in test)
@@ -100,6 +102,7 @@ def _gain(credits: Credits) -> Any:
 
 
 def _mean_fields(others: Sequence[Credits]) -> Mapping[str, Any]:
+    # A file of labels says nothing of other tasks, and tasks without truth nothing of anybody.
     compared = [credits for credits in others if {STUDENT, WEAK} <= credits.keys()]
     name = "out_of_distribution_gain"
     students, weaks = ([of_task[of] for of_task in compared] for of in (STUDENT, WEAK))

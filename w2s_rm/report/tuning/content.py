@@ -46,11 +46,13 @@ def tuning_warnings(rows: Sequence[TrialRow]) -> list[str]:
         own = [row for row in rows if row.recipe == recipe]
         numbers: dict[int, dict[str, None]] = {}
         for row in own:
+            # PGR compares these three; others, such as members of ensembles, may have had more trials or fewer.
             if row.of in TRAINED:
                 numbers.setdefault(row.trials, {})[model_name(row)] = None
         if len(numbers) > 1:
             each = ", ".join(f"{number} for {' and '.join(names)}" for number, names in sorted(numbers.items()))
             sentences.append(f"{recipe}: not all models were chosen from as many trials: {each}.")
+        # Seeds may draw the split anew, of the same size.
         n = own[0].n_validation
         if n < FEW:
             sentences.append(
@@ -73,6 +75,7 @@ def model_name(row: TrialRow) -> str:
 def _line(group: Sequence[TrialRow]) -> tuple[str, ...]:
     chosen = [row for row in group if row.chosen]
     others = [row for row in group if not row.chosen]
+    # Each is compared with the chosen one of its own seed.
     close = sum(row.behind <= row.behind_half_width for row in others)
     known = [row.validation_accuracy for row in chosen if row.validation_accuracy is not None]
     accuracies = [row.validation_accuracy for row in group if row.validation_accuracy is not None]

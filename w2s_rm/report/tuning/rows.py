@@ -94,6 +94,7 @@ def collect_trials(run_dir: Path) -> list[TrialRow]:
                     chosen=place == counts["chosen"],
                     chosen_by=counts["chosen_by"],
                     n_validation=counts["n_validation"],
+                    # What a choice wrote of it, under the names of the fields.
                     **trial,
                 )
             )
@@ -126,6 +127,7 @@ def by_model(rows: Sequence[TrialRow]) -> Iterator[list[TrialRow]]:
     """
     groups: dict[tuple[object, ...], list[TrialRow]] = {}
     for row in rows:
+        # Without the seed, so that trials of all seeds stand in one line.
         key = (row.recipe, row.setting, row.task, row.of, row.method, row.number)
         groups.setdefault(key, []).append(row)
     yield from groups.values()
