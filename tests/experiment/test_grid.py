@@ -210,6 +210,12 @@ def test_what_is_no_grid(tmp_path: Path, changes: dict[str, Any], text: str) -> 
     assert text in message and message.count("grid.yaml: 1 mistake:") == 1, message
 
 
+def test_options_that_do_not_fit_together_are_refused_as_in_a_recipe(tmp_path: Path) -> None:
+    """What the validation split is to choose it cannot, without one."""
+    said = mistakes(tmp_path, grid(2), "train.evaluations=4", "train.keep=weak_validation")
+    assert "keep" in said and "n_validation" in said
+
+
 def test_a_model_without_a_pair_is_checked_too(tmp_path: Path) -> None:
     content = grid(3)
     content["models"]["m3"]["trian"] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.experiment import policy_recipe
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
+from w2s_rm.runs.launch import Launch, find_accelerate_config
 
 RECIPE: dict[str, Any] = {
     "name": "policies",
@@ -86,6 +88,12 @@ def test_stages_come_after_what_they_read(tmp_path: Path) -> None:
         if stage.kind == "policy":
             assert {needed.hash for needed in stage.needs} <= seen
         seen.add(stage.hash)
+
+
+def test_a_step_of_a_policy_has_the_examples_of_all_processes(tmp_path: Path) -> None:
+    one = policies(plan(tmp_path))[0]
+    two = dataclasses.replace(one, launch=Launch(find_accelerate_config("cpu_ddp")))
+    assert one.hash != two.hash and one.hash == dataclasses.replace(one, launch=Launch(gpus=1.0)).hash
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ def test_the_test_examples_are_those_prepared_or_asked_for(recipe_file: Path) ->
     StageFolder(prepared.folder).seal({"counts": {"n_test": 1234}})
     (line,) = lines_of(recipe_file, "task.n_test=null")
     assert line.startswith("PGR's interval with 1,234 test examples")
+    # Of a further task they say nothing, also where that alone is prepared.
+    further = "also_evaluate=[{name: world_preference, as: other, n_entities: 10, n_test: 20}]"
+    other = make_plan(load_recipe(recipe_file, ["task.n_test=50", further]), recipe_file.parent / "runs")
+    (elsewhere,) = [stage for stage in other.stages if stage.kind == "prepare" and stage.further is not None]
+    elsewhere.folder.mkdir(parents=True)
+    StageFolder(elsewhere.folder).seal({"counts": {"n_test": 20}})
+    (line,) = lines_of(recipe_file, "task.n_test=50", further)
+    assert line.startswith("PGR's interval with 50 test examples")
 
 
 def test_the_command_says_it_with_other_assumptions(recipe_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

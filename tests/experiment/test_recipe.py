@@ -98,6 +98,22 @@ seedz: [0]
     ]
 
 
+@pytest.mark.parametrize("name", ["weak", "student", "ceiling", "zero_shot"])
+def test_a_method_is_not_called_as_a_model_in_its_role(name: str, tmp_path: Path) -> None:
+    """Reports have both in one column."""
+    text = f"""\
+name: demo
+task: {{name: world_preference, n_train: 20, n_test: 20}}
+weak: {{model_name_or_path: weak}}
+strong: {{model_name_or_path: strong}}
+methods:
+  {name}: {{loss: cross_entropy}}
+"""
+    assert problems(tmp_path, text) == [
+        f"line 6: methods.{name}: {name} is what reports call a model in its role; give the method another name"
+    ]
+
+
 def test_empty_recipe_says_what_is_missing(tmp_path: Path) -> None:
     assert problems(tmp_path, "task:\nseeds: [0]\n") == [
         "line 1: task: is missing",

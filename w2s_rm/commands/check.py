@@ -13,7 +13,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", metavar="TASK|RECIPE", help="a name from `w2s-rm list tasks`, or a YAML file")
     text = "an option of the task: path=data.jsonl n_train=2000; of a recipe: replaces a value"
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=text)
-    text = "when to warn, repeatable: length_only, bag_of_words, balance, duplicates or truncation"
+    text = "when to warn, repeatable: length_only, bag_of_words, balance, duplicates, wins or truncation"
     parser.add_argument("--threshold", action="append", default=[], metavar="NAME=SHARE", help=text)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     add_runs(parser)

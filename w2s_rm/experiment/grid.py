@@ -124,7 +124,7 @@ class _GridChecker:
         pair_keys = {"name": name if is_run_name(name) else "grid", "weak": models[pair[0]], "strong": models[pair[1]]}
         content = {**pair_keys, **common}
         # In the order of a recipe's keys, for it is kept in the run's folder as one.
-        return _PairChecker(self, pair, {key: content[key] for key in _TOP if key in content}).recipe()
+        return _PairChecker(self, pair, {key: content[key] for key in _TOP if key in content}).checked()
 
     def names(self, names: list[str]) -> None:
         twice = [name for name, count in Counter(names).items() if count > 1]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from w2s_rm.experiment.plan import Plan
 from w2s_rm.metrics.power import ACCURACY, BETWEEN_MODELS, BETWEEN_SEEDS, expected_pgr
 from w2s_rm.render.numbers import percent, ratio, ratio_interval
-from w2s_rm.runs.plan import read_counts
+from w2s_rm.runs.folder import StageFolder
+from w2s_rm.stages.prepare import Prepare
 
 
 def power_lines(plans: Sequence[Plan], *, gap: float, spread: float) -> list[str]:
@@ -30,9 +31,9 @@ def power_lines(plans: Sequence[Plan], *, gap: float, spread: float) -> list[str
 def _n_test(plan: Plan) -> int | None:
     """Test examples: as many as were prepared, else as the recipe asks for, which may be all there are."""
     n_test: int | None = plan.recipe.sizes.get("n_test")
-    prepared = [stage for stage in plan.record().stages if stage.stage == "prepare"]
-    finished = [stage for stage in prepared if (stage.folder / "manifest.json").is_file()]
-    return int(read_counts(finished[0])["n_test"]) if finished else n_test
+    # Not those of further tasks, on which models are scored beside it.
+    own = [stage for stage in plan.stages if isinstance(stage, Prepare) and stage.further is None and stage.cached]
+    return int(StageFolder(own[0].folder).manifest()["counts"]["n_test"]) if own else n_test
 
 
 def _line(n_test: int | None, n_seeds: int, gap: float, spread: float) -> str:

@@ -22,7 +22,7 @@ from w2s_rm.runs.folder import lock
 from w2s_rm.runs.launch import read_accelerate_config, uses_cpus
 from w2s_rm.stages import Stage
 
-# Ray's least; only progress and outcomes pass through the store, all data goes through files.
+# A little above Ray's least (75 MiB); only progress and outcomes pass through the store, all data goes through files.
 _STORE_BYTES = 80 * 2**20
 _STARTS = 3
 # Workers have the environment in which their cluster was started, which knows nothing of these.

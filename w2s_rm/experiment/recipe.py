@@ -21,6 +21,7 @@ from w2s_rm.experiment.tune_recipe import Values, part_values, read_tune
 from w2s_rm.experiment.values import value_problems
 from w2s_rm.features.options import ANNOTATIONS, FeatureOptions, feature_mistakes
 from w2s_rm.options import Mistake
+from w2s_rm.roles import JUDGED
 from w2s_rm.settings import find_setting
 from w2s_rm.training.evaluations import EVALUATION_OPTIONS, evaluation_mistakes
 from w2s_rm.types import Task
@@ -215,12 +216,7 @@ def load_recipe(path: Path, overrides: Iterable[str] = (), replacing: MarkedYaml
     """
     marked = load_marked(path, list(overrides), replacing)
     checker = Checker(marked)
-    recipe = checker.recipe()
-    # Of a recipe that is right so far: these look at options together, and take their types for granted.
-    if not checker.problems:
-        # The options of several models may stand in one place.
-        for keys, wrong in dict.fromkeys(evaluation_problems(recipe)):
-            checker.problem(keys, wrong)
+    recipe = checker.checked()
     if checker.problems:
         count = len(checker.problems)
         heading = f"{path}: {count} mistake{'s' if count > 1 else ''}:"
@@ -241,6 +237,16 @@ class Checker:
 
     def problem(self, path: KeyPath, text: str) -> None:
         self.problems.append(f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
+
+    def checked(self) -> Recipe:
+        """Build the recipe, and look at what only fits or does not fit together."""
+        recipe = self.recipe()
+        # Of a recipe that is right so far: these look at options together, and take their types for granted.
+        if not self.problems:
+            # The options of several models may stand in one place.
+            for keys, wrong in dict.fromkeys(evaluation_problems(recipe)):
+                self.problem(keys, wrong)
+        return recipe
 
     def recipe(self) -> Recipe:
         data = self.marked.data
@@ -398,6 +404,8 @@ class Checker:
         methods = {}
         for name, entry in self.mapping(("methods",), value).items():
             path, before = ("methods", str(name)), len(self.problems)
+            if name in JUDGED:
+                self.problem(path, f"{name} is what reports call a model in its role; give the method another name")
             data = self.mapping(path, entry)
             self.keys(path, data, [option.name for option in dataclasses.fields(Method)])
             supervisor, loss = data.get("supervisor"), data.get("loss")

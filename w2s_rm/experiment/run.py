@@ -154,7 +154,8 @@ def alike_lines(stage: Stage) -> list[str]:
     """
     counts = StageFolder(stage.folder).manifest()["counts"]
     alike = counts.get("candidates_alike", 0)
-    if not alike:
+    # What works on features has the counts of the stage that read them, which said it, and of more examples.
+    if not alike or not stage.loads_model:
         return []
     limit = stage.config().get("max_length")
     at = f" at max_length {limit}" if limit is not None else ""

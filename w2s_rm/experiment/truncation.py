@@ -76,17 +76,22 @@ def _writing(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
     """Prompts as policies read them."""
     configs = [stage.config() for stage in plan.stages if isinstance(stage, Policy)]
     asked = [example for example in examples if example.prompt]
-    for path, revision in dict.fromkeys(
-        (str(config["model_name_or_path"]), str(config["model"].get("model_revision", "main"))) for config in configs
+    for path, revision, remote in dict.fromkeys(
+        (
+            str(config["model_name_or_path"]),
+            str(config["model"].get("model_revision", "main")),
+            bool(config["train"].get("trust_remote_code", False)),
+        )
+        for config in configs
     ):
-        yield "policy", path, revision, functools.partial(_render_prompts, path, revision, asked)
+        yield "policy", path, revision, functools.partial(_render_prompts, path, revision, remote, asked)
 
 
-def _render_prompts(path: str, revision: str, examples: Sequence[Example]) -> None:
+def _render_prompts(path: str, revision: str, remote: bool, examples: Sequence[Example]) -> None:
     from w2s_rm.heads.encoding import encode_prompts
     from w2s_rm.training.modeling import load_tokenizer
 
-    tokenizer = load_tokenizer(path, revision=revision)
+    tokenizer = load_tokenizer(path, revision=revision, trust_remote_code=remote)
     counts = [len(example.candidates) for example in examples]
     kwargs = [example.template_kwargs for example in examples]
     encode_prompts(tokenizer, [example.prompt for example in examples], counts, None, kwargs)

@@ -33,8 +33,8 @@ class Ppo:
             optimisation ([`Optimisation`]): Policy, prompts and reward.
 
         Raises:
-            ConfigError: trl has no PPO, the prompts are conversations, policy and reward model have different
-                vocabularies, or the reward model reads more than a row's last token.
+            ConfigError: trl has no PPO, policy and reward model have different vocabularies, or the reward model reads
+                more than a row's last token.
         """
         check_available()
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer

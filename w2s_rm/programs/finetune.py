@@ -90,7 +90,8 @@ def _load(config: Mapping[str, Any], args: SFTConfig) -> tuple[Any, Any]:
     model_args = ModelConfig(**{**_options(ModelConfig, config), "model_name_or_path": path})
     # Not the type that was saved, which transformers takes by default: all weights are trained, and in 16 bits they
     # take no small steps.
-    settings = {"revision": model_args.model_revision, "dtype": model_args.dtype or "float32"}
+    settings: dict[str, Any] = {"revision": model_args.model_revision, "dtype": model_args.dtype or "float32"}
+    settings["trust_remote_code"] = args.trust_remote_code
     if model_args.attn_implementation is not None:
         settings["attn_implementation"] = model_args.attn_implementation
     settings |= dict(config.get("model_init_kwargs") or {})
@@ -99,7 +100,8 @@ def _load(config: Mapping[str, Any], args: SFTConfig) -> tuple[Any, Any]:
             model = AutoModelForCausalLM.from_pretrained(path, use_safetensors=True, **settings)
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(f"generative: no language model loads from {path!r}: {error}") from error
-    tokenizer: Any = load_tokenizer(path, revision=model_args.model_revision)
+    remote = args.trust_remote_code
+    tokenizer: Any = load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=remote)
     if config.get("chat_template_path"):
         tokenizer.chat_template = Path(config["chat_template_path"]).read_text(encoding="utf-8")
     return model, tokenizer

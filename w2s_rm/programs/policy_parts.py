@@ -42,13 +42,16 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
     path = config["model_name_or_path"]
     model_args = ModelConfig(**{**config["model"], "model_name_or_path": path})
     check_quantization(model_args)
+    # TRL has it among the options of training.
+    remote = bool(config["train"].get("trust_remote_code", False))
     settings = {
         "revision": model_args.model_revision,
         "dtype": model_args.dtype,
         "attn_implementation": model_args.attn_implementation,
         "quantization_config": get_quantization_config(model_args),
+        "trust_remote_code": remote,
     }
-    tokenizer = load_tokenizer(path, revision=model_args.model_revision)
+    tokenizer = load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=remote)
     # What is written goes on at the end of a row.
     tokenizer.padding_side = "left"
     loading = {name: value for name, value in settings.items() if value is not None}

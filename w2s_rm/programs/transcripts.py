@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,14 @@ from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.data.transcripts import Argument, record, request, sides, with_transcript
 from w2s_rm.errors import DataError
 from w2s_rm.files import write_text
-from w2s_rm.programs.launched import held, quiet_progress, quiet_warnings, read_config, refuse_finished
+from w2s_rm.programs.launched import (
+    held,
+    quiet_progress,
+    quiet_warnings,
+    read_config,
+    refuse_finished,
+    shows_progress,
+)
 from w2s_rm.types import Example, content_hash
 
 # Hidden, so that no manifest vouches for it.
@@ -36,7 +42,7 @@ def transcripts(argv: Sequence[str]) -> None:
     """
     config, output = read_config(argv)
     quiet_warnings()
-    if not sys.stderr.isatty():
+    if not shows_progress():
         quiet_progress()
     with held(output) as folder:
         refuse_finished(folder)
@@ -50,6 +56,7 @@ def transcripts(argv: Sequence[str]) -> None:
         said = argue(examples, config, write)
         n_empty = sum(not argument.text.strip() for argument in said)
         if n_empty == len(said):
+            # A model's: of an endpoint that writes nothing the first such answer is an error.
             raise DataError(f"{config['model_name_or_path']} writes nothing where it should argue; change `ask`")
         of_example: dict[str, list[Argument]] = defaultdict(list)
         for argument in said:

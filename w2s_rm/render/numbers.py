@@ -19,7 +19,7 @@ def percent_interval(value: float | None, low: float | None, high: float | None)
 
 def points_interval(value: float | None, low: float | None, high: float | None) -> str:
     """A difference of shares in a sentence, with its interval and true minus signs."""
-    texts = (percent(number).replace("-", "−") for number in (value, low, high))
+    texts = ("–" if number is None else points(number) for number in (value, low, high))
     return "{} points with a 95 % interval from {} to {}".format(*texts)
 
 

@@ -141,7 +141,9 @@ def find_uses(folder: Path, runs: Path) -> tuple[Use, ...]:
         for stage in stages:
             # By name, which holds the hash: `runs/` may have been moved since it was planned.
             if stage["stage"] in WITH_CARDS and Path(stage["folder"]).name == folder.name:
-                uses.append(_use(plan.parent, stage, stages, was_stopped(_read_yaml(folder / "config.yaml"))))
+                # Of a model that was chosen, the training that was.
+                stopped = was_stopped(_trained_with(folder, StageFolder(folder).manifest()["counts"]))
+                uses.append(_use(plan.parent, stage, stages, stopped))
     return tuple(uses)
 
 

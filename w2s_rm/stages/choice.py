@@ -59,7 +59,8 @@ class Choice(Stage):
     def config(self) -> dict[str, Any]:
         """The config, options on their own as in that of a training."""
         config = super().config()
-        return {**config, **config.pop("options", {})}
+        options = config.pop("options", {})
+        return {**config, **options}
 
     @property
     def model(self) -> Model:

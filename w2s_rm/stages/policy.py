@@ -53,7 +53,9 @@ class Policy(Stage):
         """What the result depends on. The task is that of the examples; what is sampled depends on the batches, too."""
         content = {name: value for name, value in super().content().items() if name != "task"}
         batches = ("per_device_train_batch_size", "gradient_accumulation_steps")
-        return {**content, "train": computing(self.train, keep=batches)}
+        # A step has the examples of all processes.
+        processes = {} if self.launch.processes == 1 else {"processes": self.launch.processes}
+        return {**content, "train": computing(self.train, keep=batches), **processes}
 
     @classmethod
     def run(cls, argv: Sequence[str]) -> None:

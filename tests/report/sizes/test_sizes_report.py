@@ -16,6 +16,7 @@ from w2s_rm.report import collect, write_report
 from w2s_rm.report.hypotheses import Results
 from w2s_rm.report.sizes import collect_sizes
 from w2s_rm.report.sizes.plot import _figure
+from w2s_rm.report.sizes.rows import by_grid
 from w2s_rm.report.sizes.table import _pairs
 
 MakeRun = Callable[..., Path]
@@ -121,3 +122,15 @@ def test_nothing_is_said_of_runs_without_sizes_or_ceilings(
 def test_nothing_is_said_of_two_sizes_or_of_runs_that_differ_in_something_else(grid: list[Path]) -> None:
     assert rows_of([run for run in grid if "8192" not in run.name]) == []
     assert rows_of([*grid, grid[0]]) == []
+
+
+def test_grids_of_other_seeds_on_one_task_stay_apart(
+    make_run: MakeRun, answers: Callable[..., list[float]], grid: list[Path], tmp_path: Path
+) -> None:
+    def once(name: str, **given: Any) -> Path:
+        first = {part: given[part][:1] for part in ("weak", "ceiling")}
+        return make_run(name, **{**given, **first, "students": {"naive": [answers(65)]}, "root": tmp_path / "one"})
+
+    others = [run_of(once, answers, *pair) for pair in combinations_with_replacement(ALONE, 2)]
+    rows = rows_of([*grid, *others])
+    assert [len(group) for group in by_grid(rows)] == [9, 9]

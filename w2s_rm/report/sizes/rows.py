@@ -105,10 +105,10 @@ class SizeRow:
 
 
 def by_grid(rows: Sequence[SizeRow]) -> list[list[SizeRow]]:
-    """Group rows by grid and method, in their order.
+    """Group rows by grid and method, in their order; grids on one task may differ in their seeds.
 
     Args:
         rows (`Sequence[SizeRow]`): Rows of any number of grids.
     """
-    keys = dict.fromkeys((row.setting, row.task, row.method) for row in rows)
-    return [[row for row in rows if (row.setting, row.task, row.method) == key] for key in keys]
+    keys = dict.fromkeys((row.setting, row.task, row.method, row.seeds) for row in rows)
+    return [[row for row in rows if (row.setting, row.task, row.method, row.seeds) == key] for key in keys]
