@@ -44,7 +44,7 @@ EVALUATIONS = {"evaluate weak", "evaluate student naive", "evaluate student logc
 STUDENTS = {"student naive", "student logconf", "evaluate student naive", "evaluate student logconf"}
 CEILING = {"ceiling", "evaluate ceiling"}
 WEAK = {"weak", "relabel", "evaluate weak"}
-ON_CPUS = ["env", "ACCELERATE_USE_CPU=true"]
+ON_CPUS = ["env", "W2S_RM_ON_CPUS=true"]
 EVERYTHING = {"prepare"} | WEAK | STUDENTS | CEILING
 
 

@@ -96,9 +96,9 @@ def test_a_launch_for_cpus_takes_no_gpu(
     monkeypatch.setattr("torch.accelerator.is_available", lambda: gpus)
     monkeypatch.delenv("DS_ACCELERATOR", raising=False)
     if launched_for_cpus is None:
-        monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+        monkeypatch.delenv("W2S_RM_ON_CPUS", raising=False)
     else:
-        monkeypatch.setenv("ACCELERATE_USE_CPU", launched_for_cpus)
+        monkeypatch.setenv("W2S_RM_ON_CPUS", launched_for_cpus)
     assert machine_defaults({}) == expected
     # Which device DeepSpeed computes on.
     assert os.environ.get("DS_ACCELERATOR") == ("cpu" if expected else None)

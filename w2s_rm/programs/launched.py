@@ -17,6 +17,7 @@ from w2s_rm import catalog
 from w2s_rm.errors import EXIT_USER_ERROR, ConfigError, W2SError, system_problem, unwritten
 from w2s_rm.files import parse_yaml, write_yaml
 from w2s_rm.runs.folder import StageFolder, lock
+from w2s_rm.runs.launch import ON_CPUS_VARIABLE
 from w2s_rm.runs.processes import WATCHED_VARIABLE
 from w2s_rm.runs.progress import Report, Reporter, told_end
 
@@ -251,7 +252,7 @@ def machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
 
     lock_builds()
     # Set by `Launch.command`, since `accelerate launch` tells processes of DeepSpeed nothing of a config's `use_cpu`.
-    on_cpus = parse_flag_from_env("ACCELERATE_USE_CPU")
+    on_cpus = parse_flag_from_env(ON_CPUS_VARIABLE)
     if torch.accelerator.is_available() and not on_cpus:
         return {}
     os.environ.setdefault("DS_ACCELERATOR", "cpu")

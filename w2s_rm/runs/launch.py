@@ -15,6 +15,9 @@ from w2s_rm import bundled
 from w2s_rm.errors import ConfigError
 from w2s_rm.files import parse_yaml
 
+ON_CPUS_VARIABLE = "W2S_RM_ON_CPUS"
+"""Set in the environment of a launch that is for CPUs."""
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -42,9 +45,10 @@ class Launch:
             return [sys.executable]
         # As a module and not as the script `accelerate`, which on the user's path may belong to another Python.
         launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(self.accelerate_config)]
-        # It tells the processes of DeepSpeed nothing of `use_cpu`: on a machine with GPUs they would take these.
+        # It tells the processes of DeepSpeed nothing of `use_cpu`: on a machine with GPUs they would take these. Not by
+        # `ACCELERATE_USE_CPU`, with which `AcceleratorState` leaves DeepSpeed aside.
         on_cpus = uses_cpus(read_accelerate_config(self.accelerate_config))
-        return [*(("env", "ACCELERATE_USE_CPU=true") if on_cpus else ()), *launch]
+        return [*(("env", f"{ON_CPUS_VARIABLE}=true") if on_cpus else ()), *launch]
 
 
 def uses_cpus(config: Mapping[str, Any]) -> bool:
