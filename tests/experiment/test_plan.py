@@ -263,7 +263,7 @@ def test_commands(recipe_file: Path) -> None:
 
 
 def test_a_launch_for_cpus_says_so_to_its_processes(recipe_file: Path) -> None:
-    """`accelerate launch` tells those of DeepSpeed nothing of `use_cpu`: where there are GPUs they would take them."""
+    """`accelerate launch` tells several processes nothing of `use_cpu`: where there are GPUs they would take them."""
     for name in ("cpu_ddp", "cpu_zero2", "cpu_zero3", "ddp", "zero2", "zero3", "zero3_offload"):
         command = Launch(find_accelerate_config(name)).command()
         assert (command[: len(ON_CPUS)] == ON_CPUS) == name.startswith("cpu_"), name

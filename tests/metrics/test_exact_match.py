@@ -6,6 +6,12 @@ from w2s_rm.errors import DataError
 from w2s_rm.metrics.exact_match import exact_matches, no_candidate_share
 
 
+def test_gold_that_is_no_candidate_is_refused() -> None:
+    """Else what wrote none of the candidates would be right."""
+    with pytest.raises(DataError, match="has a gold label that is not one of its candidates"):
+        exact_matches([-1], [-1])
+
+
 def test_by_hand() -> None:
     greedy, gold = [2, 0, -1, 1, -1], [2, 1, 0, 1, 3]
     assert exact_matches(greedy, gold).tolist() == [1, 0, 0, 1, 0]

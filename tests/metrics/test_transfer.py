@@ -56,6 +56,8 @@ def test_the_interval_stays_a_difference_of_accuracies() -> None:
     """Sizes as unequal as these stretch it beyond 1, for gains that are all as large as they can be."""
     found = mean_gain([np.ones((1, 4)), np.ones((1, 400))], [np.zeros((1, 4)), np.zeros((1, 400))])
     assert found.value == pytest.approx(1.0) and -1.0 <= found.low <= found.value and found.high == 1.0
+    lost = mean_gain([np.zeros((1, 4)), np.zeros((1, 400))], [np.ones((1, 4)), np.ones((1, 400))])
+    assert (lost.low, lost.high) == pytest.approx((-1.0, -found.low))
 
 
 def test_other_tasks_are_refused() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from safetensors.torch import load_file
 from training_helpers import COMMON
 from transformers import TrainerCallback
 
-import w2s_rm
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
 from w2s_rm.data.curves import CURVE_FILE, CurvePart, read_curve, write_curve
 from w2s_rm.data.examples import read_examples, write_examples
@@ -29,6 +27,7 @@ from w2s_rm.programs.evaluate import evaluate
 from w2s_rm.programs.keeping import Keeper
 from w2s_rm.programs.train import train
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.train import Train
 from w2s_rm.types import Example
@@ -317,8 +316,7 @@ def test_two_processes_score_and_keep_alike(
     (tmp_path / "orders").mkdir()
     for number, order in enumerate([*orders, {}]):
         (tmp_path / "orders" / f"{number}.json").write_text(json.dumps(order), encoding="utf-8")
-    config = Path(w2s_rm.__file__).parents[1] / "deepspeed_configs" / f"{engine}.yaml"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    launch = Launch(find_accelerate_config(engine)).command()
     subprocess.run([*launch, "-m", "w2s_rm.programs.in_turn", str(tmp_path / "orders")], check=True)
     plain, folder = tmp_path / "plain", tmp_path / "evaluated"
     logged = [[line["loss"], line["grad_norm"]] for line in lines(plain) if "loss" in line]

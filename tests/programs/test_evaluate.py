@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from w2s_rm.data.examples import write_examples
 from w2s_rm.data.label_files import WeakLabel, write_labels
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import DataError, NonFiniteError
+from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.types import Example
 
@@ -166,8 +166,7 @@ def test_two_processes_write_the_same_file(
     Evaluate.run(one)
     two = scoring_stage("evaluate", model, examples, "two", **options)
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
-    config = Path(__file__).parents[2] / "deepspeed_configs" / f"{launcher}.yaml"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    launch = Launch(find_accelerate_config(launcher)).command()
     done = subprocess.run([*launch, str(tmp_path / "script.py"), *two], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from w2s_rm.errors import ConfigError, NonFiniteError
 from w2s_rm.heads.pooled import PooledConfig, PooledForSequenceClassification
 from w2s_rm.programs import policy_parts
 from w2s_rm.programs.policy import policy
+from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.tasks.world_preference import WorldPreference
 from w2s_rm.training.language_model import pretrain
 from w2s_rm.training.pretraining import Pretraining
@@ -266,10 +266,8 @@ def test_two_processes_share_the_work(stage: Callable[..., Path], models: dict[s
     one = stage("rloo")
     config = yaml.safe_load((one.parent / "out.yaml").read_text())
     (one.parent / "two.yaml").write_text(yaml.safe_dump({**config, "train": {**config["train"], "max_steps": 2}}))
-    launch = [sys.executable, "-m", "accelerate.commands.launch"]
-    accelerate_config = Path(__file__).parents[2] / "deepspeed_configs" / "cpu_zero2.yaml"
     own = ["--config", str(one.parent / "two.yaml"), "--output_dir", str(one.parent / "two")]
-    command = [*launch, "--config_file", str(accelerate_config), "-m", "w2s_rm.stages.policy", *own]
+    command = [*Launch(find_accelerate_config("cpu_zero2")).command(), "-m", "w2s_rm.stages.policy", *own]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
     two = one.parent / "two"

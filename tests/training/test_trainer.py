@@ -529,6 +529,12 @@ def test_a_given_tokenizer_and_the_class_names_are_used(
     assert trainer.exchangeable is False
 
 
+def test_several_evaluation_sets_are_refused(tiny_model: Callable[..., str], tmp_path: Path) -> None:
+    data = datasets.Dataset.from_list(questions(4))
+    with pytest.raises(ConfigError, match="eval_dataset: give one dataset"):
+        W2STrainer(tiny_model(), W2SRewardConfig(str(tmp_path), **COMMON), data, eval_dataset={"a": data})
+
+
 @pytest.mark.parametrize("architecture", ["gpt2", "bert"])
 def test_rows_longer_than_the_learned_positions_are_refused(
     architecture: str, tiny_model: Callable[..., str], pairs: Callable[..., Any], tmp_path: Path

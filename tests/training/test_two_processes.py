@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch.utils import cpp_extension
+
+from w2s_rm.runs.launch import Launch
 
 pytestmark = pytest.mark.slow
 
@@ -131,9 +134,20 @@ class Runs:
         return results
 
 
-def launched(engine: str) -> list[str]:
-    config = Path(__file__).parents[2] / "deepspeed_configs" / f"{engine}.yaml"
-    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+def launched(engine: str, folder: Path | None = None) -> list[str]:
+    """The command that launches on two CPU processes; `cpu_zero3_offload` is made in a folder, of what is shipped."""
+    shipped = Path(__file__).parents[2] / "deepspeed_configs"
+    config = shipped / f"{engine}.yaml"
+    if engine == "cpu_zero3_offload":
+        assert folder is not None
+        of_gpus, of_cpus = (
+            yaml.safe_load((shipped / f"{name}.yaml").read_text()) for name in ("zero3_offload", "cpu_zero3")
+        )
+        config = folder / f"{engine}.yaml"
+        config.write_text(
+            yaml.safe_dump({**of_cpus, "deepspeed_config": of_gpus["deepspeed_config"]}), encoding="utf-8"
+        )
+    return Launch(config).command()
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +194,13 @@ def test_trajectory_is_the_same_on_two_processes(runs: Runs, alone: dict[str, An
 
 
 # Both engines communicate in every pass, so that ranks with unequal numbers of passes would wait for ever.
-@pytest.mark.parametrize(("engine", "head"), [("cpu_zero2", "reward"), ("cpu_zero3", "classification")])
+@pytest.mark.parametrize(
+    ("engine", "head"), [("cpu_zero2", "reward"), ("cpu_zero3", "classification"), ("cpu_zero3_offload", "lm")]
+)
 def test_passes_of_a_budget_add_up_under_zero(runs: Runs, alone: dict[str, Any], engine: str, head: str) -> None:
     # What a launch leaves that was killed while DeepSpeed built its operation.
     Path(cpp_extension._get_build_directory("deepspeed_shm_comm", False), "lock").touch()
-    two = runs(engine, launched(engine), [head], [LOG_CONFIDENCE], [[8, 2, BUDGET]])
+    two = runs(engine, launched(engine, runs.folder), [head], [LOG_CONFIDENCE], [[8, 2, BUDGET]])
     check(two, alone, {f"{head} log_confidence 2x8x2 {BUDGET}"})
 
 

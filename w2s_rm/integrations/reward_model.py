@@ -176,7 +176,7 @@ def _check_pad_token(path: str, model: PreTrainedModel, tokenizer: PreTrainedTok
         mismatch = "no pad token" if ours is None and its is None else mismatch
         raise ConfigError(
             f"reward model {path!r}: {mismatch}; set tokenizer.pad_token (to what training padded with) and "
-            "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
+            "model.config.get_text_config().pad_token_id = tokenizer.pad_token_id, and save both"
         )
 
 

@@ -30,12 +30,14 @@ def exact_matches(greedy: Sequence[int], gold: Sequence[int | None], ids: Sequen
         `ndarray` of shape `(B,)`: 0 or 1.
 
     Raises:
-        DataError: Empty input, unequal lengths, missing gold, or an index below -1.
+        DataError: Empty input, unequal lengths, missing gold or one below 0, or an index below -1.
     """
     if len(greedy) != len(gold):
         raise DataError(f"{len(greedy)} greedy answers but {len(gold)} gold labels; give one label for each answer")
     refuse(np.array([index is None for index in gold]), "has no gold label; exact match needs ground truth", ids)
-    return (_indices(greedy, ids) == np.array(gold, dtype=np.int64)).astype(np.float64)
+    gold_B = np.array(gold, dtype=np.int64)
+    refuse(gold_B < 0, "has a gold label that is not one of its candidates", ids)
+    return (_indices(greedy, ids) == gold_B).astype(np.float64)
 
 
 def no_candidate_share(greedy: Sequence[int], ids: Sequence[str] | None = None) -> float:

@@ -251,7 +251,7 @@ def machine_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     from w2s_rm.training.extension_builds import lock_builds
 
     lock_builds()
-    # Set by `Launch.command`, since `accelerate launch` tells processes of DeepSpeed nothing of a config's `use_cpu`.
+    # Set by `Launch.command`, since `accelerate launch` tells several processes nothing of a config's `use_cpu`.
     on_cpus = parse_flag_from_env(ON_CPUS_VARIABLE)
     if torch.accelerator.is_available() and not on_cpus:
         return {}

@@ -42,13 +42,15 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
     path = config["model_name_or_path"]
     model_args = ModelConfig(**{**config["model"], "model_name_or_path": path})
     check_quantization(model_args)
-    # TRL has it among the options of training.
+    quantization = get_quantization_config(model_args)
+    # TRL has it among the options of training, but for PPO.
     remote = bool(config["train"].get("trust_remote_code", False))
     settings = {
         "revision": model_args.model_revision,
         "dtype": model_args.dtype,
         "attn_implementation": model_args.attn_implementation,
-        "quantization_config": get_quantization_config(model_args),
+        "quantization_config": quantization,
+        "device_map": {"": PartialState().device} if quantization is not None else None,
         "trust_remote_code": remote,
     }
     tokenizer = load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=remote)

@@ -25,8 +25,10 @@ def grid_blocks(rows: Sequence[ReportRow]) -> list[Block]:
         `list[Block]`: Empty where no task and method has both several weak and several strong models.
     """
     tables = []
-    for setting, task, method in dict.fromkeys((row.setting, row.task, row.method) for row in rows):
-        group = [row for row in rows if (row.setting, row.task, row.method) == (setting, task, method)]
+    # Grids on one task may differ in their seeds.
+    for key in dict.fromkeys((row.setting, row.task, row.method, row.seeds) for row in rows):
+        group = [row for row in rows if (row.setting, row.task, row.method, row.seeds) == key]
+        _, task, method, _ = key
         cells = {(supervisor_name(row), row.strong_model): row for row in group}
         sizes = [len({pair[side] for pair in cells}) for side in (0, 1)]
         # Runs that differ in something else as well are no grid: which of them a cell shows would be chance.

@@ -45,7 +45,7 @@ class Launch:
             return [sys.executable]
         # As a module and not as the script `accelerate`, which on the user's path may belong to another Python.
         launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(self.accelerate_config)]
-        # It tells the processes of DeepSpeed nothing of `use_cpu`: on a machine with GPUs they would take these. Not by
+        # It tells several processes nothing of `use_cpu`: on a machine with GPUs they would take these. Not by
         # `ACCELERATE_USE_CPU`, with which `AcceleratorState` leaves DeepSpeed aside.
         on_cpus = uses_cpus(read_accelerate_config(self.accelerate_config))
         return [*(("env", f"{ON_CPUS_VARIABLE}=true") if on_cpus else ()), *launch]

@@ -32,7 +32,7 @@ class Sst2(LabelTask):
         """Read the rows that are no phrase of another; counts and logs how many are.
 
         Raises:
-            DataError: Unreadable, or a column is missing.
+            DataError: Unreadable, or all rows are left out.
         """
         read = list(self.all_rows())
         phrases = _phrases({_words(row) for row in read})

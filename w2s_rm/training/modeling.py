@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.integrations import is_deepspeed_zero3_enabled
@@ -115,7 +114,7 @@ def load_model(
         "trust_remote_code": args.trust_remote_code,
         "quantization_config": quantization,
         # bitsandbytes quantises on the device, so each process loads onto its own.
-        "device_map": {"": PartialState().device} if quantization is not None else None,
+        "device_map": {"": args.device} if quantization is not None else None,
         **(args.model_init_kwargs or {}),  # type: ignore[dict-item]
     }
     path, kind = str(model_args.model_name_or_path), HEADS[head].kind

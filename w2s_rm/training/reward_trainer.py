@@ -18,9 +18,10 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from w2s_rm.heads import HEADS
 from w2s_rm.heads.collation import PaddedCollator
-from w2s_rm.heads.scores import keep_in_float32
+from w2s_rm.heads.scores import keep_in_float32, set_padding
 from w2s_rm.training.config import W2SRewardConfig, build_loss, refuse_mass
 from w2s_rm.training.facts import ScoringFacts, write_facts
+from w2s_rm.training.layout_probe import without_adapter
 from w2s_rm.training.mixin import ENCODED_COLUMNS, WeakToStrongMixin, agreement, candidate_accuracy
 from w2s_rm.training.preference_rows import TOKEN_COLUMNS, encode_preferences, kind_of_first, refuse_cells
 from w2s_rm.types import LossOutput
@@ -90,7 +91,8 @@ class W2SRewardTrainer(WeakToStrongMixin, RewardTrainer):
         arguments = (data_collator, train_dataset, eval_dataset, processing_class, compute_metrics, *others)
         # The options above are refused before this loads a model, and it calls our `_prepare_dataset`.
         super().__init__(model, args, *arguments, **kwargs)
-        # After TRL's constructor, which may put an adapter around the model.
+        # After TRL's constructor, which may put an adapter around the model, and tells its own configuration alone.
+        set_padding(without_adapter(self.model), int(self.processing_class.pad_token_id))
         keep_in_float32(self.head.output_layers(self.model))
         if isinstance(data_collator, DataCollatorForPreference):
             # Its rows are those of the padded layout, to which TRL's collator would add no labels.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -92,6 +93,8 @@ class W2STrainer(WeakToStrongMixin, Trainer):
         set_seed(args.seed)
         # Before the model is loaded, which may take minutes.
         for dataset in (train_dataset, eval_dataset):
+            if isinstance(dataset, Mapping):
+                raise ConfigError("eval_dataset: give one dataset; W2SRewardTrainer alone takes several by name")
             check_columns(dataset)
         self._classes = first_classes(eval_dataset if train_dataset is None else train_dataset)
         if isinstance(model, str):

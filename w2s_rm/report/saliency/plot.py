@@ -45,7 +45,7 @@ def _figure(rows: Sequence[SaliencyRow]) -> Figure:
         own = [row for row in ordered if (row.weak_model, row.task, row.method) == key]
         # The supervisor, and of task and method what tells one line from another.
         name = " ".join(
-            str(word or "labels of a file")
+            str(word or "labels from a file")
             for part, word in enumerate(key)
             if len({line[part] for line in lines}) > 1 or not part
         )
