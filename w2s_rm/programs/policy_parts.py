@@ -34,7 +34,8 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
     """Load the starting policy, its tokenizer, and the adapter that the recipe asks for.
 
     Args:
-        config (`Mapping[str, Any]`): The stage config; its `model` are fields of TRL's `ModelConfig`.
+        config (`Mapping[str, Any]`): The stage config; its `model` are fields of TRL's `ModelConfig`, its `train`, where
+            it has any, may say `trust_remote_code`.
 
     Raises:
         ConfigError: Nothing loads from the path.
@@ -44,7 +45,7 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
     check_quantization(model_args)
     quantization = get_quantization_config(model_args)
     # TRL has it among the options of training, but for PPO.
-    remote = bool(config["train"].get("trust_remote_code", False))
+    remote = bool(config.get("train", {}).get("trust_remote_code", False))
     settings = {
         "revision": model_args.model_revision,
         "dtype": model_args.dtype,
