@@ -34,8 +34,8 @@ def load_policy(config: Mapping[str, Any]) -> tuple[PreTrainedModel, Any, Any]:
     """Load the starting policy, its tokenizer, and the adapter that the recipe asks for.
 
     Args:
-        config (`Mapping[str, Any]`): The stage config; its `model` are fields of TRL's `ModelConfig`, its `train`, where
-            it has any, may say `trust_remote_code`.
+        config (`Mapping[str, Any]`): The stage config; its `model` are fields of TRL's `ModelConfig`, its `train` may
+            say `trust_remote_code`.
 
     Raises:
         ConfigError: Nothing loads from the path.
