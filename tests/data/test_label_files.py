@@ -174,6 +174,13 @@ def test_of_judgements_the_last_of_each_labeller_counts(tmp_path):
     }
 
 
+def test_a_first_judgement_without_its_labeller_makes_no_plain_labels_of_the_others(tmp_path):
+    first = {name: value for name, value in judged("anna", "1", ["a", "b"], [1.0, 0.0]).items() if name != "labeller"}
+    rows = [first, judged("ben", "1", ["a", "b"], [0.0, 1.0])]
+    with pytest.raises(DataError, match="a.jsonl:1: labeller"):
+        read_labels(write_jsonl(tmp_path / "a.jsonl", rows))
+
+
 def test_judgements_that_cannot_be_read_are_named(tmp_path):
     rows = [judged("anna", "1", ["a", "b"], [1.0, 0.0]), judged("ben", "1", ["a", "c"], [1.0, 0.0])]
     with pytest.raises(DataError, match="id '1': anna and ben judged different candidates"):

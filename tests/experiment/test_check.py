@@ -14,7 +14,7 @@ from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.experiment.run import alike_lines, run_plan
 from w2s_rm.experiment.truncation import rendering_problems
 from w2s_rm.runs.folder import StageFolder, lock
-from w2s_rm.stages import Examples, Model
+from w2s_rm.stages import Examples, Features, Model
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.types import Example
 
@@ -115,6 +115,14 @@ def test_a_run_says_what_is_alike(tmp_path):
     with lock(other.folder):
         StageFolder(other.folder).finish(stage="evaluate", counts={"examples": 8, "candidates_alike": 0}, config={})
     assert alike_lines(other) == []
+    # Counted by the stage that read them, of the whole split: 30 of 8 examples.
+    read = Features("f", "f")
+    by_features = Evaluate(runs=tmp_path, examples=Examples("e", "e"), features=read)
+    with lock(by_features.folder):
+        StageFolder(by_features.folder).finish(
+            stage="evaluate", counts={"examples": 8, "candidates_alike": 30}, config={}
+        )
+    assert not by_features.loads_model and alike_lines(by_features) == []
 
 
 def test_a_method_with_a_max_length_of_its_own(recipe, tmp_path):

@@ -119,6 +119,31 @@ def test_every_trainer_leaves_a_policy_and_what_it_is_worth(
     assert not list(folder.glob("trainer/checkpoint-*")) and not list(folder.rglob("training_args.bin"))
 
 
+CODE = """
+import pathlib
+from transformers import LlamaForCausalLM
+(pathlib.Path({marker!r})).touch()
+class Custom(LlamaForCausalLM):
+    pass
+"""
+
+
+def test_code_that_comes_with_a_policy_runs_only_when_asked(
+    models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "cache"))
+    marker, folder = tmp_path / "ran", tmp_path / "custom_policy"
+    AutoModelForCausalLM.from_pretrained(models["policy"]).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(models["policy"]).save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "auto_map": {"AutoModelForCausalLM": "code.Custom"}}))
+    (folder / "code.py").write_text(CODE.format(marker=str(marker)))
+    asked = {"model_name_or_path": str(folder), "model": {}}
+    assert type(policy_parts.load_policy(asked)[0]).__name__ == "LlamaForCausalLM" and not marker.exists()
+    trusted = {**asked, "train": {"trust_remote_code": True}}
+    assert type(policy_parts.load_policy(trusted)[0]).__name__ == "Custom" and marker.exists()
+
+
 def test_the_saved_policy_is_the_one_that_was_judged(stage: Callable[..., Path], models: dict[str, str]) -> None:
     folder = stage("rloo")
     # A generator draws otherwise on a GPU, and there is where a policy is judged if the machine has one.

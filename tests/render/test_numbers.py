@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from w2s_rm.render.numbers import duration, rate, size
+from w2s_rm.render.numbers import duration, points_interval, rate, size
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,8 @@ def test_size(count: float, text: str) -> None:
 
 def test_rate() -> None:
     assert [rate(value) for value in (0.01234, 5, 56.78, 1234.5)] == ["0.0123", "5", "56.8", "1,234"]
+
+
+def test_points_in_a_sentence() -> None:
+    assert points_interval(0.05, -0.0001, None) == "5.0 points with a 95 % interval from 0.0 to –"
+    assert points_interval(-0.05, -0.1, 0.0) == "−5.0 points with a 95 % interval from −10.0 to 0.0"

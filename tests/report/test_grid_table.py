@@ -1,5 +1,6 @@
 """Runs over several weak and strong models as matrices, and only these."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def test_a_triangle(make_run: MakeRun, answers: Answers) -> None:
         "world_preference, logconf: PGR",
     ]
     assert Heading("Weak model by strong model", 2) in blocks(rows(make_run, answers, pairs))
+
+
+def test_grids_of_other_seeds_on_one_task_have_tables_of_their_own(make_run: MakeRun, answers: Answers) -> None:
+    found = rows(make_run, answers, [(50, 70), (50, 90), (60, 70), (60, 90)])
+    again = [dataclasses.replace(row, seeds=(7,)) for row in found]
+    assert len(tables(found)) == 4 and len(tables([*found, *again])) == 8
 
 
 def test_a_pgr_that_is_not_reliable_says_so(make_run: MakeRun, answers: Answers) -> None:

@@ -15,8 +15,8 @@ import yaml
 
 from w2s_rm.data.predictions import write_predictions
 from w2s_rm.errors import DataError
-from w2s_rm.files import write_text
-from w2s_rm.report.card_facts import gather
+from w2s_rm.files import write_signed, write_text
+from w2s_rm.report.card_facts import find_uses, gather
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages import Examples, Labels, Model, Scores, Stage
 from w2s_rm.stages.choice import Choice
@@ -38,7 +38,7 @@ def add_trial(runs: Path, number: int, **options: Any) -> Path:
     config |= {"examples": str(runs / "stages" / "prepare-0" / "examples" / "relabel.parquet")}
     config |= {"model_name_or_path": "base/model", "loss": {"name": "cross_entropy"}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    counts = {"examples": 300, "steps": 10 + number}
+    counts = {"examples": 300, "steps": 10 + number, "kept_step": 5}
     StageFolder(folder).seal({"counts": counts})
     return folder
 
@@ -161,6 +161,31 @@ def test_what_was_chosen_lies_there_once_and_under_a_card_of_its_own(
     facts = gather(stage.folder, {"packages": {}, **StageFolder(stage.folder).manifest()})
     assert (facts.config["of"], facts.config["run_name"], facts.config["seed"]) == ("student", "tiny-student", 3)
     assert facts.folder == stage.folder.name
+
+
+def test_its_config_has_options_on_their_own(choice_of: Callable[..., Choice], examples: list[Example]) -> None:
+    """As that of a training, where whoever reads it looks for them."""
+    config = choice_of([margins(examples, 20)], options={"max_length": 64}).config()
+    assert config["max_length"] == 64 and "options" not in config
+
+
+@pytest.mark.parametrize("keep", ["weak_validation", "end"])
+def test_a_card_says_what_was_kept_of_the_training_that_was_chosen(
+    keep: str, examples: list[Example], choice_of: Callable[..., Choice], run_stage: RunStage
+) -> None:
+    stage = choice_of([margins(examples, 20), margins(examples, 30)])
+    taken = Path(stage.trials[1].path).parent
+    config = yaml.safe_load((taken / "config.yaml").read_text(encoding="utf-8"))
+    (taken / "config.yaml").write_text(yaml.safe_dump({**config, "keep": keep}), encoding="utf-8")
+    run_stage(stage)
+    run = stage.root / "run"
+    run.mkdir()
+    planned = {"stage": "choice", "of": "student", "method": "naive", "seed": 3, "folder": str(stage.folder)}
+    write_signed(run / "plan.json", {"stages": [planned]})
+    (run / "recipe.yaml").write_text("name: run\n", encoding="utf-8")
+    (run / "report.json").write_text("[]", encoding="utf-8")
+    (use,) = find_uses(stage.folder, stage.root)
+    assert use.stopped == (keep == "weak_validation")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import datasets
 import pytest
 import torch
 from training_helpers import COMMON, Record, questions
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, Gemma3Config
 from trl import ModelConfig, RewardConfig, RewardTrainer
 
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
@@ -527,6 +527,21 @@ def test_a_given_tokenizer_and_the_class_names_are_used(
     assert trainer.processing_class is tokenizer and trainer.model.config.pad_token_id == tokenizer.eos_token_id
     assert trainer.model.config.id2label == {0: "w3", 1: "w4 w5"}
     assert trainer.exchangeable is False
+
+
+def test_a_reward_model_of_text_and_images_is_told_its_padding(
+    tiny_tokenizer: Callable[..., Any], pairs: Callable[..., Any], tmp_path: Path
+) -> None:
+    """TRL tells its own configuration alone, and the last token is found by that of the text part."""
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    text = {**sizes, "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 80, "pad_token_id": 7}
+    vision = {**sizes, "image_size": 16, "patch_size": 8}
+    config = Gemma3Config(text_config=text, vision_config=vision, num_labels=1, mm_tokens_per_image=4)
+    model, tokenizer = AutoModelForSequenceClassification.from_config(config), tiny_tokenizer()
+    args = W2SRewardConfig(str(tmp_path), **{**COMMON, "layout": "padded"})
+    data = datasets.Dataset.from_list(pairs(4))
+    trainer = W2SRewardTrainer(model=model, args=args, train_dataset=data, processing_class=tokenizer)
+    assert trainer.model.config.get_text_config().pad_token_id == tokenizer.pad_token_id != 7
 
 
 def test_several_evaluation_sets_are_refused(tiny_model: Callable[..., str], tmp_path: Path) -> None:

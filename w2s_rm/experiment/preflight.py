@@ -112,7 +112,7 @@ def _stage_problems(stage: Stage, pretrained: Pretrain | None, own_hardware: boo
     if pretrained is None or pretrained.cached:
         try:
             if policy or args is None:
-                remote = _trusts_code(config, policy)
+                remote = _trusts_code(stage, config)
                 load_tokenizer(path, revision=model_args.model_revision, trust_remote_code=remote)
             else:
                 stage_tokenizer(model_args, args)
@@ -198,9 +198,8 @@ def _optimizer_problems(args: Any, model: Any) -> Iterator[str]:
         yield f"train: optim {getattr(args.optim, 'value', args.optim)}: {error}"
 
 
-def _trusts_code(config: Mapping[str, Any], policy: bool) -> bool:
-    """Whether code that comes with the model may run: an option of training, which stands apart in policies."""
-    return bool((config["train"] if policy else config).get("trust_remote_code", False))
+def _trusts_code(stage: Stage, config: Mapping[str, Any]) -> bool:
+    return stage.trusts_code if isinstance(stage, Policy) else bool(config.get("trust_remote_code", False))
 
 
 def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> tuple[Any, list[str]]:
@@ -216,7 +215,7 @@ def _empty_model(stage: Stage, model_args: Any, pretrained: Pretrain | None) -> 
     auto = AutoModelForCausalLM if head is None else head.auto_class
     init_kwargs = {} if policy else dict(config.get("model_init_kwargs") or {})
     options = {**init_kwargs, **({} if head is None else head.model_options(config.get("classes")))}
-    remote = _trusts_code(config, policy)
+    remote = _trusts_code(stage, config)
     path = str(model_args.model_name_or_path)
     try:
         if pretrained is not None and not pretrained.cached:

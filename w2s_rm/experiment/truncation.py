@@ -74,15 +74,11 @@ def _rewarding(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
 
 def _writing(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
     """Prompts as policies read them."""
-    configs = [stage.config() for stage in plan.stages if isinstance(stage, Policy)]
+    policies = [(stage.config(), stage.trusts_code) for stage in plan.stages if isinstance(stage, Policy)]
     asked = [example for example in examples if example.prompt]
     for path, revision, remote in dict.fromkeys(
-        (
-            str(config["model_name_or_path"]),
-            str(config["model"].get("model_revision", "main")),
-            bool(config["train"].get("trust_remote_code", False)),
-        )
-        for config in configs
+        (str(config["model_name_or_path"]), str(config["model"].get("model_revision", "main")), trusts)
+        for config, trusts in policies
     ):
         yield "policy", path, revision, functools.partial(_render_prompts, path, revision, remote, asked)
 

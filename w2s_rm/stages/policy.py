@@ -49,6 +49,11 @@ class Policy(Stage):
     samples: int
     evaluations: int
 
+    @property
+    def trusts_code(self) -> bool:
+        """Whether code that comes with the policy may run: for TRL an option of training."""
+        return bool(self.train.get("trust_remote_code", False))
+
     def content(self) -> dict[str, Any]:
         """What the result depends on. The task is that of the examples; what is sampled depends on the batches, too."""
         content = {name: value for name, value in super().content().items() if name != "task"}
