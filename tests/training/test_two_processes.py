@@ -22,9 +22,10 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import json, sys
-import datasets, torch
+import datasets
 from transformers import TrainerCallback
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer, W2STrainer
+from w2s_rm.programs.launched import leave_together
 
 class Record(TrainerCallback):
     def __init__(self): self.steps = []
@@ -69,17 +70,15 @@ for head in heads:
             results[f"{head} {loss['name']} {config.world_size}x{micro}x{accumulation} {budget}"] = record.steps
 if config.process_index == 0:
     json.dump(results, open(folder + "/results.json", "w"))
-if config.world_size > 1:
-    # A process that exits before the others, or with its group alive, may abort.
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+leave_together()
 """
 
 # With batches of one and in the rows' order, one rank has pairs in every step, and the other has three candidates.
 MIXED = """
 import json, sys
-import datasets, torch
+import datasets
 from w2s_rm import W2SRewardConfig, W2SRewardTrainer
+from w2s_rm.programs.launched import leave_together
 
 folder, model = sys.argv[1:]
 rows = [
@@ -102,8 +101,7 @@ trainer.train()
 evaluation = trainer.evaluate()
 if config.process_index == 0:
     json.dump([trainer.state.log_history[:2], evaluation], open(folder + "/results.json", "w"))
-torch.distributed.barrier()
-torch.distributed.destroy_process_group()
+leave_together()
 """
 
 HEADS = ("reward", "classification", "lm")

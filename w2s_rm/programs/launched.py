@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import json
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -92,14 +94,14 @@ def held(folder: Path) -> Iterator[StageFolder]:
 
 
 def run_main(program: Callable[[Sequence[str]], None]) -> None:
-    """Run a stage as a program: its errors become one message and exit code 2.
+    """Run a stage as a program: its errors become one message and exit code 2, and ranks leave together.
 
     Args:
         program (`Callable`): What to run; it takes the command line.
     """
     try:
         program(sys.argv[1:])
-        _leave_together()
+        leave_together()
     except W2SError as error:
         # Most errors are met by all ranks, and one tells; a NaN may be on one rank alone.
         if is_main_process() or isinstance(error, ArithmeticError):
@@ -117,15 +119,29 @@ def run_main(program: Callable[[Sequence[str]], None]) -> None:
         sys.exit(EXIT_USER_ERROR)
 
 
-def _leave_together() -> None:
-    # A rank that exits while others still write takes the launch down; one that exits with its group alive may abort.
+def leave_together() -> None:
+    """End a rank of a launch that has done its work, with exit code 0, when all ranks have; a process alone goes on.
+
+    Whatever a launch runs calls it last: the torch elastic agent takes all ranks down when one ends badly.
+    """
     if "torch" not in sys.modules:
         return
     import torch
 
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    # A rank that exits while others still write takes the launch down.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    # The group's threads live for as long as anything holds it, such as the wrapped model. One that drops a tensor of
+    # Python's while Python is taken apart is ended within a destructor, which aborts the process: "terminate called
+    # without an active exception", pytorch/pytorch#38228 and #190489. So all that is done at exit is done, as
+    # multiprocessing does it for its children, and nothing is taken apart.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def read_config(argv: Sequence[str]) -> tuple[dict[str, Any], Path]:
