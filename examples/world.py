@@ -2,7 +2,7 @@
 
 python examples/world.py [RUNS]
 
-These are stages of recipes/policy/quickstart.yaml, made once: its runs and all examples share them.
+These are stages of recipes/policy/quickstart.yaml with seed 0, made once and shared by all examples.
 """
 
 from __future__ import annotations

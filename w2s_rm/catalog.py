@@ -6,6 +6,7 @@ may stand the path of a file that holds such a class: `{name: my/focal.py, gamma
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.util
@@ -38,6 +39,19 @@ _SINGULAR: dict[Kind, str] = {
     "stages": "stage",
     "sections": "report section",
     "hypotheses": "hypothesis",
+}
+# By what parts a class is told to be one of a kind; some have defaults in a base class of theirs.
+_PARTS: dict[Kind, tuple[str, ...]] = {
+    "tasks": ("rows", "content_version"),
+    "losses": ("__call__", "batch_statistics", "needs_batch_statistics"),
+    "labels": ("__call__", "needs", "most_left", "check_classes"),
+    "corpora": ("words", "sample", "content_version"),
+    "policies": ("build", "config_source"),
+    "supervisors": ("supervise", "needs_truth"),
+    "preparations": ("prepare",),
+    "stages": ("run", "version"),
+    "sections": ("rows", "blocks", "place"),
+    "hypotheses": ("test", "students", "effect"),
 }
 # Kinds whose folder lies in that of another part.
 _INSIDE: dict[Kind, str] = {"sections": "report", "hypotheses": "report"}
@@ -88,8 +102,17 @@ def lookup(kind: Kind, name: str) -> Any:
         # One path for one file, however it is written: `_load` keeps modules by it.
         path = Path(name).resolve()
         component = getattr(_load(path), class_name(path.stem), None)
-        if component is None:
+        if not isinstance(component, type):
             raise ConfigError(f"{name}: no class {class_name(path.stem)} in it; name the class after the file")
+        lacking = [part for part in _PARTS[kind] if not hasattr(component, part)]
+        # Its fields are the options; a section has none.
+        if kind != "sections" and not dataclasses.is_dataclass(component):
+            lacking.insert(0, "@dataclass above it")
+        if lacking:
+            raise ConfigError(
+                f"{name}: {component.__name__} is no {_SINGULAR[kind]}, for it has no {' and no '.join(lacking)}; "
+                f"w2s_rm/{'/'.join(_where(kind))}/ shows what one has"
+            )
         return component
     if name not in names(kind):
         raise UnknownNameError(f"unknown {_SINGULAR[kind]} {name!r}; {nearest(name, names(kind))}")
@@ -138,7 +161,8 @@ def _load(path: Path) -> Any:
         sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(sys.modules[name])
-        except Exception as error:
+        # A file that ends the interpreter would end whoever plans with it, without a word.
+        except (Exception, SystemExit) as error:
             # Or a second look-up would find half of a module and no error.
             del sys.modules[name]
             raise ConfigError(f"{path}: cannot be imported ({type(error).__name__}: {error}); mend it") from error

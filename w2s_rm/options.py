@@ -83,6 +83,31 @@ def build_options(kind: type, values: Mapping[str, Any], subject: str) -> Any:
     return made
 
 
+def canonical(kind: catalog.Kind, entry: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Return the mapping of a component without what it would be anyway: options at their defaults.
+
+    So what is written out and what is left to the default has one hash.
+
+    Args:
+        kind (`str`): Which folder of the package.
+        entry (`Mapping` or `str`): `name` and options, without mistakes.
+    """
+    options = named(entry)
+    fields = {option.name: option for option in dataclasses.fields(catalog.lookup(kind, options["name"]))}
+    inner = {name: option.metadata["component"] for name, option in fields.items() if "component" in option.metadata}
+    written = {name: canonical(inner[name], value) if name in inner else value for name, value in options.items()}
+    return {name: value for name, value in written.items() if name == "name" or not _is_default(value, fields[name])}
+
+
+def _is_default(value: Any, option: dataclasses.Field[Any]) -> bool:
+    if is_required(option):
+        return False
+    default = option.default if option.default_factory is dataclasses.MISSING else option.default_factory()
+    # A component may be named by a text or a mapping.
+    alike = named(default) if "component" in option.metadata and isinstance(default, str | Mapping) else default
+    return bool(value == alike)
+
+
 def mistakes(kind: catalog.Kind, entry: Mapping[str, Any] | str, hint: Hint = nearest) -> list[Mistake]:
     """Say what is wrong with the mapping of a component.
 
@@ -221,6 +246,9 @@ def _made(kind: type, values: Mapping[str, Any], subject: str, hint: Hint) -> tu
             wrong = [Mistake((name,), text) for name, text in error.problems.items()]
         except W2SError as error:
             wrong = [Mistake((), str(error))]
+        except Exception as error:
+            # A file of one's own may raise what it likes.
+            wrong = [Mistake((), f"{type(error).__name__}: {error}")]
     return made, [*wrong, *inside]
 
 

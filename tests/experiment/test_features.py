@@ -103,7 +103,7 @@ def test_the_same_candidates_for_student_and_ceiling_chosen_by_their_own_labels(
     assert labelling.kind == "relabel" and labelling.examples.path == student.validation_examples.path
     assert labelling.model_name_or_path.maker is student.labels.maker.model_name_or_path.maker
     # What a transform leaves of the labels is trained on; the choice is by what the supervisor says.
-    transformed = plan(*SEVERAL, "methods.naive.labels=[harden]")
+    transformed = plan(*SEVERAL, "methods.naive.labels=[harden]", "train.per_device_train_batch_size=2")
     (student,) = found(transformed, Probe, of="student", method="naive", seed=0)
     assert student.labels.maker.kind == "transform" and student.validation_labels.maker.kind == "relabel"
     assert student.features.maker.examples.path.endswith("relabel.parquet") != student.examples.path.endswith(

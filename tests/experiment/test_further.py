@@ -50,7 +50,7 @@ def on(plan: Plan, label: str | None) -> list[Stage]:
         FEATURES,
         ("methods.team={loss: cross_entropy, supervisor: {name: ensemble, seeds: 2}}",),
         ("methods.team={loss: cross_entropy, supervisor: {name: simulated, accuracy: 0.8}}",),
-        ("methods.again={loss: cross_entropy, rounds: 2, labels: [harden]}",),
+        ("methods.again={loss: cross_entropy, rounds: 2, labels: [harden]}", "train.per_device_train_batch_size=2"),
         ("task={name: world_preference, n_test: 20}", "head=reward"),
     ],
     ids=["trained", "features", "ensemble", "simulated", "rounds", "world"],

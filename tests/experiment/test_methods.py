@@ -78,7 +78,7 @@ def test_no_work_stands_twice(recipe_file: Path, own: dict[str, Any]) -> None:
 
 
 def test_transforms_stand_between_labels_and_student(recipe_file: Path) -> None:
-    plan = plan_of(recipe_file, labels=["harden", {"name": "keep_confident", "share": 0.5}])
+    plan = plan_of(recipe_file, labels=["harden", {"name": "keep_confident", "share": 0.9}])
     transform = only(plan, kind="transform")
     assert transform.labels.identity == only(plan, kind="relabel", of=LABELS).weak_labels.identity
     student = only(plan, kind="train", of=STUDENT, method="own")
@@ -90,9 +90,104 @@ def test_transforms_stand_between_labels_and_student(recipe_file: Path) -> None:
 
 
 def test_the_order_and_options_of_transforms_count(recipe_file: Path) -> None:
+    def hash_of(labels: list[Any]) -> str:
+        plan = plan_of(recipe_file, "task.n_train=16", labels=labels)
+        return str(only(plan, kind="transform").hash)
+
     lists = [["harden", "shuffle"], ["shuffle", "harden"], ["shuffle"], [{"name": "keep_confident", "share": 0.5}]]
     lists += [[{"name": "keep_confident", "share": 0.6}]]
-    assert len({only(plan_of(recipe_file, labels=given), kind="transform").hash for given in lists}) == len(lists)
+    assert len(set(map(hash_of, lists))) == len(lists)
+    # However it is written: what is left to the default is the same work, and so is a whole number with a point.
+    assert hash_of(["keep_confident"]) == hash_of([{"name": "keep_confident", "share": 0.5, "balanced": False}])
+    values = ([{"name": "temperature", "value": value}] for value in (2, 2.0))
+    assert len(set(map(hash_of, values))) == 1
+
+
+def test_equal_work_written_otherwise_is_one_stage(recipe_file: Path) -> None:
+    def hash_of(loss: Any, epochs: float) -> str:
+        plan = plan_of(recipe_file, loss=loss, train={"num_train_epochs": epochs})
+        return str(only(plan, kind="train", of=STUDENT, method="own").hash)
+
+    assert hash_of("log_confidence", 2) == hash_of({"name": "log_confidence", "max_weight": 0.5}, 2.0)
+    assert hash_of("log_confidence", 2) != hash_of({"name": "log_confidence", "max_weight": 0.6}, 2)
+    assert hash_of("log_confidence", 2) != hash_of("log_confidence", 2.5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([{"name": "keep_confident", "share": 0.001}], "of 8 labels 1 are left at most, fewer than a batch of 4; keep"),
+        ([{"name": "keep_confident", "share": 0.6}] * 2, "of 8 labels 3 are left at most"),
+        (["harden", {"name": "keep_confident", "share": 0.3}], "of 8 labels 2 are left at most"),
+    ],
+)
+def test_transforms_that_leave_less_than_a_batch(recipe_file: Path, labels: list[Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan_of(recipe_file, "task.n_train=16", labels=labels)
+    # Of each class the share is rounded by itself: how many that leaves, only the labels tell.
+    with pytest.raises(ConfigError, match="keep_confident: needs fixed classes"):
+        plan_of(recipe_file, labels=[{"name": "keep_confident", "share": 0.001, "balanced": True}])
+
+
+def test_transforms_that_do_not_fit_are_named_all_at_once(recipe_file: Path) -> None:
+    labels = ["temperature", "balance", {"name": "keep_confident", "balanced": True}, "outcome"]
+    message = refused(recipe_file, labels=labels)
+    for name, text in (
+        ("temperature", "is fitted to labels of validation examples with ground truth, and there are none"),
+        ("balance", "needs fixed classes, and the candidates of this task have no fixed meaning"),
+        ("keep_confident", "needs fixed classes"),
+        ("outcome", "needs solutions in steps, and setting reward_modeling has none"),
+    ):
+        assert f"labels: {name}: {text}" in message
+
+
+def test_a_balance_that_never_works(recipe_file: Path) -> None:
+    task = "task={name: world_classification, n_train: 24, n_test: 8}"
+    with pytest.raises(ConfigError, match="prior has 3 shares, the task 2 classes"):
+        plan_of(recipe_file, task, labels=[{"name": "balance", "prior": [0.2, 0.3, 0.5]}])
+    with pytest.raises(ConfigError, match="stands behind harden, and no shift of classes changes a hard label"):
+        plan_of(recipe_file, task, labels=["harden", "shuffle", "balance"])
+    plan_of(recipe_file, task, labels=["balance", "harden"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"name": "simulated", "accuracy": 0.8}, {"name": "simulated", "accuracy": 0.8, "confidence": 0.9}),
+        ({"name": "simulated", "accuracy": 1}, {"name": "simulated", "accuracy": 1.0}),
+        ({"name": "ensemble", "models": ["weak", "medium"]}, {"name": "ensemble", "models": ["medium", "weak"]}),
+        ({"name": "model"}, {"name": "model", "model": "copy"}),
+    ],
+)
+def test_a_supervisor_agrees_with_itself_however_it_is_written(recipe_file: Path, one: Any, other: Any) -> None:
+    folder = recipe_file.parent / "models"
+    models = {
+        "medium": {"model_name_or_path": f"{folder}/strong", "train": {"learning_rate": 1e-4}},
+        "copy": {"model_name_or_path": f"{folder}/weak", "train": {"learning_rate": 1e-4, "num_train_epochs": 3.0}},
+    }
+    more = (f"models={json.dumps(models)}", "train.num_train_epochs=3")
+    with pytest.raises(ConfigError, match="the second supervisor is the first one, and always agrees"):
+        plan_of(recipe_file, *more, supervisor=one, labels=[{"name": "agree", "supervisor": other}])
+    if one.get("name") == "model":
+        with pytest.raises(ConfigError, match="ensemble: weak and copy are one model, trained alike, and always agree"):
+            plan_of(recipe_file, *more, supervisor={"name": "ensemble", "models": ["weak", "copy"]})
+
+
+def test_hundreds_of_rounds_are_planned(recipe_file: Path) -> None:
+    assert len(found(plan_of(recipe_file, rounds=700), kind="train", method="own")) == 700
+
+
+@pytest.mark.parametrize("before", [["generative", "generative"], [{"name": "freeze", "layers": 1}] * 2])
+def test_a_preparation_stands_once(recipe_file: Path, before: list[Any]) -> None:
+    assert "stands twice; leave one of them out" in refused(recipe_file, before=before)
+
+
+def test_a_preparation_trains_the_model_of_its_part(recipe_file: Path) -> None:
+    wrong = [{"name": "generative", "train": {"model_name_or_path": "someone/else"}}]
+    assert "model_name_or_path: unknown option" in refused(recipe_file, before=wrong)
+    for option, value in (("per_device_train_batch_size", 0), ("max_length", -4), ("learning_rate", -1e-4)):
+        message = refused(recipe_file, before=[{"name": "head_first", "train": {option: value}}])
+        assert f"before.0.train.{option}: is {value}" in message
 
 
 def test_a_temperature_is_fitted_on_labels_of_the_validation_split(recipe_file: Path) -> None:

@@ -41,6 +41,14 @@ from w2s_rm.experiment.values import value_problems
         ("eval_strategy", "steps", "stages of their own"),
         ("load_best_model_at_end", True, "stages of their own"),
         ("chat_template_path", "missing/chat.jinja", "no such file"),
+        ("learning_rate", float("nan"), "is nan; use a finite number"),
+        ("learning_rate", float("inf"), "is inf; use a finite number"),
+        ("learning_rate", -1e-4, "is -0.0001; use 0 or more"),
+        ("num_train_epochs", 0, "is 0; use a number above 0"),
+        ("num_train_epochs", -1.0, "is -1.0; use a number above 0"),
+        ("max_steps", 0, "is 0; use 1 or more, or leave it out"),
+        ("per_device_train_batch_size", 0, "is 0; use 1 or more"),
+        ("max_length", -4, "is -4; use 1 or more"),
     ],
 )
 def test_values_that_no_run_could_use(
@@ -53,7 +61,7 @@ def test_values_that_no_run_could_use(
         return package != "tensorboard" or present(package)
 
     monkeypatch.setattr(values, "_missing", missing)
-    ((name, text),) = value_problems({option: value, "learning_rate": 1.0})
+    ((name, text),) = value_problems({"learning_rate": 1.0, "num_train_epochs": 2, option: value})
     assert name == option
     assert re.search(message, text), text
 

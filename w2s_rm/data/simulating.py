@@ -29,6 +29,7 @@ def simulate(
     feature: str | None = None,
     pattern: str | None = None,
     difficulty: Mapping[str, float] | None = None,
+    places: Mapping[str, int] | None = None,
 ) -> list[WeakLabel]:
     """Label examples with exactly `N - round(accuracy N)` errors.
 
@@ -56,10 +57,12 @@ def simulate(
         confidence (`float`, *optional*): Probability of the named candidate: above 1/K, so that it is the most probable
             one, and at most 1. `None` takes `accuracy`.
         feature (`str`, *optional*): Of `systematic`: `"length"`, the number of characters of prompt and candidates
-            together, or `"position"`, the place among `examples`.
+            together, or `"position"`, what `places` says.
         pattern (`str`, *optional*): Of `clustered`: a regular expression for words, such as `"E\\d+"`.
         difficulty (`Mapping[str, float]`, *optional*): Of `hard` and `adversarial`: by example id the margin of a named
             model, how far its best candidate is above the second best one; small is hard.
+        places (`Mapping[str, int]`, *optional*): Of the feature `position`: by example id its place in a table. The
+            examples of a split are in the order of a hash, which says nothing. `None` takes the order of `examples`.
 
     Returns:
         `list[WeakLabel]`: In the order of `examples`, without scores.
@@ -77,10 +80,12 @@ def simulate(
     problems = _number_problems(numbers) + _option_problems(kind, feature, pattern, difficulty)
     if problems:
         raise ConfigError(join_problems(f"simulated supervisor of the kind {kind!r}: invalid options", problems))
-    _check_examples(examples, difficulty)
+    _check_examples(examples, difficulty, places)
     _check_confidence(examples, confidence)
     n_wrong = len(examples) - round(accuracy * len(examples))
-    keys = _keys(examples, kind, feature, difficulty) if pattern is None else _first_words(examples, pattern, seed)
+    keys = (
+        _keys(examples, kind, feature, difficulty, places) if pattern is None else _first_words(examples, pattern, seed)
+    )
     # Infinite is only the place of a prompt in which no word matches; all others can be put in order.
     matching = sum(map(math.isfinite, keys.values()))
     if matching < n_wrong:
@@ -184,9 +189,15 @@ def _drawn(label: WeakLabel, gold: int | None, strength: float) -> WeakLabel:
 
 
 def _keys(
-    examples: Sequence[Example], kind: str, feature: str | None, difficulty: Mapping[str, float] | None
+    examples: Sequence[Example],
+    kind: str,
+    feature: str | None,
+    difficulty: Mapping[str, float] | None,
+    places: Mapping[str, int] | None,
 ) -> dict[str, float]:
     """By what examples are put in order: the smallest are wrong first."""
+    if feature == "position" and places is not None:
+        return {example.id: -places[example.id] for example in examples}
     if feature is not None:
         # Negative, for the largest are the first to be wrong.
         return {e.id: -value for e, value in zip(examples, FEATURES[feature](examples), strict=True)}
@@ -269,7 +280,9 @@ def _option_problems(
     return problems
 
 
-def _check_examples(examples: Sequence[Example], difficulty: Mapping[str, float] | None) -> None:
+def _check_examples(
+    examples: Sequence[Example], difficulty: Mapping[str, float] | None, places: Mapping[str, int] | None
+) -> None:
     if not examples:
         raise DataError("simulated supervisor: there are no examples to label; check the split")
     if len({example.id for example in examples}) < len(examples):
@@ -278,6 +291,8 @@ def _check_examples(examples: Sequence[Example], difficulty: Mapping[str, float]
     if difficulty is not None:
         values = {example.id: difficulty.get(example.id, math.nan) for example in examples}
         problems += [f"id {id!r}: no difficulty" for id, value in values.items() if math.isnan(value)]
+    if places is not None:
+        problems += [f"id {example.id!r}: no place" for example in examples if example.id not in places]
     if problems:
         raise DataError(join_problems("simulated supervisor: cannot label these; leave them out", problems))
 

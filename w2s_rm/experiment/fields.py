@@ -17,6 +17,8 @@ _TRAINING = (
     ("transformers", "training_args.py", "TrainingArguments"),
     ("trl", "trainer/base_config.py", "_BaseConfig"),
 )
+WHICH_MODEL = ("model_name_or_path", "model_revision")
+"""What of `ModelConfig` says which model it is: that a stage trains another one than it reads, no option may say."""
 # The loss is the method's, and the stages have labels of their own.
 _NO_TRAINING_OPTION = ("loss", "label_column", "_VALID_DICT_FIELDS")
 
@@ -57,8 +59,9 @@ def model_fields() -> dict[str, str]:
 
 @functools.cache
 def language_model_fields() -> dict[str, str]:
-    """Names and annotations of TRL's `SFTConfig`, and of `ModelConfig`."""
-    return {**_trainer_fields("trainer/sft_config.py", "SFTConfig"), **model_fields()}
+    """Names and annotations of TRL's `SFTConfig`, and of `ModelConfig` but for which model it is."""
+    model = {name: annotation for name, annotation in model_fields().items() if name not in WHICH_MODEL}
+    return {**_trainer_fields("trainer/sft_config.py", "SFTConfig"), **model}
 
 
 @functools.cache

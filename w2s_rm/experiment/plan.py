@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from w2s_rm.runs.plan import PlannedStage, Policies, Run, TestedTask
 from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.choice import Choice
+from w2s_rm.stages.combine import Combine
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.prepare import Prepare
+from w2s_rm.stages.simulate import Simulate
 from w2s_rm.stages.transform import Transform
 from w2s_rm.supervisors import Supervision, Supervisor
 from w2s_rm.training.pretraining import Pretraining, pretrained_by
@@ -265,25 +268,14 @@ def _transformed(route: Route, name: str, label: Callable[[str], Labels], seed: 
     transforms: list[LabelTransform] = [options.build("labels", entry) for entry in method.labels]
     check_transforms(transforms)
     needs = frozenset[str]().union(*(transform.needs for transform in transforms))
-    if "classes" in needs and route.encoding["classes"] is None:
-        raise ConfigError(
-            "labels: a transform needs fixed classes, and the candidates of this task have no fixed meaning"
-        )
-    if "places" in needs and not find_setting(route.encoding["setting"]).steps:
-        raise ConfigError(
-            f"labels: a transform needs solutions in steps, and setting {route.encoding['setting']} has none; use a "
-            "task of the setting process, or leave the transform out"
-        )
-    if "validation" in needs and not (route.recipe.sizes.get("n_validation") and route.has_truth):
-        raise ConfigError(
-            "labels: a transform is fitted to labels of validation examples with ground truth, and there are none; "
-            "set task.n_validation, or give the transform its value"
-        )
+    at_least = route.batch_size(method.model, name)
+    _check_needs(route, transforms, [str(entry["name"]) for entry in method.labels])
+    _check_left(route, transforms, at_least)
     second = [transform.supervisor for transform in transforms if isinstance(transform, Agree)]
     if len(second) > 1:
         raise ConfigError("labels: agree stands twice; combine the supervisors in an ensemble, and agree with that")
     other = _second(route, second[0], seed, name).label("relabel") if second else None
-    if other is not None and other.identity == labels.identity:
+    if other is not None and _names_the_same(other, labels):
         raise ConfigError("labels: agree: the second supervisor is the first one, and always agrees; name another")
     transform = Transform(
         runs=route.runs,
@@ -295,9 +287,65 @@ def _transformed(route: Route, name: str, label: Callable[[str], Labels], seed: 
         other=other,
         classes=route.encoding["classes"],
         seed=seed,
-        at_least=route.batch_size(method.model, name),
+        at_least=at_least,
     )
     return transform.weak_labels, transform.kept
+
+
+def _check_needs(route: Route, transforms: Sequence[LabelTransform], names: Sequence[str]) -> None:
+    """Refuse transforms that the task or its data do not have anything for, all in one message."""
+    classes, setting = route.encoding["classes"], str(route.encoding["setting"])
+    validated = route.recipe.sizes.get("n_validation") and route.has_truth
+    lacking = {
+        "classes": None
+        if classes is not None
+        else "needs fixed classes, and the candidates of this task have no fixed meaning; leave it out",
+        "places": None
+        if find_setting(setting).steps
+        else f"needs solutions in steps, and setting {setting} has none; use a task of the setting process, or leave "
+        "it out",
+        "validation": None
+        if validated
+        else "is fitted to labels of validation examples with ground truth, and there are none; set "
+        "task.n_validation, or give it its value",
+    }
+    wrong = []
+    for name, transform in zip(names, transforms, strict=True):
+        wrong += [f"labels: {name}: {text}" for need, text in lacking.items() if need in transform.needs and text]
+        if classes is not None:
+            transform.check_classes(tuple(classes))
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+
+
+def _check_left(route: Route, transforms: Sequence[LabelTransform], at_least: int) -> None:
+    """Refuse transforms that leave less than a batch, where the size of the split is known."""
+    n_labels = left = route.n_relabelled
+    if left is None:
+        return
+    for transform in transforms:
+        left = transform.most_left(left)
+    if left < at_least:
+        raise ConfigError(
+            f"labels: of {n_labels} labels {left} are left at most, fewer than a batch of {at_least}; keep more of "
+            "them, raise task.n_train, or make the batch smaller"
+        )
+
+
+def _names_the_same(one: Labels, other: Labels) -> bool:
+    """Whether two supervisors name the same candidate of each example, however sure they are of it."""
+    return _choices(one) == _choices(other)
+
+
+def _choices(labels: Labels) -> object:
+    """What identifies the candidates that labels name."""
+    maker = labels.maker
+    if isinstance(maker, Simulate):
+        return dataclasses.replace(maker, confidence=None).hash
+    if isinstance(maker, Combine):
+        # Together they say the same in any order.
+        return maker.how, sorted(member.identity for member in maker.members)
+    return labels.identity
 
 
 def _second(route: Route, entry: Mapping[str, Any] | str, seed: int, method: str) -> Supervision:
@@ -320,24 +368,29 @@ def in_order(goals: Iterable[Stage]) -> list[Stage]:
         goals (`Iterable[Stage]`): Stages that nothing else need read.
     """
     by_folder: dict[Path, dict[tuple[Any, ...] | None, Stage]] = {}
-
-    def visit(stage: Stage) -> None:
-        # Stages are told apart by folder: two that compute the same are one.
-        if stage.folder not in by_folder:
-            for needed in stage.needs:
-                visit(needed)
+    for stage in itertools.chain.from_iterable(_after_needs(goal, by_folder) for goal in goals):
         # A stage that no report looks for has no role: the first of its folder stands for all.
         role = (stage.of, stage.method, stage.policy, stage.seed) if stage.reported else None
         same = by_folder.setdefault(stage.folder, {})
         # Of what computes the same, the role that a reader knows gives the title.
         if role not in same or (same[role].of == INTERMEDIATE and stage.of != INTERMEDIATE):
             same[role] = stage
-
-    for goal in goals:
-        visit(goal)
     ordered = []
     for stages in by_folder.values():
         reported = [stage for role, stage in stages.items() if role is not None]
         # Where a report looks for a stage in some role, the entry without one is the same folder once more.
         ordered += reported or list(stages.values())
     return ordered
+
+
+def _after_needs(goal: Stage, done: Container[Path]) -> Iterator[Stage]:
+    """A stage after all that it needs and that is not done. Not by recursion: rounds make it as deep as one likes."""
+    waiting = [(goal, False)]
+    while waiting:
+        stage, needs_done = waiting.pop()
+        # Stages are told apart by folder: two that compute the same are one.
+        if needs_done or stage.folder in done:
+            yield stage
+        else:
+            waiting.append((stage, True))
+            waiting += [(needed, False) for needed in reversed(list(stage.needs))]

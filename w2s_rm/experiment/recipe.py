@@ -28,13 +28,6 @@ from w2s_rm.types import Task
 
 # Folders of the toolkit itself below `runs/`.
 _TAKEN_NAMES = ("stages", "report", "launched")
-_AT_LEAST_ONE = (
-    "per_device_train_batch_size",
-    "per_device_eval_batch_size",
-    "gradient_accumulation_steps",
-    "max_length",
-    "max_tokens_per_batch",
-)
 # More known names than a message should list.
 _MANY = 25
 # Whose options a field of a preparation holds, by its metadata.
@@ -451,6 +444,10 @@ class Checker:
     def preparations(self, path: KeyPath, value: Any) -> tuple[dict[str, Any], ...]:
         before = len(self.problems)
         entries = self.components(path, "preparations", value)
+        named = [entry.get("name") for entry in entries]
+        for number, name in enumerate(named):
+            if name is not None and name in named[:number]:
+                self.problem((*path, str(number)), f"{name} stands twice; leave one of them out")
         # The class of an entry that is wrong already may not be there.
         for number, entry in enumerate(entries if len(self.problems) == before else ()):
             for option in dataclasses.fields(catalog.lookup("preparations", entry["name"])):
@@ -484,9 +481,6 @@ class Checker:
         self.known(path, data, {**training_fields(), **ANNOTATIONS, **EVALUATION_OPTIONS}, _RESERVED)
         self.report(path, feature_mistakes(data))
         self.report(path, evaluation_mistakes(data))
-        for name in _AT_LEAST_ONE:
-            if isinstance(data.get(name), int) and data[name] < 1:
-                self.problem((*path, name), f"is {data[name]}; use 1 or more")
         self.values(path, data)
         template = data.get("chat_template_path")
         # A recipe that comes along names a template that comes along.

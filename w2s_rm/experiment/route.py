@@ -331,6 +331,13 @@ class Route:
         tried = trials({**self.recipe.tune, **self.spec(part).tune}, _PLAIN.loss)
         return max(batch_size({**untuned, **trial.train}, self.launches[part].processes) for trial in tried)
 
+    @property
+    def n_relabelled(self) -> int | None:
+        """How many examples students are trained on; `None` where the recipe takes all that there are."""
+        n_train = self.recipe.sizes.get("n_train")
+        # As the splits divide it: the odd example is one to relabel.
+        return None if n_train is None else n_train - n_train // 2
+
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -79,7 +80,10 @@ def value_problems(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """
     for name, value in options.items():
         check = _CHECKS.get(name)
-        problem = check(value) if check is not None and value is not None else None
+        if isinstance(value, float) and not math.isfinite(value):
+            problem: str | None = f"is {value}; use a finite number"
+        else:
+            problem = check(value) if check is not None and value is not None else None
         if problem:
             yield name, problem
 
@@ -142,6 +146,20 @@ def _not_negative(value: Any) -> str | None:
     return None if not isinstance(value, int | float) or value >= 0 else f"is {value}; use 0 or more"
 
 
+def _positive(value: Any) -> str | None:
+    return None if not isinstance(value, int | float) or value > 0 else f"is {value}; use a number above 0"
+
+
+def _at_least_one(value: Any) -> str | None:
+    return None if not isinstance(value, int) or value >= 1 else f"is {value}; use 1 or more"
+
+
+def _steps(value: Any) -> str | None:
+    # To transformers -1 says that epochs count.
+    allowed = not isinstance(value, int) or value >= 1 or value == -1
+    return None if allowed else f"is {value}; use 1 or more, or leave it out and set num_train_epochs"
+
+
 def _no_evaluation(value: Any) -> str | None:
     return None if value in ("no", False) else f"{value!r} needs data for evaluation during training; {_WITHOUT_DATA}"
 
@@ -166,7 +184,17 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "dtype": functools.partial(_one_of, _DTYPES),
     "eval_strategy": _no_evaluation,
     "layout": functools.partial(_one_of, LAYOUTS),
+    "gradient_accumulation_steps": _at_least_one,
+    "learning_rate": _not_negative,
     "load_best_model_at_end": _no_evaluation,
+    "max_grad_norm": _not_negative,
+    "max_length": _at_least_one,
+    "max_steps": _steps,
+    "max_tokens_per_batch": _at_least_one,
+    "num_train_epochs": _positive,
+    "per_device_eval_batch_size": _at_least_one,
+    "per_device_train_batch_size": _at_least_one,
+    "weight_decay": _not_negative,
     # By the names of enumerations, whose words are read from the source when one is asked for.
     "hub_strategy": functools.partial(_word_of, "HubStrategy"),
     "logging_strategy": functools.partial(_word_of, "IntervalStrategy"),

@@ -9,6 +9,8 @@ from w2s_rm.data.distributions import label_accuracy
 from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.errors import ConfigError
 from w2s_rm.labels._base import Evidence, LabelTransform
+from w2s_rm.labels.balance import Balance
+from w2s_rm.labels.harden import Harden
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,19 @@ def check_transforms(transforms: Sequence[LabelTransform]) -> None:
     """Check the order of transforms, before there are labels.
 
     Validation labels are the supervisor's own. What is fitted to them holds for its labels as they are, not for what
-    another transform made of them.
+    another transform made of them. And no shift moves a label that is hard.
 
     Args:
         transforms (`Sequence[LabelTransform]`): In the order of the recipe.
 
     Raises:
-        ConfigError: One that is fitted on validation labels stands behind another.
+        ConfigError: One that is fitted on validation labels stands behind another, or a balance behind hard labels.
     """
     for index, transform in enumerate(transforms):
+        if isinstance(transform, Balance) and any(isinstance(before, Harden) for before in transforms[:index]):
+            raise ConfigError(
+                "labels 'balance': stands behind harden, and no shift of classes changes a hard label; put it before"
+            )
         if index and "validation" in transform.needs:
             raise ConfigError(
                 f"labels {_name(transform)!r}: is fitted to the supervisor's own labels of the validation split, so it "

@@ -50,6 +50,25 @@ class LabelTransform(Protocol):
         """Which fields of [`Evidence`] have to be given, of `validation`, `other`, `classes` and `places`."""
         ...
 
+    def most_left(self, n: int) -> int:
+        """Return how many of so many labels are left at most, as far as is known before there are any.
+
+        Args:
+            n (`int`): How many it is given.
+        """
+        ...
+
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Refuse a task with these classes where the transform cannot work with them.
+
+        Args:
+            classes (`tuple[str, ...]`): The candidates of every example.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        ...
+
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels.
 
@@ -71,6 +90,13 @@ class TransformBase:
     def needs(self) -> frozenset[str]:
         """Nothing."""
         return frozenset()
+
+    def most_left(self, n: int) -> int:
+        """All of them."""
+        return n
+
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Any will do."""
 
 
 class OfSolutions(TransformBase):

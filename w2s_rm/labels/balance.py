@@ -65,6 +65,14 @@ class Balance(TransformBase):
         """`classes`."""
         return frozenset({"classes"})
 
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Refuse a prior for another number of classes."""
+        if self.prior is not None and len(self.prior) != len(classes):
+            raise ConfigError(
+                f"labels 'balance': prior has {len(self.prior)} shares, the task {len(classes)} classes "
+                f"({', '.join(classes)}); give one for each"
+            )
+
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels; arguments as in [`~w2s_rm.labels.LabelTransform`].
 
@@ -75,12 +83,8 @@ class Balance(TransformBase):
         check_labels("balance", labels)
         why = "candidates without a fixed meaning have no prior; leave it out"
         classes = needed_classes("balance", evidence, why)
+        self.check_classes(classes)
         prior = self.prior or (1 / len(classes),) * len(classes)
-        if len(prior) != len(classes):
-            raise ConfigError(
-                f"labels 'balance': prior has {len(prior)} shares, the task {len(classes)} classes "
-                f"({', '.join(classes)}); give one for each"
-            )
         class_ids = tuple(map(text_hash, classes))
         logs_NK = np.array([log_probabilities(reordered(label, class_ids)) for label in labels])
         # Sums of floats depend on their order; that of the labels must not matter.

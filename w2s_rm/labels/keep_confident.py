@@ -53,6 +53,10 @@ class KeepConfident(TransformBase):
         """`classes` where it is balanced."""
         return frozenset({"classes"}) if self.balanced else frozenset()
 
+    def most_left(self, n: int) -> int:
+        """That share of them; of several classes each is rounded by itself, and not known yet."""
+        return n if self.balanced else self._kept(n)
+
     def __call__(self, labels: Sequence[WeakLabel], evidence: Evidence) -> list[WeakLabel]:
         """Transform the labels; arguments as in [`~w2s_rm.labels.LabelTransform`].
 
@@ -74,10 +78,12 @@ class KeepConfident(TransformBase):
         return kept
 
     def _surest(self, labels: Sequence[WeakLabel]) -> list[WeakLabel]:
-        # `round` takes halves to the even number.
-        size = max(1, math.floor(self.share * len(labels) + 0.5))
         ordered = sorted(labels, key=lambda x: (-max(x.probabilities), hash_fraction("keep_confident", x.id), x.id))
-        return ordered[:size]
+        return ordered[: self._kept(len(labels))]
+
+    def _kept(self, n: int) -> int:
+        # `round` takes halves to the even number.
+        return max(1, math.floor(self.share * n + 0.5))
 
 
 def _choice(label: WeakLabel) -> str:

@@ -117,6 +117,20 @@ def read_task(task: Task, name: str) -> TaskExamples:
     return TaskExamples(grouped, rows.left_out if isinstance(rows, KeptRows) else {})
 
 
+def places(task: Task, name: str) -> dict[str, int]:
+    """Say of which row of its data each example of a task is made, counted from 0; of equal rows the first.
+
+    Args:
+        task ([`~w2s_rm.types.Task`]): The task with its options.
+        name (`str`): Its name, for messages.
+
+    Raises:
+        DataError: As in [`read_task`].
+    """
+    ids = [example.id for example in read_task(task, name).examples]
+    return {id: place for place, id in reversed(list(enumerate(ids)))}
+
+
 def row_examples(task: Task, row: Row) -> list[Example]:
     """Turn a row of a task into its examples: one, or of a solution one for each step.
 

@@ -151,7 +151,7 @@ def score_examples(
         read = as_trained(read_facts(path).trained_on, path, tokenizer, examples)
     encoded = encode(stage_args.setting, tokenizer, read, args.max_length, stage_args.head)
     rows = to_rows(examples, encoded)
-    model = load_model(head.name, model_args, args, stage_args.classes)
+    model = load_model(head.name, model_args, args, stage_args.classes, trained=True)
     prepared = prepare(head, model, args, tokenizer, rows, report=report)
     return _predictions(head, prepared, rows, examples), {**encoding_counts(encoded), **template_counts(tokenizer)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -117,7 +118,9 @@ def _choice(counts: Mapping[str, Any]) -> str:
 def _loss(loss: Any) -> str:
     options = {"name": loss} if isinstance(loss, str) else dict(loss)
     rest = ", ".join(f"{name} {value}" for name, value in options.items() if name != "name")
-    return f"{options['name']} ({rest})" if rest else str(options["name"])
+    # Of a file its name alone: cards may go to the hub, and paths are private.
+    name = Path(str(options["name"])).stem
+    return f"{name} ({rest})" if rest else name
 
 
 def _results(facts: CardFacts) -> Iterator[str]:

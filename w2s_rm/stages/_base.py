@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from w2s_rm import catalog
+from w2s_rm import catalog, options
 from w2s_rm.files import write_yaml
 from w2s_rm.roles import INTERMEDIATE, LABELS
 from w2s_rm.runs.folder import StageFolder, lock
@@ -49,6 +49,17 @@ def extra(default: Any) -> Any:
         default (`Any`): The field's default, at which nothing is done.
     """
     return field(default=default, metadata={"enters": _EXTRA})
+
+
+def component(kind: catalog.Kind, default: Mapping[str, Any] | None = None) -> Any:
+    """Declare a field that holds the mapping of a component, or a list of these: hashed however it is written.
+
+    Args:
+        kind (`str`): Which folder of the package.
+        default (`Mapping`, *optional*): The field's default; without one it must be given.
+    """
+    metadata = {"component": kind}
+    return field(metadata=metadata) if default is None else field(default_factory=lambda: default, metadata=metadata)
 
 
 def enters_config(option: dataclasses.Field[Any]) -> bool:
@@ -203,7 +214,7 @@ class Stage:
     def hash(self) -> str:
         """The hash in the folder's name: of all that the result depends on."""
         # Twelve hexadecimal digits: among a million stages the chance that any two share them is one in 560.
-        return content_hash(self.kind, self.version, self.content(), self.inputs, length=12)
+        return content_hash(self.kind, self.version, _whole(self.content()), self.inputs, length=12)
 
     @property
     def folder(self) -> Path:
@@ -218,7 +229,16 @@ class Stage:
     def content(self) -> dict[str, Any]:
         """What the result depends on, beside the inputs."""
         entering = {option.name: value for option, value in self._own_fields() if _enters_hash(option, value)}
-        return {name: _identified(_plain(value)) for name, value in entering.items()}
+        return {name: _identified(_plain(self._canonical(name, value))) for name, value in entering.items()}
+
+    def _canonical(self, name: str, value: Any) -> Any:
+        """Components as they are hashed: however they are written."""
+        kind = self.__dataclass_fields__[name].metadata.get("component")
+        if kind is None:
+            return value
+        if isinstance(value, Mapping):
+            return options.canonical(kind, value)
+        return [options.canonical(kind, entry) for entry in value]
 
     def config(self) -> dict[str, Any]:
         """The content of `config.yaml`: all that the program needs, paths of the inputs included."""
@@ -359,6 +379,15 @@ def _identified(value: Any) -> Any:
             for key, item in value.items()
         }
     return [_identified(item) for item in value] if isinstance(value, list) else value
+
+
+def _whole(value: Any) -> Any:
+    """Plain data in which 2.0 epochs are 2."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,8 @@ class WithOptions(Stage):
         """The config, as TRL's parser takes it: options on their own."""
         config = super().config()
         options = config.pop("options")
-        return {**config, **options}
+        # What the stage itself says, and hashes, no option says otherwise.
+        return {**options, **config}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

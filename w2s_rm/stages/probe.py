@@ -6,11 +6,11 @@ python -m w2s_rm.stages.probe --config stage.yaml
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from w2s_rm.runs.places import LINEAR_MODEL
-from w2s_rm.stages._base import Examples, Features, Labels, Model, Stage
+from w2s_rm.stages._base import Examples, Features, Labels, Model, Stage, component
 
 # What only a loss that is minimised in batches depends on.
 _OF_BATCHES = ("learning_rate", "num_train_epochs", "batch_size", "seed")
@@ -51,7 +51,7 @@ class Probe(Stage):
     validation_labels: Labels | None = None
     head: str
     classes: list[str] | None = None
-    loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
+    loss: Mapping[str, Any] = component("losses", {"name": "cross_entropy"})
     convex: bool
     layers: list[int]
     pooling: str

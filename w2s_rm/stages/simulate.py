@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from w2s_rm.stages._base import Labels
+from w2s_rm.stages._base import Labels, recorded
 from w2s_rm.stages._labelling import Labelling
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ class Simulate(Labelling):
         pattern (`str`, *optional*): Of clustered errors: which words they go by.
         difficulty ([`Labels`], *optional*): Of hard and adversarial errors: labels of the model that tells hard
             examples.
+        task (`Mapping`, *optional*): Of errors by position: `name` and options of the task, in whose table that is.
         seed (`int`): For what is left to chance.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     accuracy: float
     # Not `kind`, a property of all stages.
@@ -41,6 +42,8 @@ class Simulate(Labelling):
     feature: str | None = None
     pattern: str | None = None
     difficulty: Labels | None = None
+    # Which table it is, the identity of the examples says.
+    task: Mapping[str, Any] | None = recorded(None)
     seed: int
 
     @classmethod
@@ -53,11 +56,15 @@ class Simulate(Labelling):
         """Run the stage."""
         from w2s_rm.data.label_files import read_labels
         from w2s_rm.data.simulating import margins, simulate
+        from w2s_rm.options import build
         from w2s_rm.programs.labelling import label_examples
+        from w2s_rm.programs.prepare import places
 
         def label(config: Mapping[str, Any], examples: Sequence[Example]) -> tuple[list[WeakLabel], dict[str, Any]]:
             difficulty = margins(read_labels(config["difficulty"])) if "difficulty" in config else None
             options = {name: config.get(name) for name in ("confidence", "feature", "pattern")}
+            if config.get("task"):
+                options["places"] = places(build("tasks", config["task"]), config["task"]["name"])
             accuracy, errors, seed = config["accuracy"], config["errors"], config["seed"]
             return simulate(examples, accuracy, errors, seed=seed, difficulty=difficulty, **options), {}
 

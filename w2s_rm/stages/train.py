@@ -6,10 +6,10 @@ accelerate launch --config_file deepspeed_configs/zero3.yaml -m w2s_rm.stages.tr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Examples, Features, Labels, extra, recorded
+from w2s_rm.stages._base import Examples, Features, Labels, component, extra, recorded
 from w2s_rm.stages._options import Training
 
 
@@ -48,7 +48,7 @@ class Train(Training):
     setting: str = "reward_modeling"
     head: str = "reward"
     classes: list[str] | None = None
-    loss: Mapping[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
+    loss: Mapping[str, Any] = component("losses", {"name": "cross_entropy"})
     trainable_layers: int | None = None
     frozen_states: Features | None = extra(None)
     # What a training scores between its steps does not change its weights, unless `keep` chooses by it; at their

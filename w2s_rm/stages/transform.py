@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Examples, Labels, recorded
+from w2s_rm.stages._base import Examples, Labels, component, recorded
 from w2s_rm.stages._labelling import Labelling
 
 
@@ -31,7 +32,7 @@ class Transform(Labelling):
     version: ClassVar[int] = 1
 
     labels: Labels
-    transforms: list[Mapping[str, Any]]
+    transforms: list[Mapping[str, Any]] = component("labels")
     validation: Labels | None = None
     validation_examples: Examples | None = None
     other: Labels | None = None
@@ -48,7 +49,8 @@ class Transform(Labelling):
     @classmethod
     def describe(cls, config: Mapping[str, Any], words: Callable[[str], str], folder: str) -> str:
         """Describe the labels, for a card."""
-        names = ", ".join(str(entry["name"]) for entry in config["transforms"])
+        # Of a file its name alone: cards may go to the hub, and paths are private.
+        names = ", ".join(Path(str(entry["name"])).stem for entry in config["transforms"])
         return f"{words(config['labels'])}, then {names}"
 
     @classmethod

@@ -55,7 +55,8 @@ class Chain:
         self._check_sizes(route, links)
         if self.fresh:
             # A part that does not fill a batch would not make a whole step.
-            route.check_parts(len(links), route.batch_size(WEAK), "a chain", "set fresh: false")
+            largest = max(route.batch_size(link) for link in links)
+            route.check_parts(len(links), largest, "a chain", "set fresh: false")
         parts = [self._part(route, number, len(links)) for number in range(len(links))]
         first = parts[0] if self.fresh else None
         # An intermediate: the report's weak model is the last of the chain, which supervises.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from w2s_rm.data.combining import WAYS
-from w2s_rm.errors import OptionError, nearest
+from w2s_rm.errors import ConfigError, OptionError, nearest
 from w2s_rm.roles import INTERMEDIATE, WEAK
 from w2s_rm.stages import Labels, Model
 from w2s_rm.stages.combine import Combine
@@ -63,6 +63,14 @@ class Ensemble:
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Train the members, label with each, and combine."""
         members = list(self._members(route, seed, method))
+        by_identity: dict[str, str] = {}
+        for part, note, model in members:
+            same = by_identity.setdefault(model.identity, note)
+            if same != note:
+                raise ConfigError(
+                    f"ensemble: {same} and {note} are one model, trained alike, and always agree; change one of them, "
+                    f"such as {part}'s size or data, or leave it out"
+                )
 
         # Asked for again by whoever reads the split: the same stage, which has its hash already.
         @functools.cache

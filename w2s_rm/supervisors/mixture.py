@@ -40,9 +40,7 @@ class Mixture:
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
         """Label with the other supervisor, then put in the truth; it is judged as the other one is."""
         supervision = options.build("supervisors", self.supervisor).supervise(route, seed, method)
-        n_train = route.recipe.sizes.get("n_train")
-        # As the splits divide it: the odd example is one to relabel.
-        labelled = None if n_train is None else n_train - n_train // 2
+        labelled = route.n_relabelled
         if labelled is not None and self.n_true > labelled:
             raise ConfigError(
                 f"mixture: n_true: is {self.n_true}, and students are trained on {labelled} examples; use fewer, or "

@@ -28,7 +28,7 @@ class Simulated:
         errors (`str`, *optional*, defaults to `"random"`): `random`, `clustered`, `systematic`, `hard` or
             `adversarial`.
         confidence (`float`, *optional*): Probability of the candidate that it names; by default `accuracy`.
-        feature (`str`, *optional*): Of systematic errors: `length` or `position`.
+        feature (`str`, *optional*): Of systematic errors: `length`, or `position` in the task's table.
         pattern (`str`, *optional*): Of clustered errors: a regular expression for the words by which they go, such as
             `"E\\d+"`, the entities of the embedded world, or `"(?:up|down)_\\w+"`, its wordings.
         model (`str`, *optional*, defaults to `"weak"`): Of hard and adversarial errors: the part of the recipe that
@@ -89,6 +89,7 @@ class Simulated:
                 pattern=self.pattern,
                 # Of the same split, for difficulty is looked up by the id of what is labelled.
                 difficulty=None if judge is None else route.relabel(judge, split, part=self.model, seed=seed),
+                task=route.prepared.task if self.feature == "position" else None,
                 seed=seed,
             ).weak_labels
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from w2s_rm.errors import ConfigError
+from w2s_rm.heads import HEADS
 from w2s_rm.roles import WEAK
+from w2s_rm.runs.places import lacks_head
 from w2s_rm.supervisors._base import Supervision
 
 if TYPE_CHECKING:
@@ -26,8 +29,19 @@ class Trained:
     needs_truth: ClassVar[bool] = False
 
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
-        """Label with it."""
-        weak = route.base(self.model)
+        """Label with it.
+
+        Raises:
+            ConfigError: It has no head that was trained.
+        """
+        weak, head = route.base(self.model), route.encoding["head"]
+        # What was pretrained or converted here is a language model, as is what a folder says it is.
+        headless = weak.maker is not None or lacks_head(weak.path)
+        if headless and not HEADS[head].writes:
+            raise ConfigError(
+                f"supervisor trained: {self.model} is a language model, and head {head} would be one of random weights "
+                "on it; train it (supervisor model), or name a model that was trained for this"
+            )
         # As given: its layers, adapter and quantisation are what the recipe says; a model that was trained here carries
         # them itself.
         judged = route.evaluate(WEAK, weak, part=self.model, seed=seed, method=method, as_given=True)

@@ -91,7 +91,12 @@ def _unknown_token(option: str, token: str, tokenizer: Any, path: str) -> str:
 
 
 def load_model(
-    head: str, model_args: ModelConfig, args: W2SRewardConfig, classes: Sequence[str] | None = None
+    head: str,
+    model_args: ModelConfig,
+    args: W2SRewardConfig,
+    classes: Sequence[str] | None = None,
+    *,
+    trained: bool = False,
 ) -> PreTrainedModel:
     """Load a model for a head; new weights of the head depend on the seed alone.
 
@@ -100,10 +105,12 @@ def load_model(
         model_args ([`~trl.ModelConfig`]): Path, revision, dtype, attention, quantization.
         args ([`W2SRewardConfig`]): `seed`, `trust_remote_code`, `model_init_kwargs`.
         classes (`Sequence[str]`, *optional*): The fixed classes of the task, for `classification`.
+        trained (`bool`, *optional*, defaults to `False`): Whether it must have a head already, since it is not going to
+            be trained.
 
     Raises:
-        ConfigError: The folder holds no safetensors weights, its head has another number of outputs, it is no language
-            model where one is needed, or bitsandbytes is missing for quantization.
+        ConfigError: The folder holds no safetensors weights, its head has another number of outputs or is missing where
+            it must not be, it is no language model where one is needed, or bitsandbytes is missing for quantization.
     """
     check_quantization(model_args)
     quantization = get_quantization_config(model_args)
@@ -144,6 +151,12 @@ def load_model(
         )
     if HEADS[head].writes:
         check_writes(path, model, sorted(info["missing_keys"]))
+    lacking = sorted(set(info["missing_keys"]) & dict(model.named_parameters()).keys())
+    if trained and lacking:
+        raise ConfigError(
+            f"{path!r} has no weights for {', '.join(lacking[:5])}, so its scores would be random: it is no {kind}; "
+            "train it first, or name a model that is trained"
+        )
     _initialise(model, sorted(info["missing_keys"]), args.seed)
     loaded: PreTrainedModel = model
     return loaded

@@ -33,6 +33,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "untrained_beats_student": {"run": "a"},
     "deception_exceeds_chance": {"run": "a", "method": "logconf"},
     "is_more_accurate": {"student": ["a", "logconf"], "other": ["b", "naive"]},
+    "is_above": {"student": ["a", "logconf"], "share": 0.5},
+    "loses_less": {"student": [["a", "logconf"], ["b", "logconf"]], "other": [["a", "naive"], ["b", "naive"]]},
     "errors_matter": {"run": "a", "independent": "naive", "patterned": ["logconf"]},
     "pgr_falls_with_size": {"runs": ["a", "b", "c"]},
     "mistakes_are_salient": {"runs": ["a", "b"]},
@@ -332,6 +334,47 @@ def test_is_more_accurate(two: Mapping[str, Results], make_run: MakeRun, answers
         told = r"give \[run, method\] or|by: is 1.5; use a share from -1 to 1|of: is 'wek'; did you mean 'weak'"
         with pytest.raises(ConfigError, match=told):
             options.build("hypotheses", {"name": "is_more_accurate", **NEEDED["is_more_accurate"], **wrong})
+
+
+def test_is_above(two: Mapping[str, Results]) -> None:
+    found, accuracy = said_of(two, "is_above"), two["a"].accuracy("student", "logconf").interval()
+    assert found.effect == pytest.approx(0.81 - 0.5)
+    assert found.interval().low == pytest.approx(accuracy.low - 0.5)
+    assert [(point.x, point.value) for point in found.panel.series[0].points] == [("a logconf", pytest.approx(0.81))]
+    below = said_of(two, "is_above", share=0.9, below=True)
+    assert below.effect == pytest.approx(0.9 - 0.81)
+    assert below.interval().high == pytest.approx(0.9 - accuracy.low)
+    for wrong in ({"student": ["a"]}, {"share": 1.5}):
+        with pytest.raises(ConfigError, match=r"give \[run, method\] or|share: is 1.5; use a share from 0 to 1"):
+            options.build("hypotheses", {"name": "is_above", **NEEDED["is_above"], **wrong})
+
+
+def test_loses_less(make_run: MakeRun, answers: Answers) -> None:
+    """A method with better students is not said to protect them: what it loses is what counts."""
+
+    def lost(first: tuple[int, int], second: tuple[int, int]) -> Evidence:
+        (mine, mine_after), (others, others_after) = first, second
+        students = {"agree": mine, "agree_torn": mine_after, "naive": others, "torn": others_after}
+        run = make_run(
+            f"run_{mine_after}",
+            weak=[answers(60)] * 2,
+            students={name: [answers(right), answers(right + 2)] for name, right in students.items()},
+            ceiling=[answers(95)] * 2,
+        )
+        pairs = {"student": [["a", "agree"], ["a", "agree_torn"]], "other": [["a", "naive"], ["a", "torn"]]}
+        return said_of({"a": Results(run)}, "loses_less", **pairs)
+
+    protects = lost((90, 88), (80, 68))
+    assert protects.effect == pytest.approx(0.12 - 0.02) and protects.interval().low > 0
+    assert [[point.value for point in series.points] for series in protects.panel.series] == [
+        [pytest.approx(0.91), pytest.approx(0.89)],
+        [pytest.approx(0.81), pytest.approx(0.69)],
+    ]
+    # More accurate with and without, and as much is lost.
+    assert lost((90, 78), (80, 68)).effect == pytest.approx(0.0)
+    for wrong in ({"student": [["a", "naive"]]}, {"other": [["a"], ["a", "naive"]]}):
+        with pytest.raises(ConfigError, match=r"give two of \[run, method\] or .*, first the one without what is done"):
+            options.build("hypotheses", {"name": "loses_less", **NEEDED["loses_less"], **wrong})
 
 
 def test_deception_exceeds_chance(make_run: MakeRun, answers: Answers) -> None:
