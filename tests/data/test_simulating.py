@@ -81,6 +81,15 @@ def test_systematic_errors_are_those_with_the_largest_feature():
     assert wrong(simulate(turned, 0.75, "systematic", seed=1, feature="position")) == first
 
 
+def test_errors_by_position_are_by_the_place_in_a_table_where_it_is_told():
+    """A split is in the order of a hash, which says nothing."""
+    places = {f"id{i}": (7 * i) % N for i in range(N)}
+    last = {id for id, place in places.items() if place >= N - 10}
+    assert wrong(simulate(EXAMPLES, 0.75, "systematic", seed=1, feature="position", places=places)) == last
+    with pytest.raises(DataError, match="id 'id3': no place"):
+        simulate(EXAMPLES, 0.75, "systematic", seed=1, feature="position", places={f"id{i}": i for i in range(3)})
+
+
 def test_length_of_conversations_is_what_is_said():
     def talk(i, words):
         turns = ({"role": "user", "content": words},)

@@ -128,10 +128,22 @@ def test_student_and_ceiling_read_once(tmp_path: Path) -> None:
 
 
 def test_what_it_cannot_prepare(
-    tiny_model: Callable[..., str], tiny_language_model: Callable[..., str], training: Training, route: Any
+    tiny_model: Callable[..., str],
+    tiny_language_model: Callable[..., str],
+    training: Training,
+    route: Any,
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(ConfigError, match="generative: .* is no causal language model.*take a decoder"):
         Generative().prepare(route, training(tiny_model("roberta")))
+    for config in (
+        {"model_type": "bert"},
+        {"model_type": "bert", "architectures": ["BertLMHeadModel"]},
+        {"model_type": "xlm", "architectures": ["XLMWithLMHeadModel"]},
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        with pytest.raises(ConfigError, match="is no causal language model"):
+            Generative().prepare(route, training(str(tmp_path)))
     decoder = training(tiny_language_model(), use_peft=True)
     with pytest.raises(ConfigError, match="trains all weights, and not with use_peft.*train: {use_peft: false}"):
         Generative().prepare(route, decoder)

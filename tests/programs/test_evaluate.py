@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from w2s_rm.data.examples import write_examples
 from w2s_rm.data.label_files import WeakLabel, write_labels
 from w2s_rm.data.predictions import read_predictions
-from w2s_rm.errors import DataError, NonFiniteError
+from w2s_rm.errors import ConfigError, DataError, NonFiniteError
 from w2s_rm.runs.launch import Launch, find_accelerate_config
 from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.types import Example
@@ -113,6 +113,17 @@ def test_scores_that_are_no_numbers_leave_no_file(
     with pytest.raises(NonFiniteError, match=r"examples: .*\be2\b"):
         Evaluate.run(argv)
     assert names(Path(argv[-1])) == [".lock", "config.yaml", "progress.json"]
+
+
+def test_a_model_without_a_head_is_not_scored(
+    tiny_language_model: Callable[..., str],
+    scoring_stage: Callable[..., list[str]],
+    ragged_examples: Callable[..., list[Example]],
+) -> None:
+    """Its scores would be those of random weights."""
+    argv = scoring_stage("evaluate", tiny_language_model(), ragged_examples(6))
+    with pytest.raises(ConfigError, match=r"has no weights for score\.weight, so its scores would be random"):
+        Evaluate.run(argv)
 
 
 def test_an_example_beyond_the_budget_is_named(

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from w2s_rm import catalog
+from w2s_rm import catalog, options
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.errors import ConfigError, UnknownNameError
 from w2s_rm.experiment.plan import make_plan
@@ -383,6 +383,45 @@ def test_files_that_hold_no_component(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="broken.py: cannot be imported .*nowhere_at_all"):
         catalog.lookup("losses", str(broken))
     assert not [name for name in sys.modules if name.endswith(".broken")]
+    ending = tmp_path / "ending.py"
+    ending.write_text("import sys\nsys.exit(3)\n", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"ending.py: cannot be imported \(SystemExit: 3\)"):
+            catalog.lookup("losses", str(ending))
+
+
+KINDS_OF_FILES = [kind for kind in typing.get_args(catalog.Kind) if kind != "stages"]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_FILES)
+def test_files_that_hold_a_component_of_another_kind(kind: catalog.Kind, tmp_path: Path) -> None:
+    """Each of another kind is refused with what it lacks, and none of its own kind is."""
+    root = Path(catalog.__file__).parent
+    for other in KINDS_OF_FILES:
+        folder = root / "report" / other if other in ("sections", "hypotheses") else root / other
+        name = catalog.names(other)[0]
+        if other == kind:
+            catalog.lookup(kind, str(folder / f"{name}.py"))
+            continue
+        with pytest.raises(ConfigError, match=f"is no {catalog.singular(kind)}, for it has no "):
+            catalog.lookup(kind, str(folder / f"{name}.py"))
+    plain = tmp_path / "plain.py"
+    plain.write_text("class Plain: ...\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="plain.py: Plain is no "):
+        catalog.lookup(kind, str(plain))
+    plain.write_text("Plain = 3\n", encoding="utf-8")
+    (tmp_path / "number.py").write_text("Number = 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no class Number in it"):
+        catalog.lookup(kind, str(tmp_path / "number.py"))
+
+
+def test_a_component_that_raises_what_it_likes(tmp_path: Path) -> None:
+    file = tmp_path / "choosy.py"
+    source = (Path(catalog.__file__).parent / "losses" / "cross_entropy.py").read_text(encoding="utf-8")
+    more = '\n    def __post_init__(self):\n        raise ValueError("never")\n'
+    file.write_text(source.replace("class CrossEntropy", "class Choosy") + more, encoding="utf-8")
+    (mistake,) = options.mistakes("losses", {"name": str(file)})
+    assert mistake.text == "ValueError: never"
 
 
 def test_the_examples_of_every_kind_are_written(tmp_path: Path) -> None:

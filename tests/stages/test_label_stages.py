@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from w2s_rm.data.distributions import best_candidates
 from w2s_rm.data.examples import read_examples
 from w2s_rm.data.label_files import WeakLabel, read_labels
 from w2s_rm.errors import ConfigError, DataError
@@ -17,6 +19,7 @@ from w2s_rm.stages.combine import Combine
 from w2s_rm.stages.mix import Mix
 from w2s_rm.stages.oppose import Oppose
 from w2s_rm.stages.portion import Portion
+from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.simulate import Simulate
 from w2s_rm.stages.transform import Transform
 from w2s_rm.types import Example
@@ -189,6 +192,25 @@ def test_a_simulated_supervisor_is_exactly_as_right_as_asked(
     assert run_stage(hard)["label_accuracy"] == 0.75
     named = [label.probabilities.index(1.0) == e.gold for label, e in zip(made(hard), examples, strict=True)]
     assert named == [True] * 30 + [False] * 10
+
+
+def test_errors_by_position_are_by_the_row_of_the_task(tmp_path: Path, run_stage: Run) -> None:
+    """The last rows of the file, though the split is in the order of a hash."""
+    rows = [{"prompt": f"p{n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for n in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = {"name": "preference", "path": str(tmp_path / "pairs.jsonl")}
+    prepared = Prepare(runs=tmp_path, task=task, sizes={"n_train": 20, "n_test": 5}, source="pairs")
+    run_stage(prepared)
+    split = prepared.examples("relabel")
+    stage = Simulate(
+        runs=tmp_path, examples=split, accuracy=0.8, errors="systematic", feature="position", task=task, seed=0
+    )
+    run_stage(stage)
+    examples = read_examples(Path(split.path))
+    assert [e.prompt for e in examples] != sorted((str(e.prompt) for e in examples), key=lambda p: int(p[1:]))
+    pairs = zip(made(stage), examples, strict=True)
+    named = {int(str(e.prompt)[1:]): list(best_candidates(label)) == [e.gold] for label, e in pairs}
+    assert [named[row] for row in sorted(named)] == [True] * 8 + [False] * 2
 
 
 def test_a_mixture_holds_as_many_truths_as_asked(

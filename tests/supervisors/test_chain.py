@@ -57,6 +57,12 @@ def test_with_three_models_there_are_three_parts(bench: Any) -> None:
     ]
 
 
+def test_a_part_holds_a_batch_of_each_link(bench: Any) -> None:
+    wide = "models.medium.train={per_device_train_batch_size: 3, gradient_accumulation_steps: 100}"
+    message = bench.refused("chain", wide, models=["medium"])
+    assert "a chain divides the weak split" in message and "each smaller than 300" in message
+
+
 def test_seeds_share_the_parts(bench: Any) -> None:
     plan = bench.own("chain", "seeds=[0, 1]", models=["medium"])
     assert len(list(bench.some(plan, kind="portion"))) == 2
