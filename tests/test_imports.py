@@ -75,8 +75,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "settings",
         "training",
     },
-    "stages": {*PLAIN, "catalog", "data", "programs", "runs", "training.trainer_options"},
-    "supervisors": {"errors", "types", "roles", "options", "data", "runs.places", "stages"},
+    "stages": {*PLAIN, "catalog", "options", "data", "programs", "runs", "training.trainer_options"},
+    "supervisors": {"errors", "types", "roles", "options", "data", "heads", "runs.places", "stages"},
     "preparations": {"errors", "roles", "heads", "runs.places", "stages"},
     "experiment": {
         *PLAIN,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from w2s_rm import catalog
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
@@ -171,6 +172,26 @@ def test_a_supervisor_agrees_with_itself_however_it_is_written(recipe_file: Path
     if one.get("name") == "model":
         with pytest.raises(ConfigError, match="ensemble: weak and copy are one model, trained alike, and always agree"):
             plan_of(recipe_file, *more, supervisor={"name": "ensemble", "models": ["weak", "copy"]})
+
+
+def test_transforms_and_preparations_of_ones_own(recipe_file: Path) -> None:
+    """A file beside the recipe is one more of its kind; its content counts, and on a card stands its name alone."""
+    root, folder = Path(catalog.__file__).parent, recipe_file.parent
+    for kind, name in (("labels", "harden"), ("preparations", "freeze")):
+        source = (root / kind / f"{name}.py").read_text(encoding="utf-8")
+        (folder / f"own_{name}.py").write_text(
+            source.replace(f"class {name.capitalize()}", f"class Own{name.capitalize()}")
+        )
+    before = [{"name": str(folder / "own_freeze.py"), "layers": 1}]
+    plan = plan_of(recipe_file, labels=[str(folder / "own_harden.py")], before=before)
+    transform = only(plan, kind="transform")
+    student = only(plan, kind="train", of=STUDENT, method="own")
+    assert student.labels.maker.hash == transform.hash and student.trainable_layers == 1
+    assert transform.describe(transform.config(), lambda path: "labels", "") == "labels, then own_harden"
+    with (folder / "own_harden.py").open("a", encoding="utf-8") as stream:
+        stream.write("# Changed.\n")
+    again = plan_of(recipe_file, labels=[str(folder / "own_harden.py")], before=before)
+    assert only(again, kind="transform").hash != transform.hash
 
 
 def test_hundreds_of_rounds_are_planned(recipe_file: Path) -> None:

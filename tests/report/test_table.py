@@ -17,7 +17,7 @@ from w2s_rm.report.notes import notes
 from w2s_rm.report.rows import ReportRow, SeedResult, row_record
 from w2s_rm.report.table import collect
 from w2s_rm.runs.folder import StageFolder
-from w2s_rm.runs.plan import display_name
+from w2s_rm.runs.plan import display_name, read_run
 
 MakeRun = Callable[..., Path]
 Answers = Callable[..., list[float]]
@@ -173,6 +173,10 @@ def test_different_test_ids_are_named(make_run: MakeRun, answers: Answers) -> No
 def test_moved_runs_folder(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
     run = make_run(weak=[answers(50)], students={"naive": [answers(60)]}, ceiling=[answers(80)])
     before = collect(run)
+    # A copy is read from its own stages, also while the original is there.
+    shutil.copytree(tmp_path / "runs", tmp_path / "copy")
+    own = read_run(tmp_path / "copy" / "quickstart").stages
+    assert own and all(stage.folder.is_relative_to(tmp_path / "copy") for stage in own)
     shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
     assert collect(tmp_path / "elsewhere" / "quickstart") == before
 

@@ -12,7 +12,7 @@ from w2s_rm.experiment.executors import run_inline
 from w2s_rm.experiment.feature_route import assembled
 from w2s_rm.files import parse_yaml
 from w2s_rm.runs.folder import StageFolder
-from w2s_rm.runs.places import LINEAR_MODEL
+from w2s_rm.runs.places import LINEAR_MODEL, beside
 from w2s_rm.stages import Model, Reference, enters_config
 from w2s_rm.stages.assemble import Assemble
 from w2s_rm.stages.features import Features as Reading
@@ -81,6 +81,4 @@ def _planned(kind: type[Any], folder: Path, config: dict[str, Any]) -> Any:
 
 def _found(folder: Path, path: str) -> str:
     """What a stage read, also where `runs/` was moved."""
-    _, among, within = path.rpartition("/stages/")
-    moved = folder.parent / within
-    return str(moved) if among and moved.exists() else path
+    return str(beside(folder, Path(path)))

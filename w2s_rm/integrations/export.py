@@ -15,6 +15,7 @@ from w2s_rm.errors import ArtifactError, ConfigError, DataError, nearest
 from w2s_rm.files import parse_yaml, replacing, write_text
 from w2s_rm.integrations.preferences import Preferences, to_preferences
 from w2s_rm.roles import LABELS, STUDENT, WEAK
+from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import PlannedStage, Run, check_intact, read_run
 from w2s_rm.types import Example
 
@@ -152,11 +153,7 @@ def _evaluation(run: Run, of: str, method: str | None, seed: int) -> dict[str, A
     """Read how the run evaluated a model: the path, also where `runs/` was moved, and what scores depend on."""
     config_path = _stage(run, "evaluate", of, method, seed).folder / "config.yaml"
     config: dict[str, Any] = parse_yaml(config_path.read_text(encoding="utf-8"))
-    path = Path(str(config["model_name_or_path"]))
-    # The recorded path is `<stage>/model`: the stage of that name beside the one that evaluated it.
-    moved = config_path.parent.parent / path.parent.name / path.name
-    if not path.exists() and moved.exists():
-        config["model_name_or_path"] = str(moved)
+    config["model_name_or_path"] = str(beside(config_path.parent, Path(str(config["model_name_or_path"]))))
     return config
 
 

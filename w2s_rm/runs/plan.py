@@ -13,9 +13,10 @@ from w2s_rm.errors import ArtifactError, join_problems
 from w2s_rm.files import read_signed, write_signed
 from w2s_rm.roles import STUDENT
 from w2s_rm.runs.folder import REMEDY, StageFolder, is_weights
+from w2s_rm.runs.places import beside
 
 # Stages whose results reports read.
-_READ_STAGES = ("prepare", "relabel", "transcripts", "choice", "evaluate", "policy", "saliency")
+_READ_STAGES = ("prepare", "relabel", "combine", "transcripts", "choice", "evaluate", "policy", "saliency")
 PLAN = "plan.json"
 """In the folder of a run."""
 
@@ -190,6 +191,21 @@ class Run:
             )
         return existing
 
+    def behind(self, stage: PlannedStage) -> list[PlannedStage]:
+        """Return a stage and all that it needs, each once.
+
+        Args:
+            stage ([`PlannedStage`]): A stage of the run.
+        """
+        by_name = {known.folder.name: known for known in self.stages}
+        found, waiting = {stage.folder.name: stage}, [stage]
+        while waiting:
+            for name in waiting.pop().needs:
+                if name in by_name and name not in found:
+                    found[name] = by_name[name]
+                    waiting.append(by_name[name])
+        return list(found.values())
+
 
 def read_run(run_dir: Path) -> Run:
     """Read `plan.json` of a run and check that the stages the report needs are finished.
@@ -351,10 +367,9 @@ def _policies(planned: Mapping[str, Any] | None) -> Policies | None:
 
 
 def _locate(run_dir: Path, folder: Path) -> Path:
-    """Prefer the folder as planned; if `runs/` was moved or copied, its place beside the run."""
+    """Find the folder of a stage beside the run: a copied `runs/` is read from its own stages."""
     # The name is enough: the hash in it stands for the content.
-    moved = run_dir.parent / "stages" / folder.name
-    return moved if not folder.is_dir() and moved.is_dir() else folder
+    return beside(run_dir.parent / "stages" / folder.name, folder)
 
 
 def _check_finished(run: Run, plan_path: Path) -> None:

@@ -12,7 +12,7 @@ from w2s_rm.report.fields import interval_ends
 from w2s_rm.report.hypotheses import Results
 from w2s_rm.report.sections._base import ReportedRun, Section
 from w2s_rm.roles import STUDENT
-from w2s_rm.runs.plan import PlannedStage, Run
+from w2s_rm.runs.plan import Run
 
 _OPPOSE = "oppose"
 _HOW_TO_READ = (
@@ -102,20 +102,9 @@ def _of_run(results: Results) -> Iterator[DeceptionRow]:
 
 def _is_opposed(run: Run, method: str) -> bool:
     """Whether what its students were trained on was drawn towards what is wrong."""
-    by_name = {stage.folder.name: stage for stage in run.stages}
     # By the stages that led to the student and not by the recipe: the aim may stand inside other supervisors.
-    return any(_OPPOSE in _kinds(stage, by_name) for stage in run.find_all("evaluate", STUDENT, method))
-
-
-def _kinds(stage: PlannedStage, by_name: dict[str, PlannedStage]) -> set[str]:
-    """Kinds of a stage and of all that it needs."""
-    found, waiting = {stage.folder.name: stage}, [stage]
-    while waiting:
-        for name in waiting.pop().needs:
-            if name in by_name and name not in found:
-                found[name] = by_name[name]
-                waiting.append(by_name[name])
-    return {one.stage for one in found.values()}
+    students = run.find_all("evaluate", STUDENT, method)
+    return any(behind.stage == _OPPOSE for student in students for behind in run.behind(student))
 
 
 def _cells(row: DeceptionRow) -> tuple[str, ...]:
