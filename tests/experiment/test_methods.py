@@ -194,6 +194,31 @@ def test_transforms_and_preparations_of_ones_own(recipe_file: Path) -> None:
     assert only(again, kind="transform").hash != transform.hash
 
 
+def test_all_methods_that_cannot_be_planned_are_named_at_once(recipe_file: Path) -> None:
+    methods = {
+        "fine": {"loss": "cross_entropy"},
+        "steps": {"loss": "cross_entropy", "labels": ["outcome"]},
+        "again": {"loss": "cross_entropy", "labels": ["outcome"]},
+        "few": {"loss": "cross_entropy", "labels": [{"name": "keep_confident", "share": 0.1}]},
+    }
+    recipe = load_recipe(recipe_file, [BATCH, f"methods={json.dumps(methods)}"])
+    with pytest.raises(ConfigError) as caught:
+        make_plan(recipe, recipe_file.parent / "runs")
+    message = str(caught.value)
+    assert message.startswith("recipe small cannot be planned:")
+    assert (
+        "methods.steps: labels: outcome: needs solutions in steps" in message and "methods.few: labels: of" in message
+    )
+    assert "methods.again" not in message and message.count("\n") == 2
+
+
+def test_a_file_of_labels_is_no_model(recipe_file: Path) -> None:
+    (recipe_file.parent / "labels.jsonl").write_text("{}\n", encoding="utf-8")
+    weak = f"weak={{labels: {recipe_file.parent}/labels.jsonl}}"
+    with pytest.raises(ConfigError, match="weak is a file of labels in this recipe and no model; name one of its"):
+        plan_of(recipe_file, weak, supervisor={"name": "ensemble", "seeds": 2})
+
+
 def test_hundreds_of_rounds_are_planned(recipe_file: Path) -> None:
     assert len(found(plan_of(recipe_file, rounds=700), kind="train", method="own")) == 700
 

@@ -23,4 +23,4 @@ def test_an_unknown_model_is_refused_with_the_nearest_name(bench: Any) -> None:
 
 def test_a_file_of_labels_is_no_model(bench: Any) -> None:
     labels = f"weak={{labels: {bench.recipe.parent / 'labels.jsonl'}}}"
-    assert "no model 'weak' in this recipe" in bench.refused("model", labels)
+    assert "weak is a file of labels in this recipe and no model" in bench.refused("model", labels)

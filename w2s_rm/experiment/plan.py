@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_rm import options
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.evaluation_route import refuse_evaluations
 from w2s_rm.experiment.feature_route import saliency_of
 from w2s_rm.experiment.further_route import evaluated_on
@@ -129,9 +129,13 @@ def make_plan(recipe: Recipe, runs_folder: Path) -> Plan:
         raise ConfigError(f"--runs {runs_folder}: is a file; name a folder")
     needy = [name for name, supervisor in _supervisors(recipe).items() if supervisor.needs_truth]
     if needy and not recipe.task().has_ground_truth:
+        # That of the part `weak` has no place among the methods.
+        own = [name for name in needy if recipe.methods[name].supervisor is not None]
+        place = f"{recipe.place('methods', own[0])}: supervisor: " if own == needy else ""
+        remedy = "name another supervisor" if place else "set weak.labels to a file of labels"
         raise ConfigError(
-            f"task {recipe.task_name} has no ground truth to train a weak model on; "
-            "set weak.labels to a file of labels, or weak.trained: true for a model that is a reward model already"
+            f"{place}task {recipe.task_name} has no ground truth to train a weak model on; {remedy}, or "
+            f"{'one of the kind trained' if place else 'weak.trained: true'} for a model that is a reward model already"
         )
     route = open_route(recipe, runs_folder.resolve())
     # Mistakes in data and label files show before anything slow begins.
@@ -167,12 +171,12 @@ def _goals(common: Route) -> Iterator[Stage]:
         for seed, route in routes.items():
             # Scored as the student is, merged and in full: neither quantised nor with an adapter.
             yield route.evaluate(ZERO_SHOT, route.base("strong"), seed=seed if by_seed else None, as_given=True)
-    supervisors = _supervisors(common.recipe)
+    supervisors, refused = _supervisors(common.recipe), _Refused(common.recipe)
     for seed, route in routes.items():
         yield route.prepared
         shared: Supervision | None = None
         for method, supervisor in supervisors.items():
-            with _placed(route.recipe, method):
+            with refused.collected(method):
                 if route.recipe.methods[method].supervisor is not None:
                     supervision = supervisor.supervise(route, seed, method)
                     yield from _of_supervisor(route, supervision, seed, method)
@@ -183,6 +187,8 @@ def _goals(common: Route) -> Iterator[Stage]:
                 else:
                     supervision = shared
                 yield from _of_method(route, supervision, seed, method)
+        # Of each seed the same methods are refused.
+        refused.tell()
         if route.has_truth:
             ceiling = route.train(CEILING, seed).model
             yield route.evaluate(CEILING, ceiling, seed=seed)
@@ -198,13 +204,32 @@ def _with_further(route: Route, goals: Iterable[Stage]) -> Iterator[Stage]:
             yield from filter(None, elsewhere)
 
 
-@contextlib.contextmanager
-def _placed(recipe: Recipe, method: str) -> Iterator[None]:
-    """Say where in the recipe the method stands that cannot be planned."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f"{recipe.place('methods', method)}: {error}") from error
+class _Refused:
+    """Collects why methods cannot be planned, each with its place in the recipe.
+
+    Args:
+        recipe ([`~w2s_rm.experiment.recipe.Recipe`]): The recipe.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._places: dict[str, list[str]] = {}
+
+    @contextlib.contextmanager
+    def collected(self, method: str) -> Iterator[None]:
+        """Go on with the next method where this one cannot be planned."""
+        try:
+            yield
+        except ConfigError as error:
+            self._places.setdefault(str(error), []).append(self._recipe.place("methods", method))
+
+    def tell(self) -> None:
+        """Raise all that was collected; what several methods have in common is said of the first."""
+        problems = [f"{places[0]}: {text}" for text, places in self._places.items()]
+        if len(problems) == 1:
+            raise ConfigError(problems[0])
+        if problems:
+            raise ConfigError(join_problems(f"recipe {self._recipe.name} cannot be planned:", problems))
 
 
 def _of_supervisor(route: Route, supervision: Supervision, seed: int, method: str | None) -> Iterator[Stage]:

@@ -115,6 +115,8 @@ class Route:
         Raises:
             ConfigError: The recipe has no such part, or it is a file of labels.
         """
+        if part == WEAK and self.recipe.weak.labels:
+            raise ConfigError("weak is a file of labels in this recipe and no model; name one of its `models`")
         if part not in self.bases:
             raise ConfigError(f"no model {part!r} in this recipe; {nearest(part, list(self.bases))}")
         return self.bases[part]
