@@ -13,6 +13,7 @@ from w2s_rm.experiment.fields import training_fields
 from w2s_rm.features.options import ANNOTATIONS
 from w2s_rm.metrics.trials import FEW, LEAST, visible_difference
 from w2s_rm.render.numbers import percent
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS
 from w2s_rm.training.trainer_options import untunable
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def _fits(checker: Checker, path: KeyPath, name: str, values: Sequence[Any], met
     elif name in ANNOTATIONS:
         remedy = "several of layer and l2 are written as a list under train, and chosen from there"
         checker.problem(path, f"is an option of features, not of their training; {remedy}")
+    elif name in EVALUATION_OPTIONS:
+        what = "which of a training's models is saved" if name == "keep" else "when a training is scored"
+        checker.problem(path, f"says {what}, for each trial in the same way; set it once, under train")
     elif name in training_fields() and (reason := untunable(name)):
         checker.problem(path, f"{reason}; {_ONLY_THESE}")
     else:
