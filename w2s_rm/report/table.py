@@ -54,13 +54,16 @@ def collect(run_dir: Path) -> list[ReportRow]:
     return [_row(run, method, read, curve) for method in run.methods]
 
 
-def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Read:
+def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of, *, saved: bool = False) -> Read:
     """Return what reads the predictions of an evaluation, each file once: methods share supervisor and ceiling.
 
-    On the run's own task students are as they were at the end of their training, also where another one was saved.
+    On the run's own task students are as they were at the end of their training, also where another one was saved:
+    so they are in all parts of a report that call no others by their names.
 
     Args:
         curve (`Callable`, *optional*): Finds the curve of a student's training.
+        saved (`bool`, *optional*, defaults to `False`): Whether students are the saved ones instead, for what is
+            about these: other tasks, policies.
     """
 
     truths = cache(read_truth)
@@ -68,7 +71,7 @@ def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Re
     @cache
     def read(stage: PlannedStage) -> Predictions:
         # Curves are of the run's own test split; further tasks know the saved model alone.
-        own_student = stage.of == STUDENT and stage.further is None
+        own_student = stage.of == STUDENT and stage.further is None and not saved
         file = stage.folder / "predictions.parquet"
         said = at_the_end(stage, curve(stage)) if own_student else read_predictions(file)
         examples = examples_of(stage)
