@@ -151,7 +151,7 @@ def test_what_is_chosen_by_must_be_there(tmp_path: Path) -> None:
     # 1.96 sqrt(0.1 / 40) and 1.96 sqrt(0.1 / 500), in points.
     assert problems(tmp_path, "task.n_validation=40") == [
         "command line: task.n_validation: is 40, at least 50 are needed to choose what is tuned by the validation split"
-        ": 40 examples show a difference of 9.8 points (half of a 95 % interval, between two trials that choose "
+        ": 40 examples show a difference of 9.8 points (half of a 95 % interval, between two models that choose "
         "differently on 10 % of them), 500 one of 2.8; set it to 500 or more"
     ]
     assert load(tmp_path, "task.n_validation=50").tune

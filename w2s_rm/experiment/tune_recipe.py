@@ -71,8 +71,19 @@ def too_few(n: int) -> str:
     """
     return (
         f"{n} examples show a difference of {percent(visible_difference(n))} points (half of a 95 % interval, between "
-        f"two trials that choose differently on 10 % of them), {FEW} one of {percent(visible_difference(FEW))}"
+        f"two models that choose differently on 10 % of them), {FEW} one of {percent(visible_difference(FEW))}"
     )
+
+
+def refused_few(n: int, what: str) -> str:
+    """Say why a validation split of fewer than [`~w2s_rm.metrics.trials.LEAST`] examples chooses nothing.
+
+    Args:
+        n (`int`): Its size, 1 or more.
+        what (`str`): What it would choose.
+    """
+    least = f"task.n_validation is {n}, and at least {LEAST} are needed to choose {what}"
+    return f"{least}: {too_few(n)}; set it to {FEW} or more"
 
 
 def _entries(checker: Checker, at: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str, Any]]:
