@@ -203,10 +203,20 @@ def _check_validation(checker: Checker) -> None:
         checker.problem(("task", "n_validation"), text)
 
 
+def _is_student(checker: Checker, part: KeyPath) -> bool:
+    """Whether students of a method are trained from what a part describes."""
+    methods = _inside(checker, ("methods",))
+    return any(isinstance(method, dict) and method.get("model") == part[-1] for method in methods.values())
+
+
 def _check_part(checker: Checker, part: KeyPath, tune: Values) -> None:
     """Lists of a part stand in place of the recipe's and are as long, so that all have the same number of trials."""
-    at = (*part, "tune")
-    for path, name, values in _entries(checker, at, _inside(checker, part).get("tune")):
+    at, inside = (*part, "tune"), _inside(checker, part)
+    given = [name for name in ("labels", "trained") if inside.get(name)]
+    if given and inside.get("tune") is not None and not _is_student(checker, part):
+        checker.problem(at, f"with {given[0]} nothing is trained here that could be chosen; remove one of the two")
+        return
+    for path, name, values in _entries(checker, at, inside.get("tune")):
         if name.startswith(LOSS):
             checker.problem(path, "a loss is the method's; write its values under the recipe's own tune")
         elif name not in tune:

@@ -96,7 +96,8 @@ def read_scored(run: Run, read: Callable[[PlannedStage], Predictions] | None = N
         read (`Callable`, *optional*): Reads what the model of an evaluation says; by default the saved one.
 
     Returns:
-        `list[Scored]`: Each model once, though methods may share it: supervisors, then students, then ceilings.
+        `list[Scored]`: Each model once, though methods may share it: supervisors, then students, then ceilings. Labels
+            that cover a part of the examples are no such model: they cannot stand beside what others say of all.
 
     Raises:
         ArtifactError: A file is broken.
@@ -108,12 +109,22 @@ def read_scored(run: Run, read: Callable[[PlannedStage], Predictions] | None = N
             # By folders and not by method: methods without a supervisor or a ceiling of their own lead to the shared
             # ones.
             folders = tuple(stage.folder for stage in stages)
-            if stages and folders not in seen:
+            if stages and folders not in seen and not of_a_part(stages):
                 seen.add(folders)
                 models += samples.scored(
                     role, stages[0].method, [_predictions(stage, read or _saved) for stage in stages]
                 )
     return models
+
+
+def of_a_part(evaluations: Sequence[PlannedStage]) -> bool:
+    """Whether a supervisor was judged by labels that some of the test examples lack.
+
+    Args:
+        evaluations (`Sequence[PlannedStage]`): Its evaluations, one for each seed.
+    """
+    counted = [read_counts(stage) for stage in evaluations]
+    return any(counts["n_labelled"] < counts["examples"] for counts in counted if "n_labelled" in counts)
 
 
 def read_labels(run: Run) -> list[Scored]:

@@ -28,7 +28,7 @@ from w2s_rm.report.fields import (
     stopping_fields,
 )
 from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
-from w2s_rm.report.scored import examples_of, grouped
+from w2s_rm.report.scored import examples_of, grouped, of_a_part
 from w2s_rm.roles import CEILING, JUDGED, LABELS, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 from w2s_rm.types import WEAK_VALIDATION, Predictions
@@ -146,13 +146,11 @@ def read_models(run: Run, method: str, read: Read, further: str | None = None) -
     Raises:
         ArtifactError: Only some seeds were evaluated, or the student was scored on nothing.
     """
-    models, judged = {}, judged_by_labels(run, method)
+    models = {}
     for of in JUDGED:
         stages = run.find_all("evaluate", of, method, further=further)
-        if of == WEAK and further is None and judged and judged["n_labelled"] < judged["examples"]:
-            # What is known of some examples cannot stand beside what models say of all.
-            continue
-        if stages:
+        # What is known of some examples cannot stand beside what models say of all.
+        if stages and not (further is None and of_a_part(stages)):
             models[of] = [read(stage) for stage in stages]
     if not models[STUDENT][0].ids:
         raise ArtifactError(
