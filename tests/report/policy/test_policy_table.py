@@ -321,7 +321,7 @@ def test_warnings_say_what_methods_share_once(make_policy_run: MakeRun, rates: R
     unreliable, over = policy_notes(rows)
     assert unreliable == (
         "Policies of dpo: their PGR is not reliable and is no result: it divides by the gap between the policies of "
-        "ceiling and supervisor, 0.0 points with a 95 % interval from 0.0 to 0.0, which is not clearly above zero."
+        "ceiling and supervisor, 0.0 points with a 95 % interval from −9.3 to 9.3, which is not clearly above zero."
     )
     assert over == (
         "Policies of dpo: over-optimised, the true success rate fell while the proxy reward rose: from 90.0 % (step 5) "

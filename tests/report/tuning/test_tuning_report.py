@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,6 +163,15 @@ def test_what_is_read_of_trials_on_the_test_split_is_said_as_it_is(run: Path) ->
     # With evaluations every trial scores the test split on its way, before anyone knows which is chosen.
     assert "Nothing is read here of what a trial that was not chosen says of test examples" in said.items[0]
     assert "has seen" not in said.items[0]
+
+
+def test_two_runs_of_one_name_are_two(run: Path) -> None:
+    rows = collect_trials(run)
+    few = [dataclasses.replace(row, n_validation=100) for row in rows]
+    assert [line["Trials"] for line in table([*rows, *few])] == ["3"] * 4
+    # Of the second alone.
+    (said,) = tuning_warnings([*rows, *few])
+    assert said.startswith("tuned: 100 validation examples chose among the trials")
 
 
 def test_the_files_of_a_report(run: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from statistics import fmean
 from w2s_rm.metrics.trials import FEW, visible_difference
 from w2s_rm.render.elements import Block, Bullets, Heading, Table
 from w2s_rm.render.numbers import percent
-from w2s_rm.report.tuning.rows import TrialRow, by_model, role_name, values_text
+from w2s_rm.report.tuning.rows import TrialRow, by_model, role_name, trials_by_run, values_text
 from w2s_rm.roles import TRAINED
 
 _HEADER = ("Run", "Model", "Chosen by", "Chosen", "Trials", "Loss", "Agreement %", "Accuracy %", "Within the noise")
@@ -43,8 +43,8 @@ def tuning_warnings(rows: Sequence[TrialRow]) -> list[str]:
         rows (`Sequence[TrialRow]`): Rows of any number of runs.
     """
     sentences = []
-    for recipe in dict.fromkeys(row.recipe for row in rows):
-        own = [row for row in rows if row.recipe == recipe]
+    for own in trials_by_run(rows):
+        recipe = own[0].recipe
         # What was trained once had one trial.
         numbers: dict[int, dict[str, None]] = {1: dict.fromkeys(own[0].untuned)} if own[0].untuned else {}
         for row in own:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_rm.report.rows import plain
+from w2s_rm.report.rows import group_runs, plain
 from w2s_rm.roles import TRAINED
 from w2s_rm.runs.plan import Run, read_counts, read_run
 
@@ -154,9 +154,22 @@ def by_model(rows: Sequence[TrialRow]) -> Iterator[list[TrialRow]]:
     Args:
         rows (`Sequence[TrialRow]`): Rows of any number of runs.
     """
-    groups: dict[tuple[object, ...], list[TrialRow]] = {}
-    for row in rows:
-        # Without the seed, so that trials of all seeds stand in one line.
-        key = (row.recipe, row.setting, row.task, row.of, row.method, row.number)
-        groups.setdefault(key, []).append(row)
-    yield from groups.values()
+    for run in trials_by_run(rows):
+        groups: dict[tuple[object, ...], list[TrialRow]] = {}
+        for row in run:
+            # Without the seed, so that trials of all seeds stand in one line.
+            groups.setdefault((row.of, row.method, row.number), []).append(row)
+        yield from groups.values()
+
+
+def trials_by_run(rows: Sequence[TrialRow]) -> list[list[TrialRow]]:
+    """Group rows by run; two runs may have one name.
+
+    Args:
+        rows (`Sequence[TrialRow]`): Rows of any number of runs, those of a run together.
+    """
+    return group_runs(
+        rows,
+        lambda row: (row.recipe, row.setting, row.task),
+        lambda row: (row.of, row.method, row.number, row.seed, row.trial),
+    )
