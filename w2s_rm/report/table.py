@@ -231,9 +231,11 @@ def _counts(run: Run) -> dict[str, float]:
     return counts | _alike(run)
 
 
-def _made(run: Run, name: str, of: str | None, method: str | None, seed: int) -> Mapping[str, Any]:
+def _made(
+    run: Run, name: str, of: str | None, method: str | None, seed: int, further: str | None = None
+) -> Mapping[str, Any]:
     """What a stage counted; of a training among several, what that counted which was chosen. Empty without one."""
-    stage = run.find(name, of, method, seed)
+    stage = run.find(name, of, method, seed, further=further)
     if stage is None and name == "train":
         stage = run.find("choice", of, method, seed)
     return read_counts(stage) if stage else {}
@@ -243,13 +245,16 @@ def _alike(run: Run) -> dict[str, float]:
     """Examples whose candidates are the same tokens to the student, or to its supervisor; only where there are any."""
     seed, method = run.seeds[0], run.methods[0]
     counts: dict[str, float] = {}
-    for data, name, of, stage_method in (
-        ("relabel", "train", STUDENT, method),
-        ("relabel for the supervisor", "relabel", None, method),
-        ("test", "evaluate", STUDENT, method),
-        ("test for the supervisor", "evaluate", WEAK, None),
-    ):
-        number = _made(run, name, of, stage_method, seed).get("candidates_alike", 0)
+    read: list[tuple[str, str, str | None, str | None, str | None]] = [
+        ("relabel", "train", STUDENT, method, None),
+        ("relabel for the supervisor", "relabel", None, method, None),
+    ]
+    # The first is the run's own task.
+    for test, further in (("test", None), *((f"test on {task.label}", task.label) for task in run.tested[1:])):
+        read.append((test, "evaluate", STUDENT, method, further))
+        read.append((f"{test} for the supervisor", "evaluate", WEAK, None, further))
+    for data, name, of, stage_method, further in read:
+        number = _made(run, name, of, stage_method, seed, further).get("candidates_alike", 0)
         counts |= {f"{ALIKE} ({data})": number} if number else {}
     return counts
 
