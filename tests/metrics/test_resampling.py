@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t
 
 from w2s_rm.errors import DataError
+from w2s_rm.metrics.intervals import accuracy_interval
 from w2s_rm.metrics.resampling import group_mean_interval, interval, mean_intervals, over_seeds, resampling
 
 
@@ -105,6 +106,13 @@ def test_all_right_or_all_wrong_is_bounded_by_the_number_of_groups(right: float)
     # Of what is no share nothing is known beyond what was seen.
     (plain,) = mean_intervals([credits_N[:, None]], [drawn])
     assert (plain.low, plain.high) == (right, right)
+
+
+def test_ties_everywhere_are_bounded_as_an_accuracy_is() -> None:
+    drawn, credits_N = resampling([f"g{n}" for n in range(20)]), np.full(20, 0.5)
+    found, expected = group_mean_interval([credits_N], [drawn]), accuracy_interval(credits_N[None])
+    assert (found.low, found.value, found.high) == pytest.approx((expected.low, 0.5, expected.high))
+    assert expected.high - expected.low > 0.1
 
 
 def test_one_group_has_no_interval() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.metrics.intervals import Interval, share_interval
+from w2s_rm.metrics.intervals import Estimate, Interval, share_interval
 
 # The ends lie at the 25th and the 975th of them; of normal samples their own standard error is 4 % of the half-width.
 N_RESAMPLES = 1000
@@ -205,10 +205,10 @@ def least_groups(drawn_S: Sequence[Resampling]) -> int:
 
 
 def of_share(found: Interval, n_groups: int) -> Interval:
-    """Return the interval of a share, which of 0 or 1, or of one group, resamples cannot give: they are all the same.
+    """Return the interval of a share, which resamples cannot give where they are all the same, or all right or wrong.
 
-    There it reaches at least as far as a bound from the number of groups,
-    [`~w2s_rm.metrics.intervals.share_interval`].
+    There it reaches at least as far as a bound from the number of groups, as that of
+    [`~w2s_rm.metrics.intervals.accuracy_interval`] does.
 
     Args:
         found ([`~w2s_rm.metrics.intervals.Interval`]): From resamples.
@@ -216,9 +216,11 @@ def of_share(found: Interval, n_groups: int) -> Interval:
     """
     # Sums of credits divided by their number may miss 1 by rounding.
     whole = float(round(found.value))
-    if n_groups > 1 and abs(found.value - whole) > _ROUNDING:
+    value = whole if abs(found.value - whole) < _ROUNDING else found.value
+    if n_groups > 1 and value != whole and found.high - found.low > _ROUNDING:
         return found
-    bound = share_interval(whole, 0.0, n_groups)
+    alike = Estimate(value, 0.0, 0.0, 1, n_groups, reach=max(value, 1 - value))
+    bound = share_interval(value, alike.half_width(), n_groups)
     return Interval(found.value, min(found.low, bound.low), max(found.high, bound.high))
 
 

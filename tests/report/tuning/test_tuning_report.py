@@ -135,7 +135,7 @@ def test_what_to_beware_of(run: Path, add_choices: Callable[..., Path]) -> None:
         ("intermediate", "chain", 0, counts_of([0.6], n=100)),
     ]
     assert tuning_warnings(collect_trials(add_choices(unequal, "other"))) == [
-        "other: not all models were chosen from as many trials: 2 for weak and ceiling, 3 for student naive.",
+        "other: not all models were chosen from as many trials: 2 for weak and ceiling; 3 for student naive.",
         "other: 100 validation examples chose among the trials: a difference below 6.2 points is noise where trials "
         "choose differently on 10 % of them.",
     ]
@@ -153,7 +153,7 @@ def test_a_model_that_was_not_tuned_had_one_trial(run: Path) -> None:
     reseal(run)
     rows = collect_trials(run)
     assert tuning_warnings(rows) == [
-        "tuned: not all models were chosen from as many trials: 1 for ceiling, 3 for weak and student naive."
+        "tuned: not all models were chosen from as many trials: 1 for ceiling; 3 for weak and student naive."
     ]
     assert "untuned" not in Tuning().record(rows[0])
 

@@ -52,7 +52,7 @@ def tuning_warnings(rows: Sequence[TrialRow]) -> list[str]:
             if row.of in TRAINED:
                 numbers.setdefault(row.trials, {})[model_name(row)] = None
         if len(numbers) > 1:
-            each = ", ".join(f"{number} for {' and '.join(names)}" for number, names in sorted(numbers.items()))
+            each = "; ".join(f"{number} for {_listed(tuple(names))}" for number, names in sorted(numbers.items()))
             sentences.append(f"{recipe}: not all models were chosen from as many trials: {each}.")
         # Seeds may draw the split anew, of the same size.
         n = own[0].n_validation
@@ -62,6 +62,10 @@ def tuning_warnings(rows: Sequence[TrialRow]) -> list[str]:
                 f"{percent(visible_difference(n))} points is noise where trials choose differently on 10 % of them."
             )
     return sentences
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def model_name(row: TrialRow) -> str:
