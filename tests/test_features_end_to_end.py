@@ -31,7 +31,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "classification": {"task": {"name": "world_classification", "n_entities": 20}},
     "chess": {"task": {"name": "mate_in_one", "pieces": ["Q"]}, "head": "reward"},
 }
-SIZES = {"n_train": 200, "n_validation": 40, "n_test": 60}
+SIZES = {"n_train": 200, "n_validation": 50, "n_test": 60}
 METHODS = {
     "naive": {"loss": "cross_entropy"},
     "logconf": {"loss": {"name": "log_confidence", "max_weight": 0.5}},

@@ -14,6 +14,7 @@ from w2s_rm.data.examples import (
     read_truth,
     write_examples,
     write_parquet,
+    write_parquet_parts,
 )
 from w2s_rm.errors import DataError
 from w2s_rm.types import Example, content_hash, text_hash
@@ -142,3 +143,9 @@ def test_a_soft_truth_is_written_read_and_trained_on(tmp_path):
 @pytest.mark.parametrize("text", ["", " e2e4", "é" * 32, "x" * 33, ({"role": "user", "content": "a"},)])
 def test_remembered_hashes_are_the_same(text):
     assert text_hash(text) == text_hash(text) == content_hash(text)
+
+
+def test_a_file_of_no_parts_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"none\.parquet: there is nothing to write"):
+        write_parquet_parts(tmp_path / "none.parquet", iter(()))
+    assert not (tmp_path / "none.parquet").exists()

@@ -224,6 +224,30 @@ def test_a_tokenizer_that_is_not_here_yet_is_named(tmp_path, tiny_model, caplog)
     assert said.startswith("strong: ") and "not pretrained yet" in said
 
 
+def test_a_further_task_must_be_written_by_a_head_that_writes(tmp_path, tiny_model):
+    """Words that the models' tokenizer does not know are refused before anything is trained, not when it is scored."""
+
+    def questions(name, answer):
+        rows = [{"question": f"w{n % 40} w{n // 40}", "choices": ["w3", answer], "label": n % 2} for n in range(60)]
+        return {"name": "multiple_choice", "path": str(write(tmp_path / name, rows)), "n_test": 5}
+
+    content = {
+        "name": "written",
+        "task": {**questions("own.jsonl", "w4"), "n_train": 20},
+        "also_evaluate": [{**questions("far.jsonl", "elsewhere"), "as": "far"}],
+        "head": "lm",
+        **{part: {"model_name_or_path": tiny_model()} for part in ("weak", "strong")},
+        "train": {"max_length": 64, "bf16": False},
+    }
+    (tmp_path / "written.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    plan = make_plan(load_recipe(tmp_path / "written.yaml"), tmp_path / "runs")
+    own, far = (task.task() for task in (plan.recipe, plan.recipe.also_evaluate[0]))
+    assert rendering_problems(plan, [own.to_example(row) for row in own.rows()]) == []
+    problems = rendering_problems(plan, [far.to_example(row) for row in far.rows()])
+    assert [problem.partition(":")[0] for problem in problems] == ["weak", "strong"]
+    assert "has words that are not in the vocabulary" in problems[0]
+
+
 def test_the_policys_template_must_fit_the_prompts(tmp_path, tiny_model):
     content = {
         "name": "policies",

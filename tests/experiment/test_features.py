@@ -22,7 +22,7 @@ from w2s_rm.stages.saliency import Saliency
 
 ON = "train.on=features"
 ALL = (ON, "train.layer=1", "train.l2=0.1")
-SEVERAL = (ON, "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=4")
+SEVERAL = (ON, "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=50")
 
 
 @pytest.fixture
@@ -188,8 +188,13 @@ def test_steps_in_batches_take_the_usual_options(plan: Callable[..., Plan]) -> N
         ([*ALL, "train.l2=-1"], "train.l2: is -1; use 0 or more"),
         ([*ALL, "train.layer=one"], "train.layer: 'one' is no int or list"),
         ([*ALL, "train.layer=2"], "weak: layer 2: the model has 1; use 0 .the embeddings. to 1"),
-        ([*ALL, "strong.train.layer=[0, 4, 3]", "task.n_validation=4"], "strong: layer 4, 3: the model has 1"),
+        ([*ALL, "strong.train.layer=[0, 4, 3]", "task.n_validation=50"], "strong: layer 4, 3: the model has 1"),
         ([*ALL, "train.l2=[0.1, 1]"], "weak: several values of layer or l2 .*; set task.n_validation"),
+        (
+            [*ALL, "train.l2=[0.1, 1]", "task.n_validation=49"],
+            "weak: task.n_validation is 49, and at least 50 are needed to choose one of several values of layer or l2: "
+            "49 examples show a difference of 8.9 points .*, or give one value",
+        ),
         ([*ALL, "strong.use_peft=true"], "strong: use_peft: on: features trains nothing in the model"),
         ([*ALL, "train.anchor_coefficient=1"], "weak: anchor_coefficient: in a frozen model nothing drifts"),
         (

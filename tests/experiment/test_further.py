@@ -181,6 +181,9 @@ def test_the_own_task_needs_something_to_train_on(recipe_file: Path) -> None:
     [
         ("[{own}]", ["also_evaluate.0: task mine is the recipe's own task"]),
         ("[{other}, {same}]", ["also_evaluate.1: task same is other under another name"]),
+        # A default that is written out, and another number of the same examples, make no other task.
+        ("[{spelled}]", ["also_evaluate.0: task mine is the recipe's own task"]),
+        ("[{other}, {larger}]", ["also_evaluate.1: task same is other under another name (as), of whatever size"]),
         ("[{bare}]", ["also_evaluate.0: task other has no ground truth"]),
         ("[{lost}]", ["nowhere.jsonl: no such file"]),
     ],
@@ -188,6 +191,8 @@ def test_the_own_task_needs_something_to_train_on(recipe_file: Path) -> None:
 def test_tasks_that_cannot_be_planned(recipe_file: Path, other: str, entries: str, words: list[str]) -> None:
     names = {
         "{own}": f"{{name: preference, as: mine, path: {recipe_file.parent}/pairs.jsonl, n_test: 3}}",
+        "{spelled}": f"{{name: preference, as: mine, path: {recipe_file.parent}/pairs.jsonl, ties: error, n_test: 3}}",
+        "{larger}": other.replace("as: other", "as: same").replace("n_test: 20", "ties: error, n_test: 10"),
         "{other}": other,
         "{same}": other.replace("as: other", "as: same"),
         "{bare}": other.replace("n_test", "response_a_column: chosen, response_b_column: rejected, n_test"),

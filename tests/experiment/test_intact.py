@@ -149,3 +149,16 @@ def test_a_report_refuses_what_is_not_as_it_was_made(stages: list[Stage]) -> Non
         f"  - {stages[1].folder}: weak_labels.parquet is not what was written (its checksum is another)",
         f"  - {stages[2].folder}: model/config.json is gone",
     ]
+
+
+def test_a_report_needs_no_weights(stages: list[Stage], tmp_path: Path) -> None:
+    """A run may be copied without them; what reports read must be as it was all the same."""
+    planned = tuple(PlannedStage(stage.kind, None, None, None, stage.folder) for stage in stages)
+    run = Run("demo", "reward_modeling", "t", "reward", None, "s", "model", (0,), ("naive",), planned)
+    (stages[0].folder / "model" / "model.safetensors").unlink()
+    check_intact(run, weights=False)
+    with pytest.raises(ArtifactError, match=r"model/model\.safetensors"):
+        check_intact(run)
+    (stages[0].folder / "model" / "config.json").unlink()
+    with pytest.raises(ArtifactError, match=r"model/config\.json"):
+        check_intact(run, weights=False)

@@ -85,7 +85,18 @@ def test_a_field_of_a_loss_stands_with_a_dot_or_inside(tmp_path: Path) -> None:
         ("tune.seed=[0, 1]", "is a seed, and the best of several seeds is luck: seeds are repetitions"),
         ("tune.data_seed=[0, 1]", "is a seed"),
         ("tune.logging_steps=[1, 2]", f"changes no result; {ONLY_THESE}"),
+        *(
+            (f"tune.{idle}", "changes no result")
+            for idle in (
+                "metric_for_best_model=[loss, accuracy]", "eval_steps=[10, 20]", "label_names=[[a], [b]]",
+                "save_only_model=[true, false]", "debug=[underflow_overflow, tpu_metrics_debug]",
+                "ddp_bucket_cap_mb=[10, 20]", "ddp_backend=[gloo, nccl]", "skip_memory_metrics=[true, false]",
+            )
+        ),
         ("tune.output_dir=[a, b]", "is set by the run's folder"),
+        ("tune.evaluations=[2, 4]", "says when a training is scored, for each trial in the same way; set it once"),
+        ("tune.evaluation_spacing=[log, even]", "says when a training is scored, for each trial in the same way"),
+        ("tune.keep=[end, weak_validation]", "says which of a training's models is saved, for each trial in the same"),
         ("tune.layer=[1, 2]", "is an option of features, not of their training; several of layer and l2 are"),
         ("tune.loss.max_wight=[0.1, 0.2]", "no method has a loss with a field 'max_wight'; did you mean 'max_weight'?"),
         ("tune.loss.max_weight=[0.1, 1.5]", "is 1.5"),
@@ -148,7 +159,17 @@ def test_what_is_chosen_by_must_be_there(tmp_path: Path) -> None:
     # 1.96 sqrt(0.1 / 40) and 1.96 sqrt(0.1 / 500), in points.
     assert problems(tmp_path, "task.n_validation=40") == [
         "command line: task.n_validation: is 40, at least 50 are needed to choose what is tuned by the validation split"
-        ": 40 examples show a difference of 9.8 points (half of a 95 % interval, between two trials that choose "
+        ": 40 examples show a difference of 9.8 points (half of a 95 % interval, between two models that choose "
         "differently on 10 % of them), 500 one of 2.8; set it to 500 or more"
     ]
     assert load(tmp_path, "task.n_validation=50").tune
+
+
+@pytest.mark.parametrize("given", ["labels: weak.jsonl", "trained: true, model_name_or_path: models/weak"])
+def test_lists_of_a_part_that_is_not_trained(given: str, tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, f"weak={{{given}, tune: {{learning_rate: [1e-4, 3e-4]}}}}")
+    name = given.partition(":")[0]
+    assert said.startswith(f"command line: weak.tune: with {name} nothing is trained here that could be chosen")
+    if name == "trained":
+        # But a student that begins there is.
+        load(tmp_path, f"weak={{{given}, tune: {{learning_rate: [1e-4, 3e-4]}}}}", "methods.naive.model=weak")

@@ -125,6 +125,15 @@ def test_a_field_of_a_loss_is_tuned_where_the_loss_has_it(plan: Callable[..., Pl
     assert few[1].startswith("! few to choose by: 100 examples show a difference of 6.2 points")
 
 
+def test_a_model_that_is_not_tuned_counts_as_one_trial(plan: Callable[..., Plan]) -> None:
+    # Only one loss has the field: weak model, ceiling and the other student are trained once.
+    made = plan(*FREE, "task.n_validation=500", WEIGHTS)
+    assert tuning_lines(made)[0] == (
+        "tuned: 1 trial for weak, student naive, ceiling; 3 trials for student logconf; chosen on 500 validation "
+        "examples"
+    )
+
+
 def test_lists_of_a_part_stand_in_place_of_the_common_ones(plan: Callable[..., Plan]) -> None:
     made = plan(*TUNED, "weak.tune={learning_rate: [1e-3, 1e-2]}")
     assert [values["learning_rate"] for values in chosen(made, "weak").values] == [1e-3, 1e-3, 1e-2, 1e-2]

@@ -56,3 +56,10 @@ def test_the_interval_covers() -> None:
     truth, groups = float((1 / (1 + np.exp(-z_N))).mean()), resampling([str(i) for i in range(400)])
     found = [answered_interval([drawn(400, seed)], [groups], 0.5) for seed in range(150)]
     assert sum(one.low <= truth <= one.high for one in found) >= 130
+
+
+def test_a_half_that_is_all_right_is_bounded_by_its_groups() -> None:
+    """Of 20 groups ten are answered: with t of nine degrees of freedom 2.262² / (10 + 2.262²) = 0.33850."""
+    said = forecasts([[0.0, 1.0 + n] for n in range(20)], [1] * 20)
+    found = answered_interval([said], [resampling([str(n) for n in range(20)])], 0.5)
+    assert (found.low, found.value, found.high) == pytest.approx((1 - 0.33850, 1, 1), abs=1e-5)

@@ -13,7 +13,6 @@ from w2s_rm.metrics.intervals import (
     difference_interval,
     half_widths,
     means_of,
-    share_interval,
 )
 
 
@@ -121,11 +120,38 @@ def test_all_right_or_all_wrong_is_not_known_for_sure(right: float) -> None:
     assert (found.low, found.high) == pytest.approx(tuple(ends), abs=1e-5)
 
 
-def test_what_is_the_same_for_every_example_is_known() -> None:
-    # Every score is a tie of two: credit one half, whatever examples were drawn.
-    assert accuracy_interval(np.full((2, 20), 0.5)) == share_interval(0.5, 0.0, 20)
-    found = difference_interval(np.full((2, 20), 0.5), np.full((2, 20), 0.5))
-    assert (found.low, found.value, found.high) == (0, 0, 0)
+def test_what_is_the_same_for_every_example_is_bounded_by_their_number() -> None:
+    """Of 20 alike, with t of 19 degrees of freedom: 2.093² / (20 + 2.093²) = 0.17968 of how far another could be."""
+    right, wrong, tied = np.ones((2, 20)), np.zeros((2, 20)), np.full((2, 20), 0.5)
+    cases = ((tied, tied, 0, 1), (right, right, 0, 1), (right, wrong, 1, 2), (right, tied, 0.5, 1.5))
+    for one, other, value, reach in cases:
+        estimate = means_of([one, other]).combined([1, -1])
+        assert (estimate.value, estimate.variance) == (value, 0)
+        assert estimate.half_width() == pytest.approx(0.17968 * reach, abs=1e-5)
+    # Every score a tie of two: half of what a share of 0 or 1 would have.
+    assert means_of([tied]).combined([1]).half_width() == pytest.approx(0.17968 / 2, abs=1e-5)
+    # As of an accuracy by itself.
+    assert accuracy_interval(right).low == pytest.approx(1 - means_of([right]).combined([1]).half_width())
+    # 2,000 that are alike leave next to nothing.
+    assert difference_interval(np.ones((3, 2000)), np.ones((3, 2000))).high == pytest.approx(0.0019, abs=1e-4)
+
+
+@pytest.mark.parametrize("groups", [None, ["g"] * 6])
+def test_one_that_was_drawn_has_no_interval(groups: list[str] | None) -> None:
+    n = 1 if groups is None else 6
+    right, wrong = np.ones((3, n)), np.zeros((3, n))
+    found = difference_interval(right, wrong, groups)
+    assert (found.low, found.value, found.high) == (-1, 1, 1)
+    found = accuracy_interval(right, groups)
+    assert (found.low, found.value, found.high) == (0, 1, 1)
+    assert means_of([right, wrong], groups).combined([1, -1]).p_value() == 1
+
+
+@pytest.mark.parametrize("n", [2, 8, 100])
+def test_the_bound_holds_the_truth_as_often_as_it_says(n: int) -> None:
+    """Where a share q of the population differs, all of n are alike with (1 - q)^n: below 5 % beyond the bound."""
+    bound = means_of([np.ones((1, n)), np.ones((1, n))]).combined([1, -1]).half_width()
+    assert (1 - bound) ** n < 0.05
 
 
 def test_no_end_is_beyond_what_can_be() -> None:

@@ -77,6 +77,32 @@ def test_a_gap_that_cannot_be_told_from_zero_leaves_the_interval_open() -> None:
     assert not result.reliable
 
 
+@pytest.mark.parametrize(("right", "value"), [(80, 1.0), (50, 0.0)])
+def test_a_student_that_nothing_tells_from_another_model_is_not_known_for_sure(right: int, value: float) -> None:
+    """1.984² / (100 + 1.984²) = 0.0379 of accuracy may be between them, over a gap of 0.3 give or take 0.09."""
+    result = pgr(credits(50), credits(right), credits(80))
+    assert result.value == pytest.approx(value) and result.reliable
+    assert result.low is not None and result.high is not None
+    assert 0.0379 / 0.3 < value - result.low < 0.0379 / 0.2 and 0.0379 / 0.3 < result.high - value < 0.0379 / 0.2
+
+
+def test_alike_in_all_examples_all_models_are_bounded() -> None:
+    result = pgr(credits(0), credits(100), credits(100))
+    assert (result.value, result.reliable) == (1.0, True)
+    # The gap of 1 has twice 0.0379: an example could be the other way round.
+    assert (result.gap_low, result.gap_high) == (pytest.approx(1 - 2 * 0.03788, abs=1e-5), 1)
+    assert result.low is not None and result.high is not None and result.low < 0.95 and result.high > 1.05
+    # Of two that are alike the gap may be anything.
+    assert not pgr(credits(0, 2), credits(2, 2), credits(2, 2)).reliable
+
+
+def test_one_example_or_one_group_says_nothing() -> None:
+    for groups, n in ((None, 1), (["g"] * 8, 8)):
+        result = pgr(credits(0, n), credits(n, n), credits(n, n), groups)
+        assert (result.gap_low, result.gap_high) == (-1, 1)
+        assert (result.low, result.high, result.reliable) == (None, None, False)
+
+
 @pytest.mark.parametrize("rights", [(50, 70, 90), (60, 58, 90), (55, 95, 80), (80, 60, 55)])
 def test_one_seed_is_the_theorem_of_fieller(rights: tuple[int, int, int]) -> None:
     """The roots of (y² - t² v_yy) r² - 2 (x y - t² v_xy) r + (x² - t² v_xx) for x over y, by the usual formula."""

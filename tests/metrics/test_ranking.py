@@ -61,3 +61,19 @@ def test_the_same_methods_everywhere() -> None:
     for tasks in ([], [known(0.7, 0.6), known(0.7)]):
         with pytest.raises(DataError, match="the same methods in each"):
             rank(tasks)
+
+
+def test_equal_methods_share_ranks_and_wins() -> None:
+    """Also where the sums that give their means are made in another order, and in each resample."""
+    rights, n = ([1, 2, 3], [3, 2, 1]), 10
+    one, other = (np.array([[1.0] * right + [0.0] * (n - right) for right in seeds]) for seeds in rights)
+    means = means_of([one, other])
+    assert means.values_M[0] != means.values_M[1]
+    assert [(found.mean_rank.value, found.wins.value) for found in rank([means, means])] == [(1.5, 1.0)] * 2
+    rng = np.random.default_rng(0)
+    same, worse = ((rng.random((3, 200)) < accuracy).astype(float) for accuracy in (0.8, 0.4))
+    first, second, last = rank([means_of([same, same, worse])] * 2)
+    for found in (first, second):
+        assert (found.mean_rank.low, found.mean_rank.value, found.mean_rank.high) == (1.5, 1.5, 1.5)
+        assert (found.wins.low, found.wins.value, found.wins.high) == (1.0, 1.0, 1.0)
+    assert last.mean_rank.value == 3

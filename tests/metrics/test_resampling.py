@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t
 
 from w2s_rm.errors import DataError
+from w2s_rm.metrics.intervals import accuracy_interval
 from w2s_rm.metrics.resampling import group_mean_interval, interval, mean_intervals, over_seeds, resampling
 
 
@@ -91,3 +92,30 @@ def test_three_seeds_and_groups_are_covered(spread: float) -> None:
 def test_nothing_to_draw() -> None:
     with pytest.raises(DataError, match="no examples to resample"):
         resampling([])
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_all_right_or_all_wrong_is_bounded_by_the_number_of_groups(right: float) -> None:
+    """No resample differs from another: Wilson's bound of 20 groups, with t of 19 degrees of freedom, is 0.17968."""
+    drawn = resampling([f"g{n // 5}" for n in range(100)])
+    credits_N = np.full(100, right)
+    (mean,) = mean_intervals([credits_N[:, None]] * 2, [drawn] * 2, shares=True)
+    for found in (mean, group_mean_interval([credits_N] * 2, [drawn] * 2)):
+        assert found.value == pytest.approx(right)
+        assert (found.low, found.high) == pytest.approx((0, 0.17968) if right == 0 else (1 - 0.17968, 1), abs=1e-5)
+    # Of what is no share nothing is known beyond what was seen.
+    (plain,) = mean_intervals([credits_N[:, None]], [drawn])
+    assert (plain.low, plain.high) == (right, right)
+
+
+def test_ties_everywhere_are_bounded_as_an_accuracy_is() -> None:
+    drawn, credits_N = resampling([f"g{n}" for n in range(20)]), np.full(20, 0.5)
+    found, expected = group_mean_interval([credits_N], [drawn]), accuracy_interval(credits_N[None])
+    assert (found.low, found.value, found.high) == pytest.approx((expected.low, 0.5, expected.high))
+    assert expected.high - expected.low > 0.1
+
+
+def test_one_group_has_no_interval() -> None:
+    drawn, credits_N = resampling(["g"] * 4), np.array([1.0, 1.0, 0.0, 1.0])
+    found = group_mean_interval([credits_N], [drawn])
+    assert (found.low, found.value, found.high) == (0, 0.75, 1)

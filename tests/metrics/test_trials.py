@@ -80,6 +80,18 @@ def test_the_half_width_is_that_of_a_paired_test() -> None:
         paired_half_width(np.ones(1), np.zeros(1))
 
 
+def test_examples_of_a_group_are_no_draws_of_their_own() -> None:
+    """Four copies of each of 50 differences say as much as the 50."""
+    generator = np.random.default_rng(1)
+    one, other = generator.random(50), generator.random(50)
+    alone = paired_half_width(one, other)
+    groups = [f"g{n}" for n in range(50)] * 4
+    assert paired_half_width(np.tile(one, 4), np.tile(other, 4), groups) == pytest.approx(alone)
+    assert paired_half_width(np.tile(one, 4), np.tile(other, 4)) == pytest.approx(alone / 2, rel=0.01)
+    # Of one group as far as an example may be.
+    assert paired_half_width(one, other, ["g"] * 50) == np.abs(one - other).max()
+
+
 def test_what_a_split_can_show() -> None:
     assert visible_difference(1000) == pytest.approx(norm.ppf(0.975) * math.sqrt(0.1 / 1000))
     # Measured: equally good trials that choose differently on a tenth of 500 examples.

@@ -71,6 +71,14 @@ def test_only_examples_with_ground_truth(make_run: MakeRun, answers: Answers) ->
     assert read_scored(read_run(none)) == []
 
 
+def test_labels_of_a_part_of_the_examples_are_no_model(run: Path) -> None:
+    for folder in (run.parent / "stages").glob("evaluate-*-weak-*"):
+        (folder / "manifest.json").write_text(json.dumps({"counts": {"n_labelled": 99, "examples": 100}}))
+    reseal(run)
+    # As in the results: what is known of some cannot stand beside what models say of all.
+    assert [one.role for one in read_scored(read_run(run))] == ["student", "student", "ceiling"]
+
+
 def test_labels_that_stand_for_a_supervisor_are_probabilities(run: Path) -> None:
     for folder in (run.parent / "stages").glob("evaluate-*-weak-*"):
         (folder / "manifest.json").write_text(json.dumps({"counts": {"n_labelled": 100, "examples": 100}}))

@@ -390,3 +390,20 @@ def test_intervals_are_over_groups_where_examples_are_on_file(
                 assert unbounded or other_high - other_low > 1.5 * (high - low), name
         assert (one.student_accuracy, one.pgr) == (other.student_accuracy, other.pgr)
     assert collect(make_run("unknown", **models))[0].student_low == collect(alone)[0].student_low
+
+
+def test_ties_by_tokens_on_further_tasks_are_counted(make_run: MakeRun, answers: Answers) -> None:
+    models = {"weak": [answers(40)], "naive": [answers(55)], "ceiling": [answers(90)]}
+    run = make_run(
+        weak=[answers(60)], students={"naive": [answers(75)]}, ceiling=[answers(80)], further={"far": models}
+    )
+    for of, number in (("student-naive", 7), ("weak-None", 5)):
+        (folder,) = run.parent.glob(f"stages/evaluate-*-{of}-0-far")
+        StageFolder(folder).seal({"counts": {"n_test": 100, "candidates_alike": number}, "inputs": {}})
+    (row,) = collect(run)
+    assert {name: count for name, count in row.counts.items() if "alike" in name} == {
+        "candidates_alike (test on far)": 7,
+        "candidates_alike (test on far for the supervisor)": 5,
+    }
+    words = "7 examples of test on far; 5 examples of test on far for the supervisor"
+    assert any(words in note for note in notes([row]))

@@ -93,7 +93,11 @@ def test_the_lowest_loss_is_chosen(
     other = np.where(np.arange(40) < 30, -math.log(0.75), -math.log(0.25))
     beside = counts["trials"][2]
     assert beside["behind"] == pytest.approx((other - one).mean(), abs=1e-9)
-    assert beside["behind_half_width"] == pytest.approx(1.959964 * (other - one).std(ddof=1) / math.sqrt(40), abs=1e-6)
+    # Over groups: what varies are the sums of each group's differences less the mean.
+    away, names = other - one - (other - one).mean(), [example.group for example in examples]
+    sums = [sum(away[[name == group for name in names]]) for group in sorted(set(names))]
+    variance = len(sums) / (len(sums) - 1) * sum(number**2 for number in sums) / 40**2
+    assert beside["behind_half_width"] == pytest.approx(1.959964 * math.sqrt(variance), abs=1e-6)
     assert counts["trials"][1]["behind"] == counts["trials"][1]["behind_half_width"] == 0
     assert [trial["values"] for trial in counts["trials"]] == [{"learning_rate": 10.0**-n} for n in range(3)]
 

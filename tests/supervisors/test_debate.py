@@ -38,8 +38,8 @@ def test_the_judge_reads_transcripts_and_the_student_does_not(bench: Any) -> Non
     [
         ["train.on=features", "train.layer=0", "train.l2=0.1"],
         ["train.on=features", "train.layer=0", "train.l2=0.1", "task.draw=by_seed", "seeds=[0, 1]"],
-        ["train.on=features", "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=20"],
-        ["weak.train={evaluations: 2, keep: weak_validation}", "task.n_validation=20"],
+        ["train.on=features", "train.layer=[0, 1]", "train.l2=[0.1, 1]", "task.n_validation=50"],
+        ["weak.train={evaluations: 2, keep: weak_validation}", "task.n_validation=50"],
         ["tune={weight_decay: [0.0, 0.1]}", "task.n_validation=500"],
     ],
     ids=["features", "draws", "layers chosen", "stopped", "tuned"],

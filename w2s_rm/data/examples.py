@@ -173,12 +173,17 @@ def write_parquet_parts(path: Path, parts: Iterable[pyarrow.Table]) -> None:
     Args:
         path (`Path`): File to write; its folder is made.
         parts (`Iterable[pyarrow.Table]`): At least one, all with the columns of the first.
+
+    Raises:
+        DataError: There are no parts.
     """
     import pyarrow.parquet
 
     remaining = iter(parts)
     # The schema is that of the first part, so there must be one; it may have no rows.
-    first = next(remaining)
+    first = next(remaining, None)
+    if first is None:
+        raise DataError(f"{path}: there is nothing to write, not even a table without rows; give the writer one part")
     with replacing(path) as unfinished, pyarrow.parquet.ParquetWriter(unfinished, first.schema) as writer:
         writer.write_table(first)
         for part in remaining:

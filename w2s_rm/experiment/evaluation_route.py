@@ -8,12 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm import options as components
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.experiment.tune_recipe import refused_few
+from w2s_rm.labels.keep_confident import KeepConfident
+from w2s_rm.metrics.trials import LEAST
+from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages import Examples, Labels, Stage
+from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.train import Train
-from w2s_rm.training.evaluations import EVALUATION_OPTIONS, Evaluations, too_many
+from w2s_rm.stages.transform import Transform
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS, Evaluations, overlaid, too_many
 from w2s_rm.training.trainer_options import batch_size
 from w2s_rm.types import WEAK_VALIDATION
 
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
 
 # Of transformers' trainer.
 _EPOCHS = 3.0
+# Standard deviations of the size of a part, beyond which none is expected.
+_FAR = 4
 
 
 def evaluated(training: Train, route: Route, evaluations: Evaluations, validation: Labels | None) -> Train:
@@ -67,23 +76,29 @@ def evaluation_problems(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]
     """
     for part, spec in recipe.models().items():
         methods = [name for name, method in recipe.methods.items() if method.model == part]
+        # A policy's trainers have options of their own, and of labels or a model that is trained already nothing is.
+        if part == "policy" or (not methods and (spec.labels or spec.trained)):
+            continue
         # `None` is for what has no options of a method: supervisors and ceilings.
         for method in (None, *methods):
             own = {} if method is None else recipe.methods[method].train
-            train = {name: value for name, value in {**recipe.train, **spec.train, **own}.items() if value is not None}
-            for option, wrong in _wrong(train, bool(recipe.sizes.get("n_validation"))):
+            merged = overlaid(recipe.train, spec.train, own)
+            train = {name: value for name, value in merged.items() if value is not None}
+            for option, wrong in _wrong(train, int(recipe.sizes.get("n_validation") or 0)):
                 yield recipe.keys_of_option(option, train[option], part, method), wrong
 
 
-def _wrong(train: Mapping[str, Any], held_out: bool) -> Iterator[tuple[str, str]]:
+def _wrong(train: Mapping[str, Any], n_validation: int) -> Iterator[tuple[str, str]]:
     """The options of one training that do not go with the others."""
     names = [name for name in EVALUATION_OPTIONS if name in train]
     if names and "evaluations" not in names:
         yield names[0], "only with evaluations; say how many, or leave it out"
     elif names and train.get("on") is not None:
         yield "evaluations", "not with on: features, where nothing is trained step by step; remove one of the two"
-    elif train.get("keep") == WEAK_VALIDATION and not held_out:
+    elif train.get("keep") == WEAK_VALIDATION and not n_validation:
         yield "keep", "the validation split would choose the model, and it is empty; set task.n_validation"
+    elif train.get("keep") == WEAK_VALIDATION and n_validation < LEAST:
+        yield "keep", refused_few(n_validation, "which model is saved")
 
 
 def refuse_evaluations(recipe: Recipe, stages: Iterable[Stage]) -> None:
@@ -115,15 +130,38 @@ def _most_steps(stage: Train) -> int | None:
     # Where it is given, epochs are of no account, as in transformers.
     if int(options.get("max_steps", -1)) > 0:
         return int(options["max_steps"])
-    examples = stage.examples
-    # What some stage took from a split has no more examples than it.
-    while examples.maker is not None and isinstance(whole := examples.maker.references.get("examples"), Examples):
-        examples = whole
-    if not isinstance(examples.maker, Prepare):
-        return None
-    size = SplitSizes(**examples.maker.sizes).wanted[Path(examples.path).stem]
+    size = _most_examples(stage.examples)
     if size is None:
         return None
+    batch = batch_size(options, stage.launch.processes)
     # Rounded up: the last batch of an epoch may be a smaller one.
-    steps = -(-size // batch_size(options, stage.launch.processes))
+    steps = size // batch if options.get("dataloader_drop_last") else -(-size // batch)
     return math.ceil(float(options.get("num_train_epochs", _EPOCHS)) * steps)
+
+
+def _most_examples(examples: Examples) -> int | None:
+    """How many examples there are at the most, `None` where only the data tell."""
+    maker, split = examples.maker, Path(examples.path).stem
+    if isinstance(maker, Prepare):
+        # Once the data are prepared they are counted.
+        counted = StageFolder(maker.folder).manifest()["counts"].get(f"n_{split}") if maker.cached else None
+        return SplitSizes(**maker.sizes).wanted[split] if counted is None else int(counted)
+    whole = maker.references.get("examples") if maker is not None else None
+    size = _most_examples(whole) if isinstance(whole, Examples) else None
+    if size is None:
+        return None
+    if isinstance(maker, Portion):
+        mean = size * ((maker.parts - 1 if maker.without else 1) / maker.parts)
+        # A hash deals the groups out: hardly a part is so much larger than others, and a training says so if one is.
+        return min(size, math.ceil(mean + _FAR * math.sqrt(mean)))
+    if isinstance(maker, Transform):
+        for entry in maker.transforms:
+            if entry["name"] == "keep_confident":
+                size = _most_confident(components.build("labels", entry), size, len(maker.classes or ()))
+    # What some stage took from a split has no more examples than it.
+    return size
+
+
+def _most_confident(kept: KeepConfident, size: int, classes: int) -> int:
+    """How many labels of so many are kept; of each class, where they are balanced, it is rounded for itself."""
+    return min(size, max(1, math.floor(kept.share * size + 0.5)) + (classes if kept.balanced else 0))

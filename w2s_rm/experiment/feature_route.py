@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_rm import options
 from w2s_rm.errors import ConfigError
+from w2s_rm.experiment.tune_recipe import refused_few
 from w2s_rm.features.options import (
     TOKENS,
     FeatureOptions,
@@ -19,6 +20,7 @@ from w2s_rm.features.options import (
     pooling_of_rows,
 )
 from w2s_rm.heads import HEADS
+from w2s_rm.metrics.trials import LEAST
 from w2s_rm.roles import WEAK
 from w2s_rm.runs.places import model_layers
 from w2s_rm.stages import Examples, Features, Labels, Model
@@ -283,11 +285,15 @@ def _reading_options(route: Route, part: str) -> dict[str, Any]:
 
 def _held_out(route: Route, part: str, base: Model, labelled: bool, validation: Labels | None) -> dict[str, Any]:
     """Where one of several layers and penalties is chosen, and by which labels."""
-    if not route.recipe.sizes.get("n_validation"):
+    n_validation = int(route.recipe.sizes.get("n_validation") or 0)
+    if not n_validation:
         raise ConfigError(
             f"{part}: several values of layer or l2 are chosen from on the validation split, and it is empty; set "
             "task.n_validation, or give one value"
         )
+    if n_validation < LEAST:
+        chosen = "one of several values of layer or l2"
+        raise ConfigError(f"{part}: {refused_few(n_validation, chosen)}, or give one value")
     if labelled and validation is None:
         raise ConfigError(
             f"{part}: one of several values of layer or l2 is chosen by labels of the validation split, and what "

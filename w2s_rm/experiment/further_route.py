@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm import catalog, options
 from w2s_rm.data.examples import read_examples
 from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.further_recipe import NAMED_AS
@@ -88,14 +89,16 @@ def refuse_twice(recipe: Recipe, further: list[Further]) -> None:
     Raises:
         ConfigError: Names the second.
     """
-    seen: dict[str, str] = {}
+    # In a list, for what tasks are of has no hash.
+    seen: list[tuple[tuple[object, ...], str]] = []
     for number, task in enumerate(further):
-        if task.prepared.hash in seen:
+        data = _data(task.prepared)
+        if same := [label for other, label in seen if other == data]:
             raise ConfigError(
-                f"{recipe.place('also_evaluate', str(number))}: task {task.label} is {seen[task.prepared.hash]} under "
-                f"another name ({NAMED_AS}); remove one of the two"
+                f"{recipe.place('also_evaluate', str(number))}: task {task.label} is {same[0]} under "
+                f"another name ({NAMED_AS}), of whatever size; remove one of the two"
             )
-        seen[task.prepared.hash] = task.label
+        seen.append((data, task.label))
 
 
 def evaluated_on(stage: Evaluate, home: Examples, further: Further) -> Evaluate | None:
@@ -175,8 +178,14 @@ def _knows_its_examples(stage: Stage) -> bool:
     )
 
 
-def _data(prepared: Prepare) -> dict[str, Any]:
-    return {name: value for name, value in prepared.content().items() if name != "sizes"}
+def _data(prepared: Prepare) -> tuple[object, ...]:
+    """What a task's examples come from, however it is written: a default that is named is the same as one that is not.
+
+    Sizes are apart, and the path, for which the content stands.
+    """
+    task = options.build("tasks", prepared.task)
+    fields = {option.name: getattr(task, option.name) for option in dataclasses.fields(task) if option.name != "path"}
+    return catalog.identity(str(prepared.task["name"])), fields, prepared.source
 
 
 def _named(classes: tuple[str, ...] | None) -> str:

@@ -40,7 +40,7 @@ from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.relabel import Relabel
 from w2s_rm.stages.train import Train
-from w2s_rm.training.evaluations import part_evaluations
+from w2s_rm.training.evaluations import overlaid, part_evaluations
 from w2s_rm.training.pretraining import Pretraining, pretrained_by
 from w2s_rm.training.trainer_options import WHOLE, batch_size, scoring
 
@@ -200,7 +200,7 @@ class Route:
         # Features are the method's, whoever is trained on them: a student's ceiling has the same to choose from.
         of_method = {name: value for name, value in named.train.items() if name in ANNOTATIONS}
         # The last wins: what the recipe says of all, of the model, of the method.
-        features, others = part_features({**self.training_options(part), **of_method, **own.train})
+        features, others = part_features(overlaid(self.training_options(part), of_method, own.train))
         evaluations, others = part_evaluations(others)
         training = dataclasses.replace(
             training,
@@ -410,7 +410,7 @@ class Route:
 
     def training_options(self, part: str) -> dict[str, Any]:
         """Return what the recipe says of the training of a model, whatever the method."""
-        return {**_EVERYWHERE, **self.recipe.train, **self.spec(part).train}
+        return overlaid(_EVERYWHERE, self.recipe.train, self.spec(part).train)
 
     def _scored(
         self, part: str, model: Model, examples: Examples, as_given: bool, whole: bool = False

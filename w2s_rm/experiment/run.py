@@ -187,7 +187,10 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
     problems += hub_problems([stage.config() for stage in trained])
     problems += model_problems(plan, missing, here)
     problems += form_problems(plan)
-    rendering = any(stage.encodes or isinstance(stage, Policy) for stage in missing)
+    # A further task may have been added to what is trained already.
+    rendering = any(
+        stage.encodes or isinstance(stage, Policy) or (stage.judges and stage.further is not None) for stage in missing
+    )
     # With models that do not load their tokenizers would only fail once more.
     problems += _rendering_problems(plan) if rendering and not problems else []
     if problems:
@@ -197,7 +200,7 @@ def check_before(plan: Plan, missing: list[Stage], here: bool = True) -> None:
 
 
 def _rendering_problems(plan: Plan) -> list[str]:
-    """Mistakes between the prepared conversations and the chat templates; none before they are prepared."""
+    """Mistakes between the prepared examples and the tokenizers that write them; none before they are prepared."""
     from w2s_rm.data.examples import read_examples
     from w2s_rm.experiment.truncation import rendering_problems
 

@@ -12,6 +12,7 @@ from w2s_rm.checks.report import Truncation
 from w2s_rm.checks.sampling import sample
 from w2s_rm.errors import W2SError
 from w2s_rm.experiment.plan import Plan, model_label
+from w2s_rm.heads import HEADS
 from w2s_rm.stages.policy import Policy
 from w2s_rm.types import Encoded, Example
 
@@ -41,22 +42,27 @@ def rendering_problems(plan: Plan, examples: Sequence[Example]) -> list[str]:
     """Say which tokenizers of a plan cannot write its conversations, before any of its models is trained.
 
     Tokenizers that are not here yet belong to models pretrained or downloaded by the run, and a warning names them;
-    plain text needs no template.
-    Of many conversations a sample is rendered.
+    plain text needs no template, but under a head that writes its candidates must be tokens of their own, too.
+    Of many examples a sample is rendered.
 
     Args:
         plan ([`~w2s_rm.experiment.plan.Plan`]): A planned recipe.
         examples (`Sequence[Example]`): Of all splits.
     """
     conversations = [example for example in examples if not isinstance(example.candidates[0], str)]
-    spoken = sample(conversations, _MOST_CANDIDATES, per_candidate=True) if conversations else []
-    if not spoken:
-        return []
+    spoken, read = (
+        sample(some, _MOST_CANDIDATES, per_candidate=True) if some else []
+        for some in (conversations, examples if HEADS[plan.head].writes else conversations)
+    )
     problems = []
-    for role, path, revision, render in (*_rewarding(plan, spoken), *_writing(plan, spoken)):
+    rewarding = _rewarding(plan, read) if read else ()
+    for role, path, revision, render in (*rewarding, *(_writing(plan, spoken) if spoken else ())):
         reason = _missing(path, revision)
         if reason:
-            logger.warning("%s: whether its chat template fits the conversations is not known yet: %s", role, reason)
+            if spoken:
+                logger.warning(
+                    "%s: whether its chat template fits the conversations is not known yet: %s", role, reason
+                )
             continue
         try:
             render()
@@ -66,7 +72,7 @@ def rendering_problems(plan: Plan, examples: Sequence[Example]) -> list[str]:
 
 
 def _rewarding(plan: Plan, examples: Sequence[Example]) -> Iterator[_Rendering]:
-    """Conversations as the weak and the strong model read them."""
+    """Examples as the weak and the strong model read them."""
     for role, _, config in _readers(plan):
         path = str(config["model_name_or_path"])
         yield role, path, str(config.get("model_revision", "main")), functools.partial(_encode, config, path, examples)

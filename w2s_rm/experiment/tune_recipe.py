@@ -13,6 +13,7 @@ from w2s_rm.experiment.fields import training_fields
 from w2s_rm.features.options import ANNOTATIONS
 from w2s_rm.metrics.trials import FEW, LEAST, visible_difference
 from w2s_rm.render.numbers import percent
+from w2s_rm.training.evaluations import EVALUATION_OPTIONS
 from w2s_rm.training.trainer_options import untunable
 
 if TYPE_CHECKING:
@@ -70,8 +71,19 @@ def too_few(n: int) -> str:
     """
     return (
         f"{n} examples show a difference of {percent(visible_difference(n))} points (half of a 95 % interval, between "
-        f"two trials that choose differently on 10 % of them), {FEW} one of {percent(visible_difference(FEW))}"
+        f"two models that choose differently on 10 % of them), {FEW} one of {percent(visible_difference(FEW))}"
     )
+
+
+def refused_few(n: int, what: str) -> str:
+    """Say why a validation split of fewer than [`~w2s_rm.metrics.trials.LEAST`] examples chooses nothing.
+
+    Args:
+        n (`int`): Its size, 1 or more.
+        what (`str`): What it would choose.
+    """
+    least = f"task.n_validation is {n}, and at least {LEAST} are needed to choose {what}"
+    return f"{least}: {too_few(n)}; set it to {FEW} or more"
 
 
 def _entries(checker: Checker, at: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str, Any]]:
@@ -110,6 +122,9 @@ def _fits(checker: Checker, path: KeyPath, name: str, values: Sequence[Any], met
     elif name in ANNOTATIONS:
         remedy = "several of layer and l2 are written as a list under train, and chosen from there"
         checker.problem(path, f"is an option of features, not of their training; {remedy}")
+    elif name in EVALUATION_OPTIONS:
+        what = "which of a training's models is saved" if name == "keep" else "when a training is scored"
+        checker.problem(path, f"says {what}, for each trial in the same way; set it once, under train")
     elif name in training_fields() and (reason := untunable(name)):
         checker.problem(path, f"{reason}; {_ONLY_THESE}")
     else:
@@ -188,10 +203,20 @@ def _check_validation(checker: Checker) -> None:
         checker.problem(("task", "n_validation"), text)
 
 
+def _is_student(checker: Checker, part: KeyPath) -> bool:
+    """Whether students of a method are trained from what a part describes."""
+    methods = _inside(checker, ("methods",))
+    return any(isinstance(method, dict) and method.get("model") == part[-1] for method in methods.values())
+
+
 def _check_part(checker: Checker, part: KeyPath, tune: Values) -> None:
     """Lists of a part stand in place of the recipe's and are as long, so that all have the same number of trials."""
-    at = (*part, "tune")
-    for path, name, values in _entries(checker, at, _inside(checker, part).get("tune")):
+    at, inside = (*part, "tune"), _inside(checker, part)
+    given = [name for name in ("labels", "trained") if inside.get(name)]
+    if given and inside.get("tune") is not None and not _is_student(checker, part):
+        checker.problem(at, f"with {given[0]} nothing is trained here that could be chosen; remove one of the two")
+        return
+    for path, name, values in _entries(checker, at, inside.get("tune")):
         if name.startswith(LOSS):
             checker.problem(path, "a loss is the method's; write its values under the recipe's own tune")
         elif name not in tune:

@@ -13,9 +13,10 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.tune_recipe import LOSS, Values, too_few
 from w2s_rm.metrics.trials import FEW, visible_difference
 from w2s_rm.render.numbers import percent
-from w2s_rm.roles import INTERMEDIATE
-from w2s_rm.stages import Labels
+from w2s_rm.roles import INTERMEDIATE, TRAINED
+from w2s_rm.stages import Labels, Reference
 from w2s_rm.stages.choice import Choice
+from w2s_rm.stages.evaluate import Evaluate
 from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.train import Train
 
@@ -125,6 +126,10 @@ def _kept_here(training: Train | Probe, words: str) -> Train | Probe:
     return dataclasses.replace(training, options=options, run_name=f"{training.run_name}-{words.replace(' ', '_')}")
 
 
+def _trained_once(model: Reference) -> bool:
+    return isinstance(model.maker, Train | Probe)
+
+
 def tuning_lines(plan: Plan) -> list[str]:
     """Say how many trials each model of a plan is chosen from, and how small a difference validation can show.
 
@@ -141,7 +146,14 @@ def tuning_lines(plan: Plan) -> list[str]:
     for stage in chosen:
         named = " ".join(word for word in (stage.of, stage.method, stage.note) if word)
         numbers.setdefault(len(stage.trials), {})[named] = None
-    each = "; ".join(f"{number} trials for {', '.join(names)}" for number, names in sorted(numbers.items()))
+    for judged in plan.stages:
+        # What is measured of models that were trained once, without a choice, stands beside what was chosen.
+        model = judged.references.get("model_name_or_path") if isinstance(judged, Evaluate) else None
+        if judged.of in TRAINED and judged.further is None and model is not None and _trained_once(model):
+            numbers.setdefault(1, {})[" ".join(word for word in (judged.of, judged.method) if word)] = None
+    each = "; ".join(
+        f"{number} trial{'s' if number > 1 else ''} for {', '.join(names)}" for number, names in sorted(numbers.items())
+    )
     # It is there, for without it a recipe that tunes is refused.
     n = int(plan.recipe.sizes["n_validation"])
     lines = [f"tuned: {each}; chosen on {n} validation examples"]

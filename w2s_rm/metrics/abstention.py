@@ -5,6 +5,7 @@ Shape suffixes: B examples, M blocks, S seeds, R resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from w2s_rm.metrics.calibration import equal_mass, levels
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.forecasts import Forecasts
 from w2s_rm.metrics.intervals import Interval
-from w2s_rm.metrics.resampling import Resampling, interval, sums_each
+from w2s_rm.metrics.resampling import Resampling, interval, least_groups, of_share, sums_each
 
 # Of 5 % of the examples each. Of a resample only sums are made, so that its examples cannot be put in an order of their
 # own.
@@ -61,7 +62,8 @@ def answered_interval(said_S: Sequence[Forecasts], drawn_S: Sequence[Resampling]
     observed_S = np.array([accuracy_answered(said.confidence_B, said.credit_B, [share])[0] for said in said_S])
     blocks_S = [_in_blocks(said) for said in said_S]
     resampled_RS = np.stack([_accuracies(sums_RC, share) for sums_RC in sums_each(blocks_S, drawn_S)], axis=1)
-    return interval(observed_S, resampled_RS, (0.0, 1.0))
+    # Only so many groups are answered.
+    return of_share(interval(observed_S, resampled_RS, (0.0, 1.0)), math.ceil(share * least_groups(drawn_S)))
 
 
 def _in_blocks(said: Forecasts) -> Floats:

@@ -17,6 +17,10 @@ Designs, section 4.14; Cochran 1964, Biometrics 20(2), 191-195). It is exact whe
 somewhat too wide between them. With one seed there is nothing but the examples, and an interval says nothing about how
 another seed would come out.
 
+Where no two of the drawn examples differ, their variance is no estimate: so many that are alike say only that others
+are rare. Half the interval is then `t² / (n + t²)` of how far one example could be from what was seen, as in Wilson's
+for a share of 0 or 1. One drawn example, or one group, says nothing: its interval has no ends but those of what can be.
+
 Shape suffixes: M models, S seeds, N examples.
 """
 
@@ -35,6 +39,8 @@ from w2s_rm.metrics.student import LEAST_ERROR, quantile
 
 ERROR = 0.05
 """The share of intervals that may miss the truth: they have a confidence of 95 %."""
+# Below it a variance is rounding: one example among a million that differs, by a hundredth of a credit, gives 1e-16.
+_NOTHING = 1e-24
 # Of ten orders of magnitude: far finer than any p-value is read.
 _HALVINGS = 60
 
@@ -64,6 +70,8 @@ class Estimate:
         example_variance (`float`): What comes from the choice of examples.
         n_seeds (`int`): Seeds.
         n_drawn (`int`): Independent examples: groups, where these are known.
+        reach (`float`, *optional*, defaults to `0.0`): How far one example may be from the estimate, for where none
+            that was drawn is.
     """
 
     value: float
@@ -71,11 +79,17 @@ class Estimate:
     example_variance: float
     n_seeds: int
     n_drawn: int
+    reach: float = 0.0
 
     @property
     def variance(self) -> float:
         """The variance of the whole error."""
         return self.seed_variance + self.example_variance
+
+    @property
+    def alike(self) -> bool:
+        """Whether no two of the drawn examples, and no two seeds, differ."""
+        return self.variance <= _NOTHING
 
     def half_width(self, error: float = ERROR) -> float:
         """Return how far the interval reaches to either side.
@@ -83,7 +97,8 @@ class Estimate:
         Args:
             error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
         """
-        return float(half_widths(self.seed_variance, self.example_variance, self.n_seeds, self.n_drawn, error))
+        variances = self.seed_variance, self.example_variance
+        return float(half_widths(*variances, self.n_seeds, self.n_drawn, error, reaches=self.reach))
 
     def interval(self, error: float = ERROR) -> Interval:
         """Return the interval, of which no end goes beyond what a difference of accuracies can be.
@@ -149,7 +164,20 @@ class Means:
         seeds, examples = (
             max(0.0, float(weights @ covariance_MM @ weights)) for covariance_MM in (self.seeds_MM, self.examples_MM)
         )
-        return Estimate(float(weights @ self.values_M), seeds, examples, self.n_seeds, self.n_drawn)
+        (reach,) = self.reaches(weights[None])
+        return Estimate(float(weights @ self.values_M), seeds, examples, self.n_seeds, self.n_drawn, float(reach))
+
+    def reaches(self, weights_AM: Floats) -> Floats:
+        """Return how far one example may be from each of several sums of the mean credits, `ndarray` of shape `(A,)`.
+
+        Args:
+            weights_AM (`ndarray` of shape `(A, M)`): The weights of each sum.
+        """
+        # Credits are between 0 and 1: the most of a sum has those of positive weights, the least the others.
+        most_A, least_A = np.maximum(weights_AM, 0).sum(axis=1), np.minimum(weights_AM, 0).sum(axis=1)
+        values_A = weights_AM @ self.values_M
+        reaches_A: Floats = np.maximum(most_A - values_A, values_A - least_A)
+        return reaches_A
 
 
 def means_of(correct_MSN: Sequence[Floats], groups: Sequence[str] | None = None) -> Means:
@@ -227,8 +255,11 @@ def share_interval(value: float, half_width: float, n_examples: int) -> Interval
     Args:
         value (`float`): The share.
         half_width (`float`): That of the symmetric interval.
-        n_examples (`int`): What the number is where no example differs from another, right all or wrong all.
+        n_examples (`int`): Drawn ones: the number where no example differs from another, right all or wrong all; of a
+            single one the interval is all that a share can be.
     """
+    if n_examples < 2:
+        return Interval(value, 0.0, 1.0)
     spread = value * (1 - value)
     # Where no example differs from another, right all or wrong all, there is no variance, but a number of examples.
     variance = half_width**2 if spread > 0 else float(half_widths(0.0, 1.0, 1, n_examples)) ** 2 / n_examples
@@ -260,6 +291,8 @@ def half_widths(
     n_seeds: int,
     n_examples: int,
     error: float = ERROR,
+    *,
+    reaches: Floats | float = 0.0,
 ) -> Floats:
     """Return half the widths of intervals, of any shape; see the head of this file.
 
@@ -269,14 +302,18 @@ def half_widths(
         n_seeds (`int`): Seeds.
         n_examples (`int`): Examples.
         error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
+        reaches (`ndarray` or `float`, *optional*, defaults to `0.0`): How far one example may be from each estimate.
     """
     seeds, examples = np.asarray(seed_variances), np.asarray(example_variances)
+    if n_examples < 2:
+        return np.full(np.broadcast_shapes(seeds.shape, examples.shape), np.inf)
     of_seeds, of_examples = (quantile(error, max(1, number - 1)) for number in (n_seeds, n_examples))
     total = seeds + examples
-    known = total == 0
+    alike = total <= _NOTHING
     # (t_s v_s + t_e v_e) / (v_s + v_e) is Cochran's t; times the standard error, the root of v_s + v_e.
-    weighted = (of_seeds * seeds + of_examples * examples) / np.sqrt(np.where(known, 1.0, total))
-    return np.where(known, 0.0, weighted)
+    weighted = (of_seeds * seeds + of_examples * examples) / np.sqrt(np.where(alike, 1.0, total))
+    rare = of_examples**2 / (n_examples + of_examples**2)
+    return np.where(alike, reaches * rare, weighted)
 
 
 def _check(correct_MSN: Sequence[Floats]) -> None:

@@ -112,19 +112,29 @@ def _ratio_interval(means: Means) -> tuple[float, float]:
     """The least and the greatest ratio that cannot be refused; there are such where the gap is not zero."""
     weak, student, ceiling = means.values_M
     # A ratio is the slope of a line; as an angle, infinity is a place like others, and a search can end there.
-    value = float(np.arctan((student - weak) / (ceiling - weak)))
+    value, loose = float(np.arctan((student - weak) / (ceiling - weak))), _loose(means)
     # The estimate itself is never refused (what it is compared with is 0), and a vertical line is refused where the gap
     # is not zero: an end lies between them.
-    return _end(means, value, -np.pi / 2), _end(means, value, np.pi / 2)
+    return _end(means, value, -np.pi / 2, loose), _end(means, value, np.pi / 2, loose)
 
 
-def _end(means: Means, kept: float, refused: float) -> float:
+def _loose(means: Means) -> float:
+    """How far the student may be from weak model or ceiling where no drawn example tells it from that; else 0.
+
+    There the variance is nothing for one ratio alone, 0 or 1, and next to it that of the gap: all others would be
+    refused.
+    """
+    pairs = (means.combined(weights) for weights in ([-1, 1, 0], [0, 1, -1]))
+    return max((pair.half_width() for pair in pairs if pair.alike), default=0.0)
+
+
+def _end(means: Means, kept: float, refused: float, loose: float) -> float:
     """The last ratio that is kept on the way to a direction that is refused."""
     for _ in range(_REFINEMENTS):
         # No formula as Fieller's own, for which one t must hold: here it depends on how the variance is made up, and so
         # on the ratio.
         angles = np.linspace(kept, refused, _DIRECTIONS)
-        (inside,) = np.nonzero(~_refused(means, angles[1:-1]))
+        (inside,) = np.nonzero(~_refused(means, angles[1:-1], loose))
         # The outermost one that is kept: where the set has holes, the interval covers them. `inside` counts from the
         # second angle.
         last = inside[-1] + 1 if len(inside) else 0
@@ -132,7 +142,7 @@ def _end(means: Means, kept: float, refused: float) -> float:
     return float(np.tan(kept))
 
 
-def _refused(means: Means, angles_A: Floats) -> NDArray[np.bool_]:
+def _refused(means: Means, angles_A: Floats, loose: float) -> NDArray[np.bool_]:
     """Whether `cos(angle) (student - weak) - sin(angle) (ceiling - weak)` is told from zero."""
     cosines, sines = np.cos(angles_A), np.sin(angles_A)
     # Weak, student and ceiling, multiplied out. Times the cosine instead of with the ratio, so that no number is
@@ -142,8 +152,10 @@ def _refused(means: Means, angles_A: Floats) -> NDArray[np.bool_]:
         np.einsum("am,mk,ak->a", weights_AM, variances_MM, weights_AM)
         for variances_MM in (means.seeds_MM, means.examples_MM)
     )
-    widths_A = half_widths(np.maximum(0, seeds_A), np.maximum(0, examples_A), means.n_seeds, means.n_drawn)
-    refused: NDArray[np.bool_] = np.abs(weights_AM @ means.values_M) > widths_A
+    variances, reaches_A = (np.maximum(0, seeds_A), np.maximum(0, examples_A)), means.reaches(weights_AM)
+    widths_A = half_widths(*variances, means.n_seeds, means.n_drawn, reaches=reaches_A)
+    # The student's weight is the cosine, which is not below zero.
+    refused: NDArray[np.bool_] = np.abs(weights_AM @ means.values_M) > widths_A + loose * cosines
     return refused
 
 

@@ -16,6 +16,10 @@ from w2s_rm.metrics.intervals import ERROR, Interval, Means
 
 _RNG_SEED = 0
 _RESAMPLES = 10_000
+# Means of the same credits, added up in another order, differ by rounding; of a million examples one is 1e-6.
+_EQUAL = 1e-9
+# Below this share of the largest a variance is rounding, and would tell methods apart that say the same everywhere.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,15 @@ def rank(tasks: Sequence[Means]) -> list[Ranking]:
 
 def _places(accuracies_XM: Floats) -> Floats:
     """The place of each along the last axis: one more than how many are better, and half of the other equals."""
-    mine, others = accuracies_XM[..., :, None], accuracies_XM[..., None, :]
+    ahead_XMM = accuracies_XM[..., None, :] - accuracies_XM[..., :, None]
     # Less one for itself, which equals itself.
-    places_XM: Floats = 1 + (others > mine).sum(axis=-1) + ((others == mine).sum(axis=-1) - 1) / 2
+    equals_XM = (np.abs(ahead_XMM) <= _EQUAL).sum(axis=-1) - 1
+    places_XM: Floats = 1 + (ahead_XMM > _EQUAL).sum(axis=-1) + equals_XM / 2
     return places_XM
 
 
 def _firsts(accuracies_XM: Floats) -> Floats:
-    best_XM = accuracies_XM == accuracies_XM.max(axis=-1, keepdims=True)
+    best_XM = accuracies_XM >= accuracies_XM.max(axis=-1, keepdims=True) - _EQUAL
     firsts_XM: Floats = best_XM / best_XM.sum(axis=-1, keepdims=True)
     return firsts_XM
 
@@ -99,7 +104,8 @@ def _root(covariance_MM: Floats) -> Floats:
     values, vectors = np.linalg.eigh(covariance_MM)
     # An estimate by covariances of seeds may have eigenvalues below zero.
     # A row of independent normal numbers times this matrix R has the covariance R' R, which is what was given.
-    root_MM: Floats = (vectors * np.sqrt(np.maximum(values, 0))).T
+    kept = np.where(values > _NOTHING * values.max(), values, 0)
+    root_MM: Floats = (vectors * np.sqrt(np.maximum(kept, 0))).T
     return root_MM
 
 

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.metrics.intervals import Interval
+from w2s_rm.metrics.intervals import Estimate, Interval, share_interval
 
 # The ends lie at the 25th and the 975th of them; of normal samples their own standard error is 4 % of the half-width.
 N_RESAMPLES = 1000
 # On either side of the middle 95 %.
 _OUTSIDE = 0.025
 _RNG_SEED = 0
+_ROUNDING = 1e-9
 # Numbers drawn at a time: 32 MB, however many groups there are.
 _CHUNK_NUMBERS = 4_000_000
 
@@ -148,12 +149,16 @@ def over_seeds(observed_S: Floats, resampled_RS: Floats) -> Floats:
     return means_R + t_R * observed_S.std(ddof=1) / np.sqrt(n_seeds)
 
 
-def mean_intervals(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> list[Interval]:
+def mean_intervals(
+    values_S: Sequence[Floats], drawn_S: Sequence[Resampling], *, shares: bool = False
+) -> list[Interval]:
     """Means over examples, then over seeds, with their 95 % percentile intervals.
 
     Args:
         values_S (`Sequence` of S `ndarray` of shape `(N, C)`): C finite values for each example, for each seed.
         drawn_S (`Sequence` of S [`Resampling`]): Of the examples of each seed: the same one where they are the same.
+        shares (`bool`, *optional*, defaults to `False`): Whether they are credits, whose means are shares; see
+            [`of_share`].
 
     Returns:
         `list[Interval]`: One for each column.
@@ -167,14 +172,15 @@ def mean_intervals(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) ->
         pick([pick(values_NC, axis=0) for values_NC in values_S], axis=0) for pick in (np.min, np.max)
     )
     columns = zip(observed_SC.T, np.moveaxis(resampled_RSC, 2, 0), zip(least_C, greatest_C, strict=True), strict=True)
-    return [interval(observed_S, resampled_RS, bounds) for observed_S, resampled_RS, bounds in columns]
+    found = [interval(observed_S, resampled_RS, bounds) for observed_S, resampled_RS, bounds in columns]
+    return [of_share(one, least_groups(drawn_S)) for one in found] if shares else found
 
 
 def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling]) -> Interval:
-    """Mean over the groups of each group's mean, then over seeds, with its 95 % percentile interval.
+    """Mean over the groups of each group's mean credit, then over seeds, with its 95 % percentile interval.
 
     Args:
-        values_S (`Sequence` of S `ndarray` of shape `(N,)`): A finite value for each example, for each seed.
+        values_S (`Sequence` of S `ndarray` of shape `(N,)`): A credit in [0, 1] for each example, for each seed.
         drawn_S (`Sequence` of S [`Resampling`]): Of the examples of each seed: the same one where they are the same.
     """
     # Each group weighs the same, and each example its share of its group; the sum over examples is then the mean over
@@ -186,7 +192,36 @@ def group_mean_interval(values_S: Sequence[Floats], drawn_S: Sequence[Resampling
     observed_S = np.array([parts_N.sum() for parts_N in parts_S])
     resampled_RS = np.hstack(sums_each([parts_N[:, None] for parts_N in parts_S], drawn_S))
     bounds = (min(map(np.min, values_S)), max(map(np.max, values_S)))
-    return interval(observed_S, resampled_RS, bounds)
+    return of_share(interval(observed_S, resampled_RS, bounds), least_groups(drawn_S))
+
+
+def least_groups(drawn_S: Sequence[Resampling]) -> int:
+    """Return the number of groups of the seed that has the fewest.
+
+    Args:
+        drawn_S (`Sequence` of S [`Resampling`]): Of the examples of each seed.
+    """
+    return min(drawn.n_groups for drawn in drawn_S)
+
+
+def of_share(found: Interval, n_groups: int) -> Interval:
+    """Return the interval of a share, which resamples cannot give where they are all the same, or all right or wrong.
+
+    There it reaches at least as far as a bound from the number of groups, as that of
+    [`~w2s_rm.metrics.intervals.accuracy_interval`] does.
+
+    Args:
+        found ([`~w2s_rm.metrics.intervals.Interval`]): From resamples.
+        n_groups (`int`): Groups that were drawn.
+    """
+    # Sums of credits divided by their number may miss 1 by rounding.
+    whole = float(round(found.value))
+    value = whole if abs(found.value - whole) < _ROUNDING else found.value
+    if n_groups > 1 and value != whole and found.high - found.low > _ROUNDING:
+        return found
+    alike = Estimate(value, 0.0, 0.0, 1, n_groups, reach=max(value, 1 - value))
+    bound = share_interval(value, alike.half_width(), n_groups)
+    return Interval(found.value, min(found.low, bound.low), max(found.high, bound.high))
 
 
 def interval(observed_S: Floats, resampled_RS: Floats, bounds: tuple[float, float]) -> Interval:

@@ -95,12 +95,16 @@ def _root(rising: Callable[[float], float]) -> float:
     return high
 
 
-def paired_half_width(values_B: Floats, others_B: Floats) -> float:
+def paired_half_width(values_B: Floats, others_B: Floats, groups: Sequence[str] | None = None) -> float:
     """Return the half-width of the 95 % interval of a mean paired difference, from the normal distribution.
+
+    Examples of a group are no draws of their own: what varies are the sums of a group's differences less the mean, as
+    in [`~w2s_rm.metrics.intervals`].
 
     Args:
         values_B (`ndarray` of shape `(B,)`): Of one trial, an example each.
         others_B (`ndarray` of shape `(B,)`): Of another, on the same examples.
+        groups (`Sequence[str]`, *optional*): The group of each example; without, each is one of its own.
 
     Raises:
         DataError: Fewer than two examples.
@@ -108,7 +112,13 @@ def paired_half_width(values_B: Floats, others_B: Floats) -> float:
     differences_B = values_B - others_B
     if len(differences_B) < 2:
         raise DataError(f"{len(differences_B)} examples: trials are told apart by two or more; take a larger split")
-    return float(_Z * differences_B.std(ddof=1) / math.sqrt(len(differences_B)))
+    _, group_B = np.unique(np.arange(len(differences_B)) if groups is None else groups, return_inverse=True)
+    sums_G = np.bincount(group_B, weights=differences_B - differences_B.mean())
+    if len(sums_G) < 2:
+        # One draw does not say how far another would be: as far as an example may be.
+        return float(np.abs(differences_B).max())
+    variance = len(sums_G) / (len(sums_G) - 1) * float(sums_G @ sums_G) / len(differences_B) ** 2
+    return _Z * math.sqrt(variance)
 
 
 def visible_difference(n: int, differing: float = DIFFERING) -> float:

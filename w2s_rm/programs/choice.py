@@ -44,7 +44,7 @@ def choice(argv: Sequence[str]) -> None:
         judged = [_judge(Path(scores), examples, targets) for scores in config["scores"]]
         # `min` takes the first of equals.
         chosen = min(range(len(judged)), key=lambda number: judged[number][0]["validation_loss"])
-        trained = Path(config["trials"][chosen])
+        trained, groups = Path(config["trials"][chosen]), [example.group for example in examples]
         for name in (trained.name, _ADAPTER):
             if (trained.parent / name).exists():
                 _take(trained.parent / name, folder)
@@ -55,7 +55,7 @@ def choice(argv: Sequence[str]) -> None:
             "chosen_by": "labels" if config.get("labels") else "truth",
             "chosen": chosen,
             "trials": [
-                {"values": values, **figures, **_beside(losses_B, judged[chosen][1])}
+                {"values": values, **figures, **_beside(losses_B, judged[chosen][1], groups)}
                 for values, (figures, losses_B) in zip(config["values"], judged, strict=True)
             ],
         }
@@ -83,9 +83,9 @@ def _judge(
     return figures, losses_B
 
 
-def _beside(losses_B: Floats, chosen_B: Floats) -> dict[str, float]:
+def _beside(losses_B: Floats, chosen_B: Floats, groups: Sequence[str]) -> dict[str, float]:
     """How much worse a trial fits than the one that was chosen, with the half-width of the 95 % interval of that."""
-    half = paired_half_width(losses_B, chosen_B)
+    half = paired_half_width(losses_B, chosen_B, groups)
     return {"behind": float(np.mean(losses_B - chosen_B)), "behind_half_width": half}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -237,6 +238,20 @@ def group_runs(rows: Sequence[_Row], run: Callable[[_Row], object], part: Callab
         else:
             groups.append([row])
     return groups
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Return names of which none stands twice: a name that comes again has its number behind it.
+
+    Args:
+        names (`Sequence[str]`): Of runs, which may be of one recipe and in different folders.
+    """
+    counts = Counter[str]()
+    told = []
+    for name in names:
+        counts[name] += 1
+        told.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+    return told
 
 
 def row_record(row: ReportRow) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from w2s_rm.runs.places import beside
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts
 from w2s_rm.types import Predictions, hash_fraction
 
-_LABELS_FILE = "weak_labels.parquet"
+_LABELS_FILE, _PREDICTIONS_FILE = "weak_labels.parquet", "predictions.parquet"
 # The one transform that is meant to give probabilities.
 _TEMPERATURE = "temperature"
 
@@ -88,14 +88,16 @@ def title(role: str, method: str | None, transforms: Sequence[str] = ()) -> str:
     return " ".join(word for word in (role, method, after) if word is not None)
 
 
-def read_scored(run: Run) -> list[Scored]:
+def read_scored(run: Run, read: Callable[[PlannedStage], Predictions] | None = None) -> list[Scored]:
     """Read what supervisors, students and ceilings say of the test examples with ground truth.
 
     Args:
         run ([`~w2s_rm.runs.plan.Run`]): A finished run.
+        read (`Callable`, *optional*): Reads what the model of an evaluation says; by default the saved one.
 
     Returns:
-        `list[Scored]`: Each model once, though methods may share it: supervisors, then students, then ceilings.
+        `list[Scored]`: Each model once, though methods may share it: supervisors, then students, then ceilings. Labels
+            that cover a part of the examples are no such model: they cannot stand beside what others say of all.
 
     Raises:
         ArtifactError: A file is broken.
@@ -107,10 +109,22 @@ def read_scored(run: Run) -> list[Scored]:
             # By folders and not by method: methods without a supervisor or a ceiling of their own lead to the shared
             # ones.
             folders = tuple(stage.folder for stage in stages)
-            if stages and folders not in seen:
+            if stages and folders not in seen and not of_a_part(stages):
                 seen.add(folders)
-                models += samples.scored(role, stages[0].method, [_predictions(stage) for stage in stages])
+                models += samples.scored(
+                    role, stages[0].method, [_predictions(stage, read or _saved) for stage in stages]
+                )
     return models
+
+
+def of_a_part(evaluations: Sequence[PlannedStage]) -> bool:
+    """Whether a supervisor was judged by labels that some of the test examples lack.
+
+    Args:
+        evaluations (`Sequence[PlannedStage]`): Its evaluations, one for each seed.
+    """
+    counted = [read_counts(stage) for stage in evaluations]
+    return any(counts["n_labelled"] < counts["examples"] for counts in counted if "n_labelled" in counts)
 
 
 def read_labels(run: Run) -> list[Scored]:
@@ -162,12 +176,15 @@ class _Said:
     stage: PlannedStage
 
 
-def _predictions(stage: PlannedStage) -> _Said:
-    file = stage.folder / "predictions.parquet"
-    read = read_predictions(file)
-    rows = dict(zip(read.ids, zip(read.scores, read.gold, strict=True), strict=True))
+def _saved(stage: PlannedStage) -> Predictions:
+    return read_predictions(stage.folder / _PREDICTIONS_FILE)
+
+
+def _predictions(stage: PlannedStage, read: Callable[[PlannedStage], Predictions]) -> _Said:
+    said = read(stage)
+    rows = dict(zip(said.ids, zip(said.scores, said.gold, strict=True), strict=True))
     # Labels that stand for a supervisor are written as they are.
-    return _Said(file, rows, "n_labelled" in read_counts(stage), stage)
+    return _Said(stage.folder / _PREDICTIONS_FILE, rows, "n_labelled" in read_counts(stage), stage)
 
 
 def _labels(stage: PlannedStage) -> _Said:

@@ -28,7 +28,7 @@ from w2s_rm.report.fields import (
     stopping_fields,
 )
 from w2s_rm.report.rows import ALIKE, ReportRow, SeedResult
-from w2s_rm.report.scored import examples_of, grouped
+from w2s_rm.report.scored import examples_of, grouped, of_a_part
 from w2s_rm.roles import CEILING, JUDGED, LABELS, STUDENT, TRAINED, WEAK
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 from w2s_rm.types import WEAK_VALIDATION, Predictions
@@ -54,13 +54,16 @@ def collect(run_dir: Path) -> list[ReportRow]:
     return [_row(run, method, read, curve) for method in run.methods]
 
 
-def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Read:
+def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of, *, saved: bool = False) -> Read:
     """Return what reads the predictions of an evaluation, each file once: methods share supervisor and ceiling.
 
-    On the run's own task students are as they were at the end of their training, also where another one was saved.
+    On the run's own task students are as they were at the end of their training, also where another one was saved:
+    so they are in all parts of a report that call no others by their names.
 
     Args:
         curve (`Callable`, *optional*): Finds the curve of a student's training.
+        saved (`bool`, *optional*, defaults to `False`): Whether students are the saved ones instead, for what is
+            about these: other tasks, policies.
     """
 
     truths = cache(read_truth)
@@ -68,7 +71,7 @@ def reading_once(curve: Callable[[PlannedStage], Curve | None] = curve_of) -> Re
     @cache
     def read(stage: PlannedStage) -> Predictions:
         # Curves are of the run's own test split; further tasks know the saved model alone.
-        own_student = stage.of == STUDENT and stage.further is None
+        own_student = stage.of == STUDENT and stage.further is None and not saved
         file = stage.folder / "predictions.parquet"
         said = at_the_end(stage, curve(stage)) if own_student else read_predictions(file)
         examples = examples_of(stage)
@@ -143,13 +146,11 @@ def read_models(run: Run, method: str, read: Read, further: str | None = None) -
     Raises:
         ArtifactError: Only some seeds were evaluated, or the student was scored on nothing.
     """
-    models, judged = {}, judged_by_labels(run, method)
+    models = {}
     for of in JUDGED:
         stages = run.find_all("evaluate", of, method, further=further)
-        if of == WEAK and further is None and judged and judged["n_labelled"] < judged["examples"]:
-            # What is known of some examples cannot stand beside what models say of all.
-            continue
-        if stages:
+        # What is known of some examples cannot stand beside what models say of all.
+        if stages and not (further is None and of_a_part(stages)):
             models[of] = [read(stage) for stage in stages]
     if not models[STUDENT][0].ids:
         raise ArtifactError(
@@ -230,9 +231,11 @@ def _counts(run: Run) -> dict[str, float]:
     return counts | _alike(run)
 
 
-def _made(run: Run, name: str, of: str | None, method: str | None, seed: int) -> Mapping[str, Any]:
+def _made(
+    run: Run, name: str, of: str | None, method: str | None, seed: int, further: str | None = None
+) -> Mapping[str, Any]:
     """What a stage counted; of a training among several, what that counted which was chosen. Empty without one."""
-    stage = run.find(name, of, method, seed)
+    stage = run.find(name, of, method, seed, further=further)
     if stage is None and name == "train":
         stage = run.find("choice", of, method, seed)
     return read_counts(stage) if stage else {}
@@ -242,13 +245,16 @@ def _alike(run: Run) -> dict[str, float]:
     """Examples whose candidates are the same tokens to the student, or to its supervisor; only where there are any."""
     seed, method = run.seeds[0], run.methods[0]
     counts: dict[str, float] = {}
-    for data, name, of, stage_method in (
-        ("relabel", "train", STUDENT, method),
-        ("relabel for the supervisor", "relabel", None, method),
-        ("test", "evaluate", STUDENT, method),
-        ("test for the supervisor", "evaluate", WEAK, None),
-    ):
-        number = _made(run, name, of, stage_method, seed).get("candidates_alike", 0)
+    read: list[tuple[str, str, str | None, str | None, str | None]] = [
+        ("relabel", "train", STUDENT, method, None),
+        ("relabel for the supervisor", "relabel", None, method, None),
+    ]
+    # The first is the run's own task.
+    for test, further in (("test", None), *((f"test on {task.label}", task.label) for task in run.tested[1:])):
+        read.append((test, "evaluate", STUDENT, method, further))
+        read.append((f"{test} for the supervisor", "evaluate", WEAK, None, further))
+    for data, name, of, stage_method, further in read:
+        number = _made(run, name, of, stage_method, seed, further).get("candidates_alike", 0)
         counts |= {f"{ALIKE} ({data})": number} if number else {}
     return counts
 

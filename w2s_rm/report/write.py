@@ -51,7 +51,7 @@ def write_report(
         raise ConfigError("a report needs at least one run folder, such as runs/quickstart")
     for run_dir in run_dirs:
         # Before anything is computed: a report must not be made of files that were changed since.
-        check_intact(read_run(run_dir))
+        check_intact(read_run(run_dir), weights=False)
     runs = [ReportedRun(run_dir, tuple(collect(run_dir))) for run_dir in run_dirs]
     rows = [row for run in runs for row in run.rows]
     collected = collect_sections(runs, sections)

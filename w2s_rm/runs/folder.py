@@ -137,14 +137,15 @@ class StageFolder:
         # Sizes alone: this is asked of every stage of every plan, and to read all weights again would take minutes.
         return self.was_finished and not self.problems(lambda name: False)
 
-    def problems(self, reads: Callable[[str], bool]) -> list[str]:
+    def problems(self, reads: Callable[[str], bool], needs: Callable[[str], bool] = lambda name: True) -> list[str]:
         """Say what of a finished stage is not as it was made: one line each, with the file's name.
 
         Args:
             reads (`Callable[[str], bool]`): Which files to read for this; of the others sizes are compared.
+            needs (`Callable[[str], bool]`, *optional*): Which files must be there; others are not looked at.
         """
         try:
-            files = self._record()["files"]
+            files = {name: entry for name, entry in self._record()["files"].items() if needs(name)}
         except (OSError, ValueError) as error:
             return [f"{MANIFEST} {error}"]
         read = {name: entry for name, entry in files.items() if reads(name)}

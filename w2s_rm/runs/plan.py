@@ -277,13 +277,15 @@ def read_plan(run_dir: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path}: {error}; write it again with `w2s-rm run`") from error
 
 
-def check_intact(run: Run) -> None:
+def check_intact(run: Run, *, weights: bool = True) -> None:
     """Read all that reports of a run may read of its finished stages, and compare it with what was made.
 
-    Weights are what reports do not read: of them only the sizes are compared.
+    Weights are what reports do not read: of them only the sizes are compared, or nothing.
 
     Args:
         run ([`Run`]): The run.
+        weights (`bool`, *optional*, defaults to `True`): Whether they must be there, as large as they were. A report
+            needs none, also of a run that was copied without them.
 
     Raises:
         ArtifactError: Files are not as they were made; all are named.
@@ -294,7 +296,7 @@ def check_intact(run: Run) -> None:
         f"{folder.path}: {problem}"
         for folder in folders
         if folder.was_finished
-        for problem in folder.problems(lambda name: not is_weights(name))
+        for problem in folder.problems(lambda name: not is_weights(name), lambda name: weights or not is_weights(name))
     ]
     if problems:
         raise ArtifactError(join_problems(f"run {run.recipe!r}: results are not what was made; {REMEDY}:", problems))

@@ -85,12 +85,14 @@ def too_many(evaluations: int, steps: int) -> str:
         evaluations (`int`): How many are asked for.
         steps (`int`): How many steps there are.
     """
+    if steps == 0:
+        return f"evaluations is {evaluations}, and the training has no step; give it more examples, or smaller batches"
     has = f"{steps} step{'' if steps == 1 else 's'}"
     return f"evaluations is {evaluations}, and the training has {has}; use {steps} or fewer, or train longer"
 
 
-EVALUATION_OPTIONS = {option.name: str(option.type) for option in fields(Evaluations)}
-"""The options of evaluations among training options, with their types."""
+EVALUATION_OPTIONS = {option.name: f"{option.type} | None" for option in fields(Evaluations)}
+"""The options of evaluations among training options, with their types; null takes those of a wider place away."""
 
 
 def evaluation_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -103,20 +105,47 @@ def evaluation_mistakes(train: Mapping[str, Any]) -> Iterator[Mistake]:
     if all(type_problem(value, EVALUATION_OPTIONS[name]) is None for name, value in own.items()):
         # The number may stand in another mapping, such as the recipe's own `train`; 1 holds its place.
         yield from option_mistakes(Evaluations, {"evaluations": 1, **own}, "evaluations")
+    if switches_off(train):
+        for name in own:
+            yield Mistake((name,), "only with evaluations, which are null beside it; say how many, or leave it out")
+
+
+def switches_off(train: Mapping[str, Any]) -> bool:
+    """Whether training options say that nothing is evaluated, whatever options of a wider place say.
+
+    Args:
+        train (`Mapping`): Training options.
+    """
+    return "evaluations" in train and train["evaluations"] is None
+
+
+def overlaid(*places: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay training options of several places over each other; null evaluations take those of wider places away, whole.
+
+    Args:
+        *places (`Mapping`): The widest first.
+    """
+    train: dict[str, Any] = {}
+    for place in places:
+        if switches_off(place):
+            train = {name: value for name, value in train.items() if name not in EVALUATION_OPTIONS}
+        train |= place
+    return train
 
 
 def part_evaluations(train: Mapping[str, Any]) -> tuple[Evaluations | None, dict[str, Any]]:
     """Part training options into those of evaluations, where there are any, and all others.
 
     Args:
-        train (`Mapping`): Training options of a model.
+        train (`Mapping`): Training options of a model, those of several places laid over each other.
 
     Raises:
         ConfigError: A value out of range, or options without the number of evaluations.
     """
     others = {name: value for name, value in train.items() if name not in EVALUATION_OPTIONS}
     own = {name: train[name] for name in EVALUATION_OPTIONS if train.get(name) is not None}
-    if not own:
+    # Where they are switched off, what says how is left over from a wider place.
+    if not own or switches_off(train):
         return None, others
     options: Evaluations = build_options(Evaluations, own, "evaluations")
     return options, others

@@ -21,6 +21,18 @@ project trackio_space_id trackio_bucket_id trackio_static_space_id
 include_num_input_tokens_seen torch_empty_cache_steps
 """
 _LAUNCH_ONLY = frozenset(_LAUNCH_WORDS.split())
+# What changes no result either, or only with something that no training here has, such as a split of transformers' own
+# evaluations. Not among those above: these are in the hashes of models that were trained with them.
+_IDLE_WORDS = """
+eval_steps eval_delay eval_on_start eval_do_concat_batches eval_use_gather_object batch_eval_metrics include_for_metrics
+prediction_loss_only load_best_model_at_end metric_for_best_model greater_is_better label_names length_column_name
+save_only_model enable_jit_checkpoint restore_callback_states_from_checkpoint ignore_data_skip
+logging_nan_inf_filter skip_memory_metrics debug do_train do_eval do_predict local_rank
+dataloader_multiprocessing_context dataloader_in_order
+ddp_backend ddp_bucket_cap_mb ddp_broadcast_buffers ddp_find_unused_parameters ddp_static_graph
+gradient_checkpointing gradient_checkpointing_kwargs activation_checkpointing activation_checkpointing_kwargs
+"""
+_IDLE = frozenset(_IDLE_WORDS.split())
 _SCORING_WORDS = """
 max_length per_device_eval_batch_size layout max_tokens_per_batch dataloader_num_workers
 bf16 fp16 bf16_full_eval fp16_full_eval tf32 use_cpu use_liger_kernel
@@ -59,7 +71,7 @@ def untunable(name: str) -> str | None:
         return "says how examples are read, also by whoever labels and scores later: make it a recipe of its own"
     if name in _SEEDS:
         return "is a seed, and the best of several seeds is luck: seeds are repetitions"
-    if name in _LAUNCH_ONLY and name not in _OF_BATCH_SIZE:
+    if name in _IDLE or (name in _LAUNCH_ONLY and name not in _OF_BATCH_SIZE):
         return "changes no result"
     return None
 

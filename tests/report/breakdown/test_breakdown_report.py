@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from sealing import reseal
 
 from w2s_rm.data.predictions import write_predictions
+from w2s_rm.render.markdown import markdown
 from w2s_rm.report import write_report
 from w2s_rm.report.breakdown import BreakdownRow, collect_breakdown
+from w2s_rm.report.breakdown.content import breakdown_blocks
 from w2s_rm.report.breakdown.plot import _figure
 from w2s_rm.report.scored import read_scored
 from w2s_rm.runs.plan import read_run
@@ -114,6 +117,13 @@ def run(make_run: MakeRun, answers: Answers, put_examples: Put) -> Path:
     run = make_run(weak=[answers(65)] * 2, students=students, ceiling=[answers(90)] * 2)
     put_examples(run, [str(i // 2) for i in range(100)], [1] * 100)
     return run
+
+
+def test_two_runs_of_one_name_are_two(run: Path) -> None:
+    rows = rows_of(run)
+    text = markdown(breakdown_blocks([*rows, *(dataclasses.replace(row, n_groups=7) for row in rows)]))
+    assert text.count("quickstart: 100 test examples in 50 groups") == 1
+    assert text.count("quickstart: 100 test examples in 7 groups") == 1
 
 
 def test_the_report_and_its_files(run: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from w2s_rm.data.predictions import read_predictions
 from w2s_rm.metrics.intervals import difference_interval
 from w2s_rm.metrics.pairing import paired_correctness
+from w2s_rm.render.elements import Paragraph, Table
 from w2s_rm.report import compare, write_report
 from w2s_rm.report.comparison.content import comparison_blocks
 from w2s_rm.report.comparison.plot import _figure
@@ -75,7 +76,30 @@ def test_what_is_the_same_in_every_example_widens_nothing(make_run: MakeRun, ans
     alone = compare([make_run("alone", weak=None, students=students, ceiling=None)])
     (better, same) = compare([make_run(weak=None, students={**students, "same": [answers(60)] * 2}, ceiling=None)])
     assert (better.low, better.high) == (alone[0].low, alone[0].high)
-    assert (same.low, same.high, same.p) == (0, 0, 1)
+    # A bound from the number of examples: with t of 99 degrees of freedom 1.984² / (100 + 1.984²).
+    assert (same.low, same.high, same.p) == (pytest.approx(-0.03788, abs=1e-5), pytest.approx(0.03788, abs=1e-5), 1)
+
+
+def test_two_runs_of_one_name_are_two(write_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    """Runs of one recipe in two folders, as from two machines."""
+    folders = [
+        write_run(
+            "same",
+            root=tmp_path / place,
+            weak=[answers(500, 1000)],
+            students={"naive": [answers(700, 1000)], "other": [answers(other, 1000)]},
+            ceiling=[answers(800, 1000)],
+        )
+        for place, other in (("here", 760), ("there", 600))
+    ]
+    blocks = comparison_blocks(compare(folders))
+    (words,) = (block for block in blocks if isinstance(block, Paragraph))
+    assert words.text.endswith("2 runs, 2 comparisons: better than naive: other (1 of 2); worse: other (1 of 2).")
+    table, p_values = (block for block in blocks if isinstance(block, Table))
+    assert table.header == ("Method", "Mean", "same", "same (2)")
+    ((_, _, first, second),) = table.lines
+    assert str(first).endswith("+") and str(second).endswith("−")
+    assert [line[:2] for line in p_values.lines] == [("other", "same"), ("other", "same (2)")]
 
 
 def test_differences_and_what_they_hold(runs: list[Path]) -> None:

@@ -17,6 +17,7 @@ from w2s_rm.errors import ArtifactError
 from w2s_rm.report import collect, write_report
 from w2s_rm.report.curves import collect_curves
 from w2s_rm.report.curves.plot import _figure
+from w2s_rm.report.examples import collect_examples
 from w2s_rm.report.rows import ReportRow
 from w2s_rm.report.transfer import collect_transfer
 from w2s_rm.runs.folder import StageFolder
@@ -131,6 +132,26 @@ def test_the_end_of_training_is_reported_also_where_another_model_was_saved(
     write_report([run], run / "out")
     (comparison,) = json.loads((run / "out" / "comparison.json").read_text())
     assert comparison["difference"] == pytest.approx(0.70 - 0.72)
+    # And every part has the same model under its name.
+    for name in ("breakdown", "calibration"):
+        parts = json.loads((run / "out" / f"{name}.json").read_text())
+        accuracies = {(part["role"], part["method"]): part["accuracy"] for part in parts}
+        assert accuracies["student", "naive"] == pytest.approx(0.72)
+
+
+def test_examples_are_judged_by_the_models_of_the_results(
+    make_run: MakeRun, answers: Answers, put_examples: Callable[..., Path]
+) -> None:
+    run = make_run(weak=[answers(60)], students={"naive": [answers(75)]}, ceiling=[answers(80)])
+    path = put_examples(run, [f"g{n}" for n in range(100)], [1] * 100)
+    tests, tried = [answers(50), answers(75), answers(72)], [answers(12, 20), answers(15, 20), answers(20, 20)]
+    put_curve(run, "student", "naive", 0, tests, tried, keep="weak_validation")
+    (config,) = run.parent.glob("stages/evaluate-*student-naive-0/config.yaml")
+    config.write_text(config.read_text() + f"examples: {path}\n")
+    reseal(run)
+    found = collect_examples(run)
+    (pair,) = found.pairs
+    assert sum(example.right(pair.student) for example in found.examples) == 72
 
 
 def test_every_evaluation_has_its_row(run: Path) -> None:
@@ -232,7 +253,7 @@ def test_a_training_that_was_chosen_among_several_has_its_curve(run: Path) -> No
 
 
 def test_a_further_task_is_scored_by_the_model_that_was_kept(make_run: MakeRun, answers: Answers) -> None:
-    """At home the end of training is reported, there is no such thing elsewhere."""
+    """Elsewhere there is no end of training to report: the saved model is that of all cells, and not of the results."""
     models = {"weak": [answers(40)], "naive": [answers(55)], "ceiling": [answers(90)]}
     run = make_run(
         weak=[answers(60)], students={"naive": [answers(75)]}, ceiling=[answers(80)], further={"far": models}
@@ -247,7 +268,8 @@ def test_a_further_task_is_scored_by_the_model_that_was_kept(make_run: MakeRun, 
     (row,) = collect(run)
     assert row.student_accuracy == pytest.approx(0.70), "the end of the curve, not what was kept"
     home, far = collect_transfer([run])
-    assert (home.student_accuracy, far.student_accuracy) == pytest.approx((0.70, 0.55))
+    assert (home.student_accuracy, far.student_accuracy) == pytest.approx((0.75, 0.55))
+    assert home.gain == pytest.approx(0.75 - 0.60)
 
 
 def test_intervals_of_a_curve_are_over_groups(

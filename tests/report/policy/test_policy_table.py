@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sealing import reseal
 
+from w2s_rm.data.curves import CURVE_FILE, CurvePart, write_curve
 from w2s_rm.errors import ArtifactError, DataError
 from w2s_rm.files import read_signed, write_signed
 from w2s_rm.metrics.pgr import pgr
@@ -19,6 +21,7 @@ from w2s_rm.report.policy.notes import no_policy_pgr_reason, policy_notes
 from w2s_rm.report.policy.rows import CurvePoint, policies_by_run
 from w2s_rm.report.policy.table import mean_curve
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.types import Predictions
 
 MakeRun = Callable[..., Path]
 Rates = Callable[..., list[float]]
@@ -30,6 +33,25 @@ def rows_of(run: Path) -> list[PolicyRow]:
 
 def folder_of(run: Path, trainer: str, model: str, seed: int = 0) -> Path:
     return run.parent / "stages" / f"policy-{run.name}-{trainer}-{model}-{seed}"
+
+
+def test_reward_models_are_those_that_were_saved(make_policy_run: MakeRun, rates: Rates) -> None:
+    """Against which policies were optimised: the results are of the end of training, where `keep` saved another one."""
+    run = make_policy_run({"dpo": {"weak": [rates(0.5)], "naive": [rates(0.6)], "ceiling": [rates(0.7)]}})
+    (folder,) = run.parent.glob("stages/evaluate-*-student-naive-0")
+    training = run.parent / "stages" / "student-1"
+    training.mkdir()
+    (training / "config.yaml").write_text("stage: train\nkeep: weak_validation\n")
+    # At the end right on 80 of 100, and on 75 as it was saved.
+    ids, scores = (f"e{n:04d}" for n in range(100)), [(0.0, 1.0) if n < 80 else (1.0, 0.0) for n in range(100)]
+    end = Predictions(tuple(ids), tuple(scores), (1,) * 100)
+    write_curve(training / CURVE_FILE, [CurvePart(7, "test", end)])
+    (folder / "config.yaml").write_text(f"model_name_or_path: {training}/model\n")
+    reseal(run)
+    (result,) = collect(run)
+    (row,) = collect_policies(run, [result])
+    assert (result.student_accuracy, row.student_accuracy) == pytest.approx((0.80, 0.75))
+    assert row.reward_model_pgr == pytest.approx(0.4)  # (75 - 65) / (90 - 65)
 
 
 def test_policy_pgr_beside_reward_model_pgr(two_trainers: Path) -> None:
@@ -299,7 +321,7 @@ def test_warnings_say_what_methods_share_once(make_policy_run: MakeRun, rates: R
     unreliable, over = policy_notes(rows)
     assert unreliable == (
         "Policies of dpo: their PGR is not reliable and is no result: it divides by the gap between the policies of "
-        "ceiling and supervisor, 0.0 points with a 95 % interval from 0.0 to 0.0, which is not clearly above zero."
+        "ceiling and supervisor, 0.0 points with a 95 % interval from −9.3 to 9.3, which is not clearly above zero."
     )
     assert over == (
         "Policies of dpo: over-optimised, the true success rate fell while the proxy reward rose: from 90.0 % (step 5) "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from sealing import reseal
 
 from w2s_rm.errors import ArtifactError
-from w2s_rm.render.elements import Table
+from w2s_rm.render.elements import Bullets, Table
 from w2s_rm.report import write_report
 from w2s_rm.report.sections.tuning import Tuning
 from w2s_rm.report.tuning import TrialRow, collect_trials
@@ -134,10 +135,43 @@ def test_what_to_beware_of(run: Path, add_choices: Callable[..., Path]) -> None:
         ("intermediate", "chain", 0, counts_of([0.6], n=100)),
     ]
     assert tuning_warnings(collect_trials(add_choices(unequal, "other"))) == [
-        "other: not all models were chosen from as many trials: 2 for weak and ceiling, 3 for student naive.",
+        "other: not all models were chosen from as many trials: 2 for weak and ceiling; 3 for student naive.",
         "other: 100 validation examples chose among the trials: a difference below 6.2 points is noise where trials "
         "choose differently on 10 % of them.",
     ]
+
+
+def test_a_model_that_was_not_tuned_had_one_trial(run: Path) -> None:
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    plan["stages"].append(
+        {"stage": "train", "of": "ceiling", "method": None, "seed": 0, "folder": str(run.parent / "stages" / "truth-1")}
+    )
+    for stage in plan["stages"]:
+        if (stage["stage"], stage["of"]) == ("evaluate", "ceiling"):
+            stage["needs"] = ["prepare-1", "truth-1"]
+    (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    reseal(run)
+    rows = collect_trials(run)
+    assert tuning_warnings(rows) == [
+        "tuned: not all models were chosen from as many trials: 1 for ceiling; 3 for weak and student naive."
+    ]
+    assert "untuned" not in Tuning().record(rows[0])
+
+
+def test_what_is_read_of_trials_on_the_test_split_is_said_as_it_is(run: Path) -> None:
+    (said,) = [block for block in tuning_blocks(collect_trials(run)) if isinstance(block, Bullets)]
+    # With evaluations every trial scores the test split on its way, before anyone knows which is chosen.
+    assert "Nothing is read here of what a trial that was not chosen says of test examples" in said.items[0]
+    assert "has seen" not in said.items[0]
+
+
+def test_two_runs_of_one_name_are_two(run: Path) -> None:
+    rows = collect_trials(run)
+    few = [dataclasses.replace(row, n_validation=100) for row in rows]
+    assert [line["Trials"] for line in table([*rows, *few])] == ["3"] * 4
+    # Of the second alone.
+    (said,) = tuning_warnings([*rows, *few])
+    assert said.startswith("tuned: 100 validation examples chose among the trials")
 
 
 def test_the_files_of_a_report(run: Path, tmp_path: Path) -> None:

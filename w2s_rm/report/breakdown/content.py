@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 from w2s_rm.render.numbers import bracketed, percent
 from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow
+from w2s_rm.report.rows import group_runs
 
 FIGURE = "breakdown"
 _GROUPS = (
@@ -40,14 +41,15 @@ def breakdown_blocks(rows: Sequence[BreakdownRow]) -> list[Block]:
 
 def _examples(rows: Sequence[BreakdownRow]) -> list[Paragraph]:
     """How many examples form how many groups, where some belong together."""
-    # From the last to the first, so that the first row of each run stays.
-    first = {row.recipe: row for row in reversed(rows) if row.grouped}
+    runs = group_runs(rows, lambda row: row.recipe, lambda row: (row.role, row.method))
+    # All rows of a run are of the same examples.
+    first = [grouped[0] for run in runs if (grouped := [row for row in run if row.grouped])]
     return [
         Paragraph(
             f"{row.recipe}: {row.n_examples:,} test examples in {row.n_groups:,} groups, at most {row.largest_group:,} "
             "in one."
         )
-        for row in reversed(first.values())
+        for row in first
     ]
 
 

@@ -38,7 +38,7 @@ def _row(run: Run, scored: Scored) -> BreakdownRow:
     known = scored.n_groups is not None
     credits_S = [said.credit_B for said in said_S]
     # Resampled as the figures beside it, some of which have no formula: what stands in one line is of one kind.
-    (accuracy,) = mean_intervals([credit_B[:, None] for credit_B in credits_S], drawn_S)
+    (accuracy,) = mean_intervals([credit_B[:, None] for credit_B in credits_S], drawn_S, shares=True)
     groups: Interval | None = group_mean_interval(credits_S, drawn_S) if known else None
     return BreakdownRow(
         recipe=run.recipe,

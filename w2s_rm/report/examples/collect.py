@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from w2s_rm.data.examples import read_examples
-from w2s_rm.data.predictions import read_predictions
 from w2s_rm.errors import ArtifactError
 from w2s_rm.report.examples.rows import JudgedExample, Pair, RunExamples
+from w2s_rm.report.table import Read, reading_once
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 from w2s_rm.types import Example
@@ -37,7 +37,9 @@ def collect_examples(run_dir: Path) -> RunExamples:
         return RunExamples(run.recipe, len(run.seeds), tuple(models), tuple(pairs), ())
     examples = {example.id: example for split in splits for example in split}
     n_seeds = Counter(example.id for split in splits for example in split)
-    shares = [_mean_shares(stages, examples) for stages in models.values()]
+    # Students as in the results: at the end of their training.
+    read = reading_once()
+    shares = [_mean_shares(stages, examples, read) for stages in models.values()]
     judged = tuple(_judged(example, n_seeds[example.id], shares) for example in examples.values())
     return RunExamples(run.recipe, len(run.seeds), tuple(models), tuple(pairs), judged)
 
@@ -85,11 +87,11 @@ def _name(of: str, methods: Sequence[str], all_methods: Sequence[str]) -> str:
     return _NAMES[of]
 
 
-def _mean_shares(stages: _Model, examples: Mapping[str, Example]) -> Shares:
+def _mean_shares(stages: _Model, examples: Mapping[str, Example], read: Read) -> Shares:
     """Probabilities of the candidates of each example, means over the seeds that scored it."""
     by_id: dict[str, list[tuple[float, ...]]] = {}
     for stage in stages:
-        predictions = read_predictions(stage.folder / "predictions.parquet")
+        predictions = read(stage)
         # What a file of labels says are probabilities already.
         as_they_are = "n_labelled" in read_counts(stage)
         for id, scores in zip(predictions.ids, predictions.scores, strict=True):

@@ -88,7 +88,7 @@ class PolicyRow:
         seeds (`tuple[int, ...]`): Seeds that the numbers are means over.
         n_test (`int`): Test prompts.
         n_samples (`int`): Completions drawn for each of them.
-        weak_accuracy (`float` or `None`): Of the weak reward model, from the run's [`ReportRow`].
+        weak_accuracy (`float` or `None`): Of the weak reward model, as it was saved; so the others.
         student_accuracy (`float` or `None`): Of the student's.
         ceiling_accuracy (`float` or `None`): Of the ceiling's.
         reward_model_pgr (`float` or `None`): PGR of the reward models.

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from w2s_rm.metrics.choices import Floats
 from w2s_rm.metrics.pairing import check_same_ids
 from w2s_rm.metrics.pgr import gap_recovered
-from w2s_rm.report.fields import Credits, interval_fields, pgr_fields
+from w2s_rm.report.fields import Credits, accuracy_fields, credits_of, interval_fields, pgr_fields
 from w2s_rm.report.policy.read import PolicyResult, read_policy
 from w2s_rm.report.policy.rows import CurvePoint, Optimised, PolicyRow, PolicySeed
 from w2s_rm.report.rows import ReportRow
+from w2s_rm.report.table import Read as ReadPredictions
+from w2s_rm.report.table import read_models, reading_once
 from w2s_rm.roles import STUDENT, TRAINED
 from w2s_rm.runs.plan import PlannedStage, Run, read_run
 
@@ -50,8 +53,23 @@ def collect_policies(run_dir: Path, rows: Sequence[ReportRow]) -> list[PolicyRow
         check_same_ids(read(stage).ids, read(stages[0]).ids, name=str(stage.folder / "policy.parquet"))
     # One starting policy for all, sampled by each stage anew: the mean is the better estimate.
     start = float(np.mean([read(stage).start_success for stage in stages]))
-    by_method = {row.method: row for row in rows}
-    return [_row(run, trainer, by_method[method], results, start) for (trainer, method), results in measured.items()]
+    # The models that policies were optimised against: where another one was saved, not those of the results.
+    saved = reading_once(saved=True)
+    rewards = {row.method: _reward_models(run, row.method, saved) for row in rows}
+    return [
+        _row(run, trainer, method, rewards[method], results, start) for (trainer, method), results in measured.items()
+    ]
+
+
+def _reward_models(run: Run, method: str, read: ReadPredictions) -> dict[str, Any]:
+    """Accuracies and PGR of the reward models of a method."""
+    credits = credits_of(read_models(run, method, read))
+    accuracies, pgr = accuracy_fields(credits), pgr_fields(credits)
+    ends = ("pgr", "pgr_low", "pgr_high", "reliable")
+    return {
+        **{name: accuracies[name] for name in (f"{of}_accuracy" for of in TRAINED)},
+        **{f"reward_model_{name}": pgr[name] for name in ends},
+    }
 
 
 def _measured(run: Run, trainer: str, method: str, read: Read) -> dict[str, list[PolicyResult]]:
@@ -60,7 +78,14 @@ def _measured(run: Run, trainer: str, method: str, read: Read) -> dict[str, list
     return {of: [read(stage) for stage in stages] for of, stages in planned.items() if stages}
 
 
-def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[PolicyResult]], start: float) -> PolicyRow:
+def _row(
+    run: Run,
+    trainer: str,
+    method: str,
+    reward_models: Mapping[str, Any],
+    measured: Mapping[str, list[PolicyResult]],
+    start: float,
+) -> PolicyRow:
     # For the type checker: runs without policies have no rows.
     assert run.policies is not None
     credits = _credits(measured)
@@ -71,17 +96,11 @@ def _row(run: Run, trainer: str, row: ReportRow, measured: Mapping[str, list[Pol
         supervisor=run.supervisor,
         policy_model=run.policies.model,
         trainer=trainer,
-        method=row.method,
+        method=method,
         seeds=run.seeds,
         n_test=credits[STUDENT].shape[1],
         n_samples=run.policies.samples,
-        weak_accuracy=row.weak_accuracy,
-        student_accuracy=row.student_accuracy,
-        ceiling_accuracy=row.ceiling_accuracy,
-        reward_model_pgr=row.pgr,
-        reward_model_pgr_low=row.pgr_low,
-        reward_model_pgr_high=row.pgr_high,
-        reward_model_reliable=row.reliable,
+        **reward_models,
         start_success=start,
         **interval_fields(credits, {of: (f"{of}_success",) * 2 for of in TRAINED}),
         **{f"policy_{name}": value for name, value in pgr_fields(credits).items()},

@@ -13,6 +13,7 @@ from w2s_rm import catalog
 from w2s_rm.render.elements import Block
 from w2s_rm.report.rows import ReportRow, plain
 from w2s_rm.report.scored import Scored, read_scored
+from w2s_rm.report.table import reading_once
 from w2s_rm.runs.plan import read_run
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class ReportedRun:
     # refuses.
     @functools.cached_property
     def models(self) -> list[Scored]:
-        """What [`~w2s_rm.report.scored.read_scored`] reads of it: once, for all sections."""
-        return read_scored(read_run(self.folder))
+        """What [`~w2s_rm.report.scored.read_scored`] reads of it, once for all sections: students as in the results."""
+        return read_scored(read_run(self.folder), reading_once())
 
 
 class Section(Generic[Row]):

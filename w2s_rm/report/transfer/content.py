@@ -12,7 +12,7 @@ from w2s_rm.report.transfer.rows import MatrixLine, TransferRow, columns_of, lin
 FIGURE = "transfer"
 _HOW_TO_READ = (
     "Models are trained on one task and scored on others, with nothing changed. Weak supervisor, student and ceiling "
-    "of a line are the same models in all of its cells; the cell of their own task is marked.",
+    "of a line are the same models in all of its cells, those that were saved; the cell of their own task is marked.",
     "The gain is the student's accuracy minus its supervisor's, on the same examples and seeds. The "
     "out-of-distribution gain is its mean over the other tasks, each counting alike: whether what the student has over "
     "its supervisor holds where neither was trained. To judge weak-to-strong training by that is the idea of Le et al. "

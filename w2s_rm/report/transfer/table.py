@@ -34,7 +34,8 @@ def collect_transfer(run_dirs: Sequence[Path]) -> list[TransferRow]:
     runs = [read_run(run_dir) for run_dir in run_dirs]
     if all(len(run.tested) < 2 for run in runs):
         return []
-    read = reading_once()
+    # Only the saved models were scored on other tasks: at home they are the same.
+    read = reading_once(saved=True)
     rows = []
     for run in runs:
         # Plans from before further tasks name none, and have but their own.

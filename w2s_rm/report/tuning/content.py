@@ -9,14 +9,15 @@ from statistics import fmean
 from w2s_rm.metrics.trials import FEW, visible_difference
 from w2s_rm.render.elements import Block, Bullets, Heading, Table
 from w2s_rm.render.numbers import percent
-from w2s_rm.report.tuning.rows import TrialRow, by_model, values_text
+from w2s_rm.report.tuning.rows import TrialRow, by_model, role_name, trials_by_run, values_text
 from w2s_rm.roles import TRAINED
 
 _HEADER = ("Run", "Model", "Chosen by", "Chosen", "Trials", "Loss", "Agreement %", "Accuracy %", "Within the noise")
 _HOW_TO_READ = (
     "Each model is one of several trials, the one whose scores fit the labels of the validation split best: the lowest "
     "cross-entropy at the temperature at which it is lowest, with the truth for weak model and ceiling, with the "
-    "supervisor's labels for students. No trial that was not chosen has seen a test example.",
+    "supervisor's labels for students. Nothing is read here of what a trial that was not chosen says of test "
+    "examples; with evaluations during training its log and its curve hold that too.",
     "Loss, agreement with those labels and accuracy are means over seeds, of the chosen trials and, in brackets, from "
     "the lowest to the highest of all trials and seeds. Accuracy is by the truth of the validation split, for "
     "reference: it chose nothing where labels did.",
@@ -42,15 +43,16 @@ def tuning_warnings(rows: Sequence[TrialRow]) -> list[str]:
         rows (`Sequence[TrialRow]`): Rows of any number of runs.
     """
     sentences = []
-    for recipe in dict.fromkeys(row.recipe for row in rows):
-        own = [row for row in rows if row.recipe == recipe]
-        numbers: dict[int, dict[str, None]] = {}
+    for own in trials_by_run(rows):
+        recipe = own[0].recipe
+        # What was trained once had one trial.
+        numbers: dict[int, dict[str, None]] = {1: dict.fromkeys(own[0].untuned)} if own[0].untuned else {}
         for row in own:
             # PGR compares these three; others, such as members of ensembles, may have had more trials or fewer.
             if row.of in TRAINED:
                 numbers.setdefault(row.trials, {})[model_name(row)] = None
         if len(numbers) > 1:
-            each = ", ".join(f"{number} for {' and '.join(names)}" for number, names in sorted(numbers.items()))
+            each = "; ".join(f"{number} for {_listed(tuple(names))}" for number, names in sorted(numbers.items()))
             sentences.append(f"{recipe}: not all models were chosen from as many trials: {each}.")
         # Seeds may draw the split anew, of the same size.
         n = own[0].n_validation
@@ -62,14 +64,18 @@ def tuning_warnings(rows: Sequence[TrialRow]) -> list[str]:
     return sentences
 
 
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def model_name(row: TrialRow) -> str:
     """Name the model that was chosen.
 
     Args:
         row ([`TrialRow`]): One of its trials.
     """
-    number = str(row.number) if row.number > 1 else None
-    return " ".join(word for word in (row.of, row.method, number) if word)
+    name = role_name(row.of, row.method)
+    return f"{name} {row.number}" if row.number > 1 else name
 
 
 def _line(group: Sequence[TrialRow]) -> tuple[str, ...]:

@@ -8,13 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_rm.report.rows import plain
-from w2s_rm.runs.plan import read_counts, read_run
+from w2s_rm.report.rows import group_runs, plain
+from w2s_rm.roles import TRAINED
+from w2s_rm.runs.plan import Run, read_counts, read_run
+
+# Stages that make a model, without a choice.
+_TRAININGS = ("train", "probe")
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial. Everything here is measured on the validation split: no other trial than the chosen one is tested.
+    """One trial. Everything here is measured on the validation split: of the test split nothing is read of a trial.
 
     Args:
         recipe (`str`): Name of the recipe.
@@ -37,6 +41,8 @@ class TrialRow:
         validation_agreement (`float`): Share of examples on which it chooses what the labels name.
         validation_accuracy (`float` or `None`): Share on which it is right, which chose nothing where labels did;
             `None` without ground truth.
+        untuned (`tuple[str, ...]`, *optional*): The models of the run that were trained once, with nothing to choose
+            from. For the warning alone: not in the files of a report.
     """
 
     recipe: str
@@ -58,6 +64,7 @@ class TrialRow:
     behind_half_width: float
     validation_agreement: float
     validation_accuracy: float | None
+    untuned: tuple[str, ...] = ()
 
 
 def collect_trials(run_dir: Path) -> list[TrialRow]:
@@ -70,6 +77,7 @@ def collect_trials(run_dir: Path) -> list[TrialRow]:
         ArtifactError: The run is not finished, or its files are broken.
     """
     run, numbers = read_run(run_dir), Counter[tuple[object, ...]]()
+    untuned = _untuned(run)
     rows = []
     for stage in run.stages:
         if stage.stage != "choice":
@@ -94,11 +102,31 @@ def collect_trials(run_dir: Path) -> list[TrialRow]:
                     chosen=place == counts["chosen"],
                     chosen_by=counts["chosen_by"],
                     n_validation=counts["n_validation"],
+                    untuned=untuned,
                     # What a choice wrote of it, under the names of the fields.
                     **trial,
                 )
             )
     return rows
+
+
+def _untuned(run: Run) -> tuple[str, ...]:
+    """Name the models of which PGR is made that come from one training and no choice."""
+    trained_once = {stage.folder.name for stage in run.stages if stage.stage in _TRAININGS}
+    # By what was evaluated, for a training stands in a plan once, whatever roles its model has.
+    judged = [stage for stage in run.stages if stage.stage == "evaluate" and stage.of in TRAINED and not stage.further]
+    names = [role_name(stage.of, stage.method) for stage in judged if not trained_once.isdisjoint(stage.needs)]
+    return tuple(dict.fromkeys(names))
+
+
+def role_name(of: str | None, method: str | None) -> str:
+    """Name a model by what it is and the method that it belongs to.
+
+    Args:
+        of (`str`, *optional*): A word of [`w2s_rm.roles`].
+        method (`str`, *optional*): The method; `None` where methods share it.
+    """
+    return " ".join(word for word in (of, method) if word)
 
 
 def trial_record(row: TrialRow) -> dict[str, Any]:
@@ -107,7 +135,8 @@ def trial_record(row: TrialRow) -> dict[str, Any]:
     Args:
         row ([`TrialRow`]): The row.
     """
-    return {name: value if name == "values" else plain(value) for name, value in asdict(row).items()}
+    values = {name: value for name, value in asdict(row).items() if name != "untuned"}
+    return {name: value if name == "values" else plain(value) for name, value in values.items()}
 
 
 def values_text(values: Mapping[str, Any]) -> str:
@@ -125,9 +154,22 @@ def by_model(rows: Sequence[TrialRow]) -> Iterator[list[TrialRow]]:
     Args:
         rows (`Sequence[TrialRow]`): Rows of any number of runs.
     """
-    groups: dict[tuple[object, ...], list[TrialRow]] = {}
-    for row in rows:
-        # Without the seed, so that trials of all seeds stand in one line.
-        key = (row.recipe, row.setting, row.task, row.of, row.method, row.number)
-        groups.setdefault(key, []).append(row)
-    yield from groups.values()
+    for run in trials_by_run(rows):
+        groups: dict[tuple[object, ...], list[TrialRow]] = {}
+        for row in run:
+            # Without the seed, so that trials of all seeds stand in one line.
+            groups.setdefault((row.of, row.method, row.number), []).append(row)
+        yield from groups.values()
+
+
+def trials_by_run(rows: Sequence[TrialRow]) -> list[list[TrialRow]]:
+    """Group rows by run; two runs may have one name.
+
+    Args:
+        rows (`Sequence[TrialRow]`): Rows of any number of runs, those of a run together.
+    """
+    return group_runs(
+        rows,
+        lambda row: (row.recipe, row.setting, row.task),
+        lambda row: (row.of, row.method, row.number, row.seed, row.trial),
+    )
