@@ -12,7 +12,6 @@ from w2s_rm import options as components
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.tune_recipe import refused_few
-from w2s_rm.labels.keep_confident import KeepConfident
 from w2s_rm.metrics.trials import LEAST
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.stages import Examples, Labels, Stage
@@ -156,12 +155,6 @@ def _most_examples(examples: Examples) -> int | None:
         return min(size, math.ceil(mean + _FAR * math.sqrt(mean)))
     if isinstance(maker, Transform):
         for entry in maker.transforms:
-            if entry["name"] == "keep_confident":
-                size = _most_confident(components.build("labels", entry), size, len(maker.classes or ()))
+            size = components.build("labels", entry).most_left(size)
     # What some stage took from a split has no more examples than it.
     return size
-
-
-def _most_confident(kept: KeepConfident, size: int, classes: int) -> int:
-    """How many labels of so many are kept; of each class, where they are balanced, it is rounded for itself."""
-    return min(size, max(1, math.floor(kept.share * size + 0.5)) + (classes if kept.balanced else 0))
