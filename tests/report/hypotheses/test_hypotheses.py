@@ -345,6 +345,9 @@ def test_deception_exceeds_chance(make_run: MakeRun, answers: Answers) -> None:
     # Lost: 20 known ones and 10 that are not; with the other seed 40 and 20. Of 80 that could be lost 20 are not known.
     assert found.effect == pytest.approx((10 / 30 + 20 / 60) / 2 - 20 / 80)
     assert [point.value for point in found.panel.series[0].points] == pytest.approx([1 / 3, 1 / 4])
+    # In the words of its formula, whose whole is not the tax: a tax may be lost where the ceiling knows nothing, too.
+    said = catalog.lookup("hypotheses", "deception_exceeds_chance").effect
+    assert "of what ceiling and student had right and the conflict made wrong" in said and "tax" not in said
     # A student that lost nothing has no score, and nothing is shown.
     nothing = said_of({"a": Results(run)}, "deception_exceeds_chance", method="naive")
     assert nothing.p_value() == 1.0

@@ -27,7 +27,8 @@ class DeceptionExceedsChance:
     beside: str = "naive"
 
     effect: ClassVar[str] = (
-        "share of the conflict tax that is strong-known and weak-unknown, minus that share of all that could be lost"
+        "share that the supervisor has wrong of what ceiling and student had right and the conflict made wrong, minus "
+        "that share of all that both had right"
     )
     # Both are shares of examples, if of few: shown in points.
     is_ratio: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""At an equal accuracy of the supervisor, errors by chance cost a student less than errors with a pattern."""
+"""At an equal accuracy of the supervisor, errors in a pattern cost a student more than errors by chance, on average."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from w2s_rm.roles import STUDENT, WEAK
 
 @dataclass(frozen=True)
 class ErrorsMatter:
-    """Students of a supervisor whose errors are independent are right more often than those of others.
+    """Students of a supervisor whose errors are independent are right more often than those of others, on average.
+
+    It is about the mean of the patterns: one of them by itself may cost as little as chance, or less.
 
     Args:
         run (`str`): The run; the supervisors of these methods are equally often right.

@@ -1,4 +1,4 @@
-"""A method helps where the gap between supervisor and student is large, and not where it is small."""
+"""A method helps where the gap between supervisor and student is large, and more than where it is small."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from w2s_rm.roles import STUDENT
 @dataclass(frozen=True)
 class GainGrowsWithGap:
     """What a method gains is above zero at a large gap, and above what it gains at a small one.
+
+    That it gains nothing at the small one is not claimed: no test shows that something is not there.
 
     Args:
         large (`str`): The run with the large gap.
