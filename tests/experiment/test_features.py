@@ -186,6 +186,8 @@ def test_steps_in_batches_take_the_usual_options(plan: Callable[..., Plan]) -> N
         ([*ALL, "train.layer=-1"], "train.layer: is -1; use 0 .the embeddings. or more"),
         ([*ALL, "train.layer=[1, 1]"], "train.layer: is .1, 1.; .*none twice"),
         ([*ALL, "train.l2=-1"], "train.l2: is -1; use 0 or more"),
+        ([*ALL, "saliency={layer: 1, l2: .inf}"], "saliency.l2: is inf; use 0 or more"),
+        ([*ALL, "saliency={layer: 1, l2: [0.1, .nan]}"], r"saliency.l2: is \[0.1, nan\]; use 0 or more"),
         ([*ALL, "train.layer=one"], "train.layer: 'one' is no int or list"),
         ([*ALL, "train.layer=2"], "weak: layer 2: the model has 1; use 0 .the embeddings. to 1"),
         ([*ALL, "strong.train.layer=[0, 4, 3]", "task.n_validation=4"], "strong: layer 4, 3: the model has 1"),

@@ -294,3 +294,9 @@ def test_head(tmp_path: Path) -> None:
 
 def test_sizes_may_be_null(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD.replace("n_train: 8", "n_train: null")).sizes == {"n_test": 4}
+
+
+def test_how_often_a_cue_agrees_needs_a_cue(recipe_file: Path) -> None:
+    with pytest.raises(ConfigError, match="command line: task.cue_agreement: says how often a word goes with .* cue"):
+        load_recipe(recipe_file, ["task.cue_agreement=0.7"])
+    assert load_recipe(recipe_file, ["task.cue_agreement=0.7", "task.cue=really"]).sizes["cue"] == "really"

@@ -29,7 +29,7 @@ from w2s_rm.stages.features import Features as Reading
 from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.saliency import Saliency
 from w2s_rm.stages.train import Train
-from w2s_rm.training.pretraining import Pretraining
+from w2s_rm.training.pretraining import Pretraining, pretrained_by
 from w2s_rm.training.trainer_options import batch_size, computing, scoring
 from w2s_rm.types import Loss
 
@@ -317,7 +317,8 @@ def layer_count(route: Route, part: str) -> int | None:
     """
     spec = route.spec(part)
     if spec.pretrain is not None:
-        return Pretraining(**spec.pretrain).num_hidden_layers
+        # With any seed it has as many.
+        return Pretraining(**pretrained_by(spec.pretrain, 0)).num_hidden_layers
     # A recipe may load fewer layers than were saved.
     count = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
     base = route.base(part)

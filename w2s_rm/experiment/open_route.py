@@ -26,6 +26,9 @@ from w2s_rm.stages.prepare import Prepare
 from w2s_rm.training.pretraining import Pretraining, pretrained_by
 from w2s_rm.types import Row, Task
 
+# The option of the tasks of facts, and the word that it puts before a question.
+_UNCHECKED = "unchecked"
+
 
 def open_route(recipe: Recipe, runs: Path) -> Route:
     """Find all that a recipe names, and what identifies it.
@@ -50,11 +53,12 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
             find = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
             further += filter(None, [problems.attempt(find, None)])
     problems.attempt(functools.partial(refuse_twice, recipe, further), None)
+    problems.attempt(functools.partial(_check_unchecked, recipe), None)
     bases: dict[str, Model] = {}
     launches: dict[str, Launch] = {}
     for part, spec in recipe.models().items():
         launches[part] = problems.attempt(functools.partial(_launch, recipe, spec), Launch())
-        problems.attempt(functools.partial(_check_world, spec, task), None)
+        problems.attempt(functools.partial(_check_world, recipe, part, spec, task), None)
         if spec.labels is not None:
             # Only looked for: the supervisor `file` finds them again when it plans.
             problems.attempt(functools.partial(find_labels, spec.labels), None)
@@ -167,18 +171,50 @@ def choose_head(recipe: Recipe, task: Task) -> str:
     return str(recipe.head or fitting[0])
 
 
-def _check_world(spec: ModelSpec, task: Task) -> None:
+def _check_world(recipe: Recipe, part: str, spec: ModelSpec, task: Task) -> None:
     """Refuse a model pretrained on another world than the one its task asks about."""
     if spec.pretrain is None:
         return
-    # Of any seed, for none of them changes the corpus.
-    model, asked = Pretraining(**pretrained_by(spec.pretrain, 0)).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
+    model, asked = _corpus(spec.pretrain), dataclasses.asdict(task)  # type: ignore[call-overload]
     model = {name: value for name, value in model.items() if name not in ("name", "path")}
     # Options of one name in both, such as the world's seed and size, are what must agree.
     wrong = [
-        f"{name} is {model[name]} in pretrain, {asked[name]} in task"
+        f"{name} is {model[name]} there and {asked[name]} in task"
         for name in model.keys() & asked.keys()
         if model[name] != asked[name]
     ]
     if wrong:
-        raise ConfigError(f"the models know another world than the task asks about: {'; '.join(sorted(wrong))}")
+        # Without a corpus of its own it has the default one.
+        corpus = ("corpus",) if "corpus" in spec.pretrain else ()
+        place = recipe.place(*recipe.keys_of_part(part), "pretrain", *corpus)
+        raise ConfigError(
+            f"{place}: the model knows another world than the task asks about: {'; '.join(sorted(wrong))}; give both "
+            "the same"
+        )
+
+
+def _check_unchecked(recipe: Recipe) -> None:
+    """Refuse questions with the word `unchecked` where no model has read it: to all of them it is an unknown word."""
+    asked = [
+        (("task",), recipe.task_options),
+        *((("also_evaluate", str(number)), further.options) for number, further in enumerate(recipe.also_evaluate)),
+    ]
+    places = [recipe.place(*keys, _UNCHECKED) for keys, given in asked if given.get(_UNCHECKED)]
+    pretrained = [spec.pretrain for spec in recipe.models().values() if spec.labels is None]
+    # Of a model from elsewhere it is not known what it has read.
+    if places and None not in pretrained and not any(_UNCHECKED in _words(pretrain or {}) for pretrain in pretrained):
+        raise ConfigError(
+            f"{places[0]}: puts a word before questions that no model here has read: to all of them it means nothing; "
+            "pretrain one on the corpus unchecked, or leave the option out"
+        )
+
+
+def _corpus(pretrain: Mapping[str, Any]) -> dict[str, Any]:
+    """The corpus that a model reads, with all its options."""
+    # Of any seed, for none of them changes the corpus.
+    corpus: dict[str, Any] = Pretraining(**pretrained_by(pretrain, 0)).resolved()["corpus"]
+    return corpus
+
+
+def _words(pretrain: Mapping[str, Any]) -> tuple[str, ...]:
+    return Pretraining(**pretrained_by(pretrain, 0)).build_corpus().words

@@ -177,7 +177,17 @@ class Recipe:
         Args:
             keys (`str`): From the top down.
         """
-        return f"{self.places.get(keys, 'recipe')}: {'.'.join(keys)}"
+        # What a command line replaces as a whole has one place.
+        above = (self.places[keys[:depth]] for depth in range(len(keys), 0, -1) if keys[:depth] in self.places)
+        return f"{next(above, 'recipe')}: {'.'.join(keys)}"
+
+    def keys_of_part(self, part: str) -> tuple[str, ...]:
+        """Return the keys under which a model is described.
+
+        Args:
+            part (`str`): As in [`models`].
+        """
+        return ("models", part) if part in self.more else (part,)
 
     def keys_of_option(self, option: str, value: Any, part: str, method: str | None) -> tuple[str, ...]:
         """Return the keys under which a training option of a model has a value.
@@ -188,7 +198,7 @@ class Recipe:
             part (`str`): The part of the recipe that describes the model.
             method (`str`, *optional*): The method that it belongs to.
         """
-        model = ("models", part) if part in self.more else (part,)
+        model = self.keys_of_part(part)
         by_keys: dict[tuple[str, ...], Mapping[str, Any]] = {model: self.models()[part].train, (): self.train}
         if method is not None:
             by_keys = {("methods", method): self.methods[method].train, **by_keys}
