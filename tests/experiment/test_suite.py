@@ -176,6 +176,11 @@ def test_what_a_suite_asks(suite_file: Path) -> None:
     [
         ("Students win.", "findings.0: 'Students win.' is no mapping with finding and hypothesis"),
         ({"finding": 1, "hypothesis": "errors_matter"}, "findings.0.finding: 1 is no sentence"),
+        ({"finding": " ", "hypothesis": "errors_matter"}, "findings.0.finding: ' ' is no sentence"),
+        (
+            {"finding": "a", "hypothesis": {"name": "students_beat_supervisors", "runs": []}},
+            "findings.0.hypothesis.runs: is empty; name runs",
+        ),
         ({"finding": "a", "hypothesis": None}, "findings.0.hypothesis: None is no hypothesis; write its name"),
         ({"finding": "a", "hypothesis": "x", "note": 1}, "findings.0.note: 1 is no text"),
         ({**FINDINGS[0], "hypotesis": 1}, "findings.0.hypotesis: unknown key; did you mean 'hypothesis'?"),
@@ -200,6 +205,84 @@ def test_what_a_suite_asks(suite_file: Path) -> None:
 def test_a_finding_that_cannot_be_tested_is_refused(suite_file: Path, finding: object, message: str) -> None:
     content = {"name": "both", "recipes": ENTRIES, "findings": [finding]}
     assert f"line 7: {message}" in (found := mistakes(write(suite_file.parent, content))), found
+
+
+SALIENT = {"name": "mistakes_are_salient", "runs": ["two", "first"]}
+PEAK = {"name": "accuracy_peaks_early", "runs": ["two"], "method": "logconf"}
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "message", "mended"),
+    [
+        (
+            SALIENT,
+            "run 'two' does not look for its supervisors' mistakes; set saliency",
+            {"saliency": {"layer": 1, "l2": 0.1}},
+        ),
+        (
+            PEAK,
+            "run 'two' does not evaluate the students of 'logconf' on their way; set train.evaluations",
+            {"train.evaluations": 2, "task.n_validation": 4},
+        ),
+        (
+            {"name": "untrained_beats_student", "run": "two"},
+            "run 'two' has head reward, with which nothing is scored before a training; set head: lm",
+            {
+                "task": {"name": "world_classification", "n_train": 8, "n_test": 4},
+                "head": "lm",
+            },
+        ),
+        (
+            {"name": "deception_exceeds_chance", "run": "two", "method": "logconf"},
+            "run 'two' has no supervisor opposed in method 'logconf', whose aim would be against the truth",
+            {"methods.logconf.supervisor": {"name": "opposed", "strength": 0.2, "supervisor": "model"}},
+        ),
+    ],
+)
+def test_what_runs_lack_is_said_before_they_run(
+    suite_file: Path, hypothesis: object, message: str, mended: dict[str, object]
+) -> None:
+    content = {"name": "both", "recipes": ENTRIES, "findings": [{"finding": "a", "hypothesis": hypothesis}]}
+    assert f"line 7: findings.0.hypothesis: {message}" in (found := mistakes(write(suite_file.parent, content))), found
+    assert load_suite(write(suite_file.parent, {**content, "with": mended})).asked is not None
+
+
+def test_evaluations_without_a_validation_split_tell_no_peak(suite_file: Path) -> None:
+    findings = [{"finding": "a", "hypothesis": PEAK}]
+    content = {"name": "both", "recipes": ENTRIES, "findings": findings, "with": {"train.evaluations": 2}}
+    message = "run 'two' has no validation split, which chooses among evaluations; set task.n_validation"
+    assert message in mistakes(write(suite_file.parent, content))
+
+
+OWN_HYPOTHESIS = """
+from dataclasses import dataclass
+
+from w2s_rm.report.hypotheses import Need
+
+
+@dataclass(frozen=True)
+class Own:
+    run: str
+    task: str
+
+    def students(self):
+        return [(self.run, "naive")]
+
+    def needs(self):
+        return [Need("task", self.run, "naive", self.task)]
+"""
+
+
+def test_a_further_task_that_a_run_does_not_have(suite_file: Path) -> None:
+    (suite_file.parent / "own.py").write_text(OWN_HYPOTHESIS, encoding="utf-8")
+    hypothesis = {"name": f"{suite_file.parent}/own.py", "run": "two", "task": "othr"}
+    content = {"name": "both", "recipes": ENTRIES, "findings": [{"finding": "a", "hypothesis": hypothesis}]}
+    assert "run 'two' has no further task 'othr' (also_evaluate); there are none" in mistakes(
+        write(suite_file.parent, content)
+    )
+    further = {"also_evaluate": [{"name": "preference", "path": "x", "as": "other"}]}
+    message = mistakes(write(suite_file.parent, {**content, "with": further}))
+    assert "has no further task 'othr' (also_evaluate); did you mean 'other'?" in message
 
 
 def test_findings_need_runs_of_the_same_seeds(suite_file: Path) -> None:

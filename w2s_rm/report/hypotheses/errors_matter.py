@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.errors import OptionError
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, list_problem, mean, refuse, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT, WEAK
 
@@ -24,7 +23,7 @@ class ErrorsMatter:
         patterned (`list[str]`): The methods whose supervisors err in a pattern; their mean counts.
 
     Raises:
-        OptionError: No methods.
+        OptionError: No methods, one of them twice, or that of `independent` among them.
     """
 
     run: str
@@ -37,8 +36,10 @@ class ErrorsMatter:
     is_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not self.patterned:
-            raise OptionError("errors_matter", {"patterned": "is empty; name the methods whose errors have a pattern"})
+        problem = list_problem(self.patterned, "methods whose errors have a pattern")
+        if self.independent in self.patterned:
+            problem = f"names {self.independent!r}, as independent does: it would be compared with itself"
+        refuse("errors_matter", {"patterned": problem})
 
     def students(self) -> Sequence[Student]:
         """Return the students of all supervisors."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, refuse, same_problem, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT
 
@@ -22,6 +22,9 @@ class GainGrowsWithGap:
         small (`str`): The run with the small gap.
         method (`str`): The method.
         beside (`str`, *optional*, defaults to `"naive"`): The method that it is compared with.
+
+    Raises:
+        OptionError: Both runs, or both methods, are the same.
     """
 
     large: str
@@ -33,6 +36,13 @@ class GainGrowsWithGap:
         "accuracy gained at the large gap, and that minus what is gained at the small one: the lesser"
     )
     is_ratio: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        problems = {
+            "large": same_problem(self.large, self.small, "small"),
+            "method": same_problem(self.method, self.beside, "beside"),
+        }
+        refuse("gain_grows_with_gap", problems)
 
     def students(self) -> Sequence[Student]:
         """Return both methods' students in both runs."""
