@@ -331,6 +331,22 @@ def test_plan_shows_every_recipe_and_refuses_before_anything_is_written(
     assert not runs.exists()
 
 
+def test_plan_says_what_takes_from_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "world.yaml").write_text(yaml.safe_dump({"name": "world", **WORLD}), encoding="utf-8")
+    findings = [{"finding": "a", "hypothesis": {"name": "students_beat_supervisors", "runs": ["world"]}}]
+    suite = write(tmp_path, {"name": "asks", "recipes": ["world.yaml"], "findings": findings})
+
+    def said(*overrides: str) -> str:
+        assert main(["plan", str(suite), "--runs", str(tmp_path / "runs"), *overrides]) == 0
+        return capsys.readouterr().out
+
+    by_seed = [f"{part}.pretrain.seed=by_seed" for part in ("weak", "strong")]
+    two, three = said("seeds=[0, 1]"), said("seeds=[0, 1, 2]")
+    assert "  ! The findings rest on 2 seeds" in two and "The findings rest on" not in three
+    assert "  ! All seeds start from the same pretrained models" in two and "same pretrained models" in three
+    assert "  ! " not in said("seeds=[0, 1, 2]", *by_seed)
+
+
 WORLD = {
     "task": {"name": "world_preference", "n_entities": 12, "n_train": 80, "n_test": 40},
     "weak": {"pretrain": {"corpus": {"name": "facts", "n_entities": 12}, "hidden_size": 16, "steps": 8}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from w2s_rm import options
@@ -11,8 +11,9 @@ from w2s_rm.experiment.marked_yaml import MarkedYaml
 from w2s_rm.experiment.open_route import choose_head
 from w2s_rm.experiment.recipe import Recipe
 from w2s_rm.heads import HEADS
-from w2s_rm.report.findings import Asked, Question
-from w2s_rm.report.hypotheses import Need, Needing
+from w2s_rm.report.findings import Asked, Question, doubts
+from w2s_rm.report.hypotheses import Need, Needing, needed_runs
+from w2s_rm.training.pretraining import BY_SEED
 
 _KEYS = ("finding", "hypothesis", "note")
 
@@ -44,6 +45,23 @@ def read_findings(suite: MarkedYaml, given: Any, recipes: Mapping[str, Recipe]) 
     if problems:
         return None, problems
     return Asked({name: recipe.name for name, recipe in recipes.items()}, tuple(questions)), []
+
+
+def finding_lines(asked: Asked, recipes: Sequence[Recipe]) -> list[str]:
+    """Say what will take from the verdicts of a suite's findings, before anything is run.
+
+    Args:
+        asked ([`~w2s_rm.report.findings.Asked`]): What it asks.
+        recipes (`Sequence[Recipe]`): Its recipes.
+    """
+    names = {asked.runs[run] for question in asked.questions for run in needed_runs(question.built())}
+    about = [recipe for recipe in recipes if recipe.name in names]
+    return doubts(min(len(recipe.seeds) for recipe in about), any(map(_shares_models, about)))
+
+
+def _shares_models(recipe: Recipe) -> bool:
+    pretrained = [spec.pretrain for spec in recipe.models().values() if spec.pretrain is not None]
+    return bool(pretrained) and all(pretrain.get("seed") != BY_SEED for pretrain in pretrained)
 
 
 def _entry_problems(entry: Any) -> list[str]:
