@@ -303,7 +303,7 @@ def test_one_pass_reads_what_is_trained_on_and_where_mistakes_are_looked_for(pla
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("saliency={layer: 3, l2: 0.1}", "strong: layer 3: the model has 1"),
+        ("saliency={layer: 3, l2: 0.1}", "command line: saliency.layer: layer 3: the strong model has 1"),
         ("saliency={layer: 1}", "saliency.l2: is missing; saliency needs it"),
         (
             "saliency={layer: 1, l2: 0.1, pool: mean}",
@@ -315,4 +315,4 @@ def test_one_pass_reads_what_is_trained_on_and_where_mistakes_are_looked_for(pla
 def test_what_cannot_be_looked_for_is_refused(plan: Callable[..., Plan], given: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         plan(given)
-    assert message in str(caught.value)
+    assert message in str(caught.value) and "methods." not in str(caught.value)

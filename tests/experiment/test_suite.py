@@ -11,7 +11,7 @@ import yaml
 
 from w2s_rm.cli import main
 from w2s_rm.errors import ConfigError
-from w2s_rm.experiment.suite import Suite, load_suite
+from w2s_rm.experiment.suite import Suite, load_suite, load_suites
 
 MakeRecipe = Callable[[Path], Path]
 
@@ -298,6 +298,40 @@ def test_findings_need_runs_of_the_same_seeds(suite_file: Path) -> None:
 def test_what_is_no_list_of_files(suite_file: Path, recipes: object) -> None:
     message = mistakes(write(suite_file.parent, {"name": "both", "recipes": recipes}))
     assert "is no list of recipe files" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("name: 3", "line 1: name: 3 cannot name a run"),
+        ("recipes: [3]", "line 2: recipes: [3] is no list of recipe files; give paths"),
+        ("recipes: [one/recipe.yaml, thre.yaml]", "line 2: recipes.1: "),
+        ("recipes: [one/recipe.yaml, one/recipe.yaml]", "line 2: recipes: 'one' names two runs; give one of them"),
+        ("with: [a]", "line 3: with: ['a'] holds no keys and values"),
+        ("findings: none", "line 3: findings: 'none' is no list of"),
+        ("recipies: []", "line 3: recipies: unknown key; did you mean 'recipes'?"),
+    ],
+)
+def test_a_mistake_of_the_suite_has_its_line(suite_file: Path, change: str, message: str) -> None:
+    lines = {"name": "name: both", "recipes": "recipes: [one/recipe.yaml]", change.split(":")[0]: change}
+    path = suite_file.parent / "suite.yaml"
+    path.write_text("\n".join(lines.values()) + "\n", encoding="utf-8")
+    assert f"  - {message}" in (found := mistakes(path)), found
+
+
+def test_a_world_that_cannot_be_is_said_where_the_suite_says_so(tmp_path: Path) -> None:
+    (tmp_path / "world.yaml").write_text(yaml.safe_dump({"name": "world", **WORLD}), encoding="utf-8")
+    suite = write(tmp_path, {"name": "one", "recipes": ["world.yaml"], "with": {"task.n_entities": 1}})
+    assert "suite.yaml: line 5: task.n_entities: is 1: set at least 3" in mistakes(suite)
+
+
+def test_files_that_make_one_run_are_named(suite_file: Path) -> None:
+    recipe = suite_file.parent / "one" / "recipe.yaml"
+    other = suite_file.parent / "other.yaml"
+    other.write_text(recipe.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_suites([recipe, other])
+    assert f"{recipe} and {other}: 'one' names two runs; give one of them another name" in str(caught.value)
 
 
 def test_names_must_differ(suite_file: Path) -> None:

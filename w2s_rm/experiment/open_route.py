@@ -11,6 +11,7 @@ from typing import Any
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, W2SError, join_problems
+from w2s_rm.experiment.feature_route import check_saliency
 from w2s_rm.experiment.further_route import Further, find_further, refuse_twice
 from w2s_rm.experiment.pretrain_route import pretrained
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
@@ -67,7 +68,7 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
             bases |= {} if base is None else {part: base}
     if problems.messages or prepared is None:
         raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
-    return Route(
+    route = Route(
         recipe=recipe,
         runs=runs,
         prepared=prepared,
@@ -78,6 +79,9 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
         launches=launches,
         has_truth=task.has_ground_truth,
     )
+    # Of the recipe as a whole: a method would be named for what is none of its own.
+    check_saliency(route)
+    return route
 
 
 class _Problems:

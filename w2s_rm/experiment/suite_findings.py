@@ -7,6 +7,7 @@ from typing import Any
 
 from w2s_rm import options
 from w2s_rm.errors import W2SError, nearest
+from w2s_rm.experiment.grid import FINDINGS
 from w2s_rm.experiment.marked_yaml import MarkedYaml
 from w2s_rm.experiment.open_route import choose_head
 from w2s_rm.experiment.recipe import Recipe
@@ -32,10 +33,11 @@ def read_findings(suite: MarkedYaml, given: Any, recipes: Mapping[str, Recipe]) 
     if given is None:
         return None, []
     if not isinstance(given, list) or not given:
-        return None, [f"findings: {given!r} is no list of {{finding: a sentence, hypothesis: …}}"]
+        text = f"{given!r} is no list of {{finding: a sentence, hypothesis: …}}"
+        return None, [f"{suite.place((FINDINGS,))}: {FINDINGS}: {text}"]
     questions, problems = [], []
     for number, entry in enumerate(given):
-        place = f"{suite.place(('findings', str(number)))}: findings.{number}"
+        place = f"{suite.place((FINDINGS, str(number)))}: {FINDINGS}.{number}"
         wrong = [*_entry_problems(entry)]
         if not wrong:
             question = Question(entry["finding"], options.named(entry["hypothesis"]), entry.get("note"))
