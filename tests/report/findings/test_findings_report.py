@@ -72,6 +72,7 @@ def test_the_files(runs: list[Path], asked: Asked, tmp_path: Path) -> None:
     assert "Of 3 findings: 1 shown, 1 opposite, 1 not shown (3 seeds)." in report
     assert alone.startswith("# Findings\n\nOf 3 findings") and "](findings.png)" in alone and "A note." in alone
     assert "| 1 | Students win. | shown | 15.0 [" in alone
+    assert "A PGR of the figure has its interval to first order" in alone
     assert "panel" not in (tmp_path / "out" / "findings.csv").read_text().splitlines()[0]
     assert (tmp_path / "out" / "findings.svg").is_file() and "Students win." in (
         tmp_path / "out" / "report.html"
@@ -114,6 +115,7 @@ def test_few_seeds_and_one_pretrained_model_are_said(make_run: MakeRun, answers:
         write_report([run], tmp_path / "out", asked=asked)
         return (tmp_path / "out" / "report.md").read_text()
 
+    assert "to first order" not in report()
     assert "The findings rest on 2 seeds, which say little of how much seeds differ: take 3 or more." in report()
     # Of models from elsewhere there are no others.
     assert "same pretrained models" not in report()
