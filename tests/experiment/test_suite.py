@@ -265,11 +265,17 @@ class Own:
     run: str
     task: str
 
+    effect = "a number"
+    is_ratio = False
+
     def students(self):
         return [(self.run, "naive")]
 
     def needs(self):
         return [Need("task", self.run, "naive", self.task)]
+
+    def test(self, results):
+        raise NotImplementedError
 """
 
 

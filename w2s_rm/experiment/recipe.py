@@ -244,8 +244,10 @@ class Checker:
     def __init__(self, marked: MarkedYaml) -> None:
         self.marked = marked
         self.problems: list[str] = []
+        self.refused: set[KeyPath] = set()
 
     def problem(self, path: KeyPath, text: str) -> None:
+        self.refused.add(path)
         self.problems.append(f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
 
     def checked(self) -> Recipe:
@@ -518,7 +520,9 @@ class Checker:
         self.report(path, options.known_mistakes(free, known, subject, _hint))
 
     def values(self, path: KeyPath, options: Mapping[str, Any]) -> None:
-        for name, wrong in value_problems(options):
+        # Of another type it was refused, and what is asked of a value takes its type for granted.
+        typed = {name: value for name, value in options.items() if (*path, name) not in self.refused}
+        for name, wrong in value_problems(typed):
             self.problem((*path, name), wrong)
 
     def seeds(self, value: Any) -> tuple[int, ...]:
