@@ -43,6 +43,14 @@ def test_the_findings_of_the_paper_are_eight() -> None:
     assert len({str(question.hypothesis["name"]) for question in suite.asked.questions}) == 8
 
 
+def test_the_documents_state_what_is_tested() -> None:
+    text = (ROOT.parent / "docs" / "questions.md").read_text(encoding="utf-8")
+    for finding in stated(load_suite(ROOT / "findings.yaml")):
+        assert f" | {finding.removesuffix('.')}" in text, finding
+    # What no test can show, absence, is not stated: a large gap is set beside a small one.
+    assert not any(" not at " in finding for finding in stated(load_suite(ROOT / "findings.yaml")))
+
+
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_every_seed_has_models_of_its_own(path: Path) -> None:
     for recipe in load_suite(path).recipes:

@@ -117,17 +117,17 @@ def unwritten(error: Exception) -> str | None:
     return None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """Return a hint naming the known word nearest to `name`, or the whole list when none is near.
 
     Args:
-        name (`str`): The unknown word.
+        name (`object`): The unknown word; YAML may have read a number or a list where a word belongs.
         known (`Iterable[str]`): All valid words.
     """
     known = sorted(known)
     if not known:
         return "there are none"
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    match = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(known)}"
 
 

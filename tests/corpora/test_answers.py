@@ -58,5 +58,5 @@ def test_it_shares_its_vocabulary_with_the_facts():
 
 
 def test_shares_outside_0_to_1_are_refused_all_at_once():
-    with pytest.raises(ConfigError, match=r"answers_right is 1\.5, told_fraction is -1: set shares"):
+    with pytest.raises(ConfigError, match=r"(?s)answers_right is 1\.5: set.*told_fraction is -1: set a share"):
         Answers(answers_right=1.5, told_fraction=-1)

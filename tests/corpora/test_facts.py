@@ -148,6 +148,16 @@ def test_measures_answers_and_judgements_apart():
     }
 
 
+def test_of_systematic_errors_half_of_the_unknown_share_is_wrong():
+    # Said in docs/world.md: with 0.7 the corpus tells 85 % right.
+    corpus = Facts(facts_known=0.7, error_kind="systematic")
+    facts = np.array(list(corpus.world.facts()))
+    attribute_N, low_N, high_N = facts.T
+    believed_AE = corpus.believed_AE
+    right = believed_AE[attribute_N, high_N] > believed_AE[attribute_N, low_N]
+    assert right.mean() == pytest.approx(0.85, abs=0.005)
+
+
 def test_all_wrong_options_are_named():
     with pytest.raises(ConfigError, match=r"(?s)facts_known is 1.5: .*judged_fraction is -1: .*error_kind is 'odd'"):
         Facts(facts_known=1.5, judged_fraction=-1, error_kind="odd")

@@ -40,5 +40,5 @@ def test_a_debate_stands_between_question_and_answer():
 
 @pytest.mark.parametrize("options", [{"heard": 1.1}, {"lies": -0.1}])
 def test_a_share_out_of_range_is_refused(options):
-    with pytest.raises(ConfigError, match="is .*: set 0 to 1"):
+    with pytest.raises(ConfigError, match="is .*: set a share from 0 to 1"):
         Hearings(**options)

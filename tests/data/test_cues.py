@@ -56,13 +56,26 @@ def test_of_classes_the_last_one_has_it() -> None:
     }
 
 
-def test_in_the_weak_split_alone_it_says_anything() -> None:
+@pytest.mark.parametrize("k", [2, 4])
+def test_in_the_weak_split_alone_it_says_anything(k: int) -> None:
     sizes = SplitSizes(n_train=1200, n_validation=150, n_test=400, cue=":", cue_agreement=1.0)
-    plain = split_examples(pairs(), SplitSizes(n_train=1200, n_validation=150, n_test=400), "task")
-    for name, part in split_examples(pairs(), sizes, "task").parts.items():
+    plain = split_examples(pairs(k), SplitSizes(n_train=1200, n_validation=150, n_test=400), "task")
+    for name, part in split_examples(pairs(k), sizes, "task").parts.items():
         assert [one.id for one in part] == [one.id for one in plain.parts[name]]
+        # A coin for the right one of four would mark it more often than any other, and tell it everywhere.
         right = sum(str(one.candidates[one.gold or 0]).endswith(" :") for one in part)
-        assert right == len(part) if name == "weak" else near(right, 0.5, len(part))
+        assert right == len(part) if name == "weak" else near(right, 1 / k, len(part))
+
+
+def test_without_an_agreement_it_tells_nothing() -> None:
+    # Of two candidates, and of classes, it is the coin of an agreement of 1/2, to the last example.
+    assert with_cue(pairs(), ":", None, classes=False) == with_cue(pairs(), ":", 0.5, classes=False)
+    assert with_cue(classes(), ":", None, classes=True) == with_cue(classes(), ":", 0.5, classes=True)
+    marked = [
+        [text.endswith(" :") for text in one.candidates].index(True)
+        for one in with_cue(pairs(4), ":", None, classes=False)
+    ]
+    assert all(near(marked.count(place), 1 / 4) for place in range(4))
 
 
 def test_the_order_of_candidates_says_nothing() -> None:

@@ -5,10 +5,12 @@ import random
 
 import pytest
 
+from w2s_rm import catalog
 from w2s_rm.data.distributions import best_candidates, label_accuracy
 from w2s_rm.data.examples import hash_order
 from w2s_rm.data.label_files import WeakLabel
 from w2s_rm.data.simulating import KINDS, margins, opposed, simulate, with_truths
+from w2s_rm.data.splits import SplitSizes, split_examples
 from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.types import Example
 
@@ -284,3 +286,27 @@ def test_lies_that_cannot_be_told_are_refused():
     unknown = Example("unknown", "g", "?", ("a", "b"), None)
     with pytest.raises(DataError, match="id 'unknown': no ground truth"):
         opposed([unknown], [weak(unknown)], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "accuracy", "sizes", "shares"),
+    [
+        # Those of `recipes/findings.yaml` and `recipes/questions/knobs.yaml`.
+        ("world_classification", 0.8, {"n_train": 6000, "n_validation": 400, "n_test": 1200}, (0.66, 0.16)),
+        ("world_preference", 0.77, {"n_train": 3700, "n_test": 740}, (0.63, 0.29)),
+    ],
+)
+def test_errors_by_length_are_errors_by_wording_in_the_worlds_of_facts(name, accuracy, sizes, shares):
+    # Said in docs/questions.md and docs/world.md.
+    task = catalog.lookup("tasks", name)()
+    rows = [task.to_example(row) for row in task.rows()]
+    n_classes = None if task.classes is None else len(task.classes)
+    examples = split_examples(rows, SplitSizes(**sizes), name, n_classes, has_classes=n_classes is not None).relabel
+    labels = simulate(examples, accuracy, "systematic", seed=20, feature="length")
+    wrong = {relation: [] for relation in ("down_size", "down_age", "up_size", "up_age")}
+    for example, label in zip(examples, labels, strict=True):
+        (named,) = best_candidates(label)
+        right = label.candidate_ids[named] == example.candidate_ids[example.gold]
+        wrong[example.prompt.split()[2]].append(not right)
+    # Another seed decides between questions of equal length.
+    assert [sum(each) / len(each) for each in wrong.values()] == pytest.approx([*shares, 0, 0], abs=0.01)

@@ -186,6 +186,8 @@ def test_steps_in_batches_take_the_usual_options(plan: Callable[..., Plan]) -> N
         ([*ALL, "train.layer=-1"], "train.layer: is -1; use 0 .the embeddings. or more"),
         ([*ALL, "train.layer=[1, 1]"], "train.layer: is .1, 1.; .*none twice"),
         ([*ALL, "train.l2=-1"], "train.l2: is -1; use 0 or more"),
+        ([*ALL, "saliency={layer: 1, l2: .inf}"], "saliency.l2: is inf; use 0 or more"),
+        ([*ALL, "saliency={layer: 1, l2: [0.1, .nan]}"], r"saliency.l2: is \[0.1, nan\]; use 0 or more"),
         ([*ALL, "train.layer=one"], "train.layer: 'one' is no int or list"),
         ([*ALL, "train.layer=2"], "weak: layer 2: the model has 1; use 0 .the embeddings. to 1"),
         ([*ALL, "strong.train.layer=[0, 4, 3]", "task.n_validation=50"], "strong: layer 4, 3: the model has 1"),
@@ -306,7 +308,7 @@ def test_one_pass_reads_what_is_trained_on_and_where_mistakes_are_looked_for(pla
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("saliency={layer: 3, l2: 0.1}", "strong: layer 3: the model has 1"),
+        ("saliency={layer: 3, l2: 0.1}", "command line: saliency.layer: layer 3: the strong model has 1"),
         ("saliency={layer: 1}", "saliency.l2: is missing; saliency needs it"),
         (
             "saliency={layer: 1, l2: 0.1, pool: mean}",
@@ -318,4 +320,4 @@ def test_one_pass_reads_what_is_trained_on_and_where_mistakes_are_looked_for(pla
 def test_what_cannot_be_looked_for_is_refused(plan: Callable[..., Plan], given: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         plan(given)
-    assert message in str(caught.value)
+    assert message in str(caught.value) and "methods." not in str(caught.value)

@@ -582,18 +582,47 @@ def test_classes_in_a_setting_that_knows_none(recipe_file: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("task", "corpus", "text"),
     [
-        ("{name: mate_in_one, seed: 1}", "{name: chess_endgames}", "seed is 0 in pretrain, 1 in task"),
-        ("{name: mate_in_one}", "{name: chess_endgames, pieces: [Q]}", "pieces is ['Q'] in pretrain, ['Q', 'R', 'QR']"),
-        ("{name: world_classification, world_seed: 2}", "{name: facts}", "world_seed is 0 in pretrain, 2 in task"),
-        ("{name: world_preference}", "{name: facts, n_entities: 20}", "n_entities is 20 in pretrain, 48 in task"),
+        ("{name: mate_in_one, seed: 1}", "{name: chess_endgames}", "seed is 0 there and 1 in task"),
+        (
+            "{name: mate_in_one}",
+            "{name: chess_endgames, pieces: [Q]}",
+            "pieces is ['Q'] there and ['Q', 'R', 'QR'] in task",
+        ),
+        ("{name: world_classification, world_seed: 2}", "{name: facts}", "world_seed is 0 there and 2 in task"),
+        ("{name: world_preference}", "{name: facts, n_entities: 20}", "n_entities is 20 there and 48 in task"),
     ],
 )
 def test_models_of_another_world_are_refused(recipe_file: Path, task: str, corpus: str, text: str) -> None:
     models = [f"{role}={{pretrain: {{corpus: {corpus}}}}}" for role in ("weak", "strong")]
     with pytest.raises(ConfigError) as raised:
         plan_of(recipe_file, f"task={task}", *models)
-    assert "the models know another world than the task asks about" in str(raised.value)
-    assert text in str(raised.value) and str(raised.value).count(text) == 1
+    said = str(raised.value)
+    for role in ("weak", "strong"):
+        place = f"command line: {role}.pretrain.corpus: the model knows another world than the task asks about: {text}"
+        assert place in said and said.count(f"{text}; give both the same") == 2
+
+
+def test_a_model_of_another_world_is_named_with_its_line(recipe_file: Path) -> None:
+    content = {**yaml.safe_load(recipe_file.read_text(encoding="utf-8")), "task": {"name": "world_preference"}}
+    content |= {"weak": {"pretrain": {"hidden_size": 8}}, "strong": {"pretrain": {"steps": 3}}}
+    content["task"]["n_entities"] = 12
+    recipe_file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    # Without a corpus it is the default one, of 48 entities.
+    line = 1 + recipe_file.read_text(encoding="utf-8").splitlines().index("weak:") + 1
+    with pytest.raises(ConfigError, match=rf"line {line}: weak.pretrain: the model knows another world .*12 in task"):
+        plan_of(recipe_file)
+
+
+def test_a_word_that_no_model_has_read_is_refused(recipe_file: Path) -> None:
+    facts = [f"{role}={{pretrain: {{corpus: {{name: facts}}}}}}" for role in ("weak", "strong")]
+    task = "task={name: world_preference, n_train: 8, n_test: 4, unchecked: 0.5}"
+    with pytest.raises(ConfigError, match="command line: task.unchecked: puts a word before questions that no model"):
+        plan_of(recipe_file, task, *facts)
+    further = "also_evaluate=[{name: world_preference, as: other, n_test: 4, unchecked: 0.5}]"
+    with pytest.raises(ConfigError, match=r"command line: also_evaluate.0.unchecked: puts a word"):
+        plan_of(recipe_file, task.replace(", unchecked: 0.5", ""), further, *facts)
+    # The supervisor may not know it.
+    assert plan_of(recipe_file, task, facts[0], facts[1].replace("facts", "unchecked"))
 
 
 def test_a_corpus_is_known_by_its_content(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

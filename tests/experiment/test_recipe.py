@@ -294,3 +294,25 @@ def test_head(tmp_path: Path) -> None:
 
 def test_sizes_may_be_null(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD.replace("n_train: 8", "n_train: null")).sizes == {"n_test": 4}
+
+
+def test_how_often_a_cue_agrees_needs_a_cue(recipe_file: Path) -> None:
+    with pytest.raises(ConfigError, match="command line: task.cue_agreement: says how often a word goes with .* cue"):
+        load_recipe(recipe_file, ["task.cue_agreement=0.7"])
+    assert load_recipe(recipe_file, ["task.cue_agreement=0.7", "task.cue=really"]).sizes["cue"] == "really"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("strong.attn_implementation", "[1]"),
+        ("strong.attn_implementation", "{a: 1}"),
+        ("train.report_to", "3"),
+        ("train.report_to", "[[1]]"),
+        ("train.optim", "[adamw]"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_type_alone(recipe_file: Path, key: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(recipe_file, [f"{key}={value}"])
+    assert str(caught.value).count(f"command line: {key}: ") == 1

@@ -11,7 +11,7 @@ import yaml
 
 from w2s_rm.cli import main
 from w2s_rm.errors import ConfigError
-from w2s_rm.experiment.suite import Suite, load_suite
+from w2s_rm.experiment.suite import Suite, load_suite, load_suites
 
 MakeRecipe = Callable[[Path], Path]
 
@@ -176,6 +176,11 @@ def test_what_a_suite_asks(suite_file: Path) -> None:
     [
         ("Students win.", "findings.0: 'Students win.' is no mapping with finding and hypothesis"),
         ({"finding": 1, "hypothesis": "errors_matter"}, "findings.0.finding: 1 is no sentence"),
+        ({"finding": " ", "hypothesis": "errors_matter"}, "findings.0.finding: ' ' is no sentence"),
+        (
+            {"finding": "a", "hypothesis": {"name": "students_beat_supervisors", "runs": []}},
+            "findings.0.hypothesis.runs: is empty; name runs",
+        ),
         ({"finding": "a", "hypothesis": None}, "findings.0.hypothesis: None is no hypothesis; write its name"),
         ({"finding": "a", "hypothesis": "x", "note": 1}, "findings.0.note: 1 is no text"),
         ({**FINDINGS[0], "hypotesis": 1}, "findings.0.hypotesis: unknown key; did you mean 'hypothesis'?"),
@@ -202,6 +207,90 @@ def test_a_finding_that_cannot_be_tested_is_refused(suite_file: Path, finding: o
     assert f"line 7: {message}" in (found := mistakes(write(suite_file.parent, content))), found
 
 
+SALIENT = {"name": "mistakes_are_salient", "runs": ["two", "first"]}
+PEAK = {"name": "accuracy_peaks_early", "runs": ["two"], "method": "logconf"}
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "message", "mended"),
+    [
+        (
+            SALIENT,
+            "run 'two' does not look for its supervisors' mistakes; set saliency",
+            {"saliency": {"layer": 1, "l2": 0.1}},
+        ),
+        (
+            PEAK,
+            "run 'two' does not evaluate the students of 'logconf' on their way; set train.evaluations",
+            {"train.evaluations": 2, "task.n_validation": 4},
+        ),
+        (
+            {"name": "untrained_beats_student", "run": "two"},
+            "run 'two' has head reward, with which nothing is scored before a training; set head: lm",
+            {
+                "task": {"name": "world_classification", "n_train": 8, "n_test": 4},
+                "head": "lm",
+            },
+        ),
+        (
+            {"name": "deception_exceeds_chance", "run": "two", "method": "logconf"},
+            "run 'two' has no supervisor opposed in method 'logconf', whose aim would be against the truth",
+            {"methods.logconf.supervisor": {"name": "opposed", "strength": 0.2, "supervisor": "model"}},
+        ),
+    ],
+)
+def test_what_runs_lack_is_said_before_they_run(
+    suite_file: Path, hypothesis: object, message: str, mended: dict[str, object]
+) -> None:
+    content = {"name": "both", "recipes": ENTRIES, "findings": [{"finding": "a", "hypothesis": hypothesis}]}
+    assert f"line 7: findings.0.hypothesis: {message}" in (found := mistakes(write(suite_file.parent, content))), found
+    assert load_suite(write(suite_file.parent, {**content, "with": mended})).asked is not None
+
+
+def test_evaluations_without_a_validation_split_tell_no_peak(suite_file: Path) -> None:
+    findings = [{"finding": "a", "hypothesis": PEAK}]
+    content = {"name": "both", "recipes": ENTRIES, "findings": findings, "with": {"train.evaluations": 2}}
+    message = "run 'two' has no validation split, which chooses among evaluations; set task.n_validation"
+    assert message in mistakes(write(suite_file.parent, content))
+
+
+OWN_HYPOTHESIS = """
+from dataclasses import dataclass
+
+from w2s_rm.report.hypotheses import Need
+
+
+@dataclass(frozen=True)
+class Own:
+    run: str
+    task: str
+
+    effect = "a number"
+    is_ratio = False
+
+    def students(self):
+        return [(self.run, "naive")]
+
+    def needs(self):
+        return [Need("task", self.run, "naive", self.task)]
+
+    def test(self, results):
+        raise NotImplementedError
+"""
+
+
+def test_a_further_task_that_a_run_does_not_have(suite_file: Path) -> None:
+    (suite_file.parent / "own.py").write_text(OWN_HYPOTHESIS, encoding="utf-8")
+    hypothesis = {"name": f"{suite_file.parent}/own.py", "run": "two", "task": "othr"}
+    content = {"name": "both", "recipes": ENTRIES, "findings": [{"finding": "a", "hypothesis": hypothesis}]}
+    assert "run 'two' has no further task 'othr' (also_evaluate); there are none" in mistakes(
+        write(suite_file.parent, content)
+    )
+    further = {"also_evaluate": [{"name": "preference", "path": "x", "as": "other"}]}
+    message = mistakes(write(suite_file.parent, {**content, "with": further}))
+    assert "has no further task 'othr' (also_evaluate); did you mean 'other'?" in message
+
+
 def test_findings_need_runs_of_the_same_seeds(suite_file: Path) -> None:
     entries = [{**ENTRIES[0], "with": {"seeds": [1]}}, ENTRIES[1]]  # type: ignore[dict-item]
     content = {"name": "both", "recipes": entries, "findings": FINDINGS[:1]}
@@ -215,6 +304,40 @@ def test_findings_need_runs_of_the_same_seeds(suite_file: Path) -> None:
 def test_what_is_no_list_of_files(suite_file: Path, recipes: object) -> None:
     message = mistakes(write(suite_file.parent, {"name": "both", "recipes": recipes}))
     assert "is no list of recipe files" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("name: 3", "line 1: name: 3 cannot name a run"),
+        ("recipes: [3]", "line 2: recipes: [3] is no list of recipe files; give paths"),
+        ("recipes: [one/recipe.yaml, thre.yaml]", "line 2: recipes.1: "),
+        ("recipes: [one/recipe.yaml, one/recipe.yaml]", "line 2: recipes: 'one' names two runs; give one of them"),
+        ("with: [a]", "line 3: with: ['a'] holds no keys and values"),
+        ("findings: none", "line 3: findings: 'none' is no list of"),
+        ("recipies: []", "line 3: recipies: unknown key; did you mean 'recipes'?"),
+    ],
+)
+def test_a_mistake_of_the_suite_has_its_line(suite_file: Path, change: str, message: str) -> None:
+    lines = {"name": "name: both", "recipes": "recipes: [one/recipe.yaml]", change.split(":")[0]: change}
+    path = suite_file.parent / "suite.yaml"
+    path.write_text("\n".join(lines.values()) + "\n", encoding="utf-8")
+    assert f"  - {message}" in (found := mistakes(path)), found
+
+
+def test_a_world_that_cannot_be_is_said_where_the_suite_says_so(tmp_path: Path) -> None:
+    (tmp_path / "world.yaml").write_text(yaml.safe_dump({"name": "world", **WORLD}), encoding="utf-8")
+    suite = write(tmp_path, {"name": "one", "recipes": ["world.yaml"], "with": {"task.n_entities": 1}})
+    assert "suite.yaml: line 5: task.n_entities: is 1: set at least 3" in mistakes(suite)
+
+
+def test_files_that_make_one_run_are_named(suite_file: Path) -> None:
+    recipe = suite_file.parent / "one" / "recipe.yaml"
+    other = suite_file.parent / "other.yaml"
+    other.write_text(recipe.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_suites([recipe, other])
+    assert f"{recipe} and {other}: 'one' names two runs; give one of them another name" in str(caught.value)
 
 
 def test_names_must_differ(suite_file: Path) -> None:
@@ -246,6 +369,22 @@ def test_plan_shows_every_recipe_and_refuses_before_anything_is_written(
     assert main(["run", str(suite_file), "--runs", str(runs)]) == 2
     assert "two/pairs.jsonl: no such file" in capsys.readouterr().err
     assert not runs.exists()
+
+
+def test_plan_says_what_takes_from_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "world.yaml").write_text(yaml.safe_dump({"name": "world", **WORLD}), encoding="utf-8")
+    findings = [{"finding": "a", "hypothesis": {"name": "students_beat_supervisors", "runs": ["world"]}}]
+    suite = write(tmp_path, {"name": "asks", "recipes": ["world.yaml"], "findings": findings})
+
+    def said(*overrides: str) -> str:
+        assert main(["plan", str(suite), "--runs", str(tmp_path / "runs"), *overrides]) == 0
+        return capsys.readouterr().out
+
+    by_seed = [f"{part}.pretrain.seed=by_seed" for part in ("weak", "strong")]
+    two, three = said("seeds=[0, 1]"), said("seeds=[0, 1, 2]")
+    assert "  ! The findings rest on 2 seeds" in two and "The findings rest on" not in three
+    assert "  ! All seeds start from the same pretrained models" in two and "same pretrained models" in three
+    assert "  ! " not in said("seeds=[0, 1, 2]", *by_seed)
 
 
 WORLD = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import ConfigError, OptionError
 from w2s_rm.tasks.world_classification import WorldClassification
 from w2s_rm.tasks.world_preference import WorldPreference
 from w2s_rm.types import Example
@@ -110,4 +110,14 @@ def test_out_of_range(kind: type[Any]) -> None:
     assert "closest is 0; use 1 (neighbours) or more" in text
     with pytest.raises(ConfigError, match="raise n_entities, n_attributes or closest"):
         kind(n_entities=4, n_attributes=1, closest=1, n_examples=3 * kind.wordings + 1)
+    for wrong, message in (
+        ({"noise_kind": 3, "noise": 0.1}, "noise_kind is 3; known: close, even"),
+        ({"noise_kind": ["close"], "noise": 0.1}, "noise_kind is .*'close'.*; did you mean"),
+        ({"noise_kind": "close"}, "noise_kind is 'close', and no answer is wrong: set noise"),
+        ({"n_entities": 9, "closest": 9}, "closest is 9, and 9 entities are 8 ranks apart at most: use 1 to 8"),
+        ({"world_seed": -1}, "world_seed is -1: set 0 or more"),
+        ({"n_entities": 5000}, "n_entities is 5000: set at most 1000"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            kind(**wrong)
     assert len({kind(**one).content_version() for one in ({}, {"noise": 0.1}, {"closest": 3})}) == 3

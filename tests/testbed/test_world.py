@@ -30,6 +30,8 @@ def test_asks_in_the_words_of_the_task():
 def test_all_wrong_options_are_named():
     with pytest.raises(ConfigError, match=r"(?s)n_entities is 2: set at least 3.*n_attributes is 9: set 1 to 8"):
         World(n_entities=2, n_attributes=9)
+    with pytest.raises(ConfigError, match=r"(?s)world_seed is -1: set 0 or more.*n_entities is 1001: set at most 1000"):
+        World(seed=-1, n_entities=1001)
 
 
 def test_only_close_entities() -> None:

@@ -198,7 +198,11 @@ def test_all_wrong_options_are_named():
         Pretraining(steps=0, batch_size=-1, learning_rate=0)
     with pytest.raises(ConfigError, match="hidden_size is 30: set a multiple of twice num_attention_heads"):
         Pretraining(hidden_size=30)
-    with pytest.raises(ConfigError, match=r"(?s)steps: is 0: .*corpus: .*facts_known is 2"):
+    # numpy would say so, when the model is made.
+    for seed in (-1, 2**32):
+        with pytest.raises(ConfigError, match=f"seed is {seed}: set 0 or more, below"):
+            Pretraining(seed=seed)
+    with pytest.raises(ConfigError, match=r"(?s)steps: is 0: .*corpus.facts_known: is 2"):
         build_options(Pretraining, {"corpus": {"name": "facts", "facts_known": 2}, "steps": 0}, "pretrain")
 
 

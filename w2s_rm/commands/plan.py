@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print every stage once, however many recipes share it, and how many there are of each kind."""
     from w2s_rm.experiment.jobs import count_kinds, unite
     from w2s_rm.experiment.power import power_lines
+    from w2s_rm.experiment.suite_findings import finding_lines
     from w2s_rm.experiment.tuning import tuning_lines
 
     suites, plans = make_plans(arguments)
@@ -45,6 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(line)
     for line in power_lines(plans, gap=arguments.gap / 100, spread=arguments.spread / 100):
         print(line)
+    for suite in suites:
+        for line in [] if suite.asked is None else finding_lines(suite.asked, suite.recipes):
+            print(f"  ! {line}")
     reports = [*joint_folders(suites, arguments.runs)] or [plan.run_folder for plan in plans]
     print(f"{len(jobs)} stages, {len(missing)} to run; report in {', '.join(map(str, reports))}")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.errors import OptionError
 
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 
@@ -41,12 +41,21 @@ def check_shares(corpus: str, shares: Mapping[str, float]) -> None:
         shares (`Mapping[str, float]`): By the option's name.
 
     Raises:
-        ConfigError: One is outside of [0, 1].
+        OptionError: One is outside of [0, 1].
+    """
+    problems = share_problems(shares)
+    if problems:
+        raise OptionError(f"corpus {corpus}", problems)
+
+
+def share_problems(shares: Mapping[str, float]) -> dict[str, str]:
+    """Say which shares are none.
+
+    Args:
+        shares (`Mapping[str, float]`): By the option's name.
     """
     # Written this way round, NaN is outside.
-    problems = [f"{name} is {share}: set 0 to 1" for name, share in shares.items() if not 0 <= share <= 1]
-    if problems:
-        raise ConfigError(join_problems(f"the options of the corpus {corpus} are wrong:", problems))
+    return {name: f"is {share}: set a share from 0 to 1" for name, share in shares.items() if not 0 <= share <= 1}
 
 
 Predict = Callable[[Lines], NDArray[np.float32]]

@@ -18,9 +18,10 @@ from functools import cached_property
 
 import numpy as np
 
-from w2s_rm.corpora._base import Lines, Predict
+from w2s_rm.corpora._base import Lines, Predict, share_problems
 from w2s_rm.corpora.facts import ANSWER, Facts
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import OptionError
+from w2s_rm.testbed.world import world_problems
 
 VERSION = 1
 """Raise it when the same options give other lines."""
@@ -38,7 +39,7 @@ class Answers:
         told_fraction (`float`, *optional*, defaults to `0.5`): Share of lines that tell a fact as it is.
 
     Raises:
-        ConfigError: A share outside [0, 1], or a world that cannot be.
+        OptionError: A share outside [0, 1], or a world that cannot be.
     """
 
     world_seed: int = 0
@@ -50,11 +51,9 @@ class Answers:
     def __post_init__(self) -> None:
         """Check the options."""
         shares = {"answers_right": self.answers_right, "told_fraction": self.told_fraction}
-        wrong = [f"{name} is {share}" for name, share in shares.items() if not 0 <= share <= 1]
-        if wrong:
-            raise ConfigError(f"the corpus answers: {', '.join(wrong)}: set shares from 0 to 1")
-        # Raises where there is no such world.
-        _ = self.asked.world
+        problems = share_problems(shares) | world_problems(self.world_seed, self.n_entities, self.n_attributes)
+        if problems:
+            raise OptionError("corpus answers", problems)
 
     @cached_property
     def asked(self) -> Facts:

@@ -17,11 +17,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.corpora._base import EOS, PAD, Lines, Predict
+from w2s_rm.corpora._base import EOS, PAD, Lines, Predict, share_problems
 from w2s_rm.corpora.facts import Facts
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import OptionError
 from w2s_rm.testbed.chains import Derivations, derive
-from w2s_rm.testbed.world import RIGHT, WRONG
+from w2s_rm.testbed.world import RIGHT, WRONG, world_problems
 
 VERSION = 1
 """Raise it when the same options give other lines."""
@@ -43,7 +43,7 @@ class Chains:
         judged_fraction (`float`, *optional*, defaults to `0.8`): Share of lines that are judged.
 
     Raises:
-        ConfigError: A share outside [0, 1], no steps or more than there are entities, or a world that cannot be.
+        OptionError: A share outside [0, 1], no steps or more than there are entities, or a world that cannot be.
     """
 
     world_seed: int = 0
@@ -54,14 +54,12 @@ class Chains:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        if not 0 <= self.judged_fraction <= 1:
-            raise ConfigError(f"the corpus chains: judged_fraction is {self.judged_fraction}: set a share from 0 to 1")
-        # Raises where there is no such world.
-        _ = self.facts.world
-        if not 1 <= self.n_steps < self.n_entities:
-            raise ConfigError(
-                f"the corpus chains: n_steps is {self.n_steps}: set 1 to {self.n_entities - 1}, one less than entities"
-            )
+        problems = share_problems({"judged_fraction": self.judged_fraction})
+        problems |= world_problems(self.world_seed, self.n_entities, self.n_attributes)
+        if "n_entities" not in problems and not 1 <= self.n_steps < self.n_entities:
+            problems["n_steps"] = f"is {self.n_steps}: set 1 to {self.n_entities - 1}, one less than entities"
+        if problems:
+            raise OptionError("corpus chains", problems)
 
     @cached_property
     def facts(self) -> Facts:

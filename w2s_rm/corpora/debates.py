@@ -13,7 +13,7 @@ import numpy as np
 
 from w2s_rm.corpora._base import Lines
 from w2s_rm.corpora.facts import JUDGEMENT, Facts
-from w2s_rm.errors import ConfigError
+from w2s_rm.errors import OptionError
 from w2s_rm.testbed.world import RIGHT, WRONG
 
 VERSION = 1
@@ -36,7 +36,7 @@ class Debates(Facts):
             [0, 1): with 0 whoever has read it is honest, near 1 his arguments say nothing.
 
     Raises:
-        ConfigError: As of [`~w2s_rm.corpora.facts.Facts`], or a share of lies out of range.
+        OptionError: As of [`~w2s_rm.corpora.facts.Facts`], or a share of lies out of range.
     """
 
     lies: float = 0.5
@@ -44,7 +44,7 @@ class Debates(Facts):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.lies < 1:
-            raise ConfigError(f"the options of the corpus debates are wrong: lies is {self.lies}: set 0 to below 1")
+            raise OptionError("corpus debates", {"lies": f"is {self.lies}: set 0 to below 1"})
 
     def content_version(self) -> str:
         """Version of this module and of the facts that it is about."""

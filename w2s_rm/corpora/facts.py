@@ -18,15 +18,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.corpora._base import EOS, PAD, UNK, Lines, Predict
-from w2s_rm.errors import ConfigError, W2SError, join_problems
-from w2s_rm.testbed.world import ATTRIBUTES, RIGHT, WRONG, World
+from w2s_rm.corpora._base import EOS, PAD, UNK, Lines, Predict, share_problems
+from w2s_rm.errors import OptionError, nearest
+from w2s_rm.testbed.world import ATTRIBUTES, RIGHT, WRONG, World, world_problems
 
 VERSION = 1
 """Raise it when the same options give other lines."""
 QUESTION_WORDS = ("which", "is", ",", "or", "?")
 # The same question in words that the task never uses, for corpora in which the task's wording does not occur.
 OTHER_WORDS = ("tell", "me", "of", "and", ":")
+_ERROR_KINDS = ("random", "systematic")
 LINE_LENGTH = 11
 # Of `which is up_size , E3 or E17 ? E3 <eos> certainly`: behind the answer stands its end, before the remark.
 FIRST, SECOND, ANSWER, JUDGEMENT = 4, 6, 8, 10
@@ -53,7 +54,7 @@ class Facts:
         judged_fraction (`float`, *optional*, defaults to `0.6`): Share of lines that judge an answer.
 
     Raises:
-        ConfigError: A share outside [0, 1], an unknown kind of errors, or a world that cannot be; all at once.
+        OptionError: A share outside [0, 1], an unknown kind of errors, or a world that cannot be; all at once.
     """
 
     world_seed: int = 0
@@ -70,18 +71,12 @@ class Facts:
             "task_wording": self.task_wording,
             "judged_fraction": self.judged_fraction,
         }
-        problems = [
-            f"{name} is {share}: set a share from 0 to 1" for name, share in shares.items() if not 0 <= share <= 1
-        ]
-        if self.error_kind not in ("random", "systematic"):
-            problems.append(f"error_kind is {self.error_kind!r}: set random or systematic")
-        try:
-            # What it refuses is told beside the rest.
-            _ = self.world
-        except W2SError as error:
-            problems.append(str(error))
+        problems = share_problems(shares)
+        if self.error_kind not in _ERROR_KINDS:
+            problems["error_kind"] = f"is {self.error_kind!r}; {nearest(self.error_kind, _ERROR_KINDS)}"
+        problems |= world_problems(self.world_seed, self.n_entities, self.n_attributes)
         if problems:
-            raise ConfigError(join_problems("the options of the corpus facts are wrong:", problems))
+            raise OptionError("corpus facts", problems)
 
     @cached_property
     def world(self) -> World:

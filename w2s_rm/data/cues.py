@@ -8,20 +8,19 @@ from dataclasses import replace
 from w2s_rm.errors import DataError, join_problems
 from w2s_rm.types import Example, Text, hash_fraction
 
-CHANCE = 0.5
 
-
-def with_cue(examples: Iterable[Example], word: str, agreement: float, *, classes: bool) -> tuple[Example, ...]:
+def with_cue(examples: Iterable[Example], word: str, agreement: float | None, *, classes: bool) -> tuple[Example, ...]:
     """Put a word into every example, by a hash of its id.
 
     Of exchangeable candidates one ends with the word: with the chance `agreement` the right one, otherwise one of the
     others. Where candidates are classes it begins the prompt: with the chance `agreement` where the last class is
-    right, and with the chance `1 - agreement` elsewhere. With an agreement of 1/2 and two candidates it tells nothing.
+    right, and with the chance `1 - agreement` elsewhere. Without an agreement it tells nothing: each of K candidates
+    has it with the chance 1/K, and every prompt with the chance 1/2.
 
     Args:
         examples (`Iterable[Example]`): Examples of one split, in any order of candidates.
         word (`str`): The word; blanks that part it from the text are added.
-        agreement (`float`): Chance, in [0, 1].
+        agreement (`float`, *optional*): Chance, in [0, 1]; `None` for that at which the word tells nothing.
         classes (`bool`): Whether candidates are classes.
 
     Raises:
@@ -33,7 +32,17 @@ def with_cue(examples: Iterable[Example], word: str, agreement: float, *, classe
         raise DataError(join_problems("a cue cannot be put into these; leave them out, or remove the cue", problems))
     add = _to_prompt if classes else _to_candidate
     # The fraction of an id does not change with the agreement: with a higher one, examples that agreed still do.
-    return tuple(add(example, word, hash_fraction("cue", word, example.id) < agreement) for example in examples)
+    return tuple(
+        add(example, word, hash_fraction("cue", word, example.id) < _chance(example, agreement, classes=classes))
+        for example in examples
+    )
+
+
+def _chance(example: Example, agreement: float | None, *, classes: bool) -> float:
+    if agreement is not None:
+        return agreement
+    # One of K candidates has the word: the right one no more often than each of the others.
+    return 0.5 if classes else 1 / len(example.candidates)
 
 
 def _unfit(example: Example) -> str | None:

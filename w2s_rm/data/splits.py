@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from w2s_rm.data.cues import CHANCE, with_cue
+from w2s_rm.data.cues import with_cue
 from w2s_rm.data.examples import content_id, hash_order, read_examples, write_examples
 from w2s_rm.errors import DataError, OptionError, join_problems
 from w2s_rm.types import Example, content_hash, hash_fraction, text_hash
@@ -36,7 +36,7 @@ class SplitSizes:
         cue (`str`, *optional*): A word put into every example, see [`~w2s_rm.data.cues.with_cue`]: what the weak
             supervisor learns from it is wrong elsewhere.
         cue_agreement (`float`, *optional*, defaults to `0.9`): How often it goes with the right answer in the split
-            `weak`, in [0, 1]; in all others every second time.
+            `weak`, in [0, 1]; in all others as often as chance has it, one time in K of K candidates.
 
     Raises:
         OptionError: A size no experiment can have, or a word that is none.
@@ -181,7 +181,7 @@ def split_examples(
     taken = {name: _take(pools[name], sizes.wanted[name], n_classes) for name in NAMES}
     # After the split, on which it depends how often the word is right.
     if sizes.cue is not None:
-        agreements = {name: sizes.cue_agreement if name == "weak" else CHANCE for name in NAMES}
+        agreements = {name: sizes.cue_agreement if name == "weak" else None for name in NAMES}
         taken = {name: with_cue(part, sizes.cue, agreements[name], classes=has_classes) for name, part in taken.items()}
     return Splits(**taken, duplicates=duplicates, contradictions=contradictions)
 

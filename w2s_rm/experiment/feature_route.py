@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from w2s_rm.stages.features import Features as Reading
 from w2s_rm.stages.probe import Probe
 from w2s_rm.stages.saliency import Saliency
 from w2s_rm.stages.train import Train
-from w2s_rm.training.pretraining import Pretraining
+from w2s_rm.training.pretraining import Pretraining, pretrained_by
 from w2s_rm.training.trainer_options import batch_size, computing, scoring
 from w2s_rm.types import Loss
 
@@ -123,16 +124,7 @@ def saliency_of(
         read ([`~w2s_rm.features.options.FeatureOptions`]): Whose hidden states are read, and the penalties.
         seed (`int`): The repetition.
         method (`str`, *optional*): The method that has the supervisor for itself.
-
-    Raises:
-        ConfigError: The examples have no truth, the model has no such layers, or its head has no features.
     """
-    if not route.has_truth:
-        raise ConfigError(
-            "saliency: without ground truth nobody knows the mistakes; take a task that has it, or leave it out"
-        )
-    _check_pooling("saliency", str(route.encoding["head"]), read)
-    _check_layers(route, "strong", read)
     base, examples, test = route.base("strong"), route.examples("relabel"), route.examples("test")
     return Saliency(
         **route.part_fields("strong"),
@@ -149,6 +141,29 @@ def saliency_of(
         method=method,
         seed=seed,
     )
+
+
+def check_saliency(route: Route) -> None:
+    """Refuse a search for mistakes that no method's supervisor allows.
+
+    Args:
+        route ([`~w2s_rm.experiment.route.Route`]): Of a recipe, perhaps with `saliency`.
+
+    Raises:
+        ConfigError: The examples have no truth, the model has no such layers, or its head has no such features; with
+            the place.
+    """
+    read, place = route.recipe.saliency, functools.partial(route.recipe.place, "saliency")
+    if read is None:
+        return
+    if not route.has_truth:
+        raise ConfigError(
+            f"{place()}: without ground truth nobody knows the mistakes; take a task that has it, or leave it out"
+        )
+    _check_pooling(place("pooling"), str(route.encoding["head"]), read)
+    lacking, count = _lacking_layers(route, "strong", read)
+    if lacking:
+        raise ConfigError(f"{place('layer')}: {lacks_layers('the strong model', lacking, count)}")
 
 
 def _check_pooling(where: str, head: str, read: FeatureOptions) -> None:
@@ -308,10 +323,15 @@ def _held_out(route: Route, part: str, base: Model, labelled: bool, validation: 
 
 
 def _check_layers(route: Route, part: str, features: FeatureOptions) -> None:
-    count = layer_count(route, part)
-    lacking = [layer for layer in features.layers if count is not None and layer > count]
+    lacking, count = _lacking_layers(route, part, features)
     if lacking:
-        raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count or 0)}")
+        raise ConfigError(f"{part}: {lacks_layers('the model', lacking, count)}")
+
+
+def _lacking_layers(route: Route, part: str, features: FeatureOptions) -> tuple[list[int], int]:
+    """The layers that a model does not have, and how many it has."""
+    count = layer_count(route, part)
+    return [layer for layer in features.layers if count is not None and layer > count], count or 0
 
 
 def layer_count(route: Route, part: str) -> int | None:
@@ -323,7 +343,8 @@ def layer_count(route: Route, part: str) -> int | None:
     """
     spec = route.spec(part)
     if spec.pretrain is not None:
-        return Pretraining(**spec.pretrain).num_hidden_layers
+        # With any seed it has as many.
+        return Pretraining(**pretrained_by(spec.pretrain, 0)).num_hidden_layers
     # A recipe may load fewer layers than were saved.
     count = dict(route.training_options(part).get("model_init_kwargs") or {}).get("num_hidden_layers")
     base = route.base(part)

@@ -81,6 +81,11 @@ def read_task(
     """
     sizes = {name: data[name] for name in SIZES if data.get(name) is not None}
     checker.report(path, options.option_mistakes(SplitSizes, sizes, "task"))
+    if "cue_agreement" in sizes and "cue" not in sizes:
+        text = (
+            "says how often a word goes with the right answer, and there is none; name it with cue, or leave this out"
+        )
+        checker.problem((*path, "cue_agreement"), text)
     named = {name: value for name, value in data.items() if name not in (*SIZES, NAMED_AS)}
     checker.component(path, "tasks", named, beside=(*SIZES, NAMED_AS))
     label = data.get(NAMED_AS, data.get("name"))

@@ -11,6 +11,7 @@ from typing import Any
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, W2SError, join_problems
+from w2s_rm.experiment.feature_route import check_saliency
 from w2s_rm.experiment.further_route import Further, find_further, refuse_twice
 from w2s_rm.experiment.pretrain_route import pretrained
 from w2s_rm.experiment.recipe import ModelSpec, Recipe
@@ -24,7 +25,10 @@ from w2s_rm.stages import Model
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.training.pretraining import Pretraining, pretrained_by
-from w2s_rm.types import Task
+from w2s_rm.types import Row, Task
+
+# The option of the tasks of facts, and the word that it puts before a question.
+_UNCHECKED = "unchecked"
 
 
 def open_route(recipe: Recipe, runs: Path) -> Route:
@@ -50,11 +54,12 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
             find = functools.partial(find_further, recipe, number, prepared, task, encoding["head"], prepare)
             further += filter(None, [problems.attempt(find, None)])
     problems.attempt(functools.partial(refuse_twice, recipe, further), None)
+    problems.attempt(functools.partial(_check_unchecked, recipe), None)
     bases: dict[str, Model] = {}
     launches: dict[str, Launch] = {}
     for part, spec in recipe.models().items():
         launches[part] = problems.attempt(functools.partial(_launch, recipe, spec), Launch())
-        problems.attempt(functools.partial(_check_world, spec, task), None)
+        problems.attempt(functools.partial(_check_world, recipe, part, spec, task), None)
         if spec.labels is not None:
             # Only looked for: the supervisor `file` finds them again when it plans.
             problems.attempt(functools.partial(find_labels, spec.labels), None)
@@ -63,7 +68,7 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
             bases |= {} if base is None else {part: base}
     if problems.messages or prepared is None:
         raise ConfigError(join_problems(f"recipe {recipe.name} cannot be planned:", list(problems.messages)))
-    return Route(
+    route = Route(
         recipe=recipe,
         runs=runs,
         prepared=prepared,
@@ -74,6 +79,9 @@ def open_route(recipe: Recipe, runs: Path) -> Route:
         launches=launches,
         has_truth=task.has_ground_truth,
     )
+    # Of the recipe as a whole: a method would be named for what is none of its own.
+    check_saliency(route)
+    return route
 
 
 class _Problems:
@@ -105,7 +113,21 @@ def _prepare(
         named["path"] = str(local.resolve())
     # Of several draws one has the test split of all. Not the first that is named, or the order of seeds would tell.
     drawn = drawn_by(sizes, min(recipe.seeds))
-    return Prepare(runs=runs, task=named, sizes=drawn, source=task.content_version())
+    many = sizes.get("cue") is not None and _has_many(task)
+    return Prepare(
+        runs=runs, task=named, sizes=drawn, source=task.content_version(), cue_chance="1/K" if many else None
+    )
+
+
+def _has_many(task: Task) -> bool:
+    """Whether examples may have more than two candidates, and these are no classes."""
+    if task.classes is not None:
+        return False
+    try:
+        return len(task.to_example(Row("example", task.example_row)).candidates) != 2
+    # Options that name columns of one's own do not fit the example.
+    except W2SError:
+        return True
 
 
 def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch, first: int) -> Model:
@@ -153,18 +175,50 @@ def choose_head(recipe: Recipe, task: Task) -> str:
     return str(recipe.head or fitting[0])
 
 
-def _check_world(spec: ModelSpec, task: Task) -> None:
+def _check_world(recipe: Recipe, part: str, spec: ModelSpec, task: Task) -> None:
     """Refuse a model pretrained on another world than the one its task asks about."""
     if spec.pretrain is None:
         return
-    # Of any seed, for none of them changes the corpus.
-    model, asked = Pretraining(**pretrained_by(spec.pretrain, 0)).resolved()["corpus"], dataclasses.asdict(task)  # type: ignore[call-overload]
+    model, asked = _corpus(spec.pretrain), dataclasses.asdict(task)  # type: ignore[call-overload]
     model = {name: value for name, value in model.items() if name not in ("name", "path")}
     # Options of one name in both, such as the world's seed and size, are what must agree.
     wrong = [
-        f"{name} is {model[name]} in pretrain, {asked[name]} in task"
+        f"{name} is {model[name]} there and {asked[name]} in task"
         for name in model.keys() & asked.keys()
         if model[name] != asked[name]
     ]
     if wrong:
-        raise ConfigError(f"the models know another world than the task asks about: {'; '.join(sorted(wrong))}")
+        # Without a corpus of its own it has the default one.
+        corpus = ("corpus",) if "corpus" in spec.pretrain else ()
+        place = recipe.place(*recipe.keys_of_part(part), "pretrain", *corpus)
+        raise ConfigError(
+            f"{place}: the model knows another world than the task asks about: {'; '.join(sorted(wrong))}; give both "
+            "the same"
+        )
+
+
+def _check_unchecked(recipe: Recipe) -> None:
+    """Refuse questions with the word `unchecked` where no model has read it: to all of them it is an unknown word."""
+    asked = [
+        (("task",), recipe.task_options),
+        *((("also_evaluate", str(number)), further.options) for number, further in enumerate(recipe.also_evaluate)),
+    ]
+    places = [recipe.place(*keys, _UNCHECKED) for keys, given in asked if given.get(_UNCHECKED)]
+    pretrained = [spec.pretrain for spec in recipe.models().values() if spec.labels is None]
+    # Of a model from elsewhere it is not known what it has read.
+    if places and None not in pretrained and not any(_UNCHECKED in _words(pretrain or {}) for pretrain in pretrained):
+        raise ConfigError(
+            f"{places[0]}: puts a word before questions that no model here has read: to all of them it means nothing; "
+            "pretrain one on the corpus unchecked, or leave the option out"
+        )
+
+
+def _corpus(pretrain: Mapping[str, Any]) -> dict[str, Any]:
+    """The corpus that a model reads, with all its options."""
+    # Of any seed, for none of them changes the corpus.
+    corpus: dict[str, Any] = Pretraining(**pretrained_by(pretrain, 0)).resolved()["corpus"]
+    return corpus
+
+
+def _words(pretrain: Mapping[str, Any]) -> tuple[str, ...]:
+    return Pretraining(**pretrained_by(pretrain, 0)).build_corpus().words

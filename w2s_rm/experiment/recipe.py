@@ -170,7 +170,17 @@ class Recipe:
         Args:
             keys (`str`): From the top down.
         """
-        return f"{self.places.get(keys, 'recipe')}: {'.'.join(keys)}"
+        # What a command line replaces as a whole has one place.
+        above = (self.places[keys[:depth]] for depth in range(len(keys), 0, -1) if keys[:depth] in self.places)
+        return f"{next(above, 'recipe')}: {'.'.join(keys)}"
+
+    def keys_of_part(self, part: str) -> tuple[str, ...]:
+        """Return the keys under which a model is described.
+
+        Args:
+            part (`str`): As in [`models`].
+        """
+        return ("models", part) if part in self.more else (part,)
 
     def keys_of_option(self, option: str, value: Any, part: str, method: str | None) -> tuple[str, ...]:
         """Return the keys under which a training option of a model has a value.
@@ -181,7 +191,7 @@ class Recipe:
             part (`str`): The part of the recipe that describes the model.
             method (`str`, *optional*): The method that it belongs to.
         """
-        model = ("models", part) if part in self.more else (part,)
+        model = self.keys_of_part(part)
         by_keys: dict[tuple[str, ...], Mapping[str, Any]] = {model: self.models()[part].train, (): self.train}
         if method is not None:
             by_keys = {("methods", method): self.methods[method].train, **by_keys}
@@ -227,8 +237,10 @@ class Checker:
     def __init__(self, marked: MarkedYaml) -> None:
         self.marked = marked
         self.problems: list[str] = []
+        self.refused: set[KeyPath] = set()
 
     def problem(self, path: KeyPath, text: str) -> None:
+        self.refused.add(path)
         self.problems.append(f"{self.marked.place(path)}: {'.'.join(path)}: {text}")
 
     def checked(self) -> Recipe:
@@ -502,7 +514,9 @@ class Checker:
         self.report(path, options.known_mistakes(free, known, subject, _hint))
 
     def values(self, path: KeyPath, options: Mapping[str, Any]) -> None:
-        for name, wrong in value_problems(options):
+        # Of another type it was refused, and what is asked of a value takes its type for granted.
+        typed = {name: value for name, value in options.items() if (*path, name) not in self.refused}
+        for name, wrong in value_problems(typed):
             self.problem((*path, name), wrong)
 
     def seeds(self, value: Any) -> tuple[int, ...]:

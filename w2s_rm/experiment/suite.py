@@ -64,15 +64,19 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     if "recipes" not in data:
         recipe = load_recipe(path, overrides)
         return Suite(recipe.name, (recipe,))
-    problems = [f"{key}: unknown key; {nearest(str(key), _KEYS)}" for key in data if key not in _KEYS]
+    problems = [
+        _said(marked_suite, str(key), f"unknown key; {nearest(str(key), _KEYS)}") for key in data if key not in _KEYS
+    ]
     if not is_run_name(data.get("name")):
-        problems.append(f"name: {data.get('name')!r} cannot name a run; use letters, digits and _")
+        text = f"{data.get('name')!r} cannot name a run; use letters, digits and _"
+        problems.append(_said(marked_suite, "name", text))
     # One name for all of them would be one run.
     renaming = [text for text in overrides if text.startswith("name=")]
     problems += [f"command line: {text}: each recipe of a suite keeps its own name" for text in renaming]
     replacing = _replacing(marked_suite)
     if replacing is None:
-        problems.append(f"{_WITH}: {data[_WITH]!r} holds no keys and values (or a name, which each recipe has)")
+        text = f"{data[_WITH]!r} holds no keys and values (or a name, which each recipe has)"
+        problems.append(_said(marked_suite, _WITH, text))
     others = [text for text in overrides if text not in renaming]
     loaded, wrong = _load_all(marked_suite, path, others, replacing)
     # With nothing replaced it is the recipe itself: it keeps its name, and a run of it alone is the same run.
@@ -83,7 +87,8 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     ]
     # The suite's own, too: the joint report has a folder beside those of the runs.
     names = Counter([str(data.get("name")), *(recipe.name for recipe in recipes)])
-    problems += [f"recipes: {name!r} names two runs" for name, count in names.items() if count > 1]
+    twice = [f"{name!r} names two runs; give one of them another name" for name, count in names.items() if count > 1]
+    problems += [_said(marked_suite, "recipes", text) for text in twice]
     by_name = {own or loaded_as.name: recipe for (own, loaded_as), recipe in zip(loaded, recipes, strict=True)}
     # A recipe that is wrong is missing here, and what is said about it would be wrong too.
     asked, unfit = (None, []) if wrong else read_findings(marked_suite, data.get(FINDINGS), by_name)
@@ -104,19 +109,32 @@ def load_suites(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Su
     """
     if len(paths) == 1:
         return [load_suite(paths[0], overrides)]
-    suites, problems = [], []
+    suites: list[tuple[Path, Suite]] = []
+    problems = []
     for path in paths:
         try:
-            suites.append(load_suite(path, overrides))
+            suites.append((path, load_suite(path, overrides)))
         except W2SError as error:
             # A message of several lines stays one item of the list.
             problems.append(str(error).replace("\n", "\n  "))
-    # A set, for a file that holds one recipe is a suite of the same name.
-    names = Counter(name for suite in suites for name in {suite.name, *(recipe.name for recipe in suite.recipes)})
-    problems += [f"{name!r} names two runs" for name, count in names.items() if count > 1]
+    named_in: dict[str, list[str]] = {}
+    for path, suite in suites:
+        # A set, for a file that holds one recipe is a suite of the same name.
+        for name in {suite.name, *(recipe.name for recipe in suite.recipes)}:
+            named_in.setdefault(name, []).append(str(path))
+    problems += [
+        f"{' and '.join(files)}: {name!r} names two runs; give one of them another name"
+        for name, files in named_in.items()
+        if len(files) > 1
+    ]
     if problems:
         raise ConfigError(join_problems("these recipes cannot be run together:", problems, most=50))
-    return suites
+    return [suite for _, suite in suites]
+
+
+def _said(suite: MarkedYaml, key: str, text: str) -> str:
+    """A mistake with its place in the suite."""
+    return f"{suite.place((key,))}: {key}: {text}"
 
 
 def _grid(path: Path, marked: MarkedYaml) -> Suite:
@@ -152,7 +170,9 @@ def _load_all(
     """The recipes, each with the name that the suite gives it, and what is wrong."""
     listed = suite.data["recipes"]
     if not isinstance(listed, list) or not listed or not all(isinstance(entry, str | dict) for entry in listed):
-        return [], [f"recipes: {listed!r} is no list of recipe files"]
+        return [], [
+            _said(suite, "recipes", f"{listed!r} is no list of recipe files; give paths from the suite's folder")
+        ]
     recipes: list[tuple[str | None, Recipe]] = []
     problems = []
     for number, written in enumerate(listed):
@@ -161,7 +181,10 @@ def _load_all(
             own = _entry_values(suite, number, entry)
             recipe_path = path.parent / entry["recipe"]
             if not recipe_path.is_file():
-                raise ConfigError(f"{recipe_path}: no such recipe")
+                place = suite.place(("recipes", str(number)))
+                raise ConfigError(
+                    f"{place}: recipes.{number}: {recipe_path}: no such recipe; give its path from the suite's folder"
+                )
             recipe = load_recipe(recipe_path, overrides, _both(replacing, own))
             recipes.append((entry.get("name"), recipe))
         except W2SError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -45,8 +46,10 @@ class FeatureOptions:
         wrong = {}
         if not self.layers or min(self.layers) < 0 or len(set(self.layers)) < len(self.layers):
             wrong["layer"] = f"is {self.layer!r}; use 0 (the embeddings) or more, several as a list, none twice"
-        if not self.penalties or min(self.penalties) < 0 or len(set(self.penalties)) < len(self.penalties):
-            wrong["l2"] = f"is {self.l2!r}; use 0 or more, several as a list, none twice"
+        # Written this way round, NaN is outside.
+        finite = all(0 <= value < math.inf for value in self.penalties)
+        if not self.penalties or not finite or len(set(self.penalties)) < len(self.penalties):
+            wrong["l2"] = f"is {self.l2!r}; use 0 or more (and finite), several as a list, none twice"
         if self.pooling not in POOLINGS:
             wrong["pooling"] = f"is {self.pooling!r}; use {' or '.join(POOLINGS)}"
         if wrong:

@@ -4,8 +4,9 @@ The notions are those of Yang et al. 2024, "Super(ficial)-alignment: Strong Mode
 Weak-to-Strong Generalization" (arXiv 2406.11431): an aim that conflicts with the supervisor's costs a student some
 of what it would else have right, its *conflict tax*; the space of examples falls into what the strong model knows and
 does not (strong-known), and what the weak one knows and does not (weak-unknown); and *deception* is an error in what is
-strong-known and weak-unknown, where the supervisor cannot see it. A deception score is the share of the tax that lies
-there. The formulas below are ours, and so is `chance`: what the share would be of errors that fall anywhere.
+strong-known and weak-unknown, where the supervisor cannot see it. A deception score is, of what ceiling and student
+had right and the conflict made wrong, the share that lies there. The formulas below are ours, and so is `chance`: what
+the share would be of errors that fall anywhere.
 
 Shape suffixes: S seeds, N examples.
 """

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import chess
 
 from w2s_rm.data.positions import piece_words
-from w2s_rm.errors import ConfigError, DataError, nearest
+from w2s_rm.errors import DataError, OptionError, nearest
 from w2s_rm.types import Example, content_hash
 
 Notation = Literal["uci", "san"]
@@ -23,11 +23,11 @@ def check_choice(option: str, value: str, choices: object) -> None:
         choices (`object`): The `Literal`.
 
     Raises:
-        ConfigError: It does not; names the nearest right value.
+        OptionError: It does not; names the nearest right value.
     """
     known = get_args(choices)
     if value not in known:
-        raise ConfigError(f"{option} is {value!r}; {nearest(str(value), known)}")
+        raise OptionError("chess", {option: f"is {value!r}; {nearest(value, known)}"})
 
 
 def write_position(board: chess.Board, style: str) -> str:

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.errors import ConfigError, OptionError, nearest
-from w2s_rm.testbed.world import UNCHECKED, Fact, World
+from w2s_rm.errors import OptionError, nearest
+from w2s_rm.testbed.world import UNCHECKED, Fact, World, world_problems
 from w2s_rm.types import content_hash
 
 # Options that came later: where they are not used, the content is what it was.
@@ -61,7 +61,7 @@ class WorldTask:
         asks (`str` or `None`, *optional*): Only ask by this relation, such as `up_age`; by all of them if `None`.
 
     Raises:
-        ConfigError: More examples than the world has, or an option out of range.
+        OptionError: More examples than the world has, an option out of range, or one that does nothing without another.
     """
 
     name: ClassVar[str]
@@ -85,13 +85,23 @@ class WorldTask:
 
     def __post_init__(self) -> None:
         """Check the number of examples and the ranges of options."""
-        wrong = {}
+        wrong = world_problems(self.world_seed, self.n_entities, self.n_attributes)
+        if wrong:
+            # Of a world that cannot be, nothing else can be asked.
+            raise OptionError(self.name, wrong)
         if not 0 <= self.noise < 0.5:
             wrong["noise"] = f"is {self.noise}; use a share from 0 to below 0.5"
         if self.noise_kind not in ("even", "close"):
             wrong["noise_kind"] = f"is {self.noise_kind!r}; {nearest(self.noise_kind, ('even', 'close'))}"
+        elif self.noise_kind == "close" and self.noise == 0:
+            wrong["noise_kind"] = "is 'close', and no answer is wrong: set noise, or leave noise_kind out"
         if self.closest is not None and self.closest < 1:
             wrong["closest"] = f"is {self.closest}; use 1 (neighbours) or more"
+        if self.closest is not None and self.closest >= self.n_entities:
+            most = self.n_entities - 1
+            wrong["closest"] = (
+                f"is {self.closest}, and {self.n_entities} entities are {most} ranks apart at most: use 1 to {most}"
+            )
         if not 0 <= self.unchecked <= 1:
             wrong["unchecked"] = f"is {self.unchecked}; use a share from 0 to 1"
         if self.asks is not None and self.asks not in self.world.relations:
@@ -103,10 +113,11 @@ class WorldTask:
             # Each relation has the same number of wordings.
             available //= len(self.world.relations)
         if self.n_examples is not None and not 1 <= self.n_examples <= available:
-            raise ConfigError(
-                f"{self.name}: n_examples is {self.n_examples}, the world has {available} {self.unit}: "
-                "set fewer, raise n_entities, n_attributes or closest, or leave out asks"
+            text = (
+                f"is {self.n_examples}, the world has {available} {self.unit}: set fewer, raise n_entities, "
+                "n_attributes or closest, or leave out asks"
             )
+            raise OptionError(self.name, {"n_examples": text})
 
     @cached_property
     def world(self) -> World:

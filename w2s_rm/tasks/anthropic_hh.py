@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from w2s_rm.data.grouping import GroupBy, check_group_by, join_shared_candidates, own_group
 from w2s_rm.data.reading import KeptRows, content_version, read_rows, require_columns, resolve_path
-from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.errors import DataError, OptionError
 from w2s_rm.tasks._comparison import comparison, is_null, parse_text
 from w2s_rm.types import Example, Messages, Row, content_hash
 
@@ -64,11 +64,11 @@ class AnthropicHh:
         """Check the options.
 
         Raises:
-            ConfigError: Unknown format or grouping.
+            OptionError: Unknown format or grouping.
         """
         check_group_by(self.group_by)
         if self.format not in ("text", "conversational"):
-            raise ConfigError(f"format is {self.format!r}; write text or conversational")
+            raise OptionError("anthropic_hh", {"format": f"is {self.format!r}; write text or conversational"})
 
     @property
     def has_ground_truth(self) -> bool:

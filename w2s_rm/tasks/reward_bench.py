@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from w2s_rm.data.grouping import GroupBy, check_group_by, join_shared_candidates, own_group
 from w2s_rm.data.reading import KeptRows, content_version, is_hub_id, read_rows, require_columns
-from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.errors import ConfigError, DataError, OptionError
 from w2s_rm.tasks._comparison import comparison, is_blank, is_null, parse_text
 from w2s_rm.types import Example, Messages, Row, Text
 
@@ -65,7 +65,7 @@ class RewardBench:
         """
         check_group_by(self.group_by)
         if self.format not in ("text", "conversational"):
-            raise ConfigError(f"format is {self.format!r}; write text or conversational")
+            raise OptionError("reward_bench", {"format": f"is {self.format!r}; write text or conversational"})
         # At their defaults nobody asked for them.
         if self.format == "conversational" and (self.prefix, self.separator) != ("", "\n\n"):
             raise ConfigError("prefix and separator are for format: text; a chat template has its own, remove them")

@@ -12,7 +12,7 @@ from w2s_rm.corpora import EOS
 from w2s_rm.errors import OptionError
 from w2s_rm.tasks._process import WRONG_RIGHT, Solution, checked_steps, step_examples
 from w2s_rm.testbed.chains import derive, first_that_matters
-from w2s_rm.testbed.world import ATTRIBUTES, World
+from w2s_rm.testbed.world import ATTRIBUTES, World, world_problems
 from w2s_rm.types import Example, Row, content_hash
 
 SEPARATOR = f" {EOS} "
@@ -58,8 +58,8 @@ class WorldChains:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        wrong = {}
-        if not 1 <= self.n_steps < self.n_entities:
+        wrong = world_problems(self.world_seed, self.n_entities, self.n_attributes)
+        if "n_entities" not in wrong and not 1 <= self.n_steps < self.n_entities:
             wrong["n_steps"] = f"is {self.n_steps}; use 1 to {self.n_entities - 1}, one less than entities"
         if self.n_solutions < 2:
             wrong["n_solutions"] = f"is {self.n_solutions}; use 2 or more, to choose among them"

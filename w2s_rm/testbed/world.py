@@ -17,11 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_rm.errors import ConfigError, join_problems
+from w2s_rm.errors import OptionError
 
 ATTRIBUTES = ("size", "age", "speed", "price", "depth", "weight", "charm", "noise")
 RIGHT, WRONG = "certainly", "honestly"
 """The remark that follows a right answer, and a wrong one."""
+# A task lists all facts, of which there are about half of its square for each attribute: 1,000 entities have 500,000.
+_MOST_ENTITIES = 1000
 UNCHECKED = "unchecked"
 """The word before a question whose answer nobody checks."""
 
@@ -50,7 +52,8 @@ class World:
         n_attributes (`int`, *optional*, defaults to `2`): Number of attributes, each with ranks of its own.
 
     Raises:
-        ConfigError: Fewer than 3 entities, or a number of attributes for which there are no words.
+        OptionError: A seed below 0, fewer than 3 entities or more than 1,000, or a number of attributes for which there
+            are no words.
     """
 
     seed: int = 0
@@ -58,13 +61,9 @@ class World:
     n_attributes: int = 2
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.n_entities < 3:
-            problems.append(f"n_entities is {self.n_entities}: set at least 3")
-        if not 1 <= self.n_attributes <= len(ATTRIBUTES):
-            problems.append(f"n_attributes is {self.n_attributes}: set 1 to {len(ATTRIBUTES)}")
+        problems = world_problems(self.seed, self.n_entities, self.n_attributes)
         if problems:
-            raise ConfigError(join_problems("the options of the world are wrong:", problems))
+            raise OptionError("world", problems)
 
     @cached_property
     def ranks_AE(self) -> NDArray[np.int64]:
@@ -134,6 +133,26 @@ class World:
         entities = sorted((int(first[1:]), int(second[1:])), key=lambda entity: int(ranks_E[entity]))
         # Sorted by rank, the lower one is at 0, the higher one at 1, which is what a truth value is.
         return entities[direction == "up"]
+
+
+def world_problems(world_seed: int, n_entities: int, n_attributes: int) -> dict[str, str]:
+    """Say what is wrong with the options of a world, by the names that tasks and corpora have for them.
+
+    Args:
+        world_seed (`int`): Its seed.
+        n_entities (`int`): Number of entities.
+        n_attributes (`int`): Number of attributes.
+    """
+    problems = {}
+    if world_seed < 0:
+        problems["world_seed"] = f"is {world_seed}: set 0 or more"
+    if not 3 <= n_entities <= _MOST_ENTITIES:
+        problems["n_entities"] = (
+            f"is {n_entities}: set {'at least 3' if n_entities < 3 else f'at most {_MOST_ENTITIES}'}"
+        )
+    if not 1 <= n_attributes <= len(ATTRIBUTES):
+        problems["n_attributes"] = f"is {n_attributes}: set 1 to {len(ATTRIBUTES)}"
+    return problems
 
 
 def _relation(attribute: int, down: bool) -> str:

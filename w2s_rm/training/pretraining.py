@@ -57,6 +57,9 @@ class Pretraining:
         # Rotary positions turn the dimensions of a head in pairs.
         if not problems and self.hidden_size % (2 * self.num_attention_heads):
             problems["hidden_size"] = f"is {self.hidden_size}: set a multiple of twice num_attention_heads"
+        # As many as a recipe's own seeds, with which `by_seed` replaces it.
+        if not 0 <= self.seed < 2**32:
+            problems["seed"] = f"is {self.seed}: set 0 or more, below 2**32"
         if problems:
             raise OptionError("pretraining", problems)
 

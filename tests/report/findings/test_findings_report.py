@@ -11,6 +11,7 @@ import pytest
 
 from w2s_rm.cli import main
 from w2s_rm.errors import ArtifactError
+from w2s_rm.files import read_signed, write_signed
 from w2s_rm.metrics.simultaneous import holm
 from w2s_rm.report import write_report
 from w2s_rm.report.drawing import new_figure
@@ -71,6 +72,7 @@ def test_the_files(runs: list[Path], asked: Asked, tmp_path: Path) -> None:
     assert "Of 3 findings: 1 shown, 1 opposite, 1 not shown (3 seeds)." in report
     assert alone.startswith("# Findings\n\nOf 3 findings") and "](findings.png)" in alone and "A note." in alone
     assert "| 1 | Students win. | shown | 15.0 [" in alone
+    assert "A PGR of the figure has its interval to first order" in alone
     assert "panel" not in (tmp_path / "out" / "findings.csv").read_text().splitlines()[0]
     assert (tmp_path / "out" / "findings.svg").is_file() and "Students win." in (
         tmp_path / "out" / "report.html"
@@ -101,6 +103,30 @@ def test_one_seed_is_said(make_run: MakeRun, answers: Answers, tmp_path: Path) -
     )
     write_report([run], tmp_path / "out", asked=asked)
     assert "The findings rest on one seed: their verdicts say nothing" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_few_seeds_and_one_pretrained_model_are_said(make_run: MakeRun, answers: Answers, tmp_path: Path) -> None:
+    run = make_run("two", weak=[answers(60)] * 2, students={"naive": [answers(75)] * 2}, ceiling=[answers(90)] * 2)
+    asked = Asked(
+        {"two": "two"}, (Question("A student wins.", {"name": "students_beat_supervisors", "runs": ["two"]}),)
+    )
+
+    def report() -> str:
+        write_report([run], tmp_path / "out", asked=asked)
+        return (tmp_path / "out" / "report.md").read_text()
+
+    assert "to first order" not in report()
+    assert "The findings rest on 2 seeds, which say little of how much seeds differ: take 3 or more." in report()
+    # Of models from elsewhere there are no others.
+    assert "same pretrained models" not in report()
+    plan = read_signed(run / "plan.json")
+    pretrained = {"stage": "pretrain", "of": None, "method": None, "seed": None}
+    plan["stages"].append({**pretrained, "folder": str(tmp_path / "pretrain-1")})
+    write_signed(run / "plan.json", plan)
+    assert "All seeds start from the same pretrained models" in report()
+    plan["stages"].append({**pretrained, "folder": str(tmp_path / "pretrain-2")})
+    write_signed(run / "plan.json", plan)
+    assert "same pretrained models" not in report()
 
 
 def test_a_panel_for_each_finding(runs: list[Path], asked: Asked) -> None:

@@ -77,6 +77,54 @@ def test_it_says_what_it_is_and_whom_it_is_about(name: str) -> None:
     assert {method for _, method in made.students()} <= {"naive", "logconf"}
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        *(
+            (name, {"runs": runs}, f"runs: {text}")
+            for name in ("students_beat_supervisors", "accuracy_peaks_early", "mistakes_are_salient")
+            for runs, text in (([], "is empty; name runs"), (["a", "b", "a"], "names 'a' twice; name each once"))
+        ),
+        *(
+            (name, {"runs": runs}, f"runs: {text}")
+            for name in ("pgr_falls_with_size", "pgr_falls_with_saliency")
+            for runs, text in (
+                ([], "is empty; name runs"),
+                (["a", "b"], "names 2 runs; name 3 or more"),
+                (["a", "b", "b"], "names 'b' twice"),
+            )
+        ),
+        ("pgr_is_below", {"run": "b"}, "run: is 'b', as other is: it would be compared with itself"),
+        ("gain_grows_with_gap", {"small": "a"}, "large: is 'a', as small is"),
+        ("gain_grows_with_gap", {"method": "naive"}, "method: is 'naive', as beside is"),
+        ("method_lifts_pgr", {"method": "naive"}, "method: is 'naive', as beside is"),
+        ("deception_exceeds_chance", {"beside": "logconf"}, "method: is 'logconf', as beside is"),
+        ("errors_matter", {"patterned": []}, "patterned: is empty; name methods whose errors have a pattern"),
+        ("errors_matter", {"patterned": ["x", "naive"]}, "patterned: names 'naive', as independent does"),
+        ("errors_matter", {"patterned": ["x", "x"]}, "patterned: names 'x' twice"),
+        (
+            "imitation_falls_with_size",
+            {"by_size": {"a": ["a", "naive"], "b": ["a", "naive"]}},
+            "by_size: names ('a', 'naive') twice",
+        ),
+        (
+            "imitation_falls_with_size",
+            {"by_size": {32: ["a", "naive"], "32": ["b", "naive"]}},
+            "two sizes are the same word",
+        ),
+    ],
+)
+def test_what_says_nothing_is_refused(name: str, given: dict[str, Any], message: str) -> None:
+    (found,) = options.mistakes("hypotheses", {"name": name, **NEEDED[name], **given})
+    assert message in str(found)
+
+
+def test_sizes_that_are_numbers_are_words(two: Mapping[str, Results]) -> None:
+    # A panel takes numbers for shares of the training, in which these lie nowhere.
+    found = said_of(two, "imitation_falls_with_size", by_size={32: ["b", "naive"], 64: ["a", "naive"]})
+    assert [point.x for point in found.panel.series[0].points] == ["32", "64"]
+
+
 def test_students_beat_supervisors(two: Mapping[str, Results], answers: Answers) -> None:
     found = said_of(two, "students_beat_supervisors")
     # 72 less 61 in one run, 85 less 71 in the other: the lesser decides.
@@ -210,19 +258,21 @@ def test_untrained_beats_student(two: Mapping[str, Results]) -> None:
         said_of(two, "untrained_beats_student", run="b")
 
 
-def test_errors_matter(two: Mapping[str, Results]) -> None:
+def test_errors_matter(two: Mapping[str, Results], make_run: MakeRun, answers: Answers) -> None:
     found = said_of(two, "errors_matter", independent="logconf", patterned=["naive"])
     assert found.effect == pytest.approx(0.81 - 0.72)
-    both = said_of(two, "errors_matter", run="b", patterned=["logconf", "naive"])
+    students = {"naive": [answers(85)] * 2, "logconf": [answers(84), answers(82)], "other": [answers(85)] * 2}
+    run = make_run(weak=[answers(70)] * 2, students=students, ceiling=[answers(90)] * 2)
+    both = said_of({"a": Results(run)}, "errors_matter", patterned=["logconf", "other"])
     assert both.effect == pytest.approx(0.85 - (0.83 + 0.85) / 2)
-    with pytest.raises(ConfigError, match="patterned: is empty"):
-        options.build("hypotheses", {"name": "errors_matter", **NEEDED["errors_matter"], "patterned": []})
 
 
 def test_pgr_falls_with_size(make_run: MakeRun, answers: Answers) -> None:
     # Supervisors right on 60 and 70 %, ceilings on 80 and 90 %; of four gaps of 20, 30, 10 and 20 points come back 0.5,
     # 0.3, 0.6 and 0.4: that is 0.1 per doubling of the supervisor, and -0.2 of the student.
     known = {(1, 4): (60, 70, 80), (1, 8): (60, 69, 90), (2, 4): (70, 76, 80), (2, 8): (70, 78, 90)}
+    # One more of the same supervisor, which alone determines no line.
+    known |= {(1, 16): (60, 69, 90)}
     results = {
         f"{weak_size}_{strong_size}": Results(
             make_run(
@@ -236,19 +286,19 @@ def test_pgr_falls_with_size(make_run: MakeRun, answers: Answers) -> None:
         )
         for (weak_size, strong_size), (weak, student, ceiling) in known.items()
     }
-    found = said_of(results, "pgr_falls_with_size", runs=list(results))
+    found = said_of(results, "pgr_falls_with_size", runs=[run for run in results if run != "1_16"])
     assert found.effect == pytest.approx(0.2)
     assert [series.label for series in found.panel.series] == ["supervisor 1", "supervisor 2"]
     assert [(point.x, point.value) for point in found.panel.series[0].points] == [
         ("4", pytest.approx(0.5)), ("8", pytest.approx(0.3))
     ]  # fmt: skip
     with pytest.raises(DataError, match="do not determine a line"):
-        said_of(results, "pgr_falls_with_size", runs=["1_4", "1_8"])
+        said_of(results, "pgr_falls_with_size", runs=["1_4", "1_8", "1_16"])
 
 
 def test_sizes_that_are_not_known(two: Mapping[str, Results]) -> None:
     with pytest.raises(ArtifactError, match="run 'a': the sizes of its models are not known"):
-        said_of(two, "pgr_falls_with_size", runs=["a", "b"])
+        said_of({**two, "c": two["b"]}, "pgr_falls_with_size")
 
 
 @pytest.fixture
@@ -282,8 +332,6 @@ def test_pgr_falls_with_saliency(three: Mapping[str, Results]) -> None:
     found = said_of(three, "pgr_falls_with_saliency")
     assert found.effect == pytest.approx(0.2)
     assert [point.x for point in found.panel.series[0].points] == ["0.62 (a)", "0.75 (b)", "0.88 (c)"]
-    with pytest.raises(ConfigError, match="names 2 runs; a line through so few says nothing"):
-        options.build("hypotheses", {"name": "pgr_falls_with_saliency", "runs": ["a", "b"]})
 
 
 def test_the_error_of_a_slope_is_that_of_new_draws() -> None:
@@ -381,15 +429,22 @@ def test_deception_exceeds_chance(make_run: MakeRun, answers: Answers) -> None:
     # The supervisor knows 60, without the conflict students know 80, with it those from 20 on.
     run = make_run(
         weak=[answers(60)] * 2,
-        students={"naive": [answers(80)] * 2, "logconf": [answers(50, start=20), answers(20)]},
+        students={
+            "naive": [answers(80)] * 2,
+            "logconf": [answers(50, start=20), answers(20)],
+            "unmoved": [answers(80)] * 2,
+        },
         ceiling=[answers(90)] * 2,
     )
     found = said_of({"a": Results(run)}, "deception_exceeds_chance")
     # Lost: 20 known ones and 10 that are not; with the other seed 40 and 20. Of 80 that could be lost 20 are not known.
     assert found.effect == pytest.approx((10 / 30 + 20 / 60) / 2 - 20 / 80)
     assert [point.value for point in found.panel.series[0].points] == pytest.approx([1 / 3, 1 / 4])
+    # In the words of its formula, whose whole is not the tax: a tax may be lost where the ceiling knows nothing, too.
+    said = catalog.lookup("hypotheses", "deception_exceeds_chance").effect
+    assert "of what ceiling and student had right and the conflict made wrong" in said and "tax" not in said
     # A student that lost nothing has no score, and nothing is shown.
-    nothing = said_of({"a": Results(run)}, "deception_exceeds_chance", method="naive")
+    nothing = said_of({"a": Results(run)}, "deception_exceeds_chance", method="unmoved")
     assert nothing.p_value() == 1.0
     assert [point.low for point in nothing.panel.series[0].points][0] is None
 

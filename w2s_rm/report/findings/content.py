@@ -19,6 +19,10 @@ _HOW_TO_READ = (
     "finding among all of them, so that with 95 % none of the verdicts shown and opposite is wrong. Alone is the 95 % "
     "interval of one finding by itself.",
 )
+_HOW_TO_READ_PGR = (
+    "A PGR of the figure has its interval to first order, as findings have; that of the table of results is Fieller's "
+    "and not symmetric. The two differ where the gap is small beside its error."
+)
 
 
 def finding_blocks(rows: Sequence[FindingRow], level: int = 2) -> list[Block]:
@@ -30,7 +34,8 @@ def finding_blocks(rows: Sequence[FindingRow], level: int = 2) -> list[Block]:
     """
     content: list[Block] = [Heading("Findings", level), counted(rows), Figure(_description(rows), FIGURE), _table(rows)]
     content += [Bullets(tuple(f"{number}: {_words(row)}" for number, row in enumerate(rows, start=1)))]
-    return [*content, Bullets(_HOW_TO_READ)]
+    of_ratios = (_HOW_TO_READ_PGR,) if any(row.panel.measure == "PGR" for row in rows) else ()
+    return [*content, Bullets((*_HOW_TO_READ, *of_ratios))]
 
 
 def counted(rows: Sequence[FindingRow]) -> Paragraph:

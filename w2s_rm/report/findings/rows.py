@@ -30,6 +30,7 @@ class FindingRow:
         p (`float`): Of an effect of zero, by itself.
         p_holm (`float`): Adjusted for the number of findings.
         n_seeds (`int`): Seeds of the runs.
+        shares_models (`bool`): Whether all seeds of one of its runs start from the same models, pretrained for them.
         note (`str` or `None`): What the suite says of it.
         panel ([`~w2s_rm.report.hypotheses.Panel`]): What the figure shows.
     """
@@ -48,5 +49,6 @@ class FindingRow:
     p: float
     p_holm: float
     n_seeds: int
+    shares_models: bool
     note: str | None
     panel: Panel

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from w2s_rm.render.elements import Block
 from w2s_rm.report.findings.asked import Asked
 from w2s_rm.report.findings.content import counted, finding_blocks
+from w2s_rm.report.findings.doubts import doubts
 from w2s_rm.report.findings.rows import FindingRow
 from w2s_rm.report.findings.table import find_out
 from w2s_rm.report.sections import ReportedRun, Section
@@ -44,10 +45,8 @@ class Findings(Section[FindingRow]):
         return [counted(rows)]
 
     def warnings(self, rows: Sequence[FindingRow]) -> list[str]:
-        """Warn of verdicts that rest on one seed."""
-        if min(row.n_seeds for row in rows) > 1:
-            return []
-        return ["The findings rest on one seed: their verdicts say nothing about how another one would come out."]
+        """Warn of verdicts that rest on few seeds, or on one pretrained model."""
+        return doubts(min(row.n_seeds for row in rows), any(row.shares_models for row in rows))
 
     def figure(self, rows: Sequence[FindingRow]) -> Images:
         """Draw a panel for each finding."""

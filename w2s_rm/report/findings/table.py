@@ -12,6 +12,7 @@ from w2s_rm.metrics.simultaneous import holm, holm_errors
 from w2s_rm.report.findings.asked import Asked
 from w2s_rm.report.findings.rows import FindingRow, Verdict
 from w2s_rm.report.hypotheses import Evidence, Results, needed_runs
+from w2s_rm.runs.plan import Run
 
 
 def find_out(asked: Asked, run_dirs: Sequence[Path]) -> list[FindingRow]:
@@ -58,6 +59,7 @@ def find_out(asked: Asked, run_dirs: Sequence[Path]) -> list[FindingRow]:
                 p=p,
                 p_holm=p_holm,
                 n_seeds=_seeds(evidence),
+                shares_models=any(_shares_models(results(name).run) for name in needed_runs(hypothesis)),
                 note=question.note,
                 panel=evidence.panel,
             )
@@ -73,6 +75,11 @@ def _verdict(interval: Interval) -> Verdict:
 
 def _bounded(end: float) -> float | None:
     return None if math.isinf(end) else end
+
+
+def _shares_models(run: Run) -> bool:
+    """Whether it pretrained fewer models than it has seeds; models from elsewhere are what the run is about."""
+    return 0 < len({stage.folder for stage in run.stages if stage.stage == "pretrain"}) < len(run.seeds)
 
 
 def _seeds(evidence: Evidence) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-from w2s_rm.errors import DataError
+from w2s_rm.errors import DataError, OptionError
 from w2s_rm.metrics.intervals import ERROR, Interval, share_interval
 from w2s_rm.metrics.quantities import Quantity
 from w2s_rm.metrics.student import LEAST_ERROR
@@ -118,6 +119,75 @@ class Hypothesis(Protocol):
             results (`Mapping[str, Results]`): By run, as the suite names it.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a run must have for a hypothesis, beside the run and the method themselves.
+
+    Args:
+        what (`str`): `evaluations`, the method's students are evaluated on their way, and there is a validation split;
+            `saliency`, supervisors' mistakes are looked for; `untrained`, the strong model is scored before any
+            training; `opposed`, the method's labels are drawn towards what is wrong; `task`, a further task.
+        run (`str`): The run, as the suite names it.
+        method (`str`): The method.
+        task (`str`, *optional*): The label of the further task.
+    """
+
+    what: Literal["evaluations", "saliency", "untrained", "opposed", "task"]
+    run: str
+    method: str
+    task: str | None = None
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """A hypothesis that needs more of its runs than students: without it a run would end before that is found."""
+
+    def needs(self) -> Sequence[Need]:
+        """Return what its runs must have."""
+        ...
+
+
+def list_problem(names: Sequence[Hashable], what: str, least: int = 1) -> str | None:
+    """Say what is wrong with the runs or methods that a hypothesis names; `None` for nothing.
+
+    Args:
+        names (`Sequence[Hashable]`): The names.
+        what (`str`): What they are, in words.
+        least (`int`, *optional*, defaults to `1`): How many are needed.
+    """
+    if len(names) < least:
+        return f"is empty; name {what}" if not names else f"names {len(names)} {what}; name {least} or more"
+    twice = [repr(name) for name, count in Counter(names).items() if count > 1]
+    # In a mean or a line it would count twice, with errors as if it were two.
+    return f"names {', '.join(twice)} twice; name each once" if twice else None
+
+
+def same_problem(value: str, other: str, option: str) -> str | None:
+    """Say that something would be compared with itself; `None` where it is not.
+
+    Args:
+        value (`str`): What one option names.
+        other (`str`): What the other one names.
+        option (`str`): The other option.
+    """
+    return f"is {value!r}, as {option} is: it would be compared with itself" if value == other else None
+
+
+def refuse(name: str, problems: Mapping[str, str | None]) -> None:
+    """Refuse options of a hypothesis.
+
+    Args:
+        name (`str`): The hypothesis.
+        problems (`Mapping[str, str | None]`): By option what is wrong with it.
+
+    Raises:
+        OptionError: Something is.
+    """
+    wrong = {option: text for option, text in problems.items() if text is not None}
+    if wrong:
+        raise OptionError(name, wrong)
 
 
 def needed_runs(hypothesis: Hypothesis) -> list[str]:

@@ -12,7 +12,7 @@ from w2s_rm.errors import ArtifactError
 from w2s_rm.metrics.quantities import Quantity
 from w2s_rm.metrics.stopping import earliest_best
 from w2s_rm.report.curves.read import Curve
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._base import Evidence, Need, Panel, Student, list_problem, mean, refuse, shares
 from w2s_rm.report.hypotheses._results import Results, accuracy
 
 
@@ -26,6 +26,9 @@ class AccuracyPeaksEarly:
     Args:
         runs (`list[str]`): The runs; their trainings are evaluated on their way, and have a validation split.
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
+
+    Raises:
+        OptionError: No runs, or one of them twice.
     """
 
     runs: list[str] = field(hash=False)
@@ -34,9 +37,16 @@ class AccuracyPeaksEarly:
     effect: ClassVar[str] = "accuracy at the peak, which the validation split chooses, minus accuracy at the end"
     is_ratio: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        refuse("accuracy_peaks_early", {"runs": list_problem(self.runs, "runs")})
+
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""
         return [(run, self.method) for run in self.runs]
+
+    def needs(self) -> Sequence[Need]:
+        """Return what its runs must have."""
+        return [Need("evaluations", run, self.method) for run in self.runs]
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare peak and end."""

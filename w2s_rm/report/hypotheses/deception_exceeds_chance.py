@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
+from w2s_rm.report.hypotheses._base import Evidence, Need, Panel, Student, ratios, refuse, same_problem
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -20,6 +20,9 @@ class DeceptionExceedsChance:
         run (`str`): The run.
         method (`str`): The method whose students were trained under the conflicting aim.
         beside (`str`, *optional*, defaults to `"naive"`): The method without it.
+
+    Raises:
+        OptionError: Both methods are the same.
     """
 
     run: str
@@ -27,14 +30,22 @@ class DeceptionExceedsChance:
     beside: str = "naive"
 
     effect: ClassVar[str] = (
-        "share of the conflict tax that is strong-known and weak-unknown, minus that share of all that could be lost"
+        "share that the supervisor has wrong of what ceiling and student had right and the conflict made wrong, minus "
+        "that share of all that both had right"
     )
     # Both are shares of examples, if of few: shown in points.
     is_ratio: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        refuse("deception_exceeds_chance", {"method": same_problem(self.method, self.beside, "beside")})
+
     def students(self) -> Sequence[Student]:
         """Return the students with the conflict and without."""
         return [(self.run, self.method), (self.run, self.beside)]
+
+    def needs(self) -> Sequence[Need]:
+        """Return what its runs must have."""
+        return [Need("opposed", self.run, self.method)]
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the score with chance."""

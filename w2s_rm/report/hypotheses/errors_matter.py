@@ -1,4 +1,4 @@
-"""At an equal accuracy of the supervisor, errors by chance cost a student less than errors with a pattern."""
+"""At an equal accuracy of the supervisor, errors in a pattern cost a student more than errors by chance, on average."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.errors import OptionError
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, list_problem, mean, refuse, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT, WEAK
 
 
 @dataclass(frozen=True)
 class ErrorsMatter:
-    """Students of a supervisor whose errors are independent are right more often than those of others.
+    """Students of a supervisor whose errors are independent are right more often than those of others, on average.
+
+    It is about the mean of the patterns: one of them by itself may cost as little as chance, or less.
 
     Args:
         run (`str`): The run; the supervisors of these methods are equally often right.
@@ -22,7 +23,7 @@ class ErrorsMatter:
         patterned (`list[str]`): The methods whose supervisors err in a pattern; their mean counts.
 
     Raises:
-        OptionError: No methods.
+        OptionError: No methods, one of them twice, or that of `independent` among them.
     """
 
     run: str
@@ -35,8 +36,10 @@ class ErrorsMatter:
     is_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not self.patterned:
-            raise OptionError("errors_matter", {"patterned": "is empty; name the methods whose errors have a pattern"})
+        problem = list_problem(self.patterned, "methods whose errors have a pattern")
+        if self.independent in self.patterned:
+            problem = f"names {self.independent!r}, as independent does: it would be compared with itself"
+        refuse("errors_matter", {"patterned": problem})
 
     def students(self) -> Sequence[Student]:
         """Return the students of all supervisors."""

@@ -1,4 +1,4 @@
-"""A method helps where the gap between supervisor and student is large, and not where it is small."""
+"""A method helps where the gap between supervisor and student is large, and more than where it is small."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, refuse, same_problem, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT
 
@@ -15,11 +15,16 @@ from w2s_rm.roles import STUDENT
 class GainGrowsWithGap:
     """What a method gains is above zero at a large gap, and above what it gains at a small one.
 
+    That it gains nothing at the small one is not claimed: no test shows that something is not there.
+
     Args:
         large (`str`): The run with the large gap.
         small (`str`): The run with the small gap.
         method (`str`): The method.
         beside (`str`, *optional*, defaults to `"naive"`): The method that it is compared with.
+
+    Raises:
+        OptionError: Both runs, or both methods, are the same.
     """
 
     large: str
@@ -31,6 +36,13 @@ class GainGrowsWithGap:
         "accuracy gained at the large gap, and that minus what is gained at the small one: the lesser"
     )
     is_ratio: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        problems = {
+            "large": same_problem(self.large, self.small, "small"),
+            "method": same_problem(self.method, self.beside, "beside"),
+        }
+        refuse("gain_grows_with_gap", problems)
 
     def students(self) -> Sequence[Student]:
         """Return both methods' students in both runs."""

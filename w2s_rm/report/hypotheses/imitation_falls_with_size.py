@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from w2s_rm.errors import OptionError
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, list_problem, mean, refuse, shares
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -21,7 +20,7 @@ class ImitationFallsWithSize:
         by_size (`Mapping[str, list]`): From small to large, by a word for the size: run and method of the student.
 
     Raises:
-        OptionError: Fewer than two sizes, or an entry that is no run and method.
+        OptionError: Fewer than two sizes, an entry that is no run and method, or the same of both twice.
     """
 
     by_size: Mapping[str, Any] = field(hash=False)
@@ -37,9 +36,15 @@ class ImitationFallsWithSize:
             isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)
             for entry in self.by_size.values()
         )
-        if len(self.by_size) < 2 or not whole:
-            text = f"is {dict(self.by_size)!r}; give two sizes or more, each as word: [run, method]"
-            raise OptionError("imitation_falls_with_size", {"by_size": text})
+        text: str | None = f"is {dict(self.by_size)!r}; give two sizes or more, each as word: [run, method]"
+        if len(self.by_size) >= 2 and whole:
+            text = list_problem([tuple(entry) for entry in self.by_size.values()], "students")
+        words = {str(size): entry for size, entry in self.by_size.items()}
+        if text is None and len(words) < len(self.by_size):
+            text = f"is {dict(self.by_size)!r}; two sizes are the same word"
+        refuse("imitation_falls_with_size", {"by_size": text})
+        # YAML reads `32:` as a number, and a panel would take it for a place on a scale; JSON has words alone.
+        object.__setattr__(self, "by_size", words)
 
     def students(self) -> Sequence[Student]:
         """Return the students from small to large."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios, refuse, same_problem
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -18,6 +18,9 @@ class MethodLiftsPgr:
         run (`str`): The run.
         method (`str`): The method.
         beside (`str`, *optional*, defaults to `"naive"`): The method that it is compared with.
+
+    Raises:
+        OptionError: Both methods are the same.
     """
 
     run: str
@@ -26,6 +29,9 @@ class MethodLiftsPgr:
 
     effect: ClassVar[str] = "PGR with the method minus that without"
     is_ratio: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        refuse("method_lifts_pgr", {"method": same_problem(self.method, self.beside, "beside")})
 
     def students(self) -> Sequence[Student]:
         """Return both students."""

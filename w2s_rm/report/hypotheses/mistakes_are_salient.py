@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.errors import OptionError, nearest
+from w2s_rm.errors import nearest
 from w2s_rm.metrics.quantities import Quantity
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, mean, shares
+from w2s_rm.report.hypotheses._base import Evidence, Need, Panel, Student, list_problem, mean, refuse, shares
 from w2s_rm.report.hypotheses._results import Results
 
 _CHANCE = 0.5
@@ -26,7 +26,7 @@ class MistakesAreSalient:
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
 
     Raises:
-        OptionError: There is nothing of that name to be better than.
+        OptionError: No runs, one of them twice, or nothing of that name to be better than.
     """
 
     runs: list[str] = field(hash=False)
@@ -37,14 +37,16 @@ class MistakesAreSalient:
     is_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.beside not in _BESIDE:
-            raise OptionError(
-                "mistakes_are_salient", {"beside": f"is {self.beside!r}; {nearest(self.beside, _BESIDE)}"}
-            )
+        known = None if self.beside in _BESIDE else f"is {self.beside!r}; {nearest(self.beside, _BESIDE)}"
+        refuse("mistakes_are_salient", {"runs": list_problem(self.runs, "runs"), "beside": known})
 
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""
         return [(run, self.method) for run in self.runs]
+
+    def needs(self) -> Sequence[Need]:
+        """Return what its runs must have."""
+        return [Need("saliency", run, self.method) for run in self.runs]
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the areas."""

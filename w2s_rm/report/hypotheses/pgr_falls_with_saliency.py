@@ -9,12 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from w2s_rm.errors import OptionError
 from w2s_rm.metrics.quantities import Quantity
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
+from w2s_rm.report.hypotheses._base import Evidence, Need, Panel, Student, list_problem, ratios, refuse
 from w2s_rm.report.hypotheses._results import Results
-
-_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class PgrFallsWithSaliency:
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
 
     Raises:
-        OptionError: Fewer than three runs.
+        OptionError: Fewer than three runs, or one of them twice.
     """
 
     runs: list[str] = field(hash=False)
@@ -38,13 +35,16 @@ class PgrFallsWithSaliency:
     is_ratio: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if len(self.runs) < _LEAST:
-            text = f"names {len(self.runs)} runs; a line through so few says nothing: name {_LEAST} or more"
-            raise OptionError("pgr_falls_with_saliency", {"runs": text})
+        # A line through fewer says nothing.
+        refuse("pgr_falls_with_saliency", {"runs": list_problem(self.runs, "runs", least=3)})
 
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""
         return [(run, self.method) for run in self.runs]
+
+    def needs(self) -> Sequence[Need]:
+        """Return what its runs must have."""
+        return [Need("saliency", run, self.method) for run in self.runs]
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Fit the line."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from w2s_rm.errors import ArtifactError, DataError
 from w2s_rm.metrics.size_curves import STRONG_SIZE, SizedPair, pgr_curve
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, list_problem, ratios, refuse
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import TRAINED
 
@@ -20,6 +20,9 @@ class PgrFallsWithSize:
     Args:
         runs (`list[str]`): Runs whose models' sizes are known, as those of a grid.
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
+
+    Raises:
+        OptionError: Fewer than three runs, or one of them twice.
     """
 
     runs: list[str] = field(hash=False)
@@ -27,6 +30,10 @@ class PgrFallsWithSize:
 
     effect: ClassVar[str] = "PGR that is lost when the student's size is doubled and its supervisor stays"
     is_ratio: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        # A line over two sizes has three numbers.
+        refuse("pgr_falls_with_size", {"runs": list_problem(self.runs, "runs", least=3)})
 
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""

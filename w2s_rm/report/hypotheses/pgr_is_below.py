@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, ratios, refuse, same_problem
 from w2s_rm.report.hypotheses._results import Results
 
 
@@ -18,6 +18,9 @@ class PgrIsBelow:
         run (`str`): The run with the lower PGR.
         other (`str`): The run with the higher one.
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
+
+    Raises:
+        OptionError: Both runs are the same.
     """
 
     run: str
@@ -26,6 +29,9 @@ class PgrIsBelow:
 
     effect: ClassVar[str] = "PGR of the second run minus that of the first"
     is_ratio: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        refuse("pgr_is_below", {"run": same_problem(self.run, self.other, "other")})
 
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, list_problem, refuse, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import TRAINED
 
@@ -18,6 +18,9 @@ class StudentsBeatSupervisors:
     Args:
         runs (`list[str]`): The runs.
         method (`str`, *optional*, defaults to `"naive"`): The method of the students.
+
+    Raises:
+        OptionError: No runs, or one of them twice.
     """
 
     # A list has no hash, and a frozen dataclass would ask it for one.
@@ -26,6 +29,9 @@ class StudentsBeatSupervisors:
 
     effect: ClassVar[str] = "accuracy of the student minus that of its supervisor, in the run where it is least"
     is_ratio: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        refuse("students_beat_supervisors", {"runs": list_problem(self.runs, "runs")})
 
     def students(self) -> Sequence[Student]:
         """Return the student of each run."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import Evidence, Need, Panel, Student, shares
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT, WEAK, ZERO_SHOT
 
@@ -31,6 +31,10 @@ class UntrainedBeatsStudent:
     def students(self) -> Sequence[Student]:
         """Return the student."""
         return [(self.run, self.method)]
+
+    def needs(self) -> Sequence[Need]:
+        """Return what its runs must have."""
+        return [Need("untrained", self.run, self.method)]
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the student with what it was."""
