@@ -590,6 +590,7 @@ def test_classes_in_a_setting_that_knows_none(recipe_file: Path, monkeypatch: py
         ),
         ("{name: world_classification, world_seed: 2}", "{name: facts}", "world_seed is 0 there and 2 in task"),
         ("{name: world_preference}", "{name: facts, n_entities: 20}", "n_entities is 20 there and 48 in task"),
+        ("{name: world_preference}", "{name: chess_endgames}", "corpus chess_endgames is of none"),
     ],
 )
 def test_models_of_another_world_are_refused(recipe_file: Path, task: str, corpus: str, text: str) -> None:

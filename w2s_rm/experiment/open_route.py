@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_rm import catalog
 from w2s_rm.data.reading import resolve_path
 from w2s_rm.data.splits import drawn_by
 from w2s_rm.errors import ConfigError, W2SError, join_problems
@@ -180,6 +181,7 @@ def _check_world(recipe: Recipe, part: str, spec: ModelSpec, task: Task) -> None
     if spec.pretrain is None:
         return
     model, asked = _corpus(spec.pretrain), dataclasses.asdict(task)  # type: ignore[call-overload]
+    corpus = model["name"]
     model = {name: value for name, value in model.items() if name not in ("name", "path")}
     # Options of one name in both, such as the world's seed and size, are what must agree.
     wrong = [
@@ -187,10 +189,13 @@ def _check_world(recipe: Recipe, part: str, spec: ModelSpec, task: Task) -> None
         for name in model.keys() & asked.keys()
         if model[name] != asked[name]
     ]
+    # A corpus of one's own may be of any world.
+    if "world_seed" in asked and "world_seed" not in model and corpus in catalog.names("corpora"):
+        wrong = [f"corpus {corpus} is of none"]
     if wrong:
         # Without a corpus of its own it has the default one.
-        corpus = ("corpus",) if "corpus" in spec.pretrain else ()
-        place = recipe.place(*recipe.keys_of_part(part), "pretrain", *corpus)
+        own = ("corpus",) if "corpus" in spec.pretrain else ()
+        place = recipe.place(*recipe.keys_of_part(part), "pretrain", *own)
         raise ConfigError(
             f"{place}: the model knows another world than the task asks about: {'; '.join(sorted(wrong))}; give both "
             "the same"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -162,6 +162,24 @@ def list_problem(names: Sequence[Hashable], what: str, least: int = 1) -> str | 
     twice = [repr(name) for name, count in Counter(names).items() if count > 1]
     # In a mean or a line it would count twice, with errors as if it were two.
     return f"names {', '.join(twice)} twice; name each once" if twice else None
+
+
+def entry_problem(entry: Sequence[str]) -> str | None:
+    """Say what is wrong with what names a student; `None` for nothing.
+
+    Args:
+        entry (`Sequence[str]`): Run and method, and perhaps the name of a further task.
+    """
+    return None if len(entry) in (2, 3) else f"is {entry!r}; give [run, method] or [run, method, task]"
+
+
+def needed_tasks(entries: Iterable[Sequence[str]]) -> list[Need]:
+    """Return the further tasks that runs must have, on which students are scored.
+
+    Args:
+        entries (`Iterable[Sequence[str]]`): What names each student: run and method, and perhaps such a task.
+    """
+    return [Need("task", run, method, *task) for run, method, *task in entries if task]
 
 
 def same_problem(value: str, other: str, option: str) -> str | None:

@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.errors import OptionError
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import (
+    Evidence,
+    Need,
+    Panel,
+    Student,
+    entry_problem,
+    needed_tasks,
+    refuse,
+    shares,
+)
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT
-
-_RUN_METHOD_TASK = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -36,18 +42,21 @@ class IsAbove:
     is_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        wrong = {}
-        if len(self.student) not in _RUN_METHOD_TASK:
-            wrong["student"] = f"is {self.student!r}; give [run, method] or [run, method, task]"
-        if not 0 <= self.share <= 1:
-            wrong["share"] = f"is {self.share}; use a share from 0 to 1"
-        if wrong:
-            raise OptionError("is_above", wrong)
+        in_range = 0 <= self.share <= 1
+        wrong = {
+            "student": entry_problem(self.student),
+            "share": None if in_range else f"is {self.share}; use a share from 0 to 1",
+        }
+        refuse("is_above", wrong)
 
     def students(self) -> Sequence[Student]:
         """Return the student."""
         run, method, *_ = self.student
         return [(run, method)]
+
+    def needs(self) -> Sequence[Need]:
+        """Return the further task, if it is scored on one."""
+        return needed_tasks([self.student])
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare its accuracy with the share."""

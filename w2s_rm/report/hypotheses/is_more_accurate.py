@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.errors import OptionError, nearest
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.errors import nearest
+from w2s_rm.report.hypotheses._base import (
+    Evidence,
+    Need,
+    Panel,
+    Student,
+    entry_problem,
+    needed_tasks,
+    refuse,
+    shares,
+)
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT, WEAK
-
-_RUN_METHOD_TASK = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -42,21 +49,23 @@ class IsMoreAccurate:
     is_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        in_range = -1 <= self.by <= 1
+        same = "is student, too: it would be compared with itself" if self.student == self.other else None
         wrong = {
-            name: f"is {value!r}; give [run, method] or [run, method, task]"
-            for name, value in (("student", self.student), ("other", self.other))
-            if len(value) not in _RUN_METHOD_TASK
+            "student": entry_problem(self.student),
+            "other": entry_problem(self.other) or same,
+            "by": None if in_range else f"is {self.by}; use a share from -1 to 1",
+            "of": None if self.of in (STUDENT, WEAK) else f"is {self.of!r}; {nearest(self.of, (STUDENT, WEAK))}",
         }
-        if not -1 <= self.by <= 1:
-            wrong["by"] = f"is {self.by}; use a share from -1 to 1"
-        if self.of not in (STUDENT, WEAK):
-            wrong["of"] = f"is {self.of!r}; {nearest(self.of, (STUDENT, WEAK))}"
-        if wrong:
-            raise OptionError("is_more_accurate", wrong)
+        refuse("is_more_accurate", wrong)
 
     def students(self) -> Sequence[Student]:
         """Return both students."""
         return [(run, method) for run, method, *_ in (self.student, self.other)]
+
+    def needs(self) -> Sequence[Need]:
+        """Return the further tasks on which they are scored."""
+        return needed_tasks([self.student, self.other])
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare the students."""

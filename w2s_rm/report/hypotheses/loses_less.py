@@ -6,13 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from w2s_rm.errors import OptionError
 from w2s_rm.metrics.quantities import Quantity
-from w2s_rm.report.hypotheses._base import Evidence, Panel, Student, shares
+from w2s_rm.report.hypotheses._base import (
+    Evidence,
+    Need,
+    Panel,
+    Student,
+    entry_problem,
+    needed_tasks,
+    refuse,
+    shares,
+)
 from w2s_rm.report.hypotheses._results import Results
 from w2s_rm.roles import STUDENT
 
-_RUN_METHOD_TASK = (2, 3)
 _PAIRS = ("student", "other")
 
 
@@ -42,14 +49,17 @@ class LosesLess:
         wrong = {
             name: f"is {pair!r}; give two of [run, method] or [run, method, task], first the one without what is done"
             for name, pair in zip(_PAIRS, (self.student, self.other), strict=True)
-            if len(pair) != 2 or any(len(entry) not in _RUN_METHOD_TASK for entry in pair)
+            if len(pair) != 2 or any(map(entry_problem, pair))
         }
-        if wrong:
-            raise OptionError("loses_less", wrong)
+        refuse("loses_less", wrong)
 
     def students(self) -> Sequence[Student]:
         """Return all four students."""
         return [(run, method) for pair in (self.student, self.other) for run, method, *_ in pair]
+
+    def needs(self) -> Sequence[Need]:
+        """Return the further tasks on which they are scored."""
+        return needed_tasks([*self.student, *self.other])
 
     def test(self, results: Mapping[str, Results]) -> Evidence:
         """Compare what is lost."""
