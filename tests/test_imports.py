@@ -76,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "training",
     },
     "stages": {*PLAIN, "catalog", "data", "programs", "runs", "training.trainer_options"},
-    "supervisors": {"errors", "types", "roles", "options", "data", "runs.places", "stages"},
+    "supervisors": {"errors", "types", "roles", "options", "data", "runs.places", "settings", "stages"},
     "preparations": {"errors", "roles", "heads", "runs.places", "stages"},
     "experiment": {
         *PLAIN,

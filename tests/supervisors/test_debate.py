@@ -108,3 +108,9 @@ def test_an_endpoint_needs_no_model(bench: Any) -> None:
 )
 def test_options_that_cannot_be(bench: Any, given: dict[str, Any], text: str) -> None:
     assert text in bench.refused("debate", **given)
+
+
+def test_steps_are_refused_before_anything_runs(bench: Any) -> None:
+    steps = 'task={"name": "world_chains", "n_entities": 12, "n_steps": 3, "n_train": 120, "n_test": 24}'
+    said = bench.refused("debate", steps)
+    assert "debates are about answers, and examples of setting process are steps of solutions; take another" in said

@@ -13,8 +13,9 @@ from w2s_rm import options
 from w2s_rm.data.combining import WAYS
 from w2s_rm.data.endpoints import Endpoint
 from w2s_rm.data.transcripts import ASK, DEBATE, FORMS, SHOW
-from w2s_rm.errors import OptionError, nearest
+from w2s_rm.errors import ConfigError, OptionError, nearest
 from w2s_rm.roles import INTERMEDIATE, WEAK
+from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Model
 from w2s_rm.stages.combine import Combine
 from w2s_rm.stages.transcripts import Transcripts
@@ -97,7 +98,16 @@ class Debate:
             raise OptionError("debate", wrong)
 
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
-        """Let the debaters argue, train the judges on what they said, and label with them."""
+        """Let the debaters argue, train the judges on what they said, and label with them.
+
+        Raises:
+            ConfigError: What is judged are steps of solutions.
+        """
+        if find_setting(route.encoding["setting"]).steps:
+            raise ConfigError(
+                f"debates are about answers, and examples of setting {route.encoding['setting']} are steps of "
+                "solutions; take another supervisor, or a task without steps"
+            )
         judges = [self._judge(route, seed, method, number) for number in range(self.transcripts)]
 
         @functools.cache
