@@ -167,7 +167,7 @@ def test_every_file_of_the_package_is_written_so() -> None:
     assert found == ["data/cache.py", "files.py"], "data/cache.py opens what `replacing` gave it"
 
 
-@pytest.mark.parametrize("cut", range(1, 12))
+@pytest.mark.parametrize("cut", range(1, 11))
 def test_a_line_is_added_after_what_a_killed_process_has_left_of_one(tmp_path: Path, cut: int) -> None:
     """Wherever in its line it was killed: lines before it stay, and nothing stays of its own."""
     path, last = tmp_path / "new" / "lines.jsonl", b'{"x": "\xc3\xa9"}\n'
@@ -184,6 +184,18 @@ def test_an_unfinished_line_is_cut_and_reported(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert cut_unfinished_line(path) == (content != left)
         assert path.read_bytes() == left
+
+
+def test_an_object_without_its_line_break_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"x": 1}\n{"x": 2}')
+    append_line(path, "next")
+    assert path.read_bytes() == b'{"x": 1}\n{"x": 2}\nnext\n'
+    path.write_bytes(b'{"x": "\xc3\xa9"}')
+    assert not cut_unfinished_line(path) and path.read_bytes() == b'{"x": "\xc3\xa9"}\n'
+    # A number may be the beginning of another one.
+    path.write_bytes(b"12")
+    assert cut_unfinished_line(path) and path.read_bytes() == b""
 
 
 def test_a_line_that_does_not_fit_leaves_the_file_as_it_was(tmp_path: Path) -> None:

@@ -136,23 +136,24 @@ def parse_yaml(text: str) -> Any:
 def append_line(path: Path, line: str) -> None:
     """Add a line to the end of a file; when this returns, it is on the disk.
 
-    Processes that do so at once wait for each other. What one that was killed has left of a line is cut off first.
+    Processes that do so at once wait for each other. What one that was killed has left of a line is cut off first; a
+    JSON object that lacks nothing but its line break, as an editor may leave it, gets that.
 
     Args:
         path (`Path`): The file; made if absent, as is its folder.
         line (`str`): Without a line break.
 
     Raises:
-        OSError: The line cannot be written; the file is as it was.
+        OSError: The line cannot be written; the file is as it was, but for what was cut off.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Opened each time, for whoever edits the file puts another one in its place.
     with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        size = _end_of_lines(file)
+        size, lacking = _whole(file)
         file.truncate(size)
         try:
-            rest = line.encode("utf-8") + b"\n"
+            rest = lacking + line.encode("utf-8") + b"\n"
             # Unbuffered files may write less than they are given.
             while rest:
                 rest = rest[file.write(rest) :]
@@ -167,6 +168,8 @@ def append_line(path: Path, line: str) -> None:
 def cut_unfinished_line(path: Path) -> bool:
     """Remove what a process that was killed has left of a last line, and say whether there was anything.
 
+    A JSON object that lacks nothing but its line break is no such thing: it gets that.
+
     Args:
         path (`Path`): A file of lines, or none.
     """
@@ -174,10 +177,28 @@ def cut_unfinished_line(path: Path) -> bool:
         return False
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        end = _end_of_lines(file)
+        end, lacking = _whole(file)
         unfinished = end < file.seek(0, os.SEEK_END)
         file.truncate(end)
+        file.seek(end)
+        file.write(lacking)
     return unfinished
+
+
+def _whole(file: IO[bytes]) -> tuple[int, bytes]:
+    """Up to where lines are whole, and the line break that the last of them lacks."""
+    end = _end_of_lines(file)
+    file.seek(end)
+    rest = file.read()
+    return (end + len(rest), b"\n") if _is_object(rest) else (end, b"")
+
+
+def _is_object(data: bytes) -> bool:
+    # No beginning of an object is one itself.
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _end_of_lines(file: IO[bytes]) -> int:

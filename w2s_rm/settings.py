@@ -21,6 +21,7 @@ class Setting:
     Args:
         name (`str`): The word of tasks and reports.
         about (`str`): What is asked, and what the candidates are.
+        question (`str`): How a person is asked.
         heads (`tuple[str, ...]`): The heads that score its candidates, the default first.
         classes (`bool`, *optional*, defaults to `False`): Whether its tasks may have candidates with a fixed meaning by
             position. In other settings candidates are exchangeable, so no loss may use a class prior.
@@ -31,6 +32,7 @@ class Setting:
 
     name: str
     about: str
+    question: str
     heads: tuple[str, ...]
     classes: bool = False
     steps: bool = False
@@ -59,11 +61,12 @@ class Setting:
 _ROWS = (
     # For K = 2 the softmax of the scores is Bradley-Terry, for K > 2 Plackett-Luce's first choice (not all pairs).
     # Texts that differ in case or white space alone may get the same reward.
-    Setting("reward_modeling", "a prompt and the responses to it", heads=("reward",)),
+    Setting("reward_modeling", "a prompt and the responses to it", "Which one is better?", heads=("reward",)),
     # The head of the paper is `classification`, K logits at the prompt's end, for tasks with fixed classes.
     Setting(
         "classification",
         "a text and its classes, or a question and its answers",
+        "Which one is right?",
         heads=("classification", "reward", "lm"),
         classes=True,
         distinct=("lm",),
@@ -72,12 +75,19 @@ _ROWS = (
     Setting(
         "process",
         "a problem with the steps of a solution, the last of which is judged",
+        "Is the last step right, and all before it?",
         heads=("steps", "reward"),
         classes=True,
         steps=True,
     ),
     # Under `lm` an untrained student has a score as well; `reward` is a move head, a scalar at each move's last token.
-    Setting("chess", "a position and its legal moves", heads=("lm", "reward"), distinct=("lm", "reward")),
+    Setting(
+        "chess",
+        "a position and its legal moves",
+        "Which move is best?",
+        heads=("lm", "reward"),
+        distinct=("lm", "reward"),
+    ),
 )
 SETTINGS: Mapping[str, Setting] = {row.name: row for row in _ROWS}
 """All settings by name."""

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s_rm.files import write_text
-from w2s_rm.people.address import Address
 from w2s_rm.people.questions import questions
 from w2s_rm.people.server import Server
 from w2s_rm.people.sitting import Sitting
@@ -136,7 +135,7 @@ def test_the_labelling_page(serve: Callable[[BaseServer], list[str]], tmp_path_f
     output = tmp_path_factory.mktemp("labelled") / "labels.jsonl"
     examples = [Example(f"e{n}", f"g{n}", f"p{n}", ("good", "bad"), 0) for n in range(4)]
     sitting = Sitting(output, "anna", questions(examples, "anna", has_classes=False), True)
-    server = Server(sitting, {"title": "t", "question": "?"}, lambda: "all", Address(0, "token"))
+    server = Server(sitting, {"title": "t", "question": "?"}, lambda: "all", "token")
     failed = serve(server)
 
     for kind in (requests, answers):

@@ -113,3 +113,29 @@ def test_steps_are_put_together_and_torn_solutions_left_out() -> None:
     found = solutions_of(ids, known, ["p", "p", "p", "q", "p", "o"])
     assert found.steps == ((4, 0), (3,)) and found.problems == ("p", "q")
     assert found.right_C[0] == 1 and math.isnan(found.right_C[1])
+
+
+def test_a_margin_that_is_nan_is_no_right_step() -> None:
+    margins_B = np.array([1.0, math.nan])
+    for call in (
+        lambda: first_mistake(margins_B),
+        lambda: chain_scores(margins_B, [(0, 1)], "first_mistake"),
+        lambda: finds_first_mistake(margins_B, np.array([1, 1]), [(0, 1)]),
+    ):
+        with pytest.raises(DataError, match="the margin of a step is NaN"):
+            call()
+    # Other solutions are not concerned.
+    assert finds_first_mistake(margins_B, np.array([1, 1]), [(0,)]).tolist() == [1.0]
+    for reduction in ("minimum", "last"):
+        assert np.isnan(chain_scores(margins_B, [(0, 1)], reduction)).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "right", "problems"),
+    [([1.0, 2.0, 3.0], [1.0, 0.0], "pp"), ([1.0, 2.0], [1.0, 0.0, 1.0], "ppp"), ([1.0, 2.0], [1.0, 0.0], "ppp")],
+)
+def test_each_solution_has_a_score_a_truth_and_a_problem(
+    scores: list[float], right: list[float], problems: str
+) -> None:
+    with pytest.raises(DataError, match=rf"{len(scores)} scores, {len(right)} truths and {len(problems)} problems"):
+        choose(np.array(scores), np.array(right), list(problems))

@@ -154,6 +154,31 @@ def test_of_many_candidates_a_number_is_typed(browser: Browser, label: Start, tm
     assert line["probabilities"].index(1.0) == 9 and len(line["probabilities"]) == n
 
 
+def test_steps_are_asked_as_steps(browser: Browser, label: Start, tmp_path: Path) -> None:
+    task = ("world_chains", "n_entities=12", "n_steps=3", "n_problems=40", "n_train=96", "n_test=12")
+    open_page(browser, label(*task, "--output", "labels.jsonl"))
+    assert browser.run("document.querySelector('.asked').innerText") == "Is the last step right, and all before it?"
+    texts = browser.run("[...document.querySelectorAll('.candidate .text')].map(e => e.innerText.trim())")
+    assert texts == ["wrong", "right"]
+    press(browser, "2")
+    saved(browser)
+    assert lines(tmp_path / "labels.jsonl")[0]["probabilities"] == [0.0, 1.0]
+
+
+def test_a_file_that_is_damaged_while_it_is_served(browser: Browser, label: Start, tmp_path: Path) -> None:
+    """Answers are written all the same, and the page says in the end why it has no summary."""
+    rows = "".join(f'{{"id": "{n}", "prompt": "{n}", "chosen": "a", "rejected": "b"}}\n' for n in range(10))
+    (tmp_path / "pairs.jsonl").write_text(rows, encoding="utf-8")
+    server = label("preference", "path=pairs.jsonl", "n_train=2", "n_test=2", "--output", "labels.jsonl")
+    (tmp_path / "labels.jsonl").write_text("nonsense\n", encoding="utf-8")
+    open_page(browser, server)
+    press(browser, "1")
+    saved(browser)
+    browser.wait("document.querySelector('pre').textContent.includes('labels.jsonl:1: broken JSON')")
+    assert "no summary: labels.jsonl:1: broken JSON" in server.interrupt()
+    assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
 def test_texts_are_shown_as_texts(browser: Browser, label: Start, tmp_path: Path) -> None:
     evil = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>"
     rows = "".join(

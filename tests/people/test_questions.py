@@ -20,9 +20,11 @@ def test_places_say_nothing_about_candidates() -> None:
 
 
 def test_what_is_shown_tells_nothing_else() -> None:
-    (one,) = questions([example(7)], "anna", has_classes=False)
-    assert one.shown() == {"prompt": "p7", "candidates": [one.example.candidates[k] for k in one.order]}
-    assert "e7" not in one.name
+    (one,) = questions([example(7777)], "anna", has_classes=False)
+    assert one.shown() == {"prompt": "p7777", "candidates": [one.example.candidates[k] for k in one.order]}
+    assert "e7777" not in one.name
+    # Nor can it be found out from the id alone.
+    assert one.name != questions([example(7777)], "anna", has_classes=False, salt="secret")[0].name
     assert one.candidate_ids == tuple(one.example.candidate_ids[k] for k in one.order)
 
 
@@ -40,10 +42,30 @@ def test_steps_of_a_solution_come_in_their_order() -> None:
         for n in (2, 1)
         for name in "ab"
     ]
-    assert [one.example.id for one in questions(mixed, "anna", has_classes=True)] == ["a1", "a2", "b1", "b2"]
+    pieces = (["a1", "a2", "b1", "b2"], ["b1", "b2", "a1", "a2"])
+    assert [one.example.id for one in questions(mixed, "anna", has_classes=True)] in pieces
     talk = tuple({"role": "user", "content": "x" * n} for n in (1, 2))
     talks = [Example("long", "g", talk, ("a", "b"), None), Example("short", "g", talk[:1], ("a", "b"), None)]
     assert [one.example.id for one in questions(talks, "anna", has_classes=True)] == ["short", "long"]
+
+
+def test_places_say_nothing_about_solutions() -> None:
+    """Tasks number their solutions, and some begin with the right one."""
+    examples = [
+        Example(f"{problem}-{number}-0", f"g{problem}", "p", ("wrong", "right"), 0, step=Step(name, 0, True, ()))
+        for problem in range(3000)
+        for number in range(3)
+        for name in [f"{problem}-{number}"]
+    ]
+    orders = {}
+    for labeller in ("anna", "ben"):
+        names = [one.example.id.split("-") for one in questions(examples, labeller, has_classes=True)]
+        assert [problem for problem, *_ in names[::3]] == [str(problem) for problem in range(3000)]
+        orders[labeller] = [tuple(number for _, number, _ in names[at : at + 3]) for at in range(0, 9000, 3)]
+        # As in the test of candidates' places.
+        assert all(abs(sum(o[0] == k for o in orders[labeller]) / 3000 - 1 / 3) < 0.035 for k in "012")
+    same = sum(a == b for a, b in zip(orders["anna"], orders["ben"], strict=True)) / 3000
+    assert abs(same - 1 / 6) < 0.028
 
 
 def test_choices_and_labels_are_the_same() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from w2s_rm.errors import InUseError
+from w2s_rm.errors import DataError, InUseError
 from w2s_rm.people.address import Address, holding
 from w2s_rm.people.questions import questions
 from w2s_rm.people.server import Server
@@ -27,7 +29,7 @@ EXAMPLES = [Example(f"e{n}", f"g{n}", f"p{n} \ud800", ("good", "bad"), 0) for n 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     sitting = Sitting(tmp_path / "labels.jsonl", "anna", questions(EXAMPLES, "anna", has_classes=False), True)
-    with Server(sitting, {"title": "t", "question": "?"}, lambda: "all", Address(0, "secret")) as serving:
+    with Server(sitting, {"title": "t", "question": "?"}, lambda: "all", "secret") as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield serving
         serving.shutdown()
@@ -109,24 +111,126 @@ def test_many_answers_at_once_are_all_written(server: Server) -> None:
     assert sorted(line["key"] for line in lines(server.sitting.path)) == sorted(f"k{n}" for n in range(20))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": ["a"]},
+        {"key": {}},
+        {"key": None},
+        {"question": [1]},
+        {"choice": [0]},
+        {"choice": float("nan")},
+        {"seconds": 10**400},
+        {"seconds": -5},
+        {"seconds": 1e308},
+        {"seconds": float("inf")},
+        {"seconds": None},
+    ],
+)
+def test_what_is_no_answer_is_refused(server: Server, wrong: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    answer = {"key": "a", "question": list(server.sitting.asked)[0], "choice": 0, "seconds": 1}
+    status, said = ask(server, "answers", {**answer, **wrong})
+    assert status == 400 and next(iter(wrong)) in said and not server.sitting.path.exists()
+    # A traceback would stand there.
+    assert capfd.readouterr().err == ""
+
+
+def test_an_answer_needs_a_choice_and_a_key_of_its_own(server: Server) -> None:
+    first, second = list(server.sitting.asked)[:2]
+    # Nothing takes an answer back that does not say so.
+    status, said = ask(server, "answers", {"key": "a", "question": first, "seconds": 1})
+    assert status == 400 and "needs a choice" in said
+    answer = {"key": "a", "question": first, "choice": 0, "seconds": 1}
+    assert ask(server, "answers", answer)[0] == 200
+    status, said = ask(server, "answers", {**answer, "question": second})
+    assert status == 400 and "key 'a' is that of an answer to another question" in said
+    assert len(lines(server.sitting.path)) == 1
+
+
 def test_a_labeller_has_one_server_and_one_address(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     with holding(path, "anna") as hold:
         with pytest.raises(InUseError, match="anna is labelling it already; open the page of its server"):
             holding(path, "anna").__enter__()
-        hold.listen_at(Address(12345, hold.last.token))
+        hold.listen_at(Address(12345, hold.last.token), 12344)
         with pytest.raises(InUseError, match=rf"open http://127.0.0.1:12345/{hold.last.token}/, end that server"):
             holding(path, "anna").__enter__()
         with holding(path, "ben") as other:
-            assert other.last.token != hold.last.token
+            assert other.last.token != hold.last.token and other.salt != hold.salt
     with holding(path, "anna") as again:
-        assert again.last == Address(12345, hold.last.token)
+        assert again.last == Address(12345, hold.last.token) and (again.home, again.salt) == (12344, hold.salt)
+        again.listen_at(Address(7, hold.last.token), 7)
+    with holding(path, "anna") as again:
+        assert (again.last.port, again.home) == (7, 7)
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
-def test_a_port_that_is_taken_is_another_one(server: Server) -> None:
-    with Server(server.sitting, {}, str, Address(server.server_port, "secret")) as other:
-        assert other.server_port != server.server_port and str(other.server_port) in str(other.address)
+def test_a_file_is_one_by_whatever_link(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "other" / "link.jsonl"
+    link.symlink_to(tmp_path / "labels.jsonl")
+    said = pytest.raises(InUseError, match=r"link.jsonl: anna is labelling it already")
+    with holding(tmp_path / "labels.jsonl", "anna"), said:
+        holding(link, "anna").__enter__()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"port": 1, "token": "abc"}}',
+        "\0" * 20,
+        '{"port": "x", "token": "abc"}',
+        '{"port": 99999, "token": "abc"}',
+        '{"port": true, "token": "abc"}',
+        "[]",
+        '{"port": 0}',
+        '{"port": 5, "token": ""}',
+        '{"port": 5, "token": "a/b"}',
+        '{"port": 5, "token": "abc", "home": -1}',
+    ],
+)
+def test_an_address_that_is_damaged_is_said(tmp_path: Path, content: str) -> None:
+    place = tmp_path / ".labels.jsonl.anna.address"
+    place.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"labels.jsonl.anna.address: holds no address of a labelling page; remove it"):
+        holding(tmp_path / "labels.jsonl", "anna").__enter__()
+    assert place.read_text(encoding="utf-8") == content
+
+
+def test_an_address_of_an_older_version(tmp_path: Path) -> None:
+    (tmp_path / ".labels.jsonl.anna.address").write_text('{"port": 5, "token": "abc"}', encoding="utf-8")
+    with holding(tmp_path / "labels.jsonl", "anna") as hold:
+        assert (hold.last, hold.home, len(hold.salt)) == (Address(5, "abc"), 5, 32)
+
+
+def test_it_listens_at_the_first_port_that_is_free(server: Server) -> None:
+    with Server(server.sitting, {}, str, "secret", (server.server_port, 0)) as other:
+        free = other.server_port
+        assert free != server.server_port and str(free) in str(other.address)
+    with Server(server.sitting, {}, str, "secret", (server.server_port, free, 0)) as third:
+        assert third.server_port == free
+    with pytest.raises(OSError):
+        Server(server.sitting, {}, str, "secret", (server.server_port,))
+
+
+def test_a_page_whose_port_is_taken_comes_back(label: Callable[..., Label], pairs_file: Path, tmp_path: Path) -> None:
+    """Answers may wait in a browser that has the page open at the first port."""
+    task = ("preference", "path=pairs.jsonl", "n_train=20", "n_test=4", "--output", "labels.jsonl")
+    first = label(*task)
+    first.interrupt()
+    port = urlsplit(first.address).port
+    with socket.create_server(("127.0.0.1", port or 0)):
+        with pytest.raises(AssertionError, match=rf"error: --port {port}: Address already in use; name another one"):
+            label(*task, "--port", str(port))
+        # Twice: the port where it was first is not forgotten.
+        for _ in range(2):
+            second = label(*task)
+            said = second.said + second.interrupt()
+            assert second.address != first.address
+            assert f"keeps answers for {first.address}, free that port and start again with --port {port}" in said
+    third = label(*task)
+    assert third.address == first.address
+    assert f"keeps answers for {second.address}, free" in third.said + third.interrupt()
 
 
 def test_two_labellers_on_one_file(label: Callable[..., Label], pairs_file: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from w2s_rm.data.label_files import read_labels
 from w2s_rm.data.label_store import join_labels
-from w2s_rm.errors import DataError
+from w2s_rm.errors import ConfigError, DataError
 from w2s_rm.people.questions import questions
 from w2s_rm.people.sitting import Sitting
 from w2s_rm.types import Example
@@ -64,7 +65,7 @@ def test_a_sitting_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sit(path).seconds == [1.25] * 3
 
 
-@pytest.mark.parametrize("left", [1, 40, -1])
+@pytest.mark.parametrize("left", [1, 40, -2])
 def test_a_line_that_was_not_written_to_its_end_is_asked_again(tmp_path: Path, left: int) -> None:
     path = tmp_path / "labels.jsonl"
     sitting = sit(path)
@@ -76,6 +77,50 @@ def test_a_line_that_was_not_written_to_its_end_is_asked_again(tmp_path: Path, l
     assert sitting.was_unfinished and sitting.n_answered == 1
     sitting.answer(message(sitting, 1, 1, "b"))
     assert sit(path).n_answered == 2 and not sit(path).was_unfinished
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_answer_without_its_line_break_is_kept(tmp_path: Path, whole: bool) -> None:
+    """As an editor may leave it, before a server starts and while one runs."""
+    path = tmp_path / "labels.jsonl"
+    sitting = sit(path)
+    for number in range(2):
+        sitting.answer(message(sitting, number, 1, str(number)))
+    path.write_bytes(path.read_bytes()[:-1])
+    if whole:
+        sitting = sit(path)
+        assert not sitting.was_unfinished and sitting.n_answered == 2
+    sitting.answer(message(sitting, 2, 1, "2"))
+    assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"important": "file of one line"}',
+        b"my notes",
+        b"  my notes",
+        b'{"prompt": "a", "chosen": "b", "rejected": "c"}\n{"prompt": "d", "chosen": "e", "rejec',
+        b'{"id": "e0", "labeller": "a"}\n{"id": "e0", "lab',
+        b'{"id": "e0", "candidate_ids": ["a", "b"], "probabilities": [1, 0]}\n{"id": "e1"',
+        gzip.compress(b'{"id": "e0", "candidate_ids": [], "probabilities": null, "labeller": "a"}\n'),
+        b"\xff\xfe",
+    ],
+)
+def test_files_that_are_none_of_judgements_stay_as_they_are(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=str(path)):
+        sit(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.parquet", "labels.jsonl.gz", "notes.txt", "labels"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(ConfigError, match=r"let the name of --output end in \.jsonl, \.json, \.ndjson"):
+        sit(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"content"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from w2s_rm.data.examples import read_examples, write_examples
 from w2s_rm.errors import ConfigError, DataError
+from w2s_rm.programs.arguing import Writer
 from w2s_rm.programs.transcripts import argue, transcripts
 from w2s_rm.runs.folder import StageFolder
 from w2s_rm.types import Example, Step
@@ -80,6 +81,14 @@ def test_a_language_model_argues_and_equal_seeds_say_the_same(
     assert len(alone) == 9 * 2 and {line["candidate"] for line in alone} == {0, 1}
     counts = StageFolder(tmp_path / "a" / "out").manifest()["counts"]
     assert counts["arguments"] == 36 and counts["longest"] == max(len(line["text"]) for line in lines)
+
+
+def test_a_debater_is_loaded_in_the_type_that_it_is_given(tiny_language_model: Callable[..., str]) -> None:
+    path = tiny_language_model()
+    plain, half = (Writer(path, 4, 1.0, 0, options) for options in ({}, {"dtype": "bfloat16"}))
+    assert (plain.model.dtype, half.model.dtype) == (torch.float32, torch.bfloat16)
+    eager = Writer(path, 4, 1.0, 0, {"attn_implementation": "eager"})
+    assert eager.model.config._attn_implementation == "eager" != plain.model.config._attn_implementation
 
 
 def test_at_temperature_0_batches_do_not_count(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,6 +32,20 @@ def test_the_judge_reads_transcripts_and_the_student_does_not(bench: Any) -> Non
     assert judge.examples.maker.examples.path.endswith("weak.parquet")
     student = bench.only(plan, of="student", method="own", kind="train")
     assert student.examples.path.endswith("relabel.parquet") and student.labels.identity == labels.weak_labels.identity
+
+
+def test_a_debater_is_loaded_as_the_recipe_says(bench: Any) -> None:
+    """Its revision and type, and whether its code is trusted; not with the adapter of its training."""
+    options = {"model_revision": "v2", "dtype": "bfloat16", "use_peft": True}
+    given = [f"models.medium.{name}={json.dumps(value)}" for name, value in options.items()]
+    plan = bench.own("debate", *given, "models.medium.train={trust_remote_code: true}", debater="medium", **WORLD)
+    stages = list(bench.some(plan, kind="transcripts"))
+    for stage in stages:
+        config = stage.config()
+        assert (config["model_revision"], config["dtype"], config["trust_remote_code"]) == ("v2", "bfloat16", True)
+        assert "use_peft" not in config and "options" not in config
+    plain = bench.some(bench.own("debate", debater="medium", **WORLD), kind="transcripts")
+    assert not {stage.hash for stage in stages} & {stage.hash for stage in plain}
 
 
 @pytest.mark.parametrize(
@@ -108,3 +123,9 @@ def test_an_endpoint_needs_no_model(bench: Any) -> None:
 )
 def test_options_that_cannot_be(bench: Any, given: dict[str, Any], text: str) -> None:
     assert text in bench.refused("debate", **given)
+
+
+def test_steps_are_refused_before_anything_runs(bench: Any) -> None:
+    steps = 'task={"name": "world_chains", "n_entities": 12, "n_steps": 3, "n_train": 120, "n_test": 24}'
+    said = bench.refused("debate", steps)
+    assert "debates are about answers, and examples of setting process are steps of solutions; take another" in said

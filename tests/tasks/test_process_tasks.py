@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,95 @@ def test_a_solution_stays_wrong_unless_labels_are_taken_as_they_stand() -> None:
     assert text == "pa\nb\nc\n"
 
 
+def shepherd(text: str) -> dict[str, str]:
+    """A row of Math-Shepherd, from what is labelled: a sign stands where the mark was."""
+    return {"input": text.replace(" +", " ки").replace(" -", " ки"), "label": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "steps", "labels"),
+    [
+        ("Q? step 1: a +\nstep 2: b -", "Q?", ["step 1: a", "step 2: b"], (1, 0)),
+        # Some problems hold a mark of their own; its label is of no step.
+        ("Round to a - hundred. Step 1: a +\nStep 2: b +\n", "Round to a hundred.", ["Step 1: a", "Step 2: b"], (1, 1)),
+        ("Ann has 2 pens. - Step 1: a +", "Ann has 2 pens.", ["Step 1: a"], (1,)),
+    ],
+)
+def test_math_shepherd_as_it_is_published(text: str, problem: str, steps: list[str], labels: tuple[int, ...]) -> None:
+    found = PRM.solution(Row("here", shepherd(text)))
+    assert (found.problem, list(found.steps), found.labels) == (f"{problem}\n", steps, labels)
+
+
+def attempt(*steps: Any, reason: str | None = None) -> dict[str, Any]:
+    """A row of PRM800K: ratings of the first completion, or entries as they stand."""
+    entries = [
+        step if isinstance(step, dict) else {"completions": [{"text": "s", "rating": step}], "chosen_completion": 0}
+        for step in steps
+    ]
+    return {"question": {"problem": "p"}, "label": {"steps": entries, "finish_reason": reason}}
+
+
+NOTHING = {"completions": None, "human_completion": None, "chosen_completion": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "right"),
+    [
+        (attempt(1, 0, reason="solution"), (1, 1), True),
+        (attempt(1, 0), (1, 1), True),
+        (attempt(1, -1, reason="solution"), (1, 0), False),
+        (attempt(1, 1, reason="found_error"), (1, 1), False),
+        (attempt(1, -1, reason="found_error"), (1, 0), False),
+        # Nobody knows what would have come of it.
+        (attempt(1, 0, reason="give_up"), (1, 1), None),
+        (attempt(1, -1, reason="give_up"), (1, 0), False),
+        # Nothing was written down of a step, so the attempt ended before it.
+        (attempt(1, NOTHING, 1, reason="give_up"), (1,), None),
+        (attempt(1, {}), (1,), True),
+        (attempt(1, {**NOTHING, "human_completion": {"text": None, "rating": None}}), (1,), True),
+        (attempt({"completions": [{"text": "s", "rating": 1.0}], "chosen_completion": 0.0}), (1,), True),
+    ],
+)
+def test_what_an_attempt_came_to(values: dict[str, Any], labels: tuple[int, ...], right: bool | None) -> None:
+    found = PRM.solution(Row("here", values))
+    assert (found.labels, found.right) == (labels, right)
+    assert {e.step.right for e in PRM.to_examples(Row("here", values)) if e.step} == {right}
+
+
+def test_what_is_published_and_no_solution_is_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unrated = {"completions": [{"text": "s", "rating": None}], "chosen_completion": 0}
+    unusable = [
+        ({**STEPWISE, "completions": ["a", " \n"]}, "with an empty step"),
+        (shepherd("Q? Step 1: + Step 2: b -"), "with an empty step"),
+        (shepherd("Q? Step 1: a + -"), "with an empty step"),
+        (shepherd("Q? a +\nb -"), "without 'Step 1:'"),
+        ({"input": "Q? Step 1: a ки\nStep 2: b", "label": "Q? Step 1: a +\nStep 2: b"}, "whose last step has no ки"),
+        (attempt(1, reason="bad_problem"), "whose problem is broken"),
+        (attempt(NOTHING, 1), "without steps"),
+        (attempt(), "without steps"),
+        (attempt(1, unrated), "with a step that has no rating"),
+        (attempt(1, {"completions": []}), "with a step that has no rating"),
+    ]
+    rows = [STEPWISE, *(values for values, _ in unusable), SHEPHERD]
+    (tmp_path / "steps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    read = read_task(PrmSteps(str(tmp_path / "steps.jsonl")), "prm_steps")
+    assert len(read.examples) == 2 + 3
+    assert read.left_out == Counter(reason for _, reason in unusable)
+    assert "left out 3 rows with an empty step" in caplog.text
+    for values, reason in unusable:
+        (tmp_path / "one.jsonl").write_text(json.dumps(values) + "\n")
+        with pytest.raises(DataError, match=f"no row is left \\(1 {reason}\\)"):
+            read_task(PrmSteps(str(tmp_path / "one.jsonl")), "prm_steps")
+
+
+def test_examples_of_another_reading_are_others(tmp_path: Path) -> None:
+    (tmp_path / "steps.jsonl").write_text("{}")
+    version = PrmSteps(str(tmp_path / "steps.jsonl")).content_version()
+    assert version.startswith("sha256:") and version.endswith(" read 2")
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -103,6 +192,36 @@ def test_a_solution_stays_wrong_unless_labels_are_taken_as_they_stand() -> None:
         ({**SHEPHERD, "input": "no mark at all"}, "'input' holds no steps; drop the row, or put ки behind"),
         ({**SHEPHERD, "label": SHEPHERD["label"][:-1]}, "+ or - for each of its 3 marks, from step 3 on"),
         ({**SHEPHERD, "label": SHEPHERD["input"]}, "+ or - for each of its 3 marks, from step 1 on"),
+        ({**SHEPHERD, "label": SHEPHERD["label"] + "\nStep 4: 4 +"}, "each of its 3 marks, from step 4 on; mend it"),
+        ({**SHEPHERD, "input": SHEPHERD["input"] + " so"}, "each of its 3 marks, from step 4 on; mend it"),
+        (shepherd("Q? a +"), "'input' has no 'Step 1:' to part problem and solution; mend it, or drop"),
+        ({**STEPWISE, "completions": ["a", " "]}, "step 2 is empty; fill it, or drop the row"),
+        (attempt(1, reason="bad_problem"), "its problem is broken, as finish_reason says; drop"),
+        (attempt(1, reason="done"), "finish_reason is 'done'; write solution, found_error, give_up, bad_problem"),
+        ({**PRM800K, "question": {"problem": 5}}, "'question.problem' is no text; give"),
+        ({**PRM800K, "question": {}}, "'question.problem' is no text; give"),
+        *(
+            ({**PRM800K, "label": {"steps": steps}}, "'label.steps' is no list of steps, each with its completions")
+            for steps in (None, "abc", [1], {"a": 1}, 3)
+        ),
+        *(
+            (attempt({"completions": completions, "chosen_completion": 0}), "step 1 of 'label': completions is no list")
+            for completions in (["a"], {"a": 1}, 3)
+        ),
+        *(
+            (
+                attempt({"completions": [{"text": "a", "rating": 1}], "chosen_completion": chosen}),
+                "chosen_completion is",
+            )
+            for chosen in (-1, 5, "0", True, [0], 0.5)
+        ),
+        *(
+            (attempt(rating), "step 1 of 'label': a completion has text 's' and rating")
+            for rating in ("1", 2, 0.5, [1], True)
+        ),
+        (attempt({"completions": [{"text": 3, "rating": 1}]}), "a completion has text 3 and rating 1; give a text"),
+        (attempt({"human_completion": {"text": 3}}), "step 1 of 'label': human_completion holds no text; mend it"),
+        (attempt({"human_completion": 3}), "step 1 of 'label': human_completion holds no text; mend it"),
         ({**PRM800K, "label": {"steps": []}}, "'label.steps' holds no steps"),
         ({**PRM800K, "label": {"steps": [{"completions": []}]}}, "step 1 of 'label' has no completion with a rating"),
         ({"text": "a", "label": 1}, "the columns text, label are those of no known form; give prompt, completions"),
@@ -150,6 +269,8 @@ def test_the_place_of_the_first_mistake() -> None:
     assert not task.solution(Row("here", {**task.example_row, "answer": None})).right
     with pytest.raises(OptionError, match="kinds holds 'word_sort'; did you mean 'word_sorting'"):
         BigBenchMistake("unused", kinds=["word_sort"])
+    with pytest.raises(OptionError, match="kinds is empty; name some of dyck_languages, logical_deduction"):
+        BigBenchMistake("unused", kinds=[])
 
 
 def test_contests_hold_one_right_solution_and_wrong_ones_of_its_kind() -> None:
@@ -174,10 +295,20 @@ def test_kinds_need_their_column(tmp_path: Path) -> None:
         read_task(BigBenchMistake(str(tmp_path / "rows.jsonl"), kinds=["word_sorting"]), "big_bench_mistake")
 
 
+def test_kinds_that_no_row_has_are_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(dict(BigBenchMistake.example_row)) + "\n", encoding="utf-8")
+    words = "rows.jsonl: no row is of the kinds dyck_languages; those that it holds are multistep_arithmetic"
+    with pytest.raises(DataError, match=words):
+        read_task(BigBenchMistake(str(tmp_path / "rows.jsonl"), kinds=["dyck_languages"]), "big_bench_mistake")
+
+
 def test_real_mistakes(shared_data: Path) -> None:
     task = BigBenchMistake(str(shared_data / "process" / "big_bench_mistake.jsonl.gz"))
     examples = read_task(task, "big_bench_mistake").examples
     assert len(examples) == 33306 and len({e.step.solution for e in examples if e.step}) == 2186
+    # What docs/process.md says: a right answer in spite of a mistake, another answer without one.
+    ends = Counter((e.gold, e.step.right) for e in examples if e.step and e.step.last)
+    assert (ends[0, True], ends[1, False]) == (214, 30)
     one_kind = BigBenchMistake(task.path, kinds=["multistep_arithmetic"])
     few = read_task(one_kind, "big_bench_mistake").examples
     assert len({e.step.solution for e in few if e.step}) == 300

@@ -17,8 +17,8 @@ from w2s_rm.types import Row
 if TYPE_CHECKING:
     import pyarrow
 
-_JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
-SUFFIXES = (*_JSONL_SUFFIXES, ".csv", ".parquet")
+JSONL_SUFFIXES = (".jsonl", ".json", ".ndjson")
+SUFFIXES = (*JSONL_SUFFIXES, ".csv", ".parquet")
 # Python's own limit, 131,072, is less than a long conversation.
 _MOST_CHARACTERS_IN_A_CELL = 1 << 30
 
@@ -42,8 +42,8 @@ def file_rows(path: Path) -> Iterator[Row]:
         return _parquet_rows(path)
     if suffix == ".csv":
         return _csv_rows(path)
-    if suffix in _JSONL_SUFFIXES:
-        return _jsonl_rows(path)
+    if suffix in JSONL_SUFFIXES:
+        return jsonl_rows(path)
     raise DataError(f"{path}: unknown kind of file; its name must end in {', '.join(SUFFIXES)} (text also with .gz)")
 
 
@@ -71,13 +71,25 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}:{number + 1}: gzip truncated or damaged ({error}); fetch the file again") from error
 
 
-def _jsonl_rows(path: Path) -> Iterator[Row]:
+def jsonl_rows(path: Path, *, growing: bool = False) -> Iterator[Row]:
+    """Read a file of JSON objects, one a line.
+
+    Args:
+        path (`Path`): JSONL, plain or gzipped.
+        growing (`bool`, *optional*, defaults to `False`): Whether lines are being added to it: a last one that has no
+            line break and is broken is then passed over.
+
+    Raises:
+        DataError: A broken file, with the line reached.
+    """
     for number, line in _lines(path):
         if not line.strip():
             continue
         try:
             values = parse_json(line)
         except json.JSONDecodeError as error:
+            if growing and not line.endswith("\n"):
+                return
             raise DataError(
                 f"{path}:{number}: broken JSON ({error.msg}, column {error.colno}); mend the line"
             ) from error

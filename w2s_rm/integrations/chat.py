@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import math
 import os
+import re
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from w2s_rm.data.endpoints import Endpoint
 from w2s_rm.data.json_text import parse_json
@@ -21,9 +26,16 @@ from w2s_rm.types import content_hash
 
 # Seconds: neither doubling nor what an endpoint asks for may hold a stage for hours.
 _LONGEST_PAUSE = 60.0
-_SHOWN = 200
-# Too many requests, and what a server or a gateway says that is not well at the moment.
-_PASSING = (408, 429, 500, 502, 503, 504, 529)
+# Characters of what an endpoint says that are shown, and bytes of a refusal that are read for them: more, so that a key
+# in it is whole when it is looked for.
+_SHOWN, _READ = 200, 1 << 16
+# Seconds to wait for the text of a refusal, which is known by then.
+_AFTERWARDS = 5.0
+# Slow, too early, too many requests; the other ones that pass are those from 500 on, of a server that is not well.
+_PASSING = (408, 425, 429)
+_KEY = re.compile("[!-~]+")
+
+Result = TypeVar("Result")
 
 
 class _Passing(Exception):
@@ -62,16 +74,18 @@ class Chat:
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._answers: dict[str, str] = {}
         self.requests = self.tokens = 0
+        self._key()
         cut_unfinished_line(kept)
         if kept.exists():
             # What these cost counts against the budget again.
-            for line in kept.read_text(encoding="utf-8").splitlines():
-                self._keep(json.loads(line))
+            for number, line in enumerate(kept.read_bytes().splitlines(), start=1):
+                self._count(*_kept(f"{kept}:{number}", line))
 
-    def _keep(self, record: dict[str, Any]) -> None:
-        self._answers[record["request"]] = record["answer"]
-        self.requests += record["requests"]
-        self.tokens += record["tokens"]
+    def _count(self, request: str, answer: str | None, tokens: int) -> None:
+        self.requests += 1
+        self.tokens += tokens
+        if answer is not None:
+            self._answers[request] = answer
 
     def __call__(self, requests: Sequence[str]) -> list[str]:
         """Return an answer to each request.
@@ -80,44 +94,46 @@ class Chat:
             requests (`Sequence[str]`): What a user says.
 
         Raises:
-            ConfigError: The endpoint refuses a request, or the budget is spent.
+            ConfigError: The endpoint refuses a request, the budget is spent, or the key has characters of no key.
             DataError: It gives no answer, however often it is asked.
         """
         # Each text once: answers are kept by it, so of a repeated request the first answer would stand.
         open_requests = [text for text in dict.fromkeys(requests) if content_hash(text) not in self._answers]
+        stop = threading.Event()
         with ThreadPoolExecutor(self.endpoint.at_once) as pool:
-            waiting = [pool.submit(self._ask, text) for text in open_requests]
+            waiting = [pool.submit(self._ask, text, stop) for text in open_requests]
             try:
                 for answer in waiting:
                     answer.result()
             except BaseException:
-                # Those that are under way are still kept; the others would cost in vain.
+                # Those that are under way are still kept; others, and more tries, would cost in vain.
+                stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
         return [self._answers[content_hash(text)] for text in requests]
 
-    def _ask(self, text: str) -> None:
+    def _ask(self, text: str, stop: threading.Event) -> None:
+        """Ask until there is an answer, or somebody else has failed."""
         pause, tries = self.endpoint.pause, 0
-        while True:
-            self._spend()
-            tries += 1
-            try:
-                answer, tokens = self._said(self._post(text))
-                break
-            except _Passing as error:
-                if tries > self.endpoint.retries:
-                    raise DataError(
-                        f"{self.endpoint.url}: {error}, {tries} times in a row; answers that came are kept, run the "
-                        "same command again, with more retries or a longer timeout if it goes on so"
-                    ) from error
-                time.sleep(min(_LONGEST_PAUSE, pause if error.after is None else error.after))
-                pause *= 2
-        name = content_hash(text)
-        with self._lock:
-            # With how many tries it took: a stage that goes on counts them against the budget again.
-            append_line(self.kept, json.dumps({"request": name, "answer": answer, "requests": tries, "tokens": tokens}))
-            self._answers[name] = answer
-            self.tokens += tokens
+        try:
+            while not stop.is_set():
+                self._spend()
+                tries += 1
+                try:
+                    self._try(text)
+                    return
+                except _Passing as error:
+                    if tries > self.endpoint.retries:
+                        raise DataError(
+                            f"{self.endpoint.url}: {error}, {tries} times in a row; answers that came are kept, run "
+                            "the same command again, with more retries or a longer timeout if it goes on so"
+                        ) from error
+                    stop.wait(min(_LONGEST_PAUSE, pause if error.after is None else error.after))
+                    pause *= 2
+        except BaseException:
+            # Whoever waits for the answers may wait for another one first.
+            stop.set()
+            raise
 
     def _spend(self) -> None:
         """Count a request, before it is made."""
@@ -134,51 +150,166 @@ class Chat:
                     )
             self.requests += 1
 
+    def _try(self, text: str) -> None:
+        """Ask once, and write down what came and what it cost: of an answer, and of what is none."""
+        request, answer, tokens = content_hash(text), None, 0
+        try:
+            told = _told(self._post(text))
+            tokens = _tokens(told)
+            # Once it has said so, the key would be in transcripts and reports.
+            answer = self._hidden(_said(told))
+        finally:
+            with self._lock:
+                append_line(self.kept, json.dumps({"request": request, "answer": answer, "tokens": tokens}))
+                self.tokens += tokens
+                if answer is not None:
+                    self._answers[request] = answer
+
+    def _key(self) -> str | None:
+        """The key; read as it is needed, and kept nowhere."""
+        key = os.environ.get(self.endpoint.key_variable, "").strip()
+        if key and not _KEY.fullmatch(key):
+            raise ConfigError(
+                f"the key in {self.endpoint.key_variable} holds blanks, control characters or letters beyond ASCII, "
+                "which no key has; set the variable anew"
+            )
+        return key or None
+
+    def _hidden(self, text: str) -> str:
+        key = self._key()
+        return text if key is None else text.replace(key, "(the key)")
+
+    def _shown(self, text: str) -> str:
+        """What an endpoint says, in a line, for a message."""
+        line = "".join(letter if letter.isprintable() else " " for letter in self._hidden(text))
+        return " ".join(line.split())[:_SHOWN]
+
     def _post(self, text: str) -> bytes:
         body = {"model": self.endpoint.model, "messages": [{"role": "user", "content": text}], **self.options}
         headers = {"Content-Type": "application/json"}
-        # Read as it is needed, and kept nowhere.
-        if key := os.environ.get(self.endpoint.key_variable):
+        if key := self._key():
             headers["Authorization"] = f"Bearer {key}"
         address = f"{self.endpoint.url.rstrip('/')}/chat/completions"
         request = urllib.request.Request(address, json.dumps(body).encode(), headers)
+        end = time.monotonic() + self.endpoint.timeout
+        # None of these is chained: what an endpoint says, and libraries repeat, may hold the key.
         try:
-            with self._opener.open(request, timeout=self.endpoint.timeout) as answer:
-                return bytes(answer.read())
-        # From the special to the general: an `HTTPError` is a `URLError`, and that an `OSError`, as is a
-        # `TimeoutError`.
-        except urllib.error.HTTPError as error:
-            if error.code in _PASSING:
-                raise _Passing(f"answers {error.code}", _seconds(error.headers.get("Retry-After"))) from error
-            # Any other status, such as a wrong key, would be the same at the next try.
-            said = error.read(_SHOWN).decode(errors="replace")
-            raise ConfigError(
-                f"{address} answers {error.code} ({said.strip()}); check url, model and the key in "
-                f"{self.endpoint.key_variable}"
-            ) from error
-        except TimeoutError as error:
-            raise _Passing(f"no answer in {self.endpoint.timeout:g} seconds") from error
-        except urllib.error.URLError as error:
-            reason = error.reason
-            raise _Passing(system_problem(reason) if isinstance(reason, OSError) else str(reason)) from error
+            answer = _within(self.endpoint.timeout, lambda: self._opened(request))
+            if answer.code < 300:
+                return _within(end - time.monotonic(), lambda: _read(answer, None))
         except OSError as error:
-            raise _Passing(system_problem(error)) from error
+            # urllib wraps what happens before the request is sent.
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            if isinstance(reason, TimeoutError):
+                raise _Passing(f"no answer in {self.endpoint.timeout:g} seconds") from None
+            said = system_problem(reason) if isinstance(reason, OSError) else str(reason)
+            raise _Passing(self._shown(said)) from None
+        except http.client.HTTPException as error:
+            # An answer that ends too early, or begins with something else.
+            raise _Passing(self._shown(f"breaks off, or speaks no HTTP ({error!r})")) from None
+        raise self._refusal(address, answer)
 
-    def _said(self, body: bytes) -> tuple[str, int]:
-        """The answer, and how many tokens it cost."""
+    def _opened(self, request: urllib.request.Request) -> Any:
+        """The answer, of which the head is read."""
         try:
-            told = parse_json(body.decode())
-            content = told["choices"][0]["message"]["content"]
-            # Not every server counts tokens; a budget of tokens is then never spent, and that of requests is what
-            # holds.
-            tokens = int((told.get("usage") or {}).get("total_tokens") or 0)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _Passing("answers in another form than that of chat completions") from error
-        if not isinstance(content, str) or not content.strip():
-            raise _Passing("writes nothing")
-        return content, tokens
+            return self._opener.open(request, timeout=self.endpoint.timeout)
+        except urllib.error.HTTPError as error:
+            return error
+
+    def _refusal(self, address: str, answer: Any) -> Exception:
+        try:
+            said = self._shown(_within(_AFTERWARDS, lambda: _read(answer, _READ)).decode(errors="replace"))
+        except (OSError, http.client.HTTPException):
+            said = ""
+        told = f"answers {answer.code}" + (f" ({said})" if said else "")
+        if answer.code in _PASSING or answer.code >= 500:
+            return _Passing(told, _seconds(answer.headers.get("Retry-After")))
+        # Any other status would be the same at the next try.
+        if answer.code < 400:
+            place = self._shown(answer.headers.get("Location") or "nowhere")
+            return ConfigError(
+                f"{address} answers {answer.code} and leads to {place}; the key goes nowhere else, so if that is the "
+                "endpoint give its address as url"
+            )
+        return ConfigError(f"{address} {told}; check url, model and the key in {self.endpoint.key_variable}")
+
+
+def _within(seconds: float, work: Callable[[], Result]) -> Result:
+    """Return what is worked out, or raise `TimeoutError` after so many seconds.
+
+    Timeouts of sockets hold for each read, and an endpoint may send a byte at a time. What goes on for longer is left
+    to itself, in a thread that keeps no process alive.
+    """
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    if not wait([done], max(0.0, seconds)).done:
+        raise TimeoutError
+    return done.result()
+
+
+def _read(answer: Any, most: int | None) -> bytes:
+    with answer:
+        return bytes(answer.read(most))
+
+
+def _told(body: bytes) -> Any:
+    try:
+        return parse_json(body.decode())
+    except ValueError as error:
+        raise _Passing("answers in another form than that of chat completions") from error
+
+
+def _said(told: Any) -> str:
+    try:
+        content = told["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise _Passing("answers in another form than that of chat completions") from error
+    if not isinstance(content, str) or not content.strip():
+        raise _Passing("writes nothing")
+    return content
+
+
+def _tokens(told: Any) -> int:
+    """How many tokens an answer cost."""
+    usage = told.get("usage") if isinstance(told, dict) else None
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    # Not every server counts tokens, or makes sense; a budget of tokens is then never spent, and that of requests is
+    # what holds.
+    return int(total) if isinstance(total, int | float) and 0 <= total < math.inf else 0
+
+
+def _kept(place: str, line: bytes) -> tuple[str, str | None, int]:
+    """A line of the file of answers: the hash of what was asked, the answer, and the tokens that it cost."""
+    try:
+        told = parse_json(line.decode())
+        request, answer, tokens = told["request"], told["answer"], told["tokens"]
+        whole = isinstance(request, str) and isinstance(answer, str | None) and type(tokens) is int and tokens >= 0
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise DataError(f"{place}: no answer of an endpoint; remove the line, what it answered is asked again")
+    return request, answer, tokens
 
 
 def _seconds(header: str | None) -> float | None:
-    """What `Retry-After` says, where it says seconds."""
-    return float(header) if header is not None and header.strip().isdecimal() else None
+    """After how many seconds `Retry-After` says to come again, in seconds or with a date."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(header)
+        except (ValueError, TypeError):
+            return None
+        # Of HTTP all dates are in Greenwich's time, also where one does not say so.
+        now = datetime.now(timezone.utc)
+        seconds = ((date if date.tzinfo else date.replace(tzinfo=timezone.utc)) - now).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None

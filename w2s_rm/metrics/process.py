@@ -45,7 +45,13 @@ def first_mistake(margins_T: Floats) -> int:
     Args:
         margins_T (`ndarray` of shape `(T,)`): Of the steps of a solution, in their order; at 0 both are as likely, and
             nothing is held against the step.
+
+    Raises:
+        DataError: A margin is NaN.
     """
+    if np.isnan(margins_T).any():
+        # It is below nothing, and the step would pass for right.
+        raise DataError("the margin of a step is NaN, so that nothing is known of the solution; score it again")
     wrong_T = margins_T < 0
     return int(wrong_T.argmax()) if wrong_T.any() else len(margins_T)
 
@@ -76,7 +82,7 @@ def chain_scores(margins_B: Floats, solutions: Sequence[Sequence[int]], reductio
         reduction (`str`): A name of [`REDUCTIONS`].
 
     Raises:
-        DataError: A solution without steps, or an unknown reduction.
+        DataError: A solution without steps, an unknown reduction, or a margin that is NaN under `first_mistake`.
     """
     if reduction not in REDUCTIONS:
         raise DataError(f"unknown reduction {reduction!r}; {nearest(reduction, REDUCTIONS)}")
@@ -152,8 +158,11 @@ def choose(scores_C: Floats, right_C: Floats, problems: Sequence[str]) -> Choice
         problems (`Sequence[str]`): The problem of each.
 
     Raises:
-        DataError: A score is NaN.
+        DataError: A score is NaN, or there are not as many of one as of the others.
     """
+    if not len(scores_C) == len(right_C) == len(problems):
+        counts = f"{len(scores_C)} scores, {len(right_C)} truths and {len(problems)} problems"
+        raise DataError(f"{counts}; give each solution one of each")
     members: dict[str, list[int]] = defaultdict(list)
     for place, problem in enumerate(problems):
         members[problem].append(place)
@@ -176,6 +185,9 @@ def finds_first_mistake(margins_B: Floats, labels_B: NDArray[np.int64], solution
         margins_B (`ndarray` of shape `(B,)`): Of all steps.
         labels_B (`ndarray` of shape `(B,)`): 1 for steps that are right, 0 for those that are wrong.
         solutions (`Sequence[Sequence[int]]`): As in [`chain_scores`].
+
+    Raises:
+        DataError: A margin is NaN.
     """
     places = [np.asarray(steps) for steps in solutions]
     # Labels of 0 and 1 become margins below and above 0, so that one rule finds the place in both.

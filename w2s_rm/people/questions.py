@@ -21,15 +21,17 @@ class Question:
     Args:
         example (`Example`): What is asked.
         order (`tuple[int, ...]`): Which candidate stands at each of the K places.
+        salt (`str`, *optional*, defaults to `""`): What the page does not know, for the question's name.
     """
 
     example: Example
     order: tuple[int, ...]
+    salt: str = ""
 
     @property
     def name(self) -> str:
-        """What the page calls it: the id might tell the answer."""
-        return content_hash("question", self.example.id)
+        """What the page calls it: the id might tell the answer, and so might a hash of nothing but the id."""
+        return content_hash("question", self.salt, self.example.id)
 
     @property
     def candidate_ids(self) -> tuple[str, ...]:
@@ -61,25 +63,29 @@ class Question:
         return best[0] if len(best) == 1 else TIE
 
 
-def questions(examples: Sequence[Example], labeller: str, *, has_classes: bool) -> list[Question]:
+def questions(examples: Sequence[Example], labeller: str, *, has_classes: bool, salt: str = "") -> list[Question]:
     """Put examples and their candidates into the order in which a labeller sees them.
 
     What belongs together comes together, so that a prompt is read once, and with growing prompts, so that the steps of
-    a solution come in their order. Candidates are put in an order that depends on the labeller and the example's id
-    alone: over all examples none has an advantage from its place, and labellers do not share one. Classes keep their
-    places, and so their keys.
+    a solution come in their order. Solutions of a problem, and candidates, are put in an order that depends on the
+    labeller and their ids alone: over all examples none has an advantage from its place, and labellers do not share
+    one. Classes keep their places, and so their keys.
 
     Args:
         examples (`Sequence[Example]`): In any order.
         labeller (`str`): Who sees them.
         has_classes (`bool`): Whether the candidates are classes.
+        salt (`str`, *optional*, defaults to `""`): See [`Question`].
     """
     # Groups come in the order of their first examples: a name, which may be a hash or a text, is no order.
     first: dict[str, int] = {}
     for place, example in enumerate(examples):
         first.setdefault(example.group, place)
-    ordered = sorted(examples, key=lambda example: (first[example.group], _solution(example), _length(example.prompt)))
-    return [Question(example, _order(example, labeller, has_classes)) for example in ordered]
+    ordered = sorted(
+        examples,
+        key=lambda example: (first[example.group], _solution(example, labeller), _length(example.prompt)),
+    )
+    return [Question(example, _order(example, labeller, has_classes), salt) for example in ordered]
 
 
 def _order(example: Example, labeller: str, has_classes: bool) -> tuple[int, ...]:
@@ -91,8 +97,9 @@ def _order(example: Example, labeller: str, has_classes: bool) -> tuple[int, ...
     return tuple(sorted(places, key=keys.__getitem__))
 
 
-def _solution(example: Example) -> str:
-    return "" if example.step is None else example.step.solution
+def _solution(example: Example, labeller: str) -> str:
+    # By a hash and not by the id: tasks number solutions, and some begin with the right one.
+    return "" if example.step is None else content_hash("solution", labeller, example.step.solution)
 
 
 def _length(text: Text) -> int:

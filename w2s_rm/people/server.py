@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -49,19 +50,31 @@ class Server(LoopbackServer):
         sitting ([`~w2s_rm.people.sitting.Sitting`]): What is asked and answered.
         about (`Mapping[str, Any]`): What the page says besides: `title` and `question`.
         summary (`Callable[[], str]`): What it says in the end.
-        last ([`~w2s_rm.people.address.Address`]): Where the last server was; another port where that is taken.
+        token (`str`): How every path begins.
+        ports (`Sequence[int]`, *optional*): Where it may listen: at the first of these that is free, 0 is any.
+
+    Raises:
+        OSError: None of the ports is free.
     """
 
-    def __init__(self, sitting: Sitting, about: Mapping[str, Any], summary: Callable[[], str], last: Address) -> None:
-        try:
-            super().__init__((HOST, last.port), _Handler)
-        except OSError:
-            if not last.port:
-                raise
-            # Another program has the last port by now; any other will do, at the cost of opening the page anew.
-            super().__init__((HOST, 0), _Handler)
+    def __init__(
+        self,
+        sitting: Sitting,
+        about: Mapping[str, Any],
+        summary: Callable[[], str],
+        token: str,
+        ports: Sequence[int] = (0,),
+    ) -> None:
+        *others, last = ports
+        for port in others:
+            # Another program may have it by now.
+            with contextlib.suppress(OSError):
+                super().__init__((HOST, port), _Handler)
+                break
+        else:
+            super().__init__((HOST, last), _Handler)
         self.sitting, self.about, self.summary = sitting, dict(about), summary
-        self.address = Address(self.server_port, last.token)
+        self.address = Address(self.server_port, token)
 
 
 class _Refused(Exception):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,17 +26,35 @@ class Writer:
         max_new_tokens (`int`): Most tokens.
         temperature (`float`): 0 writes the most likely text.
         seed (`int`): Of the draws.
+        options (`Mapping[str, Any]`, *optional*): `model_revision`, `dtype`, `attn_implementation` and
+            `trust_remote_code`, as far as they are given.
 
     Raises:
         ConfigError: No language model loads from there.
     """
 
-    def __init__(self, path: str, max_new_tokens: int, temperature: float, seed: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        max_new_tokens: int,
+        temperature: float,
+        seed: int,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        revision, remote = options.get("model_revision", "main"), bool(options.get("trust_remote_code", False))
         # What is written goes on at the end of a row.
-        self.tokenizer: Any = load_tokenizer(path)
+        self.tokenizer: Any = load_tokenizer(path, revision=revision, trust_remote_code=remote)
+        attention = options.get("attn_implementation")
         try:
             with quiet_loading():
-                model: Any = AutoModelForCausalLM.from_pretrained(path, use_safetensors=True, dtype="auto")
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    path,
+                    use_safetensors=True,
+                    revision=revision,
+                    trust_remote_code=remote,
+                    dtype=options.get("dtype", "auto"),
+                    **({} if attention is None else {"attn_implementation": attention}),
+                )
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError(f"debater: no language model loads from {path!r}: {error}") from error
         self.model = model.to(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")

@@ -114,4 +114,4 @@ def _writer(config: Mapping[str, Any], kept: Path) -> tuple[Write, Callable[[], 
     from w2s_rm.programs.arguing import Writer
 
     # `dict`, when it is called, counts nothing: a model of one's own costs no requests.
-    return Writer(config["model_name_or_path"], n_tokens, temperature, seed), dict
+    return Writer(config["model_name_or_path"], n_tokens, temperature, seed, config), dict

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Examples, Model, Stage
+from w2s_rm.stages._base import Examples, Model, Stage, extra
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +31,8 @@ class Transcripts(Stage):
         number (`int`): Which of several transcripts.
         seed (`int`): Of what is left to chance.
         head (`str`, *optional*, defaults to `"lm"`): How the model is loaded: as a causal language model.
+        options (`Mapping`, *optional*): What else the recipe says of the model: revision, type, attention, and whether
+            code that comes with it is run.
     """
 
     version: ClassVar[int] = 1
@@ -48,6 +50,7 @@ class Transcripts(Stage):
     number: int
     seed: int
     head: str = "lm"
+    options: Mapping[str, Any] | None = extra(None)
 
     @property
     def loads_model(self) -> bool:
@@ -59,6 +62,11 @@ class Transcripts(Stage):
         content = super().content()
         asked = None if self.endpoint is None else {name: self.endpoint[name] for name in ("url", "model")}
         return {**content, "endpoint": asked}
+
+    def config(self) -> dict[str, Any]:
+        """The config: options on their own, as in those of other stages that load a model."""
+        config = super().config()
+        return {**(config.pop("options", None) or {}), **config}
 
     @property
     def argued(self) -> Examples:

@@ -13,12 +13,14 @@ from w2s_rm import options
 from w2s_rm.data.combining import WAYS
 from w2s_rm.data.endpoints import Endpoint
 from w2s_rm.data.transcripts import ASK, DEBATE, FORMS, SHOW
-from w2s_rm.errors import OptionError, nearest
+from w2s_rm.errors import ConfigError, OptionError, nearest
 from w2s_rm.roles import INTERMEDIATE, WEAK
+from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Model
 from w2s_rm.stages.combine import Combine
 from w2s_rm.stages.transcripts import Transcripts
 from w2s_rm.supervisors._base import Supervision
+from w2s_rm.training.trainer_options import WHOLE
 from w2s_rm.types import content_hash
 
 if TYPE_CHECKING:
@@ -97,7 +99,16 @@ class Debate:
             raise OptionError("debate", wrong)
 
     def supervise(self, route: Route, seed: int, method: str | None = None) -> Supervision:
-        """Let the debaters argue, train the judges on what they said, and label with them."""
+        """Let the debaters argue, train the judges on what they said, and label with them.
+
+        Raises:
+            ConfigError: What is judged are steps of solutions.
+        """
+        if find_setting(route.encoding["setting"]).steps:
+            raise ConfigError(
+                f"debates are about answers, and examples of setting {route.encoding['setting']} are steps of "
+                "solutions; take another supervisor, or a task without steps"
+            )
         judges = [self._judge(route, seed, method, number) for number in range(self.transcripts)]
 
         @functools.cache
@@ -140,5 +151,12 @@ class Debate:
             number=number,
             seed=seed,
             part=debater if self.endpoint is None else None,
+            options=_loading(route, debater) if self.endpoint is None else None,
             note=f"{split} {number}" if self.transcripts > 1 else split,
         ).argued
+
+
+def _loading(route: Route, debater: str) -> dict[str, Any] | None:
+    """What the recipe says of how the debater is loaded; it argues as it is, whole and without an adapter."""
+    given = {**route.training_options(debater), **route.spec(debater).options}
+    return {name: given[name] for name in (*WHOLE, "trust_remote_code") if name in given} or None

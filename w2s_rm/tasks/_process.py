@@ -24,7 +24,7 @@ class Solution:
         problem (`str`): All that stands before the first step, what parts it from that included.
         steps (`tuple[str, ...]`): At least one.
         labels (`tuple[int, ...]`): For each step whether it is right, 1 or 0.
-        right (`bool`): Whether the solution as a whole is right.
+        right (`bool` or `None`): Whether the solution as a whole is right; `None` where that is not known.
         group (`str`, *optional*): What keeps solutions together; by default a hash of the problem.
         id (`str`, *optional*): By default a hash of the content.
     """
@@ -32,7 +32,7 @@ class Solution:
     problem: str
     steps: tuple[str, ...]
     labels: tuple[int, ...]
-    right: bool
+    right: bool | None
     group: str | None = None
     id: str | None = None
 

@@ -47,14 +47,30 @@ class BigBenchMistake(ProcessTask):
 
     def __post_init__(self) -> None:
         """Check the kinds."""
+        if self.kinds is not None and not self.kinds:
+            raise OptionError(
+                "big_bench_mistake",
+                {"kinds": f"is empty; name some of {', '.join(KINDS)}, or leave it out to have all"},
+            )
         unknown = [kind for kind in self.kinds or () if kind not in KINDS]
         if unknown:
             raise OptionError("big_bench_mistake", {"kinds": f"holds {unknown[0]!r}; {nearest(unknown[0], KINDS)}"})
 
     def rows(self) -> Iterator[Row]:
         """Read the dataset, only the kinds that are asked for; a row that does not say its own `solution` names."""
-        kinds = self.kinds
-        return (row for row in super().rows() if kinds is None or row.values.get("task") in (None, *kinds))
+        others, found = set[str](), False
+        for row in super().rows():
+            kind = row.values.get("task")
+            if self.kinds is None or kind in (None, *self.kinds):
+                found = True
+                yield row
+            else:
+                others.add(str(kind))
+        if not found:
+            raise DataError(
+                f"{self.path}: no row is of the kinds {', '.join(self.kinds or ())}; those that it holds are "
+                f"{', '.join(sorted(others))}"
+            )
 
     def solution(self, row: Row) -> Solution:
         """Read a record; all from the first mistake on is wrong."""
