@@ -130,3 +130,8 @@ def test_the_head_of_the_paper_comes_first() -> None:
     assert SETTINGS["classification"].heads[0] == "classification"
     assert SETTINGS["chess"].heads[0] == "lm"
     assert SETTINGS["reward_modeling"].heads == ("reward",)
+
+
+def test_each_setting_asks_a_question_of_its_own() -> None:
+    asked = [setting.question for setting in SETTINGS.values()]
+    assert len(set(asked)) == len(asked) and all(question.endswith("?") for question in asked)

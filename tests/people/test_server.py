@@ -242,7 +242,9 @@ def test_two_labellers_on_one_file(label: Callable[..., Label], pairs_file: Path
         address = server.address.removeprefix("http://")
         connection = http.client.HTTPConnection(address.partition("/")[0], timeout=30)
         connection.request("GET", f"/{address.partition('/')[2]}state")
-        for name in json.loads(connection.getresponse().read())["asked"]:
+        state = json.loads(connection.getresponse().read())
+        assert state["question"] == "Which one is better?"
+        for name in state["asked"]:
             body = json.dumps({"key": f"{name}{server.address}", "question": name, "choice": 0, "seconds": 2})
             place = f"/{address.partition('/')[2]}answers"
             connection.request("POST", place, body, {"Content-Type": "application/json"})

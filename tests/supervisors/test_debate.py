@@ -118,6 +118,12 @@ def test_an_endpoint_needs_no_model(bench: Any) -> None:
         ({"debater": "nobody"}, "no model 'nobody' in this recipe"),
         ({"debater": "medium", "endpoint": ENDPOINT}, "give one of the two"),
         ({"endpoint": {"url": "localhost", "model": "big"}}, "url: is 'localhost'"),
+        ({"endpoint": {**ENDPOINT, "url": "http://[::1"}}, "url: is 'http://[::1'; give an address"),
+        (
+            {"endpoint": {**ENDPOINT, "key_variable": "not a name"}},
+            "key_variable: is no name of an environment variable",
+        ),
+        ({"endpoint": {**ENDPOINT, "timeout": 1e10}}, "timeout: is 10000000000.0; use seconds above 0, up to 86,400"),
         ({"endpoint": {"model": "big", "tiemout": 3}}, "did you mean 'timeout'?"),
     ],
 )
