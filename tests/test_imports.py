@@ -75,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "settings",
         "training",
     },
+    "stages": {*PLAIN, "catalog", "options", "data", "programs", "runs", "training.trainer_options"},
     "supervisors": {
         "errors",
         "types",

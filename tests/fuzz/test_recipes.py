@@ -22,7 +22,7 @@ BUNDLED = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES]
 # Parts that no recipe that comes along has, or has all together.
 EVERYTHING = {
     "name": "everything",
-    "task": {"name": "world_preference", "n_train": 60, "n_validation": 60, "n_test": 20, "draw": "by_seed"},
+    "task": {"name": "world_preference", "n_train": 400, "n_validation": 60, "n_test": 20, "draw": "by_seed"},
     "also_evaluate": [{"name": "world_preference", "as": "other", "closest": 5, "n_test": 20}],
     "weak": {"pretrain": {"hidden_size": 16, "steps": 1}, "tune": {"learning_rate": [1e-3, 1e-2]}},
     "strong": {"pretrain": {"hidden_size": 32, "steps": 1}, "dtype": "float32", "gpus": 0.5},
