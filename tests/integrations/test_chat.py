@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signals import hear_ctrl_c
 
 from w2s_rm.data.endpoints import Endpoint
 from w2s_rm.errors import ConfigError, DataError, OptionError, W2SError
@@ -390,7 +391,8 @@ def test_after_an_interrupt_nobody_asks_again(play: Callable[[Answer], Script], 
         "Chat(endpoint, Path(sys.argv[2]), max_new_tokens=9, temperature=0.5, seed=3)(['one', 'two'])"
     )
     url = f"http://127.0.0.1:{script.server_port}/v1"
-    process = subprocess.Popen([sys.executable, "-c", code, url, str(tmp_path / "kept")], stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", code, url, str(tmp_path / "kept")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c)
     assert asked.wait(60)
     time.sleep(0.5)
     start = time.monotonic()
