@@ -110,9 +110,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="pooling mean: head steps reads a text at its end, where others go on"):
         make_plan(load_recipe(mean, ()), tmp_path / "runs")
     mistakes = "saliency={layer: 1, l2: 0.1, pooling: mean_candidate}"
-    with pytest.raises(
-        ConfigError, match="saliency.pooling: pooling mean_candidate: head steps reads"
-    ):
+    with pytest.raises(ConfigError, match="saliency.pooling: pooling mean_candidate: head steps reads"):
         make_plan(load_recipe(write_recipe(tmp_path, TRAINED), [mistakes]), tmp_path / "runs")
     no_steps = ["task={name: world_classification, n_entities: 10, n_train: 100, n_test: 20}"]
     facts = [f"{part}.pretrain.corpus={{name: facts, n_entities: 10}}" for part in ("weak", "strong")]
