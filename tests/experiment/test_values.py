@@ -77,6 +77,7 @@ def test_values_that_are_fine(tmp_path: Path) -> None:
         "report_to": ["tensorboard", "none"],
         "eval_strategy": "no",
         "chat_template_path": str(tmp_path / "chat.jinja"),
+        "max_grad_norm": float("inf"),
     }
     assert list(value_problems(fine)) == []
     assert list(value_problems(dict.fromkeys(fine))) == [], "null is the default"

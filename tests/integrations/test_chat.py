@@ -330,6 +330,14 @@ def test_a_key_that_is_said_again_is_not_repeated(
     assert "0123456789" not in (tmp_path / ".answers.jsonl").read_text()
 
 
+def test_a_word_that_stands_for_a_key_may_be_in_an_answer(
+    play: Callable[[Answer], Script], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    asking = chat(play(lambda request, number: request.argue("the latest contest")), tmp_path)
+    assert asking(["one"]) == ["the latest contest"]
+
+
 @pytest.mark.parametrize(("budget", "made"), [({"max_requests": 3}, 3), ({"max_tokens": 14}, 2)])
 def test_a_budget_is_kept(play: Callable[[Answer], Script], tmp_path: Path, budget: dict[str, int], made: int) -> None:
     script = play(lambda request, number: request.argue())

@@ -109,6 +109,21 @@ def test_a_share_within_each_seed() -> None:
         share_of(part, np.vstack([whole[:-1], np.zeros((1, N_EXAMPLES))]), IDS)
 
 
+def test_where_nothing_differs_the_interval_has_a_width() -> None:
+    """Two examples, both right, say little of others; and examples that cancel are no certainty."""
+    right = mean_of(np.ones((1, 2)), ["a", "b"]).less(0.9)
+    # Of two the bound reaches nearly as far as one example may be: t is 12.7.
+    assert right.interval().low < -0.8
+    many = mean_of(np.ones((2, 400)), [f"e{n}" for n in range(400)]).less(0.9)
+    assert many.interval().low == pytest.approx(0.1, abs=0.02) and many.interval().low < 0.1
+    credits = np.zeros((2, 1000))
+    # Each seed is right on 20 examples, and these are others.
+    credits[0, :20] = credits[1, 500:520] = 1
+    apart = mean_of(credits, [f"e{n}" for n in range(1000)])
+    alone = mean_of(credits[:1], [f"e{n}" for n in range(1000)])
+    assert 0.5 < apart.estimate().half_width() / alone.estimate().half_width() < 1
+
+
 def test_refusals() -> None:
     with pytest.raises(DataError, match="4 and of 3 seeds cannot be compared; give the runs the same `seeds`"):
         mean_of(credits(1, 0.7), IDS).plus(mean_of(credits(1, 0.7)[:3], IDS))

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from w2s_rm import catalog
 from w2s_rm import options as components
 from w2s_rm.data.splits import SplitSizes
 from w2s_rm.errors import ConfigError, join_problems
 from w2s_rm.experiment.tune_recipe import refused_few
 from w2s_rm.metrics.trials import LEAST
 from w2s_rm.runs.folder import StageFolder
+from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Labels, Stage
 from w2s_rm.stages.portion import Portion
 from w2s_rm.stages.prepare import Prepare
@@ -144,7 +146,11 @@ def _most_examples(examples: Examples) -> int | None:
     if isinstance(maker, Prepare):
         # Once the data are prepared they are counted.
         counted = StageFolder(maker.folder).manifest()["counts"].get(f"n_{split}") if maker.cached else None
-        return SplitSizes(**maker.sizes).wanted[split] if counted is None else int(counted)
+        if counted is not None:
+            return int(counted)
+        # Solutions are taken whole, so that a split may hold more steps than were asked for.
+        steps = find_setting(catalog.lookup("tasks", str(maker.task["name"])).setting).steps
+        return None if steps else SplitSizes(**maker.sizes).wanted[split]
     whole = maker.references.get("examples") if maker is not None else None
     size = _most_examples(whole) if isinstance(whole, Examples) else None
     if size is None:

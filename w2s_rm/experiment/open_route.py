@@ -126,8 +126,8 @@ def _has_many(task: Task) -> bool:
         return False
     try:
         return len(task.to_example(Row("example", task.example_row)).candidates) != 2
-    # Options that name columns of one's own do not fit the example.
-    except W2SError:
+    # Options that name columns of one's own do not fit the example, and a task of one's own may have none.
+    except (W2SError, AttributeError, LookupError, TypeError, ValueError):
         return True
 
 

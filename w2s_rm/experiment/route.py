@@ -32,6 +32,7 @@ from w2s_rm.preparations import Preparation
 from w2s_rm.roles import CEILING, STUDENT, WEAK, ZERO_SHOT
 from w2s_rm.runs.launch import Launch
 from w2s_rm.runs.places import model_size
+from w2s_rm.settings import find_setting
 from w2s_rm.stages import Examples, Features, Labels, Model
 from w2s_rm.stages.choice import Choice
 from w2s_rm.stages.evaluate import Evaluate
@@ -335,10 +336,13 @@ class Route:
 
     @property
     def n_relabelled(self) -> int | None:
-        """How many examples students are trained on; `None` where the recipe takes all that there are."""
+        """How many examples students are trained on; `None` where only the data tell."""
         n_train = self.recipe.sizes.get("n_train")
+        # Solutions are taken whole, so that a split may hold more steps than were asked for.
+        if n_train is None or find_setting(str(self.encoding["setting"])).steps:
+            return None
         # As the splits divide it: the odd example is one to relabel.
-        return None if n_train is None else n_train - n_train // 2
+        return int(n_train - n_train // 2)
 
     def check_parts(self, parts: int, least: int, subject: str, remedy: str) -> None:
         """Refuse to divide the weak split into parts that are too small, where its size is known.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from w2s_rm import options
+from w2s_rm import catalog, options
 from w2s_rm.errors import W2SError, nearest
 from w2s_rm.experiment.grid import FINDINGS
 from w2s_rm.experiment.marked_yaml import MarkedYaml
@@ -130,8 +130,10 @@ def _without_untrained(recipe: Recipe, need: Need) -> str | None:
 
 def _without_opposed(recipe: Recipe, need: Need) -> str | None:
     method = recipe.methods[need.method]
-    # By a file of one's own labels may be drawn, too.
-    if any(name == "opposed" or "/" in name for name in _names((method.supervisor, *method.labels))):
+    names = set(_names((method.supervisor, *method.labels)))
+    own = {name for name in names if name.endswith(".py") and catalog.knows("supervisors", name)}
+    # By a file of labels, or one with a supervisor of one's own, labels may be drawn, too.
+    if names & {"opposed", "file"} or own or recipe.weak.labels:
         return None
     return f"has no supervisor opposed in method {need.method!r}, whose aim would be against the truth; give it one"
 
@@ -148,8 +150,10 @@ def _names(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _names(inner)
+        for key, inner in value.items():
+            # A text under another key is an option, and no name.
+            if key in ("name", "supervisor") or not isinstance(inner, str):
+                yield from _names(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _names(inner)

@@ -80,7 +80,8 @@ def value_problems(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """
     for name, value in options.items():
         check = _CHECKS.get(name)
-        if isinstance(value, float) and not math.isfinite(value):
+        # An infinite norm is how one logs it without clipping.
+        if isinstance(value, float) and not (math.isfinite(value) or (name, value) == ("max_grad_norm", math.inf)):
             problem: str | None = f"is {value}; use a finite number"
         else:
             problem = check(value) if check is not None and value is not None else None

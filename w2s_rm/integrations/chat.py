@@ -34,6 +34,8 @@ _AFTERWARDS = 5.0
 # Slow, too early, too many requests; the other ones that pass are those from 500 on, of a server that is not well.
 _PASSING = (408, 425, 429)
 _KEY = re.compile("[!-~]+")
+# Characters from which on a key is one.
+_SECRET = 12
 
 Result = TypeVar("Result")
 
@@ -61,7 +63,7 @@ class Chat:
 
     Args:
         endpoint ([`~w2s_rm.data.endpoints.Endpoint`]): Where.
-        kept (`Path`): The file, a line for each answer.
+        kept (`Path`): The file, a line for each try with what it cost.
         max_new_tokens (`int`): Most tokens of an answer.
         temperature (`float`): 0 asks for the most likely answer.
         seed (`int`): Sent along; an endpoint may pay no attention to it.
@@ -177,7 +179,8 @@ class Chat:
 
     def _hidden(self, text: str) -> str:
         key = self._key()
-        return text if key is None else text.replace(key, "(the key)")
+        # Local servers are given a word for one, such as `none`, which is no secret and may be part of any answer.
+        return text if key is None or len(key) < _SECRET else text.replace(key, "(the key)")
 
     def _shown(self, text: str) -> str:
         """What an endpoint says, in a line, for a message."""
@@ -196,7 +199,7 @@ class Chat:
         try:
             answer = _within(self.endpoint.timeout, lambda: self._opened(request))
             if answer.code < 300:
-                return _within(end - time.monotonic(), lambda: _read(answer, None))
+                return _within(end - time.monotonic(), lambda: _read(answer, None, end))
         except OSError as error:
             # urllib wraps what happens before the request is sent.
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -218,7 +221,8 @@ class Chat:
 
     def _refusal(self, address: str, answer: Any) -> Exception:
         try:
-            said = self._shown(_within(_AFTERWARDS, lambda: _read(answer, _READ)).decode(errors="replace"))
+            end = time.monotonic() + _AFTERWARDS
+            said = self._shown(_within(_AFTERWARDS, lambda: _read(answer, _READ, end)).decode(errors="replace"))
         except (OSError, http.client.HTTPException):
             said = ""
         told = f"answers {answer.code}" + (f" ({said})" if said else "")
@@ -237,8 +241,8 @@ class Chat:
 def _within(seconds: float, work: Callable[[], Result]) -> Result:
     """Return what is worked out, or raise `TimeoutError` after so many seconds.
 
-    Timeouts of sockets hold for each read, and an endpoint may send a byte at a time. What goes on for longer is left
-    to itself, in a thread that keeps no process alive.
+    Timeouts of sockets hold for each read, and an endpoint may send a byte at a time. What goes on for longer, until
+    its socket times out, is left to itself, in a thread that keeps no process alive.
     """
     done: Future[Result] = Future()
 
@@ -254,9 +258,20 @@ def _within(seconds: float, work: Callable[[], Result]) -> Result:
     return done.result()
 
 
-def _read(answer: Any, most: int | None) -> bytes:
+def _read(answer: Any, most: int | None, end: float) -> bytes:
+    """The body, in pieces as they come: what drips for longer is closed, and the endpoint need not write it out."""
+    body = bytearray()
     with answer:
-        return bytes(answer.read(most))
+        while piece := answer.read1(_READ):
+            body += piece
+            if most is not None and len(body) >= most:
+                return bytes(body[:most])
+            if time.monotonic() > end:
+                raise TimeoutError
+        # As `read` would: of an answer without a length the end is the end.
+        if answer.length:
+            raise http.client.IncompleteRead(bytes(body), answer.length)
+    return bytes(body)
 
 
 def _told(body: bytes) -> Any:

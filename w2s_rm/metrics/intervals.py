@@ -88,7 +88,7 @@ class Estimate:
 
     @property
     def alike(self) -> bool:
-        """Whether no two of the drawn examples, and no two seeds, differ."""
+        """Whether the drawn examples and seeds leave no error: none of them differ, or the differences cancel."""
         return self.variance <= _NOTHING
 
     def half_width(self, error: float = ERROR) -> float:

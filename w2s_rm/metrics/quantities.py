@@ -35,6 +35,8 @@ class Quantity:
             as many average examples would.
         sure (`bool`, *optional*, defaults to `True`): Whether each ratio in it divides by what is told from zero; if
             not, its error has no bound.
+        reach (`float`, *optional*, defaults to `0.0`): How far one example may be from the number, for where none that
+            was drawn is; of several together as far as all of them.
     """
 
     value: float
@@ -42,6 +44,7 @@ class Quantity:
     groups: tuple[str, ...]
     shares_SG: Floats
     sure: bool = True
+    reach: float = 0.0
 
     def times(self, factor: float) -> Quantity:
         """Return the number multiplied.
@@ -50,7 +53,11 @@ class Quantity:
             factor (`float`): By what.
         """
         return dataclasses.replace(
-            self, value=factor * self.value, means_S=factor * self.means_S, shares_SG=factor * self.shares_SG
+            self,
+            value=factor * self.value,
+            means_S=factor * self.means_S,
+            shares_SG=factor * self.shares_SG,
+            reach=abs(factor) * self.reach,
         )
 
     def less(self, constant: float) -> Quantity:
@@ -79,7 +86,8 @@ class Quantity:
         groups = self.groups if self.groups == other.groups else tuple(sorted({*self.groups, *other.groups}))
         shares_SG = self._spread(groups) + other._spread(groups)
         means_S = self.means_S + other.means_S
-        return Quantity(self.value + other.value, means_S, groups, shares_SG, self.sure and other.sure)
+        sure, reach = self.sure and other.sure, self.reach + other.reach
+        return Quantity(self.value + other.value, means_S, groups, shares_SG, sure, reach)
 
     def minus(self, other: Quantity) -> Quantity:
         """Return the difference; see [`plus`]."""
@@ -105,11 +113,14 @@ class Quantity:
         scale = n_groups / max(1, n_groups - 1)
         same_seed, totals_G = float((self.shares_SG**2).sum()), self.shares_SG.sum(axis=0)
         if n_seeds == 1:
-            return Estimate(self.value, 0.0, scale * same_seed, n_seeds, n_groups)
+            return Estimate(self.value, 0.0, scale * same_seed, n_seeds, n_groups, self.reach)
         seeds = float(self.means_S.var(ddof=1)) / n_seeds
         # An estimate by covariances of two seeds, which may come out below zero.
         examples = max(0.0, scale * (float(totals_G @ totals_G) - same_seed) / (n_seeds * (n_seeds - 1)))
-        return Estimate(self.value, seeds, examples, n_seeds, n_groups)
+        if Estimate(self.value, seeds, examples, n_seeds, n_groups).alike:
+            # Examples may differ all the same, where seeds came out equal: then as if each seed had drawn its own.
+            examples = scale * same_seed / n_seeds**2
+        return Estimate(self.value, seeds, examples, n_seeds, n_groups, self.reach)
 
     def interval(self, error: float = ERROR) -> Interval:
         """Return the interval, unbounded where the number is not sure.
@@ -149,7 +160,11 @@ def mean_of(values_SN: Floats, groups: Sequence[str]) -> Quantity:
     # Less the mean of their own seed: how seeds differ is in `means_S`, and must not count among the examples once
     # more.
     shares_SG = summed((values_SN - means_S[:, None])[None] / values_SN.shape[1], groups)[0]
-    return Quantity(float(means_S.mean()), means_S, tuple(np.unique(np.asarray(groups)).tolist()), shares_SG)
+    value = float(means_S.mean())
+    # Of credits: from 0 to 1, or as far as a share moves, where that is more.
+    reach = max(1.0, float(values_SN.max())) - value, value - min(0.0, float(values_SN.min()))
+    names = tuple(np.unique(np.asarray(groups)).tolist())
+    return Quantity(value, means_S, names, shares_SG, reach=max(reach))
 
 
 def share_of(part_SN: Floats, whole_SN: Floats, groups: Sequence[str]) -> Quantity:

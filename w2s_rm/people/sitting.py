@@ -100,12 +100,15 @@ class Sitting:
             OSError: It cannot be written; nothing was.
         """
         with self._lock:
-            key, question = self._named(message)
-            # The page sends an answer again until it hears of it, and may have missed that it was written.
-            if key in self._keys:
-                if self._keys[key] != question.example.id:
+            key, name = message.get("key"), message.get("question")
+            # The page sends an answer again until it hears of it, and may have missed that it was written; by now the
+            # server may ask fewer questions.
+            if isinstance(key, str) and key in self._keys:
+                known = self.asked.get(name) if isinstance(name, str) else None
+                if known is not None and self._keys[key] != known.example.id:
                     raise DataError(f"key {key!r} is that of an answer to another question; each needs its own")
                 return
+            key, question = self._named(message)
             judgement = self._judgement(message, key, question)
             # First into the file: where it cannot be written, nothing here has changed, and the page sends it again.
             append_line(self.path, json.dumps(judgement.record()))

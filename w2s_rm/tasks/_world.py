@@ -93,8 +93,6 @@ class WorldTask:
             wrong["noise"] = f"is {self.noise}; use a share from 0 to below 0.5"
         if self.noise_kind not in ("even", "close"):
             wrong["noise_kind"] = f"is {self.noise_kind!r}; {nearest(self.noise_kind, ('even', 'close'))}"
-        elif self.noise_kind == "close" and self.noise == 0:
-            wrong["noise_kind"] = "is 'close', and no answer is wrong: set noise, or leave noise_kind out"
         if self.closest is not None and self.closest < 1:
             wrong["closest"] = f"is {self.closest}; use 1 (neighbours) or more"
         if self.closest is not None and self.closest >= self.n_entities:

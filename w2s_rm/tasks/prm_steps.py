@@ -114,6 +114,10 @@ def _stepwise(row: Row) -> Parts:
     if not isinstance(prompt, str):
         raise DataError(f"{row.place}: 'prompt' is no text; give the problem as text")
     steps = checked_steps(row, completions, labels, ("completions", "labels"))
+    # A file of one's own can be mended; published ones are read as they are, and their rows left out.
+    empty = [number for number, step in enumerate(steps, start=1) if not step.strip()]
+    if empty:
+        raise DataError(f"{row.place}: step {empty[0]} is empty; fill it, or drop the row")
     return prompt, steps, _numbers(row, "labels", labels)
 
 

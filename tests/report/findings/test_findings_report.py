@@ -121,10 +121,14 @@ def test_few_seeds_and_one_pretrained_model_are_said(make_run: MakeRun, answers:
     assert "same pretrained models" not in report()
     plan = read_signed(run / "plan.json")
     pretrained = {"stage": "pretrain", "of": None, "method": None, "seed": None}
-    plan["stages"].append({**pretrained, "folder": str(tmp_path / "pretrain-1")})
+    plan["stages"] += [{**pretrained, "folder": str(tmp_path / f"pretrain-{n}")} for n in (1, 2, 3)]
+    students = [stage for stage in plan["stages"] if (stage["stage"], stage["of"]) == ("evaluate", "student")]
+    # Two that all seeds share, however many seeds there are; then another supervisor's for the second.
+    for stage in students:
+        stage["needs"] = ["pretrain-1", "pretrain-2"]
     write_signed(run / "plan.json", plan)
     assert "All seeds start from the same pretrained models" in report()
-    plan["stages"].append({**pretrained, "folder": str(tmp_path / "pretrain-2")})
+    students[1]["needs"] = ["pretrain-1", "pretrain-3"]
     write_signed(run / "plan.json", plan)
     assert "same pretrained models" not in report()
 

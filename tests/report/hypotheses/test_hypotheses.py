@@ -420,7 +420,10 @@ def test_loses_less(make_run: MakeRun, answers: Answers) -> None:
     ]
     # More accurate with and without, and as much is lost.
     assert lost((90, 78), (80, 68)).effect == pytest.approx(0.0)
-    for wrong in ({"student": [["a", "naive"]]}, {"other": [["a"], ["a", "naive"]]}):
+    same = NEEDED["loses_less"]["student"]
+    with pytest.raises(ConfigError, match="it would be compared with itself"):
+        options.build("hypotheses", {"name": "loses_less", "student": same, "other": same})
+    for wrong in ({"student": [["a", "naive"]]}, {"other": [["a"], ["a", "naive"]]}, {"other": [["a", "naive"]] * 2}):
         with pytest.raises(ConfigError, match=r"give two of \[run, method\] or .*, first the one without what is done"):
             options.build("hypotheses", {"name": "loses_less", **NEEDED["loses_less"], **wrong})
 

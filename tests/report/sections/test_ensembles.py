@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from w2s_rm.files import write_signed
 from w2s_rm.report.sections._base import ReportedRun
@@ -36,6 +37,8 @@ def add(run: Path, counts: dict[str, list[dict[str, Any]]], through: dict[str, s
                 if not folder.exists():
                     folder.mkdir()
                     content = counts[method][seed] if name == "combine" else {}
+                    config = {"labels": str(folders["combine"] / "weak_labels.parquet"), "other": "elsewhere/x.parquet"}
+                    (folder / "config.yaml").write_text(yaml.safe_dump({} if name == "combine" else config))
                     StageFolder(folder).seal({"counts": content, "inputs": {}})
                 last = name == kind
                 plan["stages"].append(
@@ -67,5 +70,9 @@ def test_what_members_said_is_read_behind_what_else_was_done_to_labels(run: Path
     team, other = rows = Ensembles().rows([ReportedRun(run, ())])
     assert team == EnsembleRow("quickstart", "team", 2, 2, (pytest.approx(0.7), pytest.approx(0.7)), 0.8, 0.25)
     assert (other.method, other.n_members, other.member_accuracies, other.accuracy) == ("other", 3, (), None)
+    # An ensemble that only selects among another supervisor's labels is not what supervises.
+    path = run.parent / "stages" / "transform-kept-0" / "config.yaml"
+    path.write_text(yaml.safe_dump({"labels": "stages/relabel-x/weak_labels.parquet", "other": "combine-team-0/x"}))
+    assert [row.method for row in Ensembles().rows([ReportedRun(run, ())])] == ["team", "other"]
     text = str(Ensembles().blocks(rows))
     assert "70.0, 70.0" in text and "80.0" in text and "25.0" in text and "50.0" in text

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 from w2s_rm.render.numbers import bracketed, percent
-from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow
-from w2s_rm.report.rows import group_runs
+from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow, by_run
 
 FIGURE = "breakdown"
 _GROUPS = (
@@ -41,9 +40,8 @@ def breakdown_blocks(rows: Sequence[BreakdownRow]) -> list[Block]:
 
 def _examples(rows: Sequence[BreakdownRow]) -> list[Paragraph]:
     """How many examples form how many groups, where some belong together."""
-    runs = group_runs(rows, lambda row: row.recipe, lambda row: (row.role, row.method))
     # All rows of a run are of the same examples.
-    first = [grouped[0] for run in runs if (grouped := [row for row in run if row.grouped])]
+    first = [grouped[0] for run in by_run(rows).values() if (grouped := [row for row in run if row.grouped])]
     return [
         Paragraph(
             f"{row.recipe}: {row.n_examples:,} test examples in {row.n_groups:,} groups, at most {row.largest_group:,} "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow
+from w2s_rm.report.breakdown.rows import HALF, SHARES, BreakdownRow, by_run
 from w2s_rm.report.drawing import CEILING, STUDENTS, WEAK, Images, new_figure, prepare, render, shortened
 from w2s_rm.roles import STUDENT as STUDENT_ROLE
 from w2s_rm.roles import WEAK as WEAK_ROLE
@@ -31,11 +31,11 @@ def plot_breakdown(rows: Sequence[BreakdownRow]) -> Images:
 
 
 def _figure(rows: Sequence[BreakdownRow]) -> Figure:
-    runs = list(dict.fromkeys(row.recipe for row in rows))
+    runs = by_run(rows)
     styles = _styles(rows)
     figure = new_figure(_WIDE * len(runs) + 2.2, _HIGH)
-    for axes, run in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
-        _draw_run(axes, [row for row in rows if row.recipe == run], styles)
+    for axes, (run, of_run) in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs.items(), strict=True):
+        _draw_run(axes, of_run, styles)
         if len(runs) > 1:
             axes.set_title(shortened(run, 40), fontsize=10, fontweight="bold")
     _add_legend(figure, styles)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from w2s_rm.report.rows import group_runs, told_apart
 from w2s_rm.report.scored import title
 
 SHARES = tuple(percent / 100 for percent in range(10, 101, 10))
@@ -75,3 +77,13 @@ class BreakdownRow:
         """Whether any examples belong together."""
         # Groups of one example each say the same as examples.
         return self.n_groups is not None and self.n_groups < self.n_examples
+
+
+def by_run(rows: Sequence[BreakdownRow]) -> dict[str, list[BreakdownRow]]:
+    """Group rows by run, under names of which none stands twice.
+
+    Args:
+        rows (`Sequence[BreakdownRow]`): Rows of any number of runs, those of a run together.
+    """
+    groups = group_runs(rows, lambda row: row.recipe, lambda row: (row.role, row.method))
+    return dict(zip(told_apart([group[0].recipe for group in groups]), groups, strict=True))

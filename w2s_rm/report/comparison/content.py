@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from w2s_rm.render.elements import Block, Bullets, Figure, Heading, Paragraph, Table
 from w2s_rm.render.numbers import points
-from w2s_rm.report.comparison.rows import ComparisonRow, by_method, mean_difference
-from w2s_rm.report.rows import group_runs, told_apart
+from w2s_rm.report.comparison.rows import ComparisonRow, by_method, by_run, mean_difference
 
 FIGURE = "comparison"
 # Fewer are read from the table at once.
@@ -59,7 +58,7 @@ def has_figure(rows: Sequence[ComparisonRow]) -> bool:
 
 def _words(setting: str, baseline: str, rows: Sequence[ComparisonRow]) -> str:
     """What held in all runs, in some, in none."""
-    runs, groups = len(_by_run(rows)), by_method(rows)
+    runs, groups = len(by_run(rows)), by_method(rows)
     better = [_named(group, sum(row.better for row in group), runs) for group in groups]
     worse = [_named(group, sum(row.worse for row in group), runs) for group in groups]
     undecided = [group[0].method for group in groups if not any(row.better or row.worse for row in group)]
@@ -82,7 +81,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _table(rows: Sequence[ComparisonRow]) -> Table:
-    runs = {name: {row.method: row for row in group} for name, group in _by_run(rows).items()}
+    runs = {name: {row.method: row for row in group} for name, group in by_run(rows).items()}
     lines = []
     for group in by_method(rows):
         method = group[0].method
@@ -91,14 +90,8 @@ def _table(rows: Sequence[ComparisonRow]) -> Table:
     return Table(("Method", "Mean", *runs), tuple(lines))
 
 
-def _by_run(rows: Sequence[ComparisonRow]) -> dict[str, list[ComparisonRow]]:
-    """The rows of each run, by a name that no other has."""
-    groups = group_runs(rows, lambda row: row.recipe, lambda row: row.method)
-    return dict(zip(told_apart([group[0].recipe for group in groups]), groups, strict=True))
-
-
 def _p_table(rows: Sequence[ComparisonRow]) -> Table:
-    named = [(name, row) for name, group in _by_run(rows).items() for row in group]
+    named = [(name, row) for name, group in by_run(rows).items() for row in group]
     lines = [
         (row.method, name, _p(row.p), _p(row.p_holm))
         for group in by_method(rows)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2s_rm.report.comparison.content import baseline_name
-from w2s_rm.report.comparison.rows import ComparisonRow, by_method
+from w2s_rm.report.comparison.rows import ComparisonRow, by_method, by_run
 from w2s_rm.report.drawing import INK, STUDENTS, Images, new_figure, prepare, render
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _figure(rows: Sequence[ComparisonRow]) -> Figure:
     settings = list(dict.fromkeys(row.setting for row in rows))
     # The column with the most lines makes the height, and those with fewer have them further apart.
     most = max(len(by_method([row for row in rows if row.setting == setting])) for setting in settings)
-    runs = max(len({row.recipe for row in rows if row.setting == setting}) for setting in settings)
+    runs = max(len(by_run([row for row in rows if row.setting == setting])) for setting in settings)
     figure = new_figure(_INCHES_WIDE * len(settings), 1.5 + _INCHES_PER_RUN * runs + _INCHES_PER_LINE * most)
     panels = figure.subplots(1, len(settings), squeeze=False)[0]
     for axes, setting in zip(panels, settings, strict=True):
@@ -46,14 +46,15 @@ def _figure(rows: Sequence[ComparisonRow]) -> Figure:
 def _draw_setting(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
     prepare(axes, grid="x")
     groups = by_method(rows)
-    runs = list(dict.fromkeys(row.recipe for row in rows))
+    runs = by_run(rows)
+    places = {id(row): place for place, of_run in enumerate(runs.values()) for row in of_run}
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.axvline(0.0, color=INK, linewidth=1, zorder=2)
     limit = _limit(rows)
     axes.set_xlim(-limit, limit)
     for y, group in enumerate(groups):
         for row in group:
-            place = runs.index(row.recipe)
+            place = places[id(row)]
             # Runs of a method lie beside each other, none on another.
             height = y + 0.6 * ((place + 0.5) / len(runs) - 0.5)
             color = STUDENTS[place % len(STUDENTS)]
@@ -64,7 +65,7 @@ def _draw_setting(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
         "intervals hold together; filled: told apart; arrows: it goes on"
     )
     # Above the title: about 0.45 inches, in units of the panel's height.
-    _add_legend(axes, runs, 1 + 0.45 / (_INCHES_PER_LINE * len(groups)))
+    _add_legend(axes, list(runs), 1 + 0.45 / (_INCHES_PER_LINE * len(groups)))
 
 
 def _limit(rows: Sequence[ComparisonRow]) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from w2s_rm.report.rows import group_runs, told_apart
+
 
 @dataclass(frozen=True)
 class ComparisonRow:
@@ -52,6 +54,16 @@ class ComparisonRow:
     def worse(self) -> bool:
         """Whether it is worse beyond chance."""
         return self.high < 0
+
+
+def by_run(rows: Sequence[ComparisonRow]) -> dict[str, list[ComparisonRow]]:
+    """Group rows by run, under names of which none stands twice.
+
+    Args:
+        rows (`Sequence[ComparisonRow]`): Rows of any number of runs, those of a run together.
+    """
+    groups = group_runs(rows, lambda row: row.recipe, lambda row: row.method)
+    return dict(zip(told_apart([group[0].recipe for group in groups]), groups, strict=True))
 
 
 def by_method(rows: Sequence[ComparisonRow]) -> list[list[ComparisonRow]]:

@@ -12,6 +12,7 @@ from w2s_rm.metrics.simultaneous import holm, holm_errors
 from w2s_rm.report.findings.asked import Asked
 from w2s_rm.report.findings.rows import FindingRow, Verdict
 from w2s_rm.report.hypotheses import Evidence, Results, needed_runs
+from w2s_rm.roles import STUDENT
 from w2s_rm.runs.plan import Run
 
 
@@ -78,8 +79,10 @@ def _bounded(end: float) -> float | None:
 
 
 def _shares_models(run: Run) -> bool:
-    """Whether it pretrained fewer models than it has seeds; models from elsewhere are what the run is about."""
-    return 0 < len({stage.folder for stage in run.stages if stage.stage == "pretrain"}) < len(run.seeds)
+    """Whether students of all seeds lead back to the same pretrained models; those from elsewhere are given."""
+    students = run.find_all("evaluate", STUDENT, run.methods[0])
+    behind = {frozenset(one.folder for one in run.behind(stage) if one.stage == "pretrain") for stage in students}
+    return len(run.seeds) > 1 and len(behind) == 1 and behind != {frozenset()}
 
 
 def _seeds(evidence: Evidence) -> int:

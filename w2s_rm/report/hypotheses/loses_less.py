@@ -49,8 +49,10 @@ class LosesLess:
         wrong = {
             name: f"is {pair!r}; give two of [run, method] or [run, method, task], first the one without what is done"
             for name, pair in zip(_PAIRS, (self.student, self.other), strict=True)
-            if len(pair) != 2 or any(map(entry_problem, pair))
+            if len(pair) != 2 or any(map(entry_problem, pair)) or pair[0] == pair[1]
         }
+        if not wrong and self.student == self.other:
+            wrong["other"] = "is student, too: it would be compared with itself"
         refuse("loses_less", wrong)
 
     def students(self) -> Sequence[Student]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from w2s_rm.errors import nearest
-from w2s_rm.metrics.quantities import Quantity
 from w2s_rm.report.hypotheses._base import Evidence, Need, Panel, Student, list_problem, mean, refuse, shares
 from w2s_rm.report.hypotheses._results import Results
 
@@ -55,9 +54,4 @@ class MistakesAreSalient:
         panel = Panel("area under the ROC", (shares("hidden states", states), shares("doubt", doubts)))
         whole = mean(list(states.values()))
         other = mean(list(doubts.values()))
-        return Evidence((_less_chance(whole) if self.beside == "chance" else whole.minus(other),), panel)
-
-
-def _less_chance(area: Quantity) -> Quantity:
-    # The value alone: what it is with each seed counts but for a constant.
-    return Quantity(area.value - _CHANCE, area.means_S, area.groups, area.shares_SG, area.sure)
+        return Evidence((whole.less(_CHANCE) if self.beside == "chance" else whole.minus(other),), panel)

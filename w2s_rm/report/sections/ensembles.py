@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import ClassVar
 
+from w2s_rm.files import parse_yaml
 from w2s_rm.render.elements import Block, Bullets, Heading, Table
 from w2s_rm.render.numbers import percent
 from w2s_rm.report.sections._base import ReportedRun, Section
 from w2s_rm.roles import LABELS
-from w2s_rm.runs.plan import Run, read_counts, read_run
+from w2s_rm.runs.plan import PlannedStage, Run, read_counts, read_run
 
 _COMBINE = "combine"
 _HOW_TO_READ = (
@@ -76,14 +78,13 @@ def _of_run(run: Run) -> Iterator[EnsembleRow]:
     seen = set()
     for method in run.methods:
         labelled = [stage for seed in run.seeds if (stage := run.find(None, LABELS, method, seed)) is not None]
-        # Transforms, true labels of some and other supervisors may stand between an ensemble and the students.
-        found = [[behind for behind in run.behind(stage) if behind.stage == _COMBINE] for stage in labelled]
-        folders = tuple(stage.folder for of_seed in found for stage in of_seed[:1])
+        combined = [stage for stage in (_supervising(run, stage) for stage in labelled) if stage is not None]
+        folders = tuple(stage.folder for stage in combined)
         # Methods that share a supervisor share its row.
         if len(folders) < len(run.seeds) or folders in seen:
             continue
         seen.add(folders)
-        counts = [read_counts(of_seed[0]) for of_seed in found]
+        counts = list(map(read_counts, combined))
         accuracies = [count["member_accuracies"] for count in counts]
         known = all(value is not None for of_seed in accuracies for value in of_seed)
         yield EnsembleRow(
@@ -95,3 +96,17 @@ def _of_run(run: Run) -> Iterator[EnsembleRow]:
             accuracy=fmean(count["label_accuracy"] for count in counts) if known else None,
             disagreement=fmean(count["disagreement"] for count in counts),
         )
+
+
+def _supervising(run: Run, stage: PlannedStage) -> PlannedStage | None:
+    """The ensemble whose labels of the same split a stage has, or changed; `None` where there is none."""
+    by_name = {known.folder.name: known for known in run.stages}
+    while stage.stage != _COMBINE:
+        # By what it reads as `labels`: a transform may have looked at a second supervisor, and at other splits, too.
+        config = stage.folder / "config.yaml"
+        path = parse_yaml(config.read_text(encoding="utf-8")).get("labels") if config.is_file() else None
+        before = None if path is None else by_name.get(Path(path).parent.name)
+        if before is None:
+            return None
+        stage = before
+    return stage
