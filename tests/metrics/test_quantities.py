@@ -121,7 +121,27 @@ def test_where_nothing_differs_the_interval_has_a_width() -> None:
     credits[0, :20] = credits[1, 500:520] = 1
     apart = mean_of(credits, [f"e{n}" for n in range(1000)])
     alone = mean_of(credits[:1], [f"e{n}" for n in range(1000)])
-    assert 0.5 < apart.estimate().half_width() / alone.estimate().half_width() < 1
+    assert 0.5 < apart.half_width() / alone.half_width() < 1
+
+
+def test_what_few_examples_leave_open_stays_open_in_a_difference() -> None:
+    few = mean_of(np.ones((1, 10)), [f"few {n}" for n in range(10)])
+    many = mean_of(np.ones((1, 10_000)), [f"many {n}" for n in range(10_000)])
+    mixed = mean_of(np.arange(1000.0)[None] % 2, [f"mixed {n}" for n in range(1000)])
+    assert few.minus(many).half_width() == pytest.approx(few.half_width() + many.half_width())
+    assert few.minus(mixed).half_width() > few.half_width() > 0.3
+    # The paired difference of two models that agree everywhere.
+    same = mean_of(np.arange(100.0)[None] % 2, [f"e{n}" for n in range(100)])
+    assert 0.03 < same.minus(same).half_width() < 0.06
+
+
+def test_a_share_of_a_few_is_as_open_as_they_are_few() -> None:
+    whole = np.zeros((3, 1000))
+    whole[:, :3] = 1
+    share = share_of(whole, whole, [f"e{n}" for n in range(1000)])
+    assert share.value == 1 and share.interval().low < 0
+    all_of_many = share_of(np.ones((3, 1000)), np.ones((3, 1000)), [f"e{n}" for n in range(1000)])
+    assert 0.99 < all_of_many.interval().low < 1
 
 
 def test_refusals() -> None:

@@ -149,6 +149,7 @@ def test_what_is_published_and_no_solution_is_left_out_and_counted(
 ) -> None:
     unrated = {"completions": [{"text": "s", "rating": None}], "chosen_completion": 0}
     unusable = [
+        ({**STEPWISE, "completions": ["a", " \n"]}, "with an empty step"),
         (shepherd("Q? Step 1: + Step 2: b -"), "with an empty step"),
         (shepherd("Q? Step 1: a + -"), "with an empty step"),
         (shepherd("Q? a +\nb -"), "without 'Step 1:'"),
@@ -164,7 +165,7 @@ def test_what_is_published_and_no_solution_is_left_out_and_counted(
     read = read_task(PrmSteps(str(tmp_path / "steps.jsonl")), "prm_steps")
     assert len(read.examples) == 2 + 3
     assert read.left_out == Counter(reason for _, reason in unusable)
-    assert "left out 2 rows with an empty step" in caplog.text
+    assert "left out 3 rows with an empty step" in caplog.text
     for values, reason in unusable:
         (tmp_path / "one.jsonl").write_text(json.dumps(values) + "\n")
         with pytest.raises(DataError, match=f"no row is left \\(1 {reason}\\)"):
@@ -181,7 +182,6 @@ def test_examples_of_another_reading_are_others(tmp_path: Path) -> None:
     ("values", "words"),
     [
         ({**STEPWISE, "completions": [], "labels": []}, "'completions' holds no steps; drop the row, or give"),
-        ({**STEPWISE, "completions": ["a", " \n"]}, "step 2 is empty; fill it, or drop the row"),
         ({**STEPWISE, "labels": [True]}, "'labels' holds 1 labels for the 2 steps in 'completions'; give one for each"),
         ({**STEPWISE, "labels": None}, "'labels' holds no list of labels for the 2 steps"),
         ({**STEPWISE, "labels": [True, "maybe"]}, "'labels' holds 'maybe'; write true or false"),

@@ -185,9 +185,9 @@ def _data(prepared: Prepare) -> tuple[object, ...]:
     """
     task = options.build("tasks", prepared.task)
     fields = {option.name: getattr(task, option.name) for option in dataclasses.fields(task) if option.name != "path"}
-    # A word that goes with answers makes other texts of them, whatever the sizes.
-    cue = {name: value for name, value in prepared.sizes.items() if name.startswith("cue") and value is not None}
-    return catalog.identity(str(prepared.task["name"])), fields, prepared.source, cue
+    # A word that goes with answers makes other texts of them, whatever the sizes; how often it does is a matter of the
+    # split weak alone.
+    return catalog.identity(str(prepared.task["name"])), fields, prepared.source, prepared.sizes.get("cue")
 
 
 def _named(classes: tuple[str, ...] | None) -> str:

@@ -357,8 +357,8 @@ class Route:
             ConfigError: The parts would be smaller.
         """
         n_train = self.recipe.sizes.get("n_train")
-        # The weak split is half of `n_train`.
-        if n_train is not None and n_train // 2 < parts * least:
+        # The weak split is half of `n_train`, where solutions are not taken whole.
+        if n_train is not None and self.n_relabelled is not None and n_train // 2 < parts * least:
             raise ConfigError(
                 f"{subject} divides the weak split, {n_train // 2} examples, into {parts} parts, each smaller than "
                 f"{least}; raise n_train, or {remedy}"

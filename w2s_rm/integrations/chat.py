@@ -259,17 +259,22 @@ def _within(seconds: float, work: Callable[[], Result]) -> Result:
 
 
 def _read(answer: Any, most: int | None, end: float) -> bytes:
-    """The body, in pieces as they come: what drips for longer is closed, and the endpoint need not write it out."""
+    """The body, in pieces as they come: one that drips for longer is closed, and the endpoint need not write it out.
+
+    Of what is read for a message, with `most`, as much as has come is enough.
+    """
     body = bytearray()
     with answer:
         while piece := answer.read1(_READ):
             body += piece
             if most is not None and len(body) >= most:
                 return bytes(body[:most])
-            if time.monotonic() > end:
+            if time.monotonic() > end and most is None:
                 raise TimeoutError
+            if time.monotonic() > end:
+                break
         # As `read` would: of an answer without a length the end is the end.
-        if answer.length:
+        if most is None and answer.length:
             raise http.client.IncompleteRead(bytes(body), answer.length)
     return bytes(body)
 

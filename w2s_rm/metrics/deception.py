@@ -72,4 +72,6 @@ def deception(
         mean_of(where_SN * (1 - weak_SN), groups).over(mean_of(where_SN, groups))
         for where_SN in (at_risk_SN * (1 - conflicted_SN), at_risk_SN)
     )
-    return Deception(mean_of(plain_SN - conflicted_SN, groups), score, chance, score.minus(chance))
+    # Of a difference of credits one may be a whole credit to the other side.
+    tax = mean_of(plain_SN - conflicted_SN, groups, reach=1 + abs(float((plain_SN - conflicted_SN).mean())))
+    return Deception(tax, score, chance, score.minus(chance))

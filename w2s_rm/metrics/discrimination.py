@@ -40,7 +40,9 @@ def area_under_roc(scores_SN: Floats, positive_SN: NDArray[np.bool_], groups: Se
         # move it more. Their mean is the area again.
         values_N[positive_N] = area + (wins - area) * len(scores_N) / len(above)
         values_N[~positive_N] = area + (1 - _share_below(below, above) - area) * len(scores_N) / len(below)
-    return mean_of(values_SN, groups)
+    # One more of the rarer kind moves the area by one over their number.
+    rarer_S = np.minimum(positive_SN.sum(axis=1), (~positive_SN).sum(axis=1))
+    return mean_of(values_SN, groups, reach=len(groups) / float(rarer_S.min()))
 
 
 def _share_below(scores: Floats, others: Floats) -> Floats:

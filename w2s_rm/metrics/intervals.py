@@ -88,7 +88,7 @@ class Estimate:
 
     @property
     def alike(self) -> bool:
-        """Whether the drawn examples and seeds leave no error: none of them differ, or the differences cancel."""
+        """Whether no two of the drawn examples, and no two seeds, differ as far as the variances tell."""
         return self.variance <= _NOTHING
 
     def half_width(self, error: float = ERROR) -> float:
@@ -312,8 +312,18 @@ def half_widths(
     alike = total <= _NOTHING
     # (t_s v_s + t_e v_e) / (v_s + v_e) is Cochran's t; times the standard error, the root of v_s + v_e.
     weighted = (of_seeds * seeds + of_examples * examples) / np.sqrt(np.where(alike, 1.0, total))
-    rare = of_examples**2 / (n_examples + of_examples**2)
-    return np.where(alike, reaches * rare, weighted)
+    return np.where(alike, reaches * rare_share(n_examples, error), weighted)
+
+
+def rare_share(n_drawn: int, error: float = ERROR) -> float:
+    """Return how many examples may be others where none that was drawn is; see the head of this file.
+
+    Args:
+        n_drawn (`int`): How many were drawn.
+        error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
+    """
+    squared = quantile(error, max(1, n_drawn - 1)) ** 2
+    return float(squared / (n_drawn + squared))
 
 
 def _check(correct_MSN: Sequence[Floats]) -> None:

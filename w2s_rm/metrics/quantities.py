@@ -20,7 +20,7 @@ import numpy as np
 
 from w2s_rm.errors import DataError
 from w2s_rm.metrics.choices import Floats
-from w2s_rm.metrics.intervals import ERROR, Estimate, Interval, summed
+from w2s_rm.metrics.intervals import ERROR, Estimate, Interval, rare_share, summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,9 @@ class Quantity:
             as many average examples would.
         sure (`bool`, *optional*, defaults to `True`): Whether each ratio in it divides by what is told from zero; if
             not, its error has no bound.
-        reach (`float`, *optional*, defaults to `0.0`): How far one example may be from the number, for where none that
-            was drawn is; of several together as far as all of them.
+        reach (`float`, *optional*, defaults to `0.0`): How far one example may be from the number, at the most.
+        alike (`tuple[tuple[float, int], ...]`, *optional*): Of each mean in it whose examples do not differ, how far
+            one may be from it, and how many were drawn. No variance knows of these, and their widths add up.
     """
 
     value: float
@@ -45,6 +46,7 @@ class Quantity:
     shares_SG: Floats
     sure: bool = True
     reach: float = 0.0
+    alike: tuple[tuple[float, int], ...] = ()
 
     def times(self, factor: float) -> Quantity:
         """Return the number multiplied.
@@ -58,6 +60,7 @@ class Quantity:
             means_S=factor * self.means_S,
             shares_SG=factor * self.shares_SG,
             reach=abs(factor) * self.reach,
+            alike=tuple((abs(factor) * reach, n_drawn) for reach, n_drawn in self.alike),
         )
 
     def less(self, constant: float) -> Quantity:
@@ -87,7 +90,8 @@ class Quantity:
         shares_SG = self._spread(groups) + other._spread(groups)
         means_S = self.means_S + other.means_S
         sure, reach = self.sure and other.sure, self.reach + other.reach
-        return Quantity(self.value + other.value, means_S, groups, shares_SG, sure, reach)
+        alike = self.alike + other.alike
+        return Quantity(self.value + other.value, means_S, groups, shares_SG, sure, reach, alike)
 
     def minus(self, other: Quantity) -> Quantity:
         """Return the difference; see [`plus`]."""
@@ -113,14 +117,14 @@ class Quantity:
         scale = n_groups / max(1, n_groups - 1)
         same_seed, totals_G = float((self.shares_SG**2).sum()), self.shares_SG.sum(axis=0)
         if n_seeds == 1:
-            return Estimate(self.value, 0.0, scale * same_seed, n_seeds, n_groups, self.reach)
+            return Estimate(self.value, 0.0, scale * same_seed, n_seeds, n_groups)
         seeds = float(self.means_S.var(ddof=1)) / n_seeds
         # An estimate by covariances of two seeds, which may come out below zero.
         examples = max(0.0, scale * (float(totals_G @ totals_G) - same_seed) / (n_seeds * (n_seeds - 1)))
         if Estimate(self.value, seeds, examples, n_seeds, n_groups).alike:
             # Examples may differ all the same, where seeds came out equal: then as if each seed had drawn its own.
             examples = scale * same_seed / n_seeds**2
-        return Estimate(self.value, seeds, examples, n_seeds, n_groups, self.reach)
+        return Estimate(self.value, seeds, examples, n_seeds, n_groups)
 
     def interval(self, error: float = ERROR) -> Interval:
         """Return the interval, unbounded where the number is not sure.
@@ -128,8 +132,19 @@ class Quantity:
         Args:
             error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
         """
-        half = self.estimate().half_width(error) if self.sure else float("inf")
+        half = self.half_width(error) if self.sure else float("inf")
         return Interval(self.value, self.value - half, self.value + half)
+
+    def half_width(self, error: float = ERROR) -> float:
+        """Return how far the interval reaches to either side, as if the number were sure.
+
+        Args:
+            error (`float`, *optional*, defaults to `0.05`): The share of intervals that may miss the truth.
+        """
+        found = self.estimate()
+        # Means that differ within, and by the same in each example, leave no variance of their difference either.
+        alike = self.alike or (((self.reach, found.n_drawn),) if found.alike else ())
+        return found.half_width(error) + sum(reach * rare_share(n_drawn, error) for reach, n_drawn in alike)
 
     def _spread(self, groups: tuple[str, ...]) -> Floats:
         """The groups' shares among more groups."""
@@ -141,12 +156,14 @@ class Quantity:
         return shares_SG
 
 
-def mean_of(values_SN: Floats, groups: Sequence[str]) -> Quantity:
+def mean_of(values_SN: Floats, groups: Sequence[str], reach: float | None = None) -> Quantity:
     """Return a mean over examples and seeds.
 
     Args:
         values_SN (`ndarray` of shape `(S, N)`): Values, a row for each seed.
         groups (`Sequence[str]`): The group of each example; of one that is alone, its id.
+        reach (`float`, *optional*): How far one example may be from the mean; by default as far as credits may, which
+            lie in [0, 1].
 
     Raises:
         DataError: No seeds, no examples, or another number of groups.
@@ -161,10 +178,9 @@ def mean_of(values_SN: Floats, groups: Sequence[str]) -> Quantity:
     # more.
     shares_SG = summed((values_SN - means_S[:, None])[None] / values_SN.shape[1], groups)[0]
     value = float(means_S.mean())
-    # Of credits: from 0 to 1, or as far as a share moves, where that is more.
-    reach = max(1.0, float(values_SN.max())) - value, value - min(0.0, float(values_SN.min()))
     names = tuple(np.unique(np.asarray(groups)).tolist())
-    return Quantity(value, means_S, names, shares_SG, reach=max(reach))
+    made = Quantity(value, means_S, names, shares_SG, reach=max(value, 1 - value) if reach is None else reach)
+    return dataclasses.replace(made, alike=((made.reach, len(names)),)) if made.estimate().alike else made
 
 
 def share_of(part_SN: Floats, whole_SN: Floats, groups: Sequence[str]) -> Quantity:
@@ -184,4 +200,5 @@ def share_of(part_SN: Floats, whole_SN: Floats, groups: Sequence[str]) -> Quanti
     shares_S = part_SN.sum(axis=1) / sums_S
     # To first order an example moves a share by how far it is in the part beyond the share of its whole.
     moved_SN = (part_SN - shares_S[:, None] * whole_SN) / whole_SN.mean(axis=1, keepdims=True)
-    return mean_of(shares_S[:, None] + moved_SN, groups)
+    # One more in the whole moves a share by one over how many are in it, where it moves a mean by one over all.
+    return mean_of(shares_S[:, None] + moved_SN, groups, reach=float((1 / whole_SN.mean(axis=1)).max()))

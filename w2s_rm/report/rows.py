@@ -246,11 +246,15 @@ def told_apart(names: Sequence[str]) -> list[str]:
     Args:
         names (`Sequence[str]`): Of runs, which may be of one recipe and in different folders.
     """
-    counts = Counter[str]()
-    told = []
+    counts, told = Counter[str](), list[str]()
     for name in names:
         counts[name] += 1
-        told.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+        other = name if counts[name] == 1 else f"{name} ({counts[name]})"
+        # A run may be called so itself.
+        while other in told:
+            counts[name] += 1
+            other = f"{name} ({counts[name]})"
+        told.append(other)
     return told
 
 

@@ -35,7 +35,7 @@ class PrmSteps(ProcessTask):
     0 or 1 is right, -1 is wrong. An attempt ends before a step of which nothing was written down. It is right as a
     whole where it came to a solution; of one that was given up and holds no mistake that is not known.
 
-    As published the last two hold rows that are no solutions: with an empty step, a step without a rating, a problem
+    As published these hold rows that are no solutions: with an empty step, a step without a rating, a problem
     that is broken or that nothing parts from its solution. They are left out, and counted in the log.
 
     Args:
@@ -114,10 +114,6 @@ def _stepwise(row: Row) -> Parts:
     if not isinstance(prompt, str):
         raise DataError(f"{row.place}: 'prompt' is no text; give the problem as text")
     steps = checked_steps(row, completions, labels, ("completions", "labels"))
-    # A file of one's own can be mended; published ones are read as they are, and their rows left out.
-    empty = [number for number, step in enumerate(steps, start=1) if not step.strip()]
-    if empty:
-        raise DataError(f"{row.place}: step {empty[0]} is empty; fill it, or drop the row")
     return prompt, steps, _numbers(row, "labels", labels)
 
 

@@ -17,6 +17,7 @@ from w2s_rm.report import write_report
 from w2s_rm.report.breakdown import BreakdownRow, collect_breakdown
 from w2s_rm.report.breakdown.content import breakdown_blocks
 from w2s_rm.report.breakdown.plot import _figure
+from w2s_rm.report.rows import told_apart
 from w2s_rm.report.scored import read_scored
 from w2s_rm.runs.plan import read_run
 from w2s_rm.types import Predictions
@@ -123,7 +124,9 @@ def test_two_runs_of_one_name_are_two(run: Path) -> None:
     rows = rows_of(run)
     text = markdown(breakdown_blocks([*rows, *(dataclasses.replace(row, n_groups=7) for row in rows)]))
     assert text.count("quickstart: 100 test examples in 50 groups") == 1
-    assert text.count("quickstart: 100 test examples in 7 groups") == 1
+    # Under the name that its panel has.
+    assert text.count("quickstart (2): 100 test examples in 7 groups") == 1 and text.count("| quickstart (2) |") == 4
+    assert told_apart(["a", "a", "a (2)", "a"]) == ["a", "a (2)", "a (2) (2)", "a (3)"]
 
 
 def test_the_report_and_its_files(run: Path, tmp_path: Path) -> None:

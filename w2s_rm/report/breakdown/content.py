@@ -41,13 +41,13 @@ def breakdown_blocks(rows: Sequence[BreakdownRow]) -> list[Block]:
 def _examples(rows: Sequence[BreakdownRow]) -> list[Paragraph]:
     """How many examples form how many groups, where some belong together."""
     # All rows of a run are of the same examples.
-    first = [grouped[0] for run in by_run(rows).values() if (grouped := [row for row in run if row.grouped])]
+    first = {name: of_run[0] for name, run in by_run(rows).items() if (of_run := [row for row in run if row.grouped])}
     return [
         Paragraph(
-            f"{row.recipe}: {row.n_examples:,} test examples in {row.n_groups:,} groups, at most {row.largest_group:,} "
-            "in one."
+            f"{name}: {row.n_examples:,} test examples in {row.n_groups:,} groups, at most {row.largest_group:,} in "
+            "one."
         )
-        for row in first
+        for name, row in first.items()
     ]
 
 
@@ -58,8 +58,8 @@ def _table(rows: Sequence[BreakdownRow], *, grouped: bool, tied: bool) -> Table:
     header += ["Surest half %"]
     header += ["Tied examples", "Ties wrong %", "Ties half %"] if tied else []
     lines = []
-    for row in rows:
-        line = [row.recipe, row.title, bracketed(percent, row.accuracy, row.accuracy_low, row.accuracy_high)]
+    for name, row in _named(rows):
+        line = [name, row.title, bracketed(percent, row.accuracy, row.accuracy_low, row.accuracy_high)]
         if grouped:
             ends = (row.group_accuracy_low, row.group_accuracy_high)
             line.append("–" if row.group_accuracy is None else bracketed(percent, row.group_accuracy, *ends))
@@ -70,10 +70,14 @@ def _table(rows: Sequence[BreakdownRow], *, grouped: bool, tied: bool) -> Table:
     return Table(tuple(header), tuple(lines), n_text=2)
 
 
+def _named(rows: Sequence[BreakdownRow]) -> list[tuple[str, BreakdownRow]]:
+    return [(name, row) for name, of_run in by_run(rows).items() for row in of_run]
+
+
 def _description(rows: Sequence[BreakdownRow]) -> str:
     parts = [
-        f"{row.recipe}, {row.title}: {percent(row.answered[0])}, {percent(row.half_accuracy)}, {percent(row.accuracy)}"
-        for row in rows
+        f"{name}, {row.title}: {percent(row.answered[0])}, {percent(row.half_accuracy)}, {percent(row.accuracy)}"
+        for name, row in _named(rows)
     ]
     # As elsewhere in the report, a blank before the sign.
     shares = f"{SHARES[0]:.0%}, {HALF:.0%} and {SHARES[-1]:.0%}".replace("%", " %")

@@ -60,7 +60,7 @@ def find_out(asked: Asked, run_dirs: Sequence[Path]) -> list[FindingRow]:
                 p=p,
                 p_holm=p_holm,
                 n_seeds=_seeds(evidence),
-                shares_models=any(_shares_models(results(name).run) for name in needed_runs(hypothesis)),
+                shares_models=any(_shares_models(results(run).run, method) for run, method in hypothesis.students()),
                 note=question.note,
                 panel=evidence.panel,
             )
@@ -78,9 +78,9 @@ def _bounded(end: float) -> float | None:
     return None if math.isinf(end) else end
 
 
-def _shares_models(run: Run) -> bool:
+def _shares_models(run: Run, method: str) -> bool:
     """Whether students of all seeds lead back to the same pretrained models; those from elsewhere are given."""
-    students = run.find_all("evaluate", STUDENT, run.methods[0])
+    students = run.find_all("evaluate", STUDENT, method)
     behind = {frozenset(one.folder for one in run.behind(stage) if one.stage == "pretrain") for stage in students}
     return len(run.seeds) > 1 and len(behind) == 1 and behind != {frozenset()}
 

@@ -228,7 +228,7 @@ def shares(label: str, numbers: Mapping[str, Quantity] | Mapping[float, Quantity
     for x, number in numbers.items():
         estimate = number.estimate()
         # Wilson's, whose ends stay in [0, 1]: the shares of a panel are often near 1.
-        interval = share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
+        interval = share_interval(estimate.value, number.half_width(), estimate.n_drawn)
         points.append(Point(x, interval.value, interval.low, interval.high))
     return Series(label, tuple(points))
 

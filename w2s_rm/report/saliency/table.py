@@ -49,4 +49,4 @@ def collect_saliency(folder: Path, rows: Sequence[ReportRow]) -> Iterator[Salien
 def _interval(area: Quantity) -> Interval:
     # As of a share, for an area lies in [0, 1] like one.
     estimate = area.estimate()
-    return share_interval(estimate.value, estimate.half_width(), estimate.n_drawn)
+    return share_interval(estimate.value, area.half_width(), estimate.n_drawn)
