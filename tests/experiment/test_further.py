@@ -171,6 +171,16 @@ def test_a_mistake_has_its_line(recipe_file: Path, other: str) -> None:
         load_recipe(recipe_file)
 
 
+def test_a_word_that_goes_with_answers_makes_another_task_and_how_often_it_does_none(
+    recipe_file: Path, other: str
+) -> None:
+    cued = other.replace("as: other", "as: cued, cue: ':'")
+    plan_of(recipe_file, f"also_evaluate=[{other}, {cued}]")
+    often = cued.replace("as: cued", "as: often, cue_agreement: 0.6")
+    with pytest.raises(ConfigError, match=r"task often is cued under another name \(as\)"):
+        plan_of(recipe_file, f"also_evaluate=[{cued}, {often}]")
+
+
 def test_the_own_task_needs_something_to_train_on(recipe_file: Path) -> None:
     with pytest.raises(ConfigError, match="task.n_train: is 0, and weak model and student would be trained on nothing"):
         load_recipe(recipe_file, ["task.n_train=0"])

@@ -130,6 +130,16 @@ def test_transforms_that_leave_less_than_a_batch(recipe_file: Path, labels: list
         plan_of(recipe_file, labels=[{"name": "keep_confident", "share": 0.001, "balanced": True}])
 
 
+def test_of_solutions_only_the_data_tell_how_many_steps_there_are(recipe_file: Path) -> None:
+    """They are taken whole, so that a split may hold more than was asked for."""
+    task = "task={name: world_chains, n_train: 12, n_test: 8}"
+    assert len(
+        found(plan_of(recipe_file, task, "train.per_device_train_batch_size=8", labels=["outcome"]), kind="transform")
+    )
+    with pytest.raises(ConfigError, match="of 6 labels 6 are left at most, fewer than a batch of 8"):
+        plan_of(recipe_file, "task.n_train=12", "train.per_device_train_batch_size=8", labels=["harden"])
+
+
 def test_transforms_that_do_not_fit_are_named_all_at_once(recipe_file: Path) -> None:
     labels = ["temperature", "balance", {"name": "keep_confident", "balanced": True}, "outcome"]
     message = refused(recipe_file, labels=labels)

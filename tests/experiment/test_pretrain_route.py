@@ -11,7 +11,6 @@ from w2s_rm.errors import ConfigError
 from w2s_rm.experiment.plan import Plan, make_plan
 from w2s_rm.experiment.recipe import load_recipe
 from w2s_rm.stages.evaluate import Evaluate
-from w2s_rm.stages.prepare import Prepare
 from w2s_rm.stages.pretrain import Pretrain
 from w2s_rm.stages.train import Train
 from w2s_rm.training.pretraining import pretrained_by
@@ -84,15 +83,3 @@ def test_only_a_seed_may_be_by_seed(tmp_path: Path) -> None:
         planned(tmp_path, "weak.pretrain.steps=by_seed")
     assert pretrained_by({"steps": 3}, 7) == {"steps": 3}
     assert pretrained_by({"seed": "by_seed"}, 7) == {"seed": 7} and pretrained_by({"seed": 2}, 7) == {"seed": 2}
-
-
-def test_a_cue_among_more_than_two_candidates_is_made_anew_and_one_of_two_is_as_it_was(tmp_path: Path) -> None:
-    def prepared(*overrides: str) -> Prepare:
-        return next(stage for stage in planned(tmp_path, *overrides).stages if isinstance(stage, Prepare))
-
-    assert prepared().cue_chance is None
-    assert prepared("task.cue=':'").cue_chance == "1/K"
-    facts = ("head=reward", *(f"{part}.pretrain.corpus={{name: facts}}" for part in ("weak", "strong")))
-    pairs = prepared("task={name: world_preference, n_train: 200, n_test: 50, cue: ':'}", *facts)
-    # The hash of the time when the chance was 1/2 of any number.
-    assert pairs.cue_chance is None and pairs.hash == "3178daabb5ca"

@@ -330,6 +330,14 @@ def test_a_key_that_is_said_again_is_not_repeated(
     assert "0123456789" not in (tmp_path / ".answers.jsonl").read_text()
 
 
+def test_a_refusal_that_breaks_off_is_shown_as_far_as_it_came(play: Callable[[Answer], Script], tmp_path: Path) -> None:
+    def answer(request: Played, number: int) -> None:
+        request.wfile.write(b"HTTP/1.0 400 Bad\r\nContent-Length: 50\r\n\r\nno such model")
+
+    with pytest.raises(ConfigError, match=r"answers 400 \(no such model\)"):
+        chat(play(answer), tmp_path)(["one"])
+
+
 def test_a_word_that_stands_for_a_key_may_be_in_an_answer(
     play: Callable[[Answer], Script], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from w2s_rm.stages import Model
 from w2s_rm.stages.convert import Convert
 from w2s_rm.stages.prepare import Prepare
 from w2s_rm.training.pretraining import Pretraining, pretrained_by
-from w2s_rm.types import Row, Task
+from w2s_rm.types import Task
 
 # The option of the tasks of facts, and the word that it puts before a question.
 _UNCHECKED = "unchecked"
@@ -114,21 +114,7 @@ def _prepare(
         named["path"] = str(local.resolve())
     # Of several draws one has the test split of all. Not the first that is named, or the order of seeds would tell.
     drawn = drawn_by(sizes, min(recipe.seeds))
-    many = sizes.get("cue") is not None and _has_many(task)
-    return Prepare(
-        runs=runs, task=named, sizes=drawn, source=task.content_version(), cue_chance="1/K" if many else None
-    )
-
-
-def _has_many(task: Task) -> bool:
-    """Whether examples may have more than two candidates, and these are no classes."""
-    if task.classes is not None:
-        return False
-    try:
-        return len(task.to_example(Row("example", task.example_row)).candidates) != 2
-    # Options that name columns of one's own do not fit the example, and a task of one's own may have none.
-    except (W2SError, AttributeError, LookupError, TypeError, ValueError):
-        return True
+    return Prepare(runs=runs, task=named, sizes=drawn, source=task.content_version())
 
 
 def _base(spec: ModelSpec, part: str, runs: Path, launch: Launch, first: int) -> Model:

@@ -213,7 +213,7 @@ class _Refused:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._places: dict[str, list[str]] = {}
+        self._places: dict[str, str] = {}
 
     @contextlib.contextmanager
     def collected(self, method: str) -> Iterator[None]:
@@ -221,11 +221,12 @@ class _Refused:
         try:
             yield
         except ConfigError as error:
-            self._places.setdefault(str(error), []).append(self._recipe.place("methods", method))
+            # What several methods have in common, and each of their seeds, is said of the first.
+            self._places.setdefault(str(error), self._recipe.place("methods", method))
 
     def tell(self) -> None:
-        """Raise all that was collected; what several methods have in common is said of the first."""
-        problems = [f"{places[0]}: {text}" for text, places in self._places.items()]
+        """Raise all that was collected, in one message."""
+        problems = [f"{place}: {text}" for text, place in self._places.items()]
         if len(problems) == 1:
             raise ConfigError(problems[0])
         if problems:

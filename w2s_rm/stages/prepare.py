@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from w2s_rm.stages._base import Examples, Stage, extra
+from w2s_rm.stages._base import Examples, Stage
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,16 +21,13 @@ class Prepare(Stage):
         sizes (`Mapping`): Fields of [`~w2s_rm.data.splits.SplitSizes`], as far as the recipe gives them; the draw is a
             number.
         source (`str`): What identifies the content of the data, so that a moved file is the same task.
-        cue_chance (`str`, *optional*): `1/K` where a cue is put among more than two candidates: how often it is at the
-            right one outside of the split `weak`. It is for the hash alone, for it was 1/2 once.
     """
 
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     task: Mapping[str, Any]
     sizes: Mapping[str, Any]
     source: str
-    cue_chance: str | None = extra(None)
 
     @property
     def loads_model(self) -> bool:

@@ -1,4 +1,4 @@
-"""A student, or its supervisor, is right more often than a given share, such as chance; or less often."""
+"""A student is right more often than a given share, such as chance; or less often."""
 
 from __future__ import annotations
 
